@@ -1,0 +1,166 @@
+"""Multi-label scenes: several real handwritten digits on one canvas, with known boxes.
+
+A scene holds one to four digits of distinct classes at non-overlapping places. In colour, a class
+is a digit in one of three channels, which makes 30 classes. The digits behind the training,
+validation and test scenes (and the pre-training images) are disjoint.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from weaklabels.data import Split, Splits
+from weaklabels.data.digits import arrays
+from weaklabels.seeding import numpy_rng
+
+DIGIT = 8
+CHANNEL_NAMES = ("red", "green", "blue")
+POOLS = {"pretrain": 500, "train": 600, "val": 200, "test": 497}
+PLACEMENT_TRIES = 60
+
+
+def load(
+    root: str | Path | None = None,
+    *,
+    seed: int = 0,
+    train: int = 1000,
+    val: int = 500,
+    test: int = 800,
+    pretrain: int = 0,
+    colours: int = 1,
+    canvas: int = 24,
+    grid: int = 4,
+    max_digits: int = 4,
+    first_class_weight: float = 1.0,
+    intensity: tuple[float, float] = (0.6, 1.0),
+    noise: float = 0.1,
+    pools: dict[str, int] | None = None,
+) -> Splits:
+    """Compose scenes.
+
+    Args:
+        root: not used; the digits are embedded.
+        seed: of everything but the assignment of digits to pools, which never changes.
+        train, val, test: number of scenes in each part.
+        pretrain: number of one-digit images for pre-training (0: none).
+        colours: 1 (grey, 10 classes) or 3 (30 classes: class c is digit c mod 10 in channel
+            c // 10).
+        canvas: side of the square scene, pixels.
+        grid: digits are placed at multiples of this many pixels.
+        max_digits: the number of digits is uniform in 1..max_digits.
+        first_class_weight: how many times as likely class 0 is as each other class (an
+            imbalance like that of "person" in photographs).
+        intensity: range of the factor by which a digit is dimmed.
+        noise: standard deviation of the Gaussian noise added to every pixel.
+        pools: source digits per part, at most 1,797 in all.
+
+    Returns:
+        Splits with ``x`` ``(N, colours, canvas, canvas)`` float32, ``y`` ``(N, C)`` int8 and boxes;
+        ``pretrain`` is single-label.
+
+    Raises:
+        ValueError: if colours, canvas or pools are out of range.
+    """
+    del root
+    if colours not in (1, 3):
+        raise ValueError(f"colours is {colours}: expected 1 (grey) or 3 (red, green, blue)")
+    if canvas < DIGIT or (canvas - DIGIT) % grid:
+        raise ValueError(
+            f"canvas is {canvas}: expected at least {DIGIT}, and {DIGIT} plus a multiple of {grid}"
+        )
+    sources = _source_pools(POOLS if pools is None else pools)
+    style = {
+        "colours": colours,
+        "canvas": canvas,
+        "grid": grid,
+        "first_class_weight": first_class_weight,
+        "intensity": intensity,
+        "noise": noise,
+    }
+    parts = {
+        name: compose(
+            sources[name], count, numpy_rng(seed, "scenes", name), max_digits=max_digits, **style
+        )
+        for name, count in {"train": train, "val": val, "test": test}.items()
+    }
+    one_digit = None
+    if pretrain:
+        rng = numpy_rng(seed, "scenes", "pretrain")
+        single = compose(sources["pretrain"], pretrain, rng, max_digits=1, **style)
+        one_digit = Split(single.x, single.y.argmax(1), single.boxes)
+    return Splits(class_names(colours), parts["train"], parts["val"], parts["test"], one_digit)
+
+
+def class_names(colours: int) -> tuple[str, ...]:
+    """Names of the classes in column order."""
+    digits = [str(d) for d in range(10)]
+    if colours == 1:
+        return tuple(digits)
+    return tuple(f"{colour} {d}" for colour in CHANNEL_NAMES for d in digits)
+
+
+def compose(
+    pool: np.ndarray,
+    count: int,
+    rng: np.random.Generator,
+    *,
+    colours: int,
+    canvas: int,
+    grid: int,
+    max_digits: int,
+    first_class_weight: float,
+    intensity: tuple[float, float],
+    noise: float,
+) -> Split:
+    """Compose ``count`` scenes from the digits whose indices are in ``pool`` (see ``load``)."""
+    images, labels = arrays()
+    by_digit = [pool[labels[pool] == digit] for digit in range(10)]
+    classes = 10 * colours
+    weights = np.ones(classes)
+    weights[0] = first_class_weight
+    weights /= weights.sum()
+
+    x = np.zeros((count, colours, canvas, canvas), np.float32)
+    y = np.zeros((count, classes), np.int8)
+    boxes: list[tuple[int, ...]] = []
+    for scene in range(count):
+        wanted = rng.choice(classes, rng.integers(1, max_digits + 1), replace=False, p=weights)
+        placed: list[tuple[int, int]] = []
+        for label in wanted:
+            corner = _free_corner(placed, canvas, grid, rng)
+            if corner is None:
+                continue
+            placed.append(corner)
+            top, left = corner
+            digit = images[rng.choice(by_digit[label % 10])] * rng.uniform(*intensity)
+            x[scene, label // 10, top : top + DIGIT, left : left + DIGIT] = digit
+            y[scene, label] = 1
+            boxes.append((scene, label, top, left, top + DIGIT, left + DIGIT))
+    x += rng.normal(0, noise, x.shape).astype(np.float32)
+    box_tensor = torch.tensor(boxes, dtype=torch.int64).reshape(-1, 6)
+    return Split(torch.from_numpy(x), torch.from_numpy(y), box_tensor)
+
+
+def _free_corner(
+    placed: list[tuple[int, int]], canvas: int, grid: int, rng: np.random.Generator
+) -> tuple[int, int] | None:
+    """A random grid corner at which a digit overlaps none that is placed; None if none is found."""
+    steps = (canvas - DIGIT) // grid + 1
+    for _ in range(PLACEMENT_TRIES):
+        top, left = (int(v) * grid for v in rng.integers(0, steps, 2))
+        if all(max(abs(top - t), abs(left - l_)) >= DIGIT for t, l_ in placed):
+            return top, left
+    return None
+
+
+def _source_pools(sizes: dict[str, int]) -> dict[str, np.ndarray]:
+    total = len(arrays()[1])
+    if sum(sizes.values()) > total:
+        raise ValueError(f"pools ask for {sum(sizes.values())} digits: there are {total}")
+    order = np.random.RandomState(0).permutation(total)
+    ends = np.cumsum(list(sizes.values()))
+    starts = [0, *ends[:-1]]
+    return {name: order[a:b] for name, a, b in zip(sizes, starts, ends, strict=True)}
