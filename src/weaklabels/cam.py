@@ -1,0 +1,47 @@
+"""Where a network looks: class activation maps (Zhou et al., CVPR 2016) and Grad-CAM."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from weaklabels.models import Network
+
+
+def class_activation_maps(model: Network, x: Tensor) -> Tensor:
+    r"""Class activation maps :math:`M_c(u,v)=\sum_d W_{cd}F_d(u,v)`.
+
+    No bias, no ReLU, no normalisation. With global average pooling the mean of a map plus the
+    head's bias is the logit.
+
+    Args:
+        model: a network whose features are maps.
+        x: ``(B, ...)`` inputs.
+
+    Returns:
+        ``(B, C, h, w)``.
+    """
+    with torch.no_grad():
+        return torch.einsum("cd,bdhw->bchw", model.head.weight, model.features(x))
+
+
+def grad_cam(model: Network, x: Tensor, classes: Tensor) -> Tensor:
+    r"""Grad-CAM (Selvaraju et al., ICCV 2017) at the last feature maps.
+
+    :math:`G=\mathrm{ReLU}\big(\sum_d \alpha_d F_d\big)`, :math:`\alpha_d` the spatial mean of the
+    gradient of the class's logit with respect to :math:`F_d`.
+
+    Args:
+        model: a network whose features are maps.
+        x: ``(B, ...)`` inputs.
+        classes: ``(B,)`` int64, the class asked about in each image.
+
+    Returns:
+        ``(B, h, w)``, not negative.
+    """
+    maps = model.features(x).detach().requires_grad_()
+    logits = model.head(model.pool(maps))
+    chosen = logits.gather(1, classes[:, None]).sum()
+    (gradient,) = torch.autograd.grad(chosen, maps)
+    weights = gradient.mean((2, 3), keepdim=True)
+    return (weights * maps.detach()).sum(1).relu()

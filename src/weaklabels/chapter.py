@@ -1,0 +1,78 @@
+"""What a chapter's notebook opens in its first cell: its settings, its runs, its ledger."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from weaklabels import sweep
+from weaklabels.claims import Ledger
+
+PROFILES = ("quick", "paper", "smoke")
+REPOSITORY = Path(__file__).parents[2]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """One execution of a chapter.
+
+    Attributes:
+        slug: the chapter's name, as in its file.
+        profile: ``"quick"`` (embedded data, a laptop), ``"paper"`` (the papers' data and settings,
+            a GPU) or ``"smoke"`` (the smallest setting that executes every cell, for tests).
+        device: ``"cpu"`` or ``"cuda"``.
+        seeds: number of repetitions; they are numbered from 0.
+        data_root: folder of the downloaded datasets.
+        ledger: the chapter's claims.
+
+    Raises:
+        ValueError: if profile, device or seeds are not usable here.
+    """
+
+    slug: str
+    profile: str = "quick"
+    device: str = "cpu"
+    seeds: int = 3
+    data_root: str = "data"
+    ledger: Ledger = field(init=False)
+
+    def __post_init__(self) -> None:
+        if self.profile not in PROFILES:
+            raise ValueError(f"profile is {self.profile!r}: expected {', '.join(PROFILES)}")
+        if not isinstance(self.seeds, int) or self.seeds < 1:
+            raise ValueError(f"seeds is {self.seeds!r}: expected a whole number of at least 1")
+        if self.device.startswith("cuda") and not torch.cuda.is_available():
+            raise ValueError(f"device is {self.device!r}: this machine has no usable GPU")
+        object.__setattr__(self, "ledger", Ledger(self._build / "claims" / f"{self.slug}.json"))
+
+    @property
+    def _build(self) -> Path:
+        return Path(os.environ.get("WEAKLABELS_BUILD", REPOSITORY / "build")) / self.profile
+
+    def choose(self, *, quick: T, paper: T, smoke: T) -> T:
+        """The one of three settings that belongs to the profile."""
+        return {"quick": quick, "paper": paper, "smoke": smoke}[self.profile]
+
+    def run(self, function: sweep.RunFunction, specs: Iterable[Any]) -> list[sweep.Record]:
+        """Run all specs (see ``sweep.run``) with the workers this machine has."""
+        return sweep.run(
+            function,
+            specs,
+            sweep.Store(self._build / "runs"),
+            workers=int(os.environ.get("WEAKLABELS_WORKERS", os.cpu_count() or 1)),
+            scheduler=os.environ.get("WEAKLABELS_SCHEDULER") or None,
+        )
+
+    def recorded(self, name: str) -> dict[str, Any] | None:
+        """A committed result, ``book/recorded/<slug>/<name>.json``; None if there is none."""
+        path = REPOSITORY / "book" / "recorded" / self.slug / f"{name}.json"
+        if not path.exists():
+            return None
+        return json.loads(path.read_text(encoding="utf-8"))

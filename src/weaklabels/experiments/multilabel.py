@@ -1,0 +1,437 @@
+"""The protocol of the chapters on missing labels: train on weak labels, evaluate on full ones.
+
+A run draws the data, weakens the training labels, starts the network (at random, from pre-training
+on one-digit images, or from a linear phase), trains, and evaluates validation and test scenes after
+every epoch. Both the epoch with the best validation score and the last one are reported: choosing
+the best epoch on clean labels hides memorisation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from weaklabels import data, methods, models, weaken
+from weaklabels.cam import class_activation_maps
+from weaklabels.data import Split, Splits
+from weaklabels.methods.base import Method
+from weaklabels.metrics import accuracy, average_precision, pointing_game
+from weaklabels.models import Network
+from weaklabels.seeding import numpy_rng, torch_rng
+from weaklabels.sweep import Record, remember
+from weaklabels.train import OptimiserSpec, fit, predict
+
+Options = tuple[tuple[str, Any], ...]
+
+LINEAR_PHASE = {"LL-R": "AN", "LL-Ct": "AN", "LL-Cp": "AN"}
+"""Method -> method of its linear phase, where that is another one."""
+
+
+def options(**values: Any) -> Options:
+    """Keyword options in the hashable form that a spec holds."""
+    return tuple(sorted(values.items()))
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """Softmax training on the one-digit images of a dataset; stands in for ImageNet weights."""
+
+    epochs: int = 8
+    batch_size: int = 64
+    optimiser: OptimiserSpec = OptimiserSpec(lr=2e-3)
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One run.
+
+    Attributes:
+        method, method_options: by its registered name.
+        seed: of the scenes, the weak labels, the initial weights and the batch order.
+        dataset, data_options: for ``data.load``; ``data_root`` where files are needed.
+        annotation: ``"single positive"``, ``"single positive, all negatives"``, ``"full"`` or
+            ``"fraction"`` (each label kept with ``annotation_rate``).
+        train_size: use only the first so many training examples.
+        network, network_options: for ``models.build``.
+        pretraining: None starts from random weights.
+        linear_init: train the head alone on frozen features first (25 epochs), start from it.
+        epochs, batch_size, optimiser: of the training.
+        track: what to record beside the scores, keys of ``TRACES`` or ``SNAPSHOTS``.
+        device: where to compute.
+    """
+
+    method: str
+    method_options: Options = ()
+    seed: int = 0
+    dataset: str = "scenes"
+    data_options: Options = ()
+    data_root: str | None = None
+    annotation: str = "single positive"
+    annotation_rate: float = 1.0
+    train_size: int | None = None
+    network: str = "patch_net"
+    network_options: Options = ()
+    pretraining: Pretraining | None = None
+    linear_init: bool = False
+    epochs: int = 15
+    batch_size: int = 16
+    optimiser: OptimiserSpec = OptimiserSpec()
+    track: tuple[str, ...] = ()
+    device: str = "cpu"
+
+    def modules(self) -> list[str]:
+        """Modules the run depends on beside this one."""
+        return [data.module_of(self.dataset), methods.get(self.method).__module__]
+
+
+def run(spec: Spec) -> dict[str, Any]:
+    """Train and evaluate.
+
+    Returns:
+        ``val_ap`` and ``test_ap`` ``(epochs, C)`` in percent, ``best_epoch`` (from 1: the first of
+        the best validation mAP), and for each name in ``spec.track`` what it adds.
+    """
+    splits = load_splits(spec)
+    observed = torch.from_numpy(annotate(spec, splits.train.y.numpy()))
+    model = models.build(
+        spec.network, len(splits.classes), seed=spec.seed, **dict(spec.network_options)
+    ).to(spec.device)
+    method = make_method(spec, splits.train.y)
+    method.start(observed.to(spec.device))
+    if spec.pretraining is not None:
+        _load(model, remember(pretrain, _backbone(spec)), "features.")
+    if spec.linear_init:
+        phase = remember(linear_phase, _linear_spec(spec))
+        _load(model, phase, "head.")
+        if "estimates" in phase.values:
+            method.start_from(torch.from_numpy(phase["estimates"]).to(spec.device))
+
+    x_train = splits.train.x.to(spec.device)
+    watch = _Watch(spec, splits, model, method)
+    fit(
+        model,
+        x_train,
+        method,
+        epochs=spec.epochs,
+        batch_size=spec.batch_size,
+        optimiser=spec.optimiser.build(model, method),
+        order=torch_rng(spec.seed, "batch order"),
+        after_step=watch.after_step if watch.traces else None,
+        after_epoch=watch.after_epoch,
+    )
+    return watch.results()
+
+
+def load_splits(spec: Spec) -> Splits:
+    """The data of a run; random datasets are drawn with the run's seed."""
+    return _load_splits(spec.dataset, spec.data_root, spec.data_options, spec.seed, spec.train_size)
+
+
+@lru_cache(maxsize=2)
+def _load_splits(
+    dataset: str, root: str | None, data_options: Options, seed: int, train_size: int | None
+) -> Splits:
+    splits = data.load(dataset, root, seed=seed, **dict(data_options))
+    if train_size is None:
+        return splits
+    return replace(splits, train=Split(splits.train.x[:train_size], splits.train.y[:train_size]))
+
+
+def annotate(spec: Spec, truth: np.ndarray) -> np.ndarray:
+    """The weak labels of a run, ``(N, C)`` int8; the same draw for every method of a seed.
+
+    Raises:
+        ValueError: if the annotation model is unknown.
+    """
+    rng = numpy_rng(spec.seed, "annotation")
+    if spec.annotation == "full":
+        return weaken.full(truth)
+    if spec.annotation == "fraction":
+        return weaken.keep_fraction(truth, spec.annotation_rate, rng)
+    if spec.annotation == "single positive":
+        return weaken.single_positive(truth, rng)
+    if spec.annotation == "single positive, all negatives":
+        return np.where(truth == 0, -1, weaken.single_positive(truth, rng)).astype(np.int8)
+    raise ValueError(
+        f"unknown annotation {spec.annotation!r}: expected 'full', 'fraction', 'single positive' "
+        "or 'single positive, all negatives'"
+    )
+
+
+def make_method(spec: Spec, truth: Tensor) -> Method:
+    """The method of a run; told the true mean number of positives if, and only if, it asks."""
+    extra = {}
+    if methods.get(spec.method).needs_expected_positives:
+        extra["expected_positives"] = float((truth == 1).double().sum(1).mean())
+    return methods.create(spec.method, **dict(spec.method_options), **extra)
+
+
+def pretrain(spec: Spec) -> dict[str, Any]:
+    """Train features on the one-digit images of the dataset; returns their weights.
+
+    ``accuracy`` is that on validation scenes that hold exactly one digit, in percent (nan if
+    there is none).
+    """
+    splits, settings = load_splits(spec), spec.pretraining
+    source = splits.pretrain
+    if source is None or settings is None:
+        raise ValueError(f"dataset {spec.dataset!r} was loaded without images for pre-training")
+    model = models.build(
+        spec.network, len(splits.classes), seed=spec.seed, **dict(spec.network_options)
+    ).to(spec.device)
+    method = _Softmax()
+    method.start(source.y.to(spec.device))
+    fit(
+        model,
+        source.x.to(spec.device),
+        method,
+        epochs=settings.epochs,
+        batch_size=settings.batch_size,
+        optimiser=settings.optimiser.build(model, method),
+        order=torch_rng(spec.seed, "pretraining order"),
+    )
+    alone = splits.val.y.sum(1) == 1
+    logits = predict(model, splits.val.x[alone].to(spec.device)).cpu() if alone.any() else None
+    score = np.nan if logits is None else accuracy(logits, splits.val.y[alone].argmax(1))
+    return _weights(model) | {"accuracy": score}
+
+
+def linear_phase(spec: Spec) -> dict[str, Any]:
+    """Train the head alone on frozen, pre-extracted features; keep the best validation epoch."""
+    splits = load_splits(spec)
+    observed = torch.from_numpy(annotate(spec, splits.train.y.numpy())).to(spec.device)
+    model = models.build(
+        spec.network, len(splits.classes), seed=spec.seed, **dict(spec.network_options)
+    ).to(spec.device)
+    if spec.pretraining is not None:
+        _load(model, remember(pretrain, _backbone(spec)), "features.")
+    body = nn.Sequential(model.features, model.pool)
+    x_train = predict(body, splits.train.x.to(spec.device))
+    x_val = predict(body, splits.val.x.to(spec.device))
+    method = make_method(spec, splits.train.y)
+    method.start(observed)
+    linear = Network(nn.Identity(), nn.Identity(), model.head)
+    best: dict[str, Any] = {"score": -1.0}
+
+    def keep_best(epoch: int) -> None:
+        score = average_precision(predict(linear, x_val).cpu(), splits.val.y).mean()
+        if score > best["score"]:
+            best.update(_weights(linear), score=score, epoch=epoch)
+            if method.parameters():
+                best["estimates"] = torch.sigmoid(method.estimates.detach()).cpu().numpy()
+
+    rate = spec.optimiser.head_lr or spec.optimiser.lr
+    fit(
+        linear,
+        x_train,
+        method,
+        epochs=spec.epochs,
+        batch_size=spec.batch_size,
+        optimiser=replace(spec.optimiser, lr=rate, head_lr=rate).build(linear, method),
+        order=torch_rng(spec.seed, "linear phase order"),
+        after_epoch=keep_best,
+    )
+    return best
+
+
+class _Softmax(Method):
+    """Ordinary single-label training, for the pre-training only."""
+
+    def loss(self, logits: Tensor, index: Tensor) -> Tensor:
+        return F.cross_entropy(logits, self.observed[index])
+
+
+def _backbone(spec: Spec) -> Spec:
+    """The spec with only what pre-training depends on, so that all methods share one."""
+    return Spec(
+        method="AN",
+        seed=spec.seed,
+        dataset=spec.dataset,
+        data_options=spec.data_options,
+        data_root=spec.data_root,
+        network=spec.network,
+        network_options=spec.network_options,
+        pretraining=spec.pretraining,
+        device=spec.device,
+    )
+
+
+def _linear_spec(spec: Spec) -> Spec:
+    """The linear phase that a run starts from (SPML protocol: 25 epochs)."""
+    method = LINEAR_PHASE.get(spec.method, spec.method)
+    own = spec.method_options if method == spec.method else options(epsilon=0.0)
+    epochs = 25 if spec.epochs > 2 else spec.epochs
+    return replace(
+        spec, method=method, method_options=own, epochs=epochs, track=(), linear_init=False
+    )
+
+
+def _weights(model: nn.Module) -> dict[str, np.ndarray]:
+    return {name: value.cpu().numpy().copy() for name, value in model.state_dict().items()}
+
+
+def _load(model: nn.Module, record: Record, prefix: str) -> None:
+    """Copy the weights whose names start with ``prefix`` from a record into the model."""
+    state = {k: torch.from_numpy(v) for k, v in record.values.items() if k.startswith(prefix)}
+    model.load_state_dict(model.state_dict() | state)
+
+
+def restore(model: nn.Module, record: Record, moment: str = "last") -> nn.Module:
+    """Put the tracked weights of a run into ``model`` (``moment``: ``"best"`` or ``"last"``)."""
+    prefix = f"weights_{moment}/"
+    state = {
+        name.removeprefix(prefix): torch.from_numpy(value)
+        for name, value in record.values.items()
+        if name.startswith(prefix)
+    }
+    model.load_state_dict(state)
+    return model.eval()
+
+
+# -- what is recorded -----------------------------------------------------------------------------
+
+
+class _EntryLogits:
+    """Every training entry's logit when it was last visited in training mode, per epoch."""
+
+    def __init__(self, watch: _Watch) -> None:
+        self.now = torch.zeros(watch.splits.train.y.shape, device=watch.spec.device)
+        self.epochs: list[np.ndarray] = []
+
+    def after_step(self, index: Tensor, logits: Tensor, loss: Tensor) -> None:
+        self.now[index] = logits
+
+    def after_epoch(self) -> None:
+        self.epochs.append(self.now.half().cpu().numpy())
+
+    def results(self) -> dict[str, Any]:
+        return {"entry_logits": np.stack(self.epochs)}
+
+
+class _Modified:
+    """Which entries the method modified, per epoch, as packed bits."""
+
+    def __init__(self, watch: _Watch) -> None:
+        self.method = watch.method
+        self.epochs: list[np.ndarray] = []
+
+    def after_step(self, index: Tensor, logits: Tensor, loss: Tensor) -> None:
+        pass
+
+    def after_epoch(self) -> None:
+        self.epochs.append(np.packbits(self.method.modified.cpu().numpy(), axis=1))
+
+    def results(self) -> dict[str, Any]:
+        return {"modified": np.stack(self.epochs)}
+
+
+TRACES: dict[str, type] = {"entry_logits": _EntryLogits, "modified": _Modified}
+"""Recorded along the way: name -> class with ``after_step``, ``after_epoch`` and ``results``."""
+
+
+def _pointing(watch: _Watch) -> dict[str, Any]:
+    maps = class_activation_maps(watch.model, watch.test_x).cpu()
+    test = watch.splits.test
+    return {"pointing": pointing_game(maps, test.y, test.boxes, tuple(test.x.shape[2:]))}
+
+
+def _test_scores(watch: _Watch) -> dict[str, Any]:
+    return {"test_scores": predict(watch.model, watch.test_x).cpu().numpy()}
+
+
+def _train_scores(watch: _Watch) -> dict[str, Any]:
+    x = watch.splits.train.x.to(watch.spec.device)
+    return {"train_scores": predict(watch.model, x).cpu().numpy()}
+
+
+def _all_weights(watch: _Watch) -> dict[str, Any]:
+    return {f"weights/{name}": value for name, value in _weights(watch.model).items()}
+
+
+SNAPSHOTS: dict[str, Callable[[_Watch], dict[str, Any]]] = {
+    "pointing": _pointing,
+    "test_scores": _test_scores,
+    "train_scores": _train_scores,
+    "weights": _all_weights,
+}
+"""Recorded with the weights of the best and of the last epoch: ``name_best``, ``name_last``."""
+
+
+class _Watch:
+    """Evaluates after every epoch and records what the spec asks for."""
+
+    def __init__(self, spec: Spec, splits: Splits, model: Network, method: Method) -> None:
+        unknown = set(spec.track) - TRACES.keys() - SNAPSHOTS.keys()
+        if unknown:
+            raise ValueError(f"cannot track {', '.join(sorted(unknown))}: see TRACES, SNAPSHOTS")
+        self.spec, self.splits, self.model, self.method = spec, splits, model, method
+        self.val_x = splits.val.x.to(spec.device)
+        self.test_x = splits.test.x.to(spec.device)
+        self.traces = [TRACES[name](self) for name in spec.track if name in TRACES]
+        self.val_ap: list[np.ndarray] = []
+        self.test_ap: list[np.ndarray] = []
+        self.best_epoch = 0
+        self.best_weights: dict[str, Tensor] = {}
+
+    def after_step(self, index: Tensor, logits: Tensor, loss: Tensor) -> None:
+        for trace in self.traces:
+            trace.after_step(index, logits, loss)
+
+    def after_epoch(self, epoch: int) -> None:
+        self.val_ap.append(
+            average_precision(predict(self.model, self.val_x).cpu(), self.splits.val.y)
+        )
+        self.test_ap.append(
+            average_precision(predict(self.model, self.test_x).cpu(), self.splits.test.y)
+        )
+        if not self.best_epoch or self.val_ap[-1].mean() > self.val_ap[self.best_epoch - 1].mean():
+            self.best_epoch = epoch
+            self.best_weights = {k: v.clone() for k, v in self.model.state_dict().items()}
+        for trace in self.traces:
+            trace.after_epoch()
+
+    def results(self) -> dict[str, Any]:
+        found = {
+            "val_ap": np.stack(self.val_ap),
+            "test_ap": np.stack(self.test_ap),
+            "best_epoch": self.best_epoch,
+        }
+        for trace in self.traces:
+            found |= trace.results()
+        for moment in ("last", "best"):
+            if moment == "best":
+                self.model.load_state_dict(self.best_weights)
+            for name in self.spec.track:
+                if name in SNAPSHOTS:
+                    for key, value in SNAPSHOTS[name](self).items():
+                        found[key.replace(name, f"{name}_{moment}", 1)] = value
+        return found
+
+
+# -- records as tables ----------------------------------------------------------------------------
+
+
+def mean_ap_at(record: Record, moment: str = "best") -> float:
+    """Test mAP in percent at the best-validation or the last epoch."""
+    epoch = int(record["best_epoch"]) - 1 if moment == "best" else -1
+    return float(record["test_ap"][epoch].mean())
+
+
+def scores(records: list[Record], names: list[str]) -> pd.DataFrame:
+    """One line per run: method, seed, test mAP at the best and at the last epoch (percent)."""
+    return pd.DataFrame(
+        {
+            "method": names,
+            "seed": [record.spec["seed"] for record in records],
+            "best": [mean_ap_at(record, "best") for record in records],
+            "last": [mean_ap_at(record, "last") for record in records],
+        }
+    )

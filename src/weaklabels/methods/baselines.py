@@ -1,0 +1,236 @@
+"""Losses that several papers compare with, for labels that are partly unknown.
+
+All take logits ``(B, C)`` and observed labels ``(B, C)`` (+1 positive, 0 unknown, -1 negative) and
+average over all B * C entries, the ignored ones included, as the papers' code does. ``epsilon`` is
+the constant inside the logarithm, 1e-5 in the code of Cole et al. (CVPR 2021); 0 gives the exact
+logit form.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from weaklabels.methods.base import Method, negative_log_sigmoid, register
+
+EPSILON = 1e-5
+
+
+def assume_negative(logits: Tensor, observed: Tensor, epsilon: float = EPSILON) -> Tensor:
+    """AN: unknown labels are taken to be negative."""
+    return weighted_assume_negative(logits, observed, 1.0, epsilon)
+
+
+def ignore_unobserved(logits: Tensor, observed: Tensor, epsilon: float = EPSILON) -> Tensor:
+    """IU: unknown labels contribute nothing (and stay in the divisor).
+
+    With every label known this is plain binary cross-entropy; with positives only, calling
+    everything positive minimises it.
+    """
+    signed = logits * observed
+    return (negative_log_sigmoid(signed, epsilon) * observed.abs()).mean()
+
+
+def weighted_assume_negative(
+    logits: Tensor, observed: Tensor, weight: float | None = None, epsilon: float = EPSILON
+) -> Tensor:
+    """WAN / DW: as AN, with the unknown labels weighted.
+
+    Args:
+        logits: ``(B, C)``.
+        observed: ``(B, C)``.
+        weight: of an unknown label; ``None`` means 1 / (C - 1), the WAN of Cole et al.
+        epsilon: inside the logarithm.
+    """
+    if weight is None:
+        weight = 1 / max(logits.shape[1] - 1, 1)
+    positive = observed == 1
+    entries = negative_log_sigmoid(torch.where(positive, logits, -logits), epsilon)
+    if weight != 1:
+        entries = torch.where(observed == 0, weight * entries, entries)
+    return entries.mean()
+
+
+def label_smoothing(
+    logits: Tensor,
+    observed: Tensor,
+    smoothing: float = 0.1,
+    epsilon: float = EPSILON,
+    *,
+    negatives_only: bool = False,
+) -> Tensor:
+    """LS (AN with label smoothing) and N-LS (only the assumed negatives are smoothed).
+
+    The target of a positive is ``1 - smoothing``, that of all others ``smoothing``.
+    """
+    positive = observed == 1
+    signed = torch.where(positive, logits, -logits)
+    share = smoothing * (~positive) if negatives_only else smoothing
+    right = negative_log_sigmoid(signed, epsilon)
+    wrong = negative_log_sigmoid(-signed, epsilon)
+    return (right + share * (wrong - right)).mean()
+
+
+def count_penalty(probabilities: Tensor, expected_positives: float) -> Tensor:
+    """Squared gap between the batch's mean predicted count and the expected one, over C^2."""
+    classes = probabilities.shape[1]
+    return ((probabilities.sum(1).mean() - expected_positives) / classes) ** 2
+
+
+def expected_positive_regularisation(
+    logits: Tensor, observed: Tensor, expected_positives: float, epsilon: float = EPSILON
+) -> Tensor:
+    """EPR: positives only, plus a penalty on the expected number of positives (Cole et al.)."""
+    positives = (negative_log_sigmoid(logits, epsilon) * (observed == 1)).mean()
+    return positives + count_penalty(torch.sigmoid(logits), expected_positives)
+
+
+def role_half(
+    logits: Tensor,
+    observed: Tensor,
+    target: Tensor,
+    expected_positives: float,
+    epsilon: float = EPSILON,
+) -> Tensor:
+    """One side of ROLE: fit ``logits`` to soft targets ``(B, C)`` that receive no gradient."""
+    right = negative_log_sigmoid(logits, epsilon)
+    wrong = negative_log_sigmoid(-logits, epsilon)
+    cross = target * right + (1 - target) * wrong
+    known = (right * (observed == 1)).mean()
+    return known + cross.mean() + count_penalty(torch.sigmoid(logits), expected_positives)
+
+
+def role(
+    logits: Tensor,
+    estimator_logits: Tensor,
+    observed: Tensor,
+    expected_positives: float,
+    epsilon: float = EPSILON,
+) -> Tensor:
+    """ROLE: classifier and free label estimates ``(B, C)`` teach each other (Cole et al.)."""
+    p, q = torch.sigmoid(logits).detach(), torch.sigmoid(estimator_logits).detach()
+    return 0.5 * role_half(logits, observed, q, expected_positives, epsilon) + 0.5 * role_half(
+        estimator_logits, observed, p, expected_positives, epsilon
+    )
+
+
+def initial_estimates(observed: Tensor, seed: int = 0) -> Tensor:
+    """Initial label-estimate logits of ROLE, ``(N, C)`` float32.
+
+    Annotated labels start at probability 0.995 or 0.005, unknown ones uniform between the logits
+    of 0.4 and 0.6.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    bound = math.log(0.6 / 0.4)
+    unknown = (2 * torch.rand(observed.shape, generator=generator) - 1) * bound
+    known = observed.cpu().float() * math.log(0.995 / 0.005)
+    return torch.where(observed.cpu() == 0, unknown, known)
+
+
+class _Stateless(Method):
+    """A method that is only a loss function of (logits, observed)."""
+
+    def __init__(self, epsilon: float = EPSILON) -> None:
+        self.epsilon = epsilon
+
+
+@register("AN")
+class AssumeNegative(_Stateless):
+    """Assume negative: every unknown label is trained as a negative."""
+
+    def loss(self, logits: Tensor, index: Tensor) -> Tensor:
+        return assume_negative(logits, self.observed[index], self.epsilon)
+
+
+@register("IU")
+class IgnoreUnobserved(_Stateless):
+    """Ignore unobserved; on fully annotated labels this is plain BCE."""
+
+    def loss(self, logits: Tensor, index: Tensor) -> Tensor:
+        return ignore_unobserved(logits, self.observed[index], self.epsilon)
+
+
+@register("WAN")
+class WeightedAssumeNegative(_Stateless):
+    """Weak assume negative; ``weight=None`` is 1 / (C - 1). DW is the same with another weight."""
+
+    def __init__(self, weight: float | None = None, epsilon: float = EPSILON) -> None:
+        super().__init__(epsilon)
+        self.weight = weight
+
+    def loss(self, logits: Tensor, index: Tensor) -> Tensor:
+        return weighted_assume_negative(logits, self.observed[index], self.weight, self.epsilon)
+
+
+@register("LSAN")
+class LabelSmoothing(_Stateless):
+    """AN with label smoothing; ``negatives_only`` gives N-LS."""
+
+    def __init__(
+        self, smoothing: float = 0.1, epsilon: float = EPSILON, *, negatives_only: bool = False
+    ) -> None:
+        super().__init__(epsilon)
+        self.smoothing = smoothing
+        self.negatives_only = negatives_only
+
+    def loss(self, logits: Tensor, index: Tensor) -> Tensor:
+        return label_smoothing(
+            logits,
+            self.observed[index],
+            self.smoothing,
+            self.epsilon,
+            negatives_only=self.negatives_only,
+        )
+
+
+@register("EPR")
+class ExpectedPositives(_Stateless):
+    """Expected positive regularisation; must be told the mean number of positives."""
+
+    needs_expected_positives = True
+
+    def __init__(self, expected_positives: float, epsilon: float = EPSILON) -> None:
+        super().__init__(epsilon)
+        self.expected_positives = expected_positives
+
+    def loss(self, logits: Tensor, index: Tensor) -> Tensor:
+        return expected_positive_regularisation(
+            logits, self.observed[index], self.expected_positives, self.epsilon
+        )
+
+
+@register("ROLE")
+class Role(_Stateless):
+    """Regularised online label estimation; keeps one logit per training example and class."""
+
+    needs_expected_positives = True
+
+    def __init__(
+        self, expected_positives: float, epsilon: float = EPSILON, *, seed: int = 0
+    ) -> None:
+        super().__init__(epsilon)
+        self.expected_positives = expected_positives
+        self.seed = seed
+
+    def start(self, observed: Tensor) -> None:
+        super().start(observed)
+        initial = initial_estimates(observed, self.seed).to(observed.device)
+        self.estimates = nn.Parameter(initial)
+
+    def start_from(self, probabilities: Tensor) -> None:
+        """Start from estimated labels ``(N, C)`` of an earlier phase (linear initialisation)."""
+        self.estimates.data.copy_(torch.logit(probabilities.clamp(EPSILON, 1 - EPSILON)))
+
+    def parameters(self) -> list[nn.Parameter]:
+        return [self.estimates]
+
+    def loss(self, logits: Tensor, index: Tensor) -> Tensor:
+        return role(
+            logits,
+            self.estimates[index],
+            self.observed[index],
+            self.expected_positives,
+            self.epsilon,
+        )

@@ -1,0 +1,175 @@
+r"""Large Loss Matters in Weakly Supervised Multi-Label Classification (Kim et al., CVPR 2022).
+
+Unknown labels are assumed negative, and the entries of a batch with the largest losses among them
+are treated as false negatives: rejected (LL-R), corrected for this step (LL-Ct), or corrected for
+good (LL-Cp). Rates are shares per epoch: the paper's :math:`\Delta_{rel}` of 0.2 percent is 0.002.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from weaklabels.methods.base import Method, register
+
+SCHEMES = ("reject", "correct temporarily", "correct permanently")
+
+
+def modified_count(batch: int, classes: int, epoch: int, rate: float, *, growing: bool) -> int:
+    r"""How many entries of a batch are modified, k in the text.
+
+    Nothing in epoch 1. Later :math:`k=\lceil BKr\rceil` with :math:`r=(t-1)\Delta_{rel}` when
+    growing (LL-R, LL-Ct) and :math:`r=\Delta_{rel}` when not (LL-Cp). The share is of all B * K
+    entries, as in the authors' code. 1e-9 is taken off before rounding up: the code accumulates the
+    rate in floating point, and a hair above a whole number would add an entry.
+
+    Args:
+        batch, classes: B and K.
+        epoch: t, from 1.
+        rate: share of the labels per epoch, :math:`\Delta_{rel}`/100 of the paper.
+        growing: whether the share grows with the epoch.
+    """
+    if epoch <= 1 or rate <= 0:
+        return 0
+    share = min(1.0, (epoch - 1) * rate if growing else rate)
+    return math.ceil(batch * classes * share - 1e-9)
+
+
+def large_loss_entries(logits: Tensor, observed: Tensor, k: int, *, strict: bool = False) -> Tensor:
+    """The unknown entries with the k largest losses of the batch (section 3.3, step 4).
+
+    Entries tied with the k-th are included; with ``strict`` the k-th and its ties are not (the
+    first release's rule for writing labels back). If fewer than k entries are unknown all of them
+    are taken; observed entries never are.
+
+    Args:
+        logits: ``(B, K)``.
+        observed: ``(B, K)`` in {-1, 0, +1}.
+        k: how many.
+        strict: leave out the k-th largest loss.
+
+    Returns:
+        ``(B, K)`` bool; no gradient flows through it.
+    """
+    unknown = observed == 0
+    if k <= 0:
+        return torch.zeros_like(unknown)
+    with torch.no_grad():
+        # Among unknown entries the loss softplus(z) rises with z, so the logits give the order
+        # without its rounding; observed entries are put below all of them.
+        scores = logits.masked_fill(~unknown, -math.inf)
+        k = min(k, scores.numel())
+        threshold = scores.flatten().topk(k).values[-1]
+        return unknown & (scores > threshold if strict else scores >= threshold)
+
+
+def assumed_negative_losses(logits: Tensor, observed: Tensor) -> Tensor:
+    """Entry losses ``(B, K)`` when unknown labels are assumed negative (exact logit form)."""
+    return F.softplus(torch.where(observed == 1, -logits, logits))
+
+
+def large_loss(
+    logits: Tensor, observed: Tensor, modified: Tensor, scheme: str, reduction: str = "mean"
+) -> Tensor:
+    r"""The weighted objective of section 3.2.
+
+    The entries of ``modified`` contribute 0 ("reject") or the loss of the flipped label, softplus
+    of minus the logit ("correct ..."); the mean is over all B * K entries, rejected ones included.
+
+    Multiplying by the paper's :math:`\lambda=\log f/\log(1-f)` instead would be 0 times infinity
+    at a saturated f, and a detached :math:`\lambda` would turn the gradient's sign.
+
+    Args:
+        logits, observed: ``(B, K)``.
+        modified: ``(B, K)`` bool.
+        scheme: one of ``SCHEMES``.
+        reduction: ``"mean"`` or ``"none"``.
+
+    Raises:
+        ValueError: if the scheme or the reduction is unknown.
+    """
+    if scheme not in SCHEMES:
+        raise ValueError(f"unknown scheme {scheme!r}: expected one of {', '.join(SCHEMES)}")
+    if reduction not in ("mean", "none"):
+        raise ValueError(f"unknown reduction {reduction!r}: expected 'mean' or 'none'")
+    if scheme == "reject":
+        entries = assumed_negative_losses(logits, observed).masked_fill(modified, 0.0)
+    else:
+        entries = F.softplus(torch.where(modified | (observed == 1), -logits, logits))
+    return entries.mean() if reduction == "mean" else entries
+
+
+class LargeLoss(Method):
+    """What the three schemes share.
+
+    Attributes:
+        modified: ``(N, K)`` bool, the entries modified in the current epoch.
+    """
+
+    scheme: str
+    growing = True
+
+    def __init__(self, rate: float) -> None:
+        if not 0 <= rate <= 1:
+            raise ValueError(f"rate is {rate}: expected a share of the labels in [0, 1]")
+        self.rate = rate
+
+    def start(self, observed: Tensor) -> None:
+        super().start(observed.clone())
+        self.modified = torch.zeros_like(observed, dtype=torch.bool)
+
+    def before_epoch(self, epoch: int) -> None:
+        super().before_epoch(epoch)
+        self.modified.zero_()
+
+    def loss(self, logits: Tensor, index: Tensor) -> Tensor:
+        observed = self.observed[index]
+        k = modified_count(*logits.shape, self.epoch, self.rate, growing=self.growing)
+        modified = large_loss_entries(logits, observed, k)
+        if k:
+            self.modified[index] = modified
+        return large_loss(logits, observed, modified, self.scheme)
+
+
+@register("LL-R")
+class Reject(LargeLoss):
+    """LL-R: the loss of suspected false negatives is dropped."""
+
+    scheme = "reject"
+
+
+@register("LL-Ct")
+class CorrectTemporarily(LargeLoss):
+    """LL-Ct: suspected false negatives count as positives in this step."""
+
+    scheme = "correct temporarily"
+
+
+@register("LL-Cp")
+class CorrectPermanently(LargeLoss):
+    """LL-Cp: suspected false negatives are positives from now on.
+
+    ``strict=True`` writes back only entries strictly above the k-th loss, the rule of the first
+    release; the default writes all k, as the authors' follow-up does.
+    """
+
+    scheme = "correct permanently"
+    growing = False
+
+    def __init__(self, rate: float, *, strict: bool = False) -> None:
+        super().__init__(rate)
+        self.strict = strict
+
+    def loss(self, logits: Tensor, index: Tensor) -> Tensor:
+        if self.strict:
+            k = modified_count(*logits.shape, self.epoch, self.rate, growing=self.growing)
+            self._flips = large_loss_entries(logits, self.observed[index], k, strict=True)
+        return super().loss(logits, index)
+
+    def after_step(self, model: nn.Module, x: Tensor, index: Tensor) -> None:
+        if self.epoch > 1 and self.rate > 0:
+            flips = self._flips if self.strict else self.modified[index]
+            self.observed[index] = self.observed[index].masked_fill(flips, 1)

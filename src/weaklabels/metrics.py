@@ -1,0 +1,123 @@
+"""Evaluation: average precision, accuracy, the pointing game, distances of score distributions."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import torch
+from scipy.stats import wasserstein_distance
+from sklearn.metrics import roc_auc_score
+from torch import Tensor
+from torch.nn import functional as F
+from torchmetrics.functional.classification import multilabel_average_precision
+
+
+def average_precision(scores: Tensor, truth: Tensor) -> np.ndarray:
+    """Average precision of each class, in percent (step-wise sum, as in scikit-learn).
+
+    A class without positives counts 0 and stays in a mean over classes, as in the code of Cole et
+    al. (CVPR 2021), which the papers on missing labels share.
+
+    Args:
+        scores: ``(N, C)`` real scores; only their order within a class matters.
+        truth: ``(N, C)`` in {0, 1}.
+
+    Returns:
+        ``(C,)`` float64.
+
+    Raises:
+        ValueError: if the shapes differ or there are no rows.
+    """
+    if scores.shape != truth.shape or scores.ndim != 2 or not len(scores):
+        raise ValueError(
+            f"scores {tuple(scores.shape)} and truth {tuple(truth.shape)}: "
+            "expected the same shape (N, C) with N >= 1"
+        )
+    # Ranks in (0, 1) instead of scores: torchmetrics would pass raw logits through a sigmoid, and
+    # that makes ties of large ones.
+    _, ranks = torch.unique(scores.double(), return_inverse=True)
+    unit = (ranks.double() + 1) / (ranks.max() + 2)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*No positive samples found.*")
+        values = multilabel_average_precision(
+            unit, truth.long(), num_labels=scores.shape[1], average="none", validate_args=False
+        )
+    values = values.reshape(-1).cpu().numpy().astype(np.float64)
+    return 100 * np.where((truth == 1).any(0).cpu().numpy(), values, 0.0)
+
+
+def mean_average_precision(scores: Tensor, truth: Tensor) -> float:
+    """Mean over classes of ``average_precision``, in percent."""
+    return float(average_precision(scores, truth).mean())
+
+
+def accuracy(logits: Tensor, labels: Tensor) -> float:
+    """Share of rows whose largest logit is at the label, in percent (first index on ties)."""
+    return 100 * float((logits.argmax(1) == labels).double().mean())
+
+
+def separation_auc(scores: np.ndarray, positive: np.ndarray) -> float:
+    """Area under the ROC curve with which a score tells ``positive`` entries from the others.
+
+    NaN if one of the two kinds is missing.
+    """
+    if positive.all() or not positive.any():
+        return float("nan")
+    return float(roc_auc_score(positive, scores))
+
+
+def class_wasserstein(probabilities: np.ndarray, truth: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Wasserstein-1 distance, per class, between the scores of true positives and true negatives.
+
+    Args:
+        probabilities: ``(N, C)`` in [0, 1].
+        truth: ``(N, C)`` in {0, 1}.
+        mask: ``(N, C)`` bool, the entries that count (say, the unannotated ones).
+
+    Returns:
+        ``(C,)`` float64, NaN for a class that lacks one of the two kinds.
+    """
+    distances = np.full(truth.shape[1], np.nan)
+    for c in range(truth.shape[1]):
+        positives = probabilities[mask[:, c] & (truth[:, c] == 1), c]
+        negatives = probabilities[mask[:, c] & (truth[:, c] == 0), c]
+        if len(positives) and len(negatives):
+            distances[c] = wasserstein_distance(positives, negatives)
+    return distances
+
+
+def pointing_game(
+    maps: Tensor, truth: Tensor, boxes: Tensor, size: tuple[int, int], tolerance: float = 0
+) -> np.ndarray:
+    """Hits of the pointing game: does the peak of a class map lie in a box of that class?
+
+    For every image and every class that is truly present, the map is resized bilinearly to the
+    image (corners not aligned) and its largest value is taken (first index on ties).
+
+    Args:
+        maps: ``(N, C, h, w)`` class activation maps.
+        truth: ``(N, C)`` in {0, 1}.
+        boxes: ``(M, 6)`` rows ``(image, class, top, left, bottom, right)``, half-open, in pixels.
+        size: image height and width in pixels.
+        tolerance: a point this many pixels (Euclidean) outside a box still hits; 15 at full
+            resolution in the original pointing game (Zhang et al., ECCV 2016).
+
+    Returns:
+        ``(P, 3)`` int64: one row ``(image, class, hit)`` per present pair.
+    """
+    pairs = (truth == 1).nonzero()
+    large = F.interpolate(
+        maps[pairs[:, 0], pairs[:, 1]][:, None].float(), size, mode="bilinear", align_corners=False
+    )
+    peak = large.flatten(1).argmax(1)
+    row, column = peak // size[1], peak % size[1]
+    hit = torch.zeros(len(pairs), dtype=torch.bool)
+    number = {(int(i), int(c)): k for k, (i, c) in enumerate(pairs.tolist())}
+    for image, label, top, left, bottom, right in boxes.tolist():
+        k = number.get((image, label))
+        if k is not None:
+            dy = max(top - int(row[k]), 0, int(row[k]) - (bottom - 1))
+            dx = max(left - int(column[k]), 0, int(column[k]) - (right - 1))
+            hit[k] |= dy * dy + dx * dx <= tolerance * tolerance
+    return torch.cat([pairs, hit[:, None].long()], 1).numpy()
