@@ -17,8 +17,31 @@ import torch
 LOADERS = {
     "digits": "weaklabels.data.digits",
     "scenes": "weaklabels.data.scenes",
+    "voc2007": "weaklabels.data.voc:voc2007",
+    "voc2012": "weaklabels.data.voc:voc2012",
+    "voc2012_features": "weaklabels.data.voc:voc2012_features",
+    "coco2014": "weaklabels.data.coco",
+    "nuswide": "weaklabels.data.nuswide",
+    "cub": "weaklabels.data.cub",
+    "openimages": "weaklabels.data.openimages",
+    "mnist": "weaklabels.data.idx:mnist",
+    "fashion_mnist": "weaklabels.data.idx:fashion_mnist",
+    "kmnist": "weaklabels.data.idx:kmnist",
+    "cifar10": "weaklabels.data.cifar:cifar10",
+    "cifar100": "weaklabels.data.cifar:cifar100",
+    "tiny_imagenet": "weaklabels.data.tiny_imagenet",
+    "cifar10n": "weaklabels.data.crowd:cifar10n",
+    "cifar10h": "weaklabels.data.crowd:cifar10h",
+    "cifar100n": "weaklabels.data.crowd:cifar100n",
+    "labelme": "weaklabels.data.crowd:labelme",
+    "crowd_truth_infer": "weaklabels.data.crowd:crowd_truth_infer",
+    "partial_label": "weaklabels.data.partial_label",
+    "mirflickr": "weaklabels.data.partial_label:mirflickr",
+    "mulan": "weaklabels.data.mulan",
+    "lol": "weaklabels.data.lowlight:lol",
+    "lime": "weaklabels.data.lowlight:lime",
 }
-"""Dataset name -> module that loads it."""
+"""Dataset name -> module that loads it, with the function's name after a colon unless ``load``."""
 
 
 @dataclass(frozen=True)
@@ -77,11 +100,12 @@ def load(name: str, root: str | Path | None = None, **options: Any) -> Splits:
         FileNotFoundError: if a dataset's files are not under ``root``; the message names the
             command that brings them.
     """
-    return import_module(module_of(name)).load(root, **options)
+    module = import_module(module_of(name))
+    return getattr(module, LOADERS[name].partition(":")[2] or "load")(root, **options)
 
 
 def module_of(name: str) -> str:
     """The module that loads dataset ``name`` (see ``load``)."""
     if name not in LOADERS:
         raise ValueError(f"unknown dataset {name!r}: expected one of {', '.join(sorted(LOADERS))}")
-    return LOADERS[name]
+    return LOADERS[name].partition(":")[0]
