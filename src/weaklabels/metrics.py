@@ -52,6 +52,28 @@ def mean_average_precision(scores: Tensor, truth: Tensor) -> float:
     return float(average_precision(scores, truth).mean())
 
 
+def annotated_average_precision(scores: Tensor, observed: Tensor) -> np.ndarray:
+    """Average precision of each class over the rows that are annotated for it, in percent.
+
+    The protocol of OpenImages, whose test labels are partial: a class without annotations is NaN
+    (left out of the mean), one without annotated positives counts 0.
+
+    Args:
+        scores: ``(N, C)``.
+        observed: ``(N, C)``, +1 positive, -1 negative, 0 not annotated.
+
+    Returns:
+        ``(C,)`` float64.
+    """
+    values = np.full(scores.shape[1], np.nan)
+    for c in range(scores.shape[1]):
+        rows = observed[:, c] != 0
+        if rows.any():
+            truth = (observed[rows, c : c + 1] == 1).long()
+            values[c] = average_precision(scores[rows, c : c + 1], truth)[0]
+    return values
+
+
 def accuracy(logits: Tensor, labels: Tensor) -> float:
     """Share of rows whose largest logit is at the label, in percent (first index on ties)."""
     return 100 * float((logits.argmax(1) == labels).double().mean())

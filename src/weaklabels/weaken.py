@@ -15,23 +15,39 @@ Rng = np.random.Generator | np.random.RandomState
 def single_positive(truth: np.ndarray, rng: Rng) -> np.ndarray:
     """Keep one positive label per row, chosen uniformly; everything else becomes unknown.
 
-    The positives of a row are shuffled and the first is kept, rows in order, as in the code of
-    Cole et al. (CVPR 2021), so that ``RandomState(1200)`` gives the papers' draw. A row without
-    positives stays wholly unknown.
+    A row without positives stays wholly unknown.
 
     Args:
         truth: ``(N, C)`` in {0, 1}.
         rng: source of randomness.
 
     Returns:
-        ``(N, C)`` int8 in {0, 1}.
+        ``(N, C)`` int8 in {0, +1}.
+    """
+    return few_labels(truth, rng, positives=1, negatives=0)
+
+
+def few_labels(truth: np.ndarray, rng: Rng, *, positives: int, negatives: int) -> np.ndarray:
+    """Annotate at most so many positives and negatives per row, chosen uniformly.
+
+    Row by row, the positives are shuffled and the first ones kept, then the negatives (shuffled
+    even when none is kept), as in the code of Cole et al. (CVPR 2021): ``RandomState(1200)`` gives
+    the papers' draw.
+
+    Args:
+        truth: ``(N, C)`` in {0, 1}.
+        rng: source of randomness.
+        positives, negatives: labels kept per row, where the row has that many.
+
+    Returns:
+        ``(N, C)`` int8 in {-1, 0, +1}.
     """
     observed = np.zeros(truth.shape, np.int8)
     for row, labels in enumerate(np.asarray(truth)):
-        positives = np.flatnonzero(labels == 1)
-        if len(positives):
-            rng.shuffle(positives)
-            observed[row, positives[0]] = 1
+        for value, sign, count in ((1, 1, positives), (0, -1, negatives)):
+            candidates = np.flatnonzero(labels == value)
+            rng.shuffle(candidates)
+            observed[row, candidates[:count]] = sign
     return observed
 
 

@@ -57,8 +57,8 @@ class Spec:
         method, method_options: by its registered name.
         seed: of the scenes, the weak labels, the initial weights and the batch order.
         dataset, data_options: for ``data.load``; ``data_root`` where files are needed.
-        annotation: ``"single positive"``, ``"single positive, all negatives"``, ``"full"`` or
-            ``"fraction"`` (each label kept with ``annotation_rate``).
+        annotation, annotation_options: an annotation model, a key of ``ANNOTATIONS``, and the
+            keyword arguments of its function.
         train_size: use only the first so many training examples.
         network, network_options: for ``models.build``.
         pretraining: None starts from random weights.
@@ -75,7 +75,7 @@ class Spec:
     data_options: Options = ()
     data_root: str | None = None
     annotation: str = "single positive"
-    annotation_rate: float = 1.0
+    annotation_options: Options = ()
     train_size: int | None = None
     network: str = "patch_net"
     network_options: Options = ()
@@ -145,25 +145,32 @@ def _load_splits(
     return replace(splits, train=Split(splits.train.x[:train_size], splits.train.y[:train_size]))
 
 
+def _single_positive_all_negatives(truth: np.ndarray, rng: weaken.Rng) -> np.ndarray:
+    return np.where(truth == 0, -1, weaken.single_positive(truth, rng)).astype(np.int8)
+
+
+ANNOTATIONS: dict[str, Callable[..., np.ndarray]] = {
+    "full": lambda truth, rng: weaken.full(truth),
+    "single positive": weaken.single_positive,
+    "single positive, all negatives": _single_positive_all_negatives,
+    "few labels": weaken.few_labels,
+    "fraction": weaken.keep_fraction,
+}
+"""Annotation model -> function ``(truth, rng=..., **options)`` that weakens ``(N, C)`` truth."""
+
+
 def annotate(spec: Spec, truth: np.ndarray) -> np.ndarray:
     """The weak labels of a run, ``(N, C)`` int8; the same draw for every method of a seed.
 
     Raises:
         ValueError: if the annotation model is unknown.
     """
+    if spec.annotation not in ANNOTATIONS:
+        raise ValueError(
+            f"unknown annotation {spec.annotation!r}: expected one of {', '.join(ANNOTATIONS)}"
+        )
     rng = numpy_rng(spec.seed, "annotation")
-    if spec.annotation == "full":
-        return weaken.full(truth)
-    if spec.annotation == "fraction":
-        return weaken.keep_fraction(truth, spec.annotation_rate, rng)
-    if spec.annotation == "single positive":
-        return weaken.single_positive(truth, rng)
-    if spec.annotation == "single positive, all negatives":
-        return np.where(truth == 0, -1, weaken.single_positive(truth, rng)).astype(np.int8)
-    raise ValueError(
-        f"unknown annotation {spec.annotation!r}: expected 'full', 'fraction', 'single positive' "
-        "or 'single positive, all negatives'"
-    )
+    return ANNOTATIONS[spec.annotation](truth, rng=rng, **dict(spec.annotation_options))
 
 
 def make_method(spec: Spec, truth: Tensor) -> Method:

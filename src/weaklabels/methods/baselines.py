@@ -73,6 +73,18 @@ def label_smoothing(
     return (right + share * (wrong - right)).mean()
 
 
+def pairwise_ranking(logits: Tensor, observed: Tensor) -> Tensor:
+    """Hinge on the probabilities of every (annotated positive, other label) pair of a row.
+
+    max(0, 1 - p_positive + p_other), summed over pairs, divided by B * C (Cole et al.).
+    """
+    p = torch.sigmoid(logits)
+    positive = observed == 1
+    pairs = positive[:, :, None] & ~positive[:, None, :]
+    hinge = (1 - p[:, :, None] + p[:, None, :]).clamp(min=0)
+    return (hinge * pairs).sum() / logits.numel()
+
+
 def count_penalty(probabilities: Tensor, expected_positives: float) -> Tensor:
     """Squared gap between the batch's mean predicted count and the expected one, over C^2."""
     classes = probabilities.shape[1]
@@ -113,6 +125,61 @@ def role(
     p, q = torch.sigmoid(logits).detach(), torch.sigmoid(estimator_logits).detach()
     return 0.5 * role_half(logits, observed, q, expected_positives, epsilon) + 0.5 * role_half(
         estimator_logits, observed, p, expected_positives, epsilon
+    )
+
+
+def asymmetric(
+    logits: Tensor,
+    observed: Tensor,
+    *,
+    focus_positive: float = 0.0,
+    focus_negative: float = 4.0,
+    margin: float = 0.05,
+    detach_weight: bool = True,
+    reduction: str = "mean",
+) -> Tensor:
+    r"""ASL (Ridnik et al., ICCV 2021); all labels but the positives are taken to be negative.
+
+    With :math:`p_m=\max(p-m,0)`: :math:`(1-p)^{\gamma_+}(-\ln p)` for a positive,
+    :math:`p_m^{\gamma_-}(-\ln(1-p_m))` for the others; probabilities inside the logarithm are at
+    least 1e-8, as in the authors' code. That code sums over the entries; here they are averaged, so
+    that learning rates are comparable.
+
+    Args:
+        logits: ``(B, C)``; half precision is computed in float32.
+        observed: ``(B, C)``.
+        focus_positive: :math:`\gamma_+`; 0 in the authors' training script.
+        focus_negative: :math:`\gamma_-`.
+        margin: m, the probability below which a negative costs nothing.
+        detach_weight: treat the focusing weight as a constant, as that script does.
+        reduction: ``"mean"`` or ``"none"``.
+
+    Raises:
+        ValueError: if the reduction is unknown.
+    """
+    if reduction not in ("mean", "none"):
+        raise ValueError(f"unknown reduction {reduction!r}: expected 'mean' or 'none'")
+    if logits.dtype in (torch.float16, torch.bfloat16):
+        logits = logits.float()
+    p = torch.sigmoid(logits)
+    right = torch.where(observed == 1, p, (1 - p + margin).clamp(max=1))
+    weight = torch.where(
+        observed == 1, (1 - right) ** focus_positive, (1 - right) ** focus_negative
+    )
+    entries = -torch.log(right.clamp(min=1e-8)) * (weight.detach() if detach_weight else weight)
+    return entries.mean() if reduction == "mean" else entries
+
+
+def focal(logits: Tensor, observed: Tensor, focus: float = 2.0, reduction: str = "mean") -> Tensor:
+    """Focal loss without class weight (Lin et al., ICCV 2017), unknown labels taken as negative."""
+    return asymmetric(
+        logits,
+        observed,
+        focus_positive=focus,
+        focus_negative=focus,
+        margin=0.0,
+        detach_weight=False,
+        reduction=reduction,
     )
 
 
@@ -183,6 +250,40 @@ class LabelSmoothing(_Stateless):
             self.epsilon,
             negatives_only=self.negatives_only,
         )
+
+
+@register("ASL")
+class Asymmetric(Method):
+    """Asymmetric loss; see ``asymmetric`` for the options."""
+
+    def __init__(
+        self,
+        focus_positive: float = 0.0,
+        focus_negative: float = 4.0,
+        margin: float = 0.05,
+        *,
+        detach_weight: bool = True,
+    ) -> None:
+        self.settings = {
+            "focus_positive": focus_positive,
+            "focus_negative": focus_negative,
+            "margin": margin,
+            "detach_weight": detach_weight,
+        }
+
+    def loss(self, logits: Tensor, index: Tensor) -> Tensor:
+        return asymmetric(logits, self.observed[index], **self.settings)
+
+
+@register("Focal")
+class Focal(Method):
+    """Focal loss on assumed negatives."""
+
+    def __init__(self, focus: float = 2.0) -> None:
+        self.focus = focus
+
+    def loss(self, logits: Tensor, index: Tensor) -> Tensor:
+        return focal(logits, self.observed[index], self.focus)
 
 
 @register("EPR")
