@@ -37,7 +37,7 @@ def load(
     first_class_weight: float = 1.0,
     intensity: tuple[float, float] = (0.6, 1.0),
     noise: float = 0.1,
-    pools: dict[str, int] | None = None,
+    pools: dict[str, int] | tuple[tuple[str, int], ...] | None = None,
 ) -> Splits:
     """Compose scenes.
 
@@ -55,7 +55,8 @@ def load(
             imbalance like that of "person" in photographs).
         intensity: range of the factor by which a digit is dimmed.
         noise: standard deviation of the Gaussian noise added to every pixel.
-        pools: source digits per part, at most 1,797 in all.
+        pools: source digits per part, at most 1,797 in all; a dict, or pairs (so that a spec can
+            be hashed).
 
     Returns:
         Splits with ``x`` ``(N, colours, canvas, canvas)`` float32, ``y`` ``(N, C)`` int8 and boxes;
@@ -71,7 +72,7 @@ def load(
         raise ValueError(
             f"canvas is {canvas}: expected at least {DIGIT}, and {DIGIT} plus a multiple of {grid}"
         )
-    sources = _source_pools(POOLS if pools is None else pools)
+    sources = _source_pools(POOLS if pools is None else dict(pools))
     style = {
         "colours": colours,
         "canvas": canvas,
