@@ -7,7 +7,6 @@ unpickler that can build arrays, lists and strings and nothing else.
 
 from __future__ import annotations
 
-import codecs
 import pickle
 from pathlib import Path
 from typing import Any, ClassVar
@@ -108,7 +107,11 @@ def _read_subset(path: Path) -> tuple[Part, Part]:
         parts = []
         for part in ("train", "test"):
             x, y, index = (file[f"{kind}_{part}"] for kind in ("x", "y", "index"))
-            if x.dtype != np.uint8 or x.shape[1:] != (32, 32, 3) or not len(x) == len(y) == len(index):
+            if (
+                x.dtype != np.uint8
+                or x.shape[1:] != (32, 32, 3)
+                or not len(x) == len(y) == len(index)
+            ):
                 raise ValueError(
                     f"{path}: x_{part} {x.dtype} {x.shape} with {len(y)} labels, expected uint8 "
                     "(N, 32, 32, 3) with N labels"
@@ -144,7 +147,7 @@ class _ArraysOnly(pickle.Unpickler):
         ("numpy._core.multiarray", "_reconstruct"): np._core.multiarray._reconstruct,
         ("numpy", "ndarray"): np.ndarray,
         ("numpy", "dtype"): np.dtype,
-        ("_codecs", "encode"): codecs.encode,
+        ("_codecs", "encode"): lambda text, _encoding: text.encode("latin1"),
     }
 
     def find_class(self, module: str, name: str) -> Any:

@@ -41,7 +41,7 @@ def train_val_indices(count: int, fraction: float, seed: int) -> tuple[np.ndarra
     """
     if not 0 <= fraction < 1:
         raise ValueError(f"validation fraction {fraction}: expected a number in [0, 1)")
-    order = np.random.RandomState(seed).permutation(count)  # noqa: NPY002 - the papers' generator
+    order = np.random.RandomState(seed).permutation(count)
     held_out = int(np.round(fraction * count))
     return np.sort(order[: count - held_out]), np.sort(order[count - held_out :])
 

@@ -1,0 +1,256 @@
+"""Image files -> one memory-mapped uint8 array at the training resolution, and batches of it.
+
+The images of a split are decoded once, in parallel, into ``<cache>/<name>-<key>/images.npy``; from
+then on an epoch reads pixels through the page cache and no image file. The key covers the names
+and sizes of the files, the resolution and the filter. A build that was interrupted goes on from
+its last finished block; two processes that want the same array build it once.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import queue
+import shutil
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from filelock import FileLock
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+from tqdm.auto import tqdm
+
+BLOCK = 64
+FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+
+
+def build(
+    files: Sequence[Path],
+    resolution: int | tuple[int, int],
+    cache: str | Path,
+    name: str,
+    *,
+    resample: str = "bilinear",
+    workers: int | None = None,
+    progress: bool = False,
+) -> Tensor:
+    """Decode and resize image files, or open the array made by an earlier call.
+
+    Args:
+        files: N image files, in the order of the rows.
+        resolution: side of the square result, or (height, width); the aspect ratio is not kept.
+        cache: folder for the arrays, made if needed.
+        name: a readable prefix for the array's folder.
+        resample: ``"bilinear"`` or ``"bicubic"``, with antialiasing (PIL's filters).
+        workers: decoding threads; default: one per CPU.
+        progress: show a progress bar while decoding.
+
+    Returns:
+        A memory-mapped uint8 tensor ``(N, 3, h, w)``, RGB. It is private to the process: writing
+        to it does not change the file.
+
+    Raises:
+        FileNotFoundError: if an image is missing and the array is not built yet.
+        ValueError: if an image cannot be decoded; the message names the file.
+        OSError: if the disk is full; nothing is left behind then.
+    """
+    height, width = (resolution, resolution) if isinstance(resolution, int) else resolution
+    if resample not in FILTERS:
+        raise ValueError(f"resample {resample!r}: expected one of {', '.join(FILTERS)}")
+    cache = Path(cache)
+    key = _key(files, height, width, resample)
+    target = cache / f"{name}-{height}x{width}-{key[:12]}"
+    shape = (len(files), 3, height, width)
+    if not (target / "meta.json").exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        with FileLock(cache / f".{target.name}.lock"):
+            if not (target / "meta.json").exists():
+                _build(files, shape, target, resample, workers or os.cpu_count() or 1, progress)
+    return _open(target / "images.npy", shape)
+
+
+def _key(files: Sequence[Path], height: int, width: int, resample: str) -> str:
+    digest = hashlib.sha256(f"{height}x{width} {resample} {len(files)}".encode())
+    for path in files:
+        try:
+            size = path.stat().st_size
+        except FileNotFoundError:
+            raise FileNotFoundError(f"{path} is listed but not there") from None
+        digest.update(f"\n{path.name} {size}".encode())
+    return digest.hexdigest()
+
+
+def _build(
+    files: Sequence[Path],
+    shape: tuple[int, ...],
+    target: Path,
+    resample: str,
+    workers: int,
+    progress: bool,
+) -> None:
+    partial = target.with_name(f"{target.name}.partial")
+    partial.mkdir(exist_ok=True)
+    row = int(np.prod(shape[1:]))
+    free = shutil.disk_usage(partial).free + _size(partial / "images.npy")
+    if free < row * len(files):
+        shutil.rmtree(partial)
+        raise OSError(
+            errno.ENOSPC,
+            f"{target.parent}: {row * len(files):,} bytes are needed for {len(files):,} images, "
+            f"{free:,} are free",
+        )
+    done_file = partial / "blocks"
+    done = set(done_file.read_text().split()) if done_file.exists() else set()
+    header = _header(partial / "images.npy", shape)
+    blocks = [b for b in range(0, len(files), BLOCK) if str(b) not in done]
+    try:
+        with (
+            open(partial / "images.npy", "r+b") as array,
+            open(done_file, "a") as log,
+            ThreadPoolExecutor(workers) as pool,
+            tqdm(total=len(files), unit="img", disable=not progress, desc=target.name) as bar,
+        ):
+            bar.update(len(files) - sum(len(files[b : b + BLOCK]) for b in blocks))
+
+            def decode(start: int) -> int:
+                rows = [_decode(path, shape[2], shape[3], resample)
+                        for path in files[start : start + BLOCK]]  # fmt: skip
+                data = memoryview(np.ascontiguousarray(np.stack(rows))).cast("B")
+                offset = header + start * row
+                while data:  # a plain write says that the disk is full; a mapped one kills
+                    written = os.pwrite(array.fileno(), data, offset)
+                    data, offset = data[written:], offset + written
+                return start
+
+            # Few blocks are under way at a time, so that memory does not grow with N.
+            waiting = iter(blocks)
+            running = {pool.submit(decode, block) for block in islice(waiting, 2 * workers)}
+            try:
+                while running:
+                    finished, running = wait(running, return_when=FIRST_COMPLETED)
+                    for future in finished:
+                        start = future.result()
+                        log.write(f"{start}\n")
+                        log.flush()
+                        bar.update(len(files[start : start + BLOCK]))
+                        if (following := next(waiting, None)) is not None:
+                            running.add(pool.submit(decode, following))
+            finally:
+                for future in running:
+                    future.cancel()
+    except (ValueError, OSError) as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            raise OSError(errno.ENOSPC, f"{target.parent}: the disk is full") from None
+        raise
+    done_file.unlink()
+    (partial / "meta.json").write_text(json.dumps({"shape": shape, "resample": resample}))
+    shutil.rmtree(target, ignore_errors=True)
+    partial.rename(target)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_blocks * 512 if path.exists() else 0
+
+
+def _header(path: Path, shape: tuple[int, ...]) -> int:
+    """Write the npy header of an array of this shape (if new) and return its length."""
+    if not path.exists():
+        with open(path, "wb") as file:
+            np.lib.format.write_array_header_1_0(
+                file, {"descr": "|u1", "fortran_order": False, "shape": shape}
+            )
+            length = file.tell()
+            file.truncate(length + int(np.prod(shape)))
+    with open(path, "rb") as file:
+        np.lib.format.read_magic(file)
+        np.lib.format.read_array_header_1_0(file)
+        return file.tell()
+
+
+def _decode(path: Path, height: int, width: int, resample: str) -> np.ndarray:
+    try:
+        with Image.open(path) as image:
+            pixels = image.convert("RGB").resize((width, height), FILTERS[resample])
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path} is listed but not there") from None
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise ValueError(f"{path}: not a readable image ({error})") from None
+    return np.asarray(pixels).transpose(2, 0, 1)
+
+
+def _open(path: Path, shape: tuple[int, ...]) -> Tensor:
+    array = np.load(path, mmap_mode="c")
+    if array.shape != shape or array.dtype != np.uint8:
+        raise ValueError(f"{path}: {array.dtype} {array.shape}, expected uint8 {shape}")
+    return torch.from_numpy(array)
+
+
+def batches(
+    x: Tensor,
+    order: Tensor | np.ndarray,
+    batch_size: int,
+    device: str | torch.device = "cpu",
+    *,
+    prefetch: int = 2,
+    drop_last: bool = False,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Batches of a (memory-mapped) tensor, read ahead by a thread and moved to the device.
+
+    Args:
+        x: ``(N, ...)``; a uint8 tensor stays uint8 on its way (see ``augment.to_float``).
+        order: ``(M,)`` row numbers in the order of the epoch.
+        batch_size: rows per batch.
+        device: where the batches go; towards a GPU they pass through pinned memory.
+        prefetch: batches held ready.
+        drop_last: leave out a last batch that is not full.
+
+    Yields:
+        ``(rows, batch)``: ``(b,)`` int64 row numbers on the CPU and ``(b, ...)`` on the device.
+    """
+    order = torch.as_tensor(order, dtype=torch.int64)
+    device = torch.device(device)
+    stop = len(order) - len(order) % batch_size if drop_last else len(order)
+    ready: queue.Queue[tuple[Tensor, Tensor] | BaseException | None] = queue.Queue(prefetch)
+    closed = threading.Event()
+
+    def put(item: tuple[Tensor, Tensor] | BaseException | None) -> bool:
+        while not closed.is_set():
+            try:
+                ready.put(item, timeout=0.1)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def read() -> None:
+        try:
+            for start in range(0, stop, batch_size):
+                rows = order[start : min(start + batch_size, stop)]
+                batch = x.index_select(0, rows)
+                if device.type == "cuda":
+                    batch = batch.pin_memory()
+                if not put((rows, batch)):
+                    return
+            put(None)
+        except BaseException as error:  # handed to the consumer, which raises it
+            put(error)
+
+    thread = threading.Thread(target=read, daemon=True)
+    thread.start()
+    try:
+        while (item := ready.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            rows, batch = item
+            yield rows, batch.to(device, non_blocking=True)
+    finally:
+        closed.set()
+        thread.join()
