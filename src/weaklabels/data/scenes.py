@@ -1,12 +1,13 @@
 """Multi-label scenes: several real handwritten digits on one canvas, with known boxes.
 
-A scene holds one to four digits of distinct classes at non-overlapping places. In colour, a class
-is a digit in one of three channels, which makes 30 classes. The digits behind the training,
-validation and test scenes (and the pre-training images) are disjoint.
+A scene holds one to four digits, of distinct classes unless repeats are allowed, at non-overlapping
+places. In colour, a class is a digit in one of three channels, which makes 30 classes. The digits
+behind the training, validation and test scenes (and the pre-training images) are disjoint.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,8 @@ def load(
     grid: int = 4,
     max_digits: int = 4,
     first_class_weight: float = 1.0,
+    class_weights: Sequence[float] | None = None,
+    repeats: bool = False,
     intensity: tuple[float, float] = (0.6, 1.0),
     noise: float = 0.1,
     pools: dict[str, int] | tuple[tuple[str, int], ...] | None = None,
@@ -53,6 +56,9 @@ def load(
         max_digits: the number of digits is uniform in 1..max_digits.
         first_class_weight: how many times as likely class 0 is as each other class (an
             imbalance like that of "person" in photographs).
+        class_weights: how likely each class is, up to a common factor (say, a long tail); replaces
+            ``first_class_weight``.
+        repeats: draw the digits of a scene independently, so that several may be of one class.
         intensity: range of the factor by which a digit is dimmed.
         noise: standard deviation of the Gaussian noise added to every pixel.
         pools: source digits per part, at most 1,797 in all; a dict, or pairs (so that a spec can
@@ -63,7 +69,7 @@ def load(
         ``pretrain`` is single-label.
 
     Raises:
-        ValueError: if colours, canvas or pools are out of range.
+        ValueError: if colours, canvas, class weights or pools are out of range.
     """
     del root
     if colours not in (1, 3):
@@ -72,12 +78,19 @@ def load(
         raise ValueError(
             f"canvas is {canvas}: expected at least {DIGIT}, and {DIGIT} plus a multiple of {grid}"
         )
+    if class_weights is None:
+        class_weights = [first_class_weight] + [1.0] * (10 * colours - 1)
+    if len(class_weights) != 10 * colours or min(class_weights) <= 0:
+        raise ValueError(
+            f"class_weights is {class_weights}: expected {10 * colours} numbers above 0"
+        )
     sources = _source_pools(POOLS if pools is None else dict(pools))
     style = {
         "colours": colours,
         "canvas": canvas,
         "grid": grid,
-        "first_class_weight": first_class_weight,
+        "class_weights": class_weights,
+        "repeats": repeats,
         "intensity": intensity,
         "noise": noise,
     }
@@ -112,7 +125,8 @@ def compose(
     canvas: int,
     grid: int,
     max_digits: int,
-    first_class_weight: float,
+    class_weights: Sequence[float],
+    repeats: bool,
     intensity: tuple[float, float],
     noise: float,
 ) -> Split:
@@ -120,15 +134,13 @@ def compose(
     images, labels = arrays()
     by_digit = [pool[labels[pool] == digit] for digit in range(10)]
     classes = 10 * colours
-    weights = np.ones(classes)
-    weights[0] = first_class_weight
-    weights /= weights.sum()
+    weights = np.asarray(class_weights, float) / np.sum(class_weights)
 
     x = np.zeros((count, colours, canvas, canvas), np.float32)
     y = np.zeros((count, classes), np.int8)
     boxes: list[tuple[int, ...]] = []
     for scene in range(count):
-        wanted = rng.choice(classes, rng.integers(1, max_digits + 1), replace=False, p=weights)
+        wanted = rng.choice(classes, rng.integers(1, max_digits + 1), replace=repeats, p=weights)
         placed: list[tuple[int, int]] = []
         for label in wanted:
             corner = _free_corner(placed, canvas, grid, rng)
