@@ -74,6 +74,35 @@ def annotated_average_precision(scores: Tensor, observed: Tensor) -> np.ndarray:
     return values
 
 
+def precision_recall_f1(scores: Tensor, truth: Tensor, threshold: float) -> dict[str, float]:
+    """Overall and per-class precision, recall and F1 of the labels scored at least ``threshold``.
+
+    OP, OR and OF1 count all labels together; CP and CR are means over classes and CF1 is their
+    harmonic mean. A class without predictions has precision 0, one without positives recall 0.
+
+    Args:
+        scores: ``(N, C)``.
+        truth: ``(N, C)`` in {0, 1}.
+        threshold: on the scale of the scores.
+
+    Returns:
+        Shares in [0, 1] under the names OP, OR, OF1, CP, CR, CF1.
+    """
+    predicted, positive = scores >= threshold, truth == 1
+    made, wanted, right = (
+        entries.sum(0).double() for entries in (predicted, positive, predicted & positive)
+    )
+    result = {}
+    for kind, precision, recall in (
+        ("O", right.sum() / made.sum().clamp(min=1), right.sum() / wanted.sum().clamp(min=1)),
+        ("C", (right / made.clamp(min=1)).mean(), (right / wanted.clamp(min=1)).mean()),
+    ):
+        p, r = float(precision), float(recall)
+        f1 = 2 * p * r / (p + r) if p + r else 0.0
+        result |= {f"{kind}P": p, f"{kind}R": r, f"{kind}F1": f1}
+    return result
+
+
 def accuracy(logits: Tensor, labels: Tensor) -> float:
     """Share of rows whose largest logit is at the label, in percent (first index on ties)."""
     return 100 * float((logits.argmax(1) == labels).double().mean())

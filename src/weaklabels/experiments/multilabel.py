@@ -8,6 +8,7 @@ the best epoch on clean labels hides memorisation.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -27,7 +28,7 @@ from weaklabels.metrics import accuracy, average_precision, pointing_game
 from weaklabels.models import Network
 from weaklabels.seeding import numpy_rng, torch_rng
 from weaklabels.sweep import Record, remember
-from weaklabels.train import OptimiserSpec, fit, predict
+from weaklabels.train import OptimiserSpec, WeightAverage, fit, predict
 
 Options = tuple[tuple[str, Any], ...]
 
@@ -64,6 +65,8 @@ class Spec:
         pretraining: None starts from random weights.
         linear_init: train the head alone on frozen features first (25 epochs), start from it.
         epochs, batch_size, optimiser: of the training.
+        average: decay, per step, of a running average of the weights, which is then evaluated and
+            tracked instead of the weights; None evaluates these.
         track: what to record beside the scores, keys of ``TRACES`` or ``SNAPSHOTS``.
         device: where to compute.
     """
@@ -84,6 +87,7 @@ class Spec:
     epochs: int = 15
     batch_size: int = 16
     optimiser: OptimiserSpec = OptimiserSpec()
+    average: float | None = None
     track: tuple[str, ...] = ()
     device: str = "cpu"
 
@@ -92,8 +96,13 @@ class Spec:
         return [data.module_of(self.dataset), methods.get(self.method).__module__]
 
 
-def run(spec: Spec) -> dict[str, Any]:
+def run(spec: Spec, prepare: Callable[[Network], None] | None = None) -> dict[str, Any]:
     """Train and evaluate.
+
+    Args:
+        spec: the run.
+        prepare: changes the network in place once it has its initial weights (say, adds branches
+            to a pre-trained backbone).
 
     Returns:
         ``val_ap`` and ``test_ap`` ``(epochs, C)`` in percent, ``best_epoch`` (from 1: the first of
@@ -113,18 +122,24 @@ def run(spec: Spec) -> dict[str, Any]:
         _load(model, phase, "head.")
         if "estimates" in phase.values:
             method.start_from(torch.from_numpy(phase["estimates"]).to(spec.device))
+    if prepare is not None:
+        prepare(model)
 
     x_train = splits.train.x.to(spec.device)
     watch = _Watch(spec, splits, model, method)
+    optimiser = spec.optimiser.build(model, method)
     fit(
         model,
         x_train,
         method,
         epochs=spec.epochs,
         batch_size=spec.batch_size,
-        optimiser=spec.optimiser.build(model, method),
+        optimiser=optimiser,
+        schedule=spec.optimiser.schedule(
+            optimiser, spec.epochs, math.ceil(len(x_train) / spec.batch_size)
+        ),
         order=torch_rng(spec.seed, "batch order"),
-        after_step=watch.after_step if watch.traces else None,
+        after_step=watch.after_step if watch.traces or watch.average else None,
         after_epoch=watch.after_epoch,
     )
     return watch.results()
@@ -149,12 +164,18 @@ def _single_positive_all_negatives(truth: np.ndarray, rng: weaken.Rng) -> np.nda
     return np.where(truth == 0, -1, weaken.single_positive(truth, rng)).astype(np.int8)
 
 
+def _fraction_of_positives(truth: np.ndarray, rate: float, rng: weaken.Rng) -> np.ndarray:
+    # The positives that "fraction" keeps at this rate, and nothing else.
+    return weaken.keep_fraction(truth, rate, rng).clip(0)
+
+
 ANNOTATIONS: dict[str, Callable[..., np.ndarray]] = {
     "full": lambda truth, rng: weaken.full(truth),
     "single positive": weaken.single_positive,
     "single positive, all negatives": _single_positive_all_negatives,
     "few labels": weaken.few_labels,
     "fraction": weaken.keep_fraction,
+    "fraction of positives": _fraction_of_positives,
 }
 """Annotation model -> function ``(truth, rng=..., **options)`` that weakens ``(N, C)`` truth."""
 
@@ -277,7 +298,13 @@ def _linear_spec(spec: Spec) -> Spec:
     own = spec.method_options if method == spec.method else options(epsilon=0.0)
     epochs = 25 if spec.epochs > 2 else spec.epochs
     return replace(
-        spec, method=method, method_options=own, epochs=epochs, track=(), linear_init=False
+        spec,
+        method=method,
+        method_options=own,
+        epochs=epochs,
+        average=None,
+        track=(),
+        linear_init=False,
     )
 
 
@@ -379,7 +406,9 @@ class _Watch:
         unknown = set(spec.track) - TRACES.keys() - SNAPSHOTS.keys()
         if unknown:
             raise ValueError(f"cannot track {', '.join(sorted(unknown))}: see TRACES, SNAPSHOTS")
-        self.spec, self.splits, self.model, self.method = spec, splits, model, method
+        self.spec, self.splits, self.trained, self.method = spec, splits, model, method
+        self.average = WeightAverage(model, spec.average) if spec.average is not None else None
+        self.model = self.average.model if self.average else model
         self.val_x = splits.val.x.to(spec.device)
         self.test_x = splits.test.x.to(spec.device)
         self.traces = [TRACES[name](self) for name in spec.track if name in TRACES]
@@ -389,6 +418,8 @@ class _Watch:
         self.best_weights: dict[str, Tensor] = {}
 
     def after_step(self, index: Tensor, logits: Tensor, loss: Tensor) -> None:
+        if self.average is not None:
+            self.average.update(self.trained)
         for trace in self.traces:
             trace.after_step(index, logits, loss)
 

@@ -33,6 +33,27 @@ def ignore_unobserved(logits: Tensor, observed: Tensor, epsilon: float = EPSILON
     return (negative_log_sigmoid(signed, epsilon) * observed.abs()).mean()
 
 
+def partial_cross_entropy(logits: Tensor, observed: Tensor) -> Tensor:
+    """Binary cross-entropy, the mean over the known labels (0 if there are none).
+
+    IU with the number of known labels as divisor; the partial BCE inside SST and SARB.
+    """
+    known = (observed != 0).sum().clamp(min=1)
+    return ignore_unobserved(logits, observed, 0.0) * (observed.numel() / known)
+
+
+def durand_cross_entropy(logits: Tensor, observed: Tensor) -> Tensor:
+    r"""Partial BCE of Durand, Mehrasa and Mori (CVPR 2019), averaged over the images.
+
+    An image with a share q of its C labels known contributes :math:`g(q)/C` times the sum of the
+    losses of its known labels; :math:`g(q)=-4.45\,q+5.45`, so that g(1) = 1 and g(0.1) = 5. The
+    constants are those of a re-implementation by others; the authors' code is not public.
+    """
+    share = (observed != 0).float().mean(1, keepdim=True)
+    entries = negative_log_sigmoid(logits * observed) * observed.abs()
+    return ((5.45 - 4.45 * share) * entries).mean()
+
+
 def weighted_assume_negative(
     logits: Tensor, observed: Tensor, weight: float | None = None, epsilon: float = EPSILON
 ) -> Tensor:
@@ -217,6 +238,18 @@ class IgnoreUnobserved(_Stateless):
 
     def loss(self, logits: Tensor, index: Tensor) -> Tensor:
         return ignore_unobserved(logits, self.observed[index], self.epsilon)
+
+
+@register("Partial BCE")
+class PartialCrossEntropy(Method):
+    """Binary cross-entropy on the known labels; ``durand`` weights images by how many are known."""
+
+    def __init__(self, *, durand: bool = False) -> None:
+        self.durand = durand
+
+    def loss(self, logits: Tensor, index: Tensor) -> Tensor:
+        function = durand_cross_entropy if self.durand else partial_cross_entropy
+        return function(logits, self.observed[index])
 
 
 @register("WAN")
