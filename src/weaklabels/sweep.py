@@ -84,12 +84,11 @@ class Store:
         """Where the record of this run is, or would be."""
         return self.folder / f"{function.__name__}-{run_key(function, spec)[:24]}.npz"
 
-    def load(self, function: RunFunction, spec: Any) -> Record | None:
-        """The record of a finished run; None if there is none.
+    def load(self, path: Path) -> Record | None:
+        """The record at a run's path; None if there is none.
 
         A damaged file is reported with a warning, removed, and counts as absent.
         """
-        path = self.path(function, spec)
         if not path.exists():
             return None
         try:
@@ -102,10 +101,9 @@ class Store:
             path.unlink(missing_ok=True)
             return None
 
-    def save(self, function: RunFunction, spec: Any, record: Record) -> None:
+    def save(self, path: Path, record: Record) -> None:
         """Write a record; a reader sees all of it or nothing."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.path(function, spec)
         temporary = path.with_suffix(f".{os.getpid()}.tmp")
         try:
             temporary.write_bytes(record.to_bytes())
@@ -139,24 +137,25 @@ def run(
     """
     specs = list(specs)
     _note_modules(function, specs)
-    found = {i: store.load(function, spec) for i, spec in enumerate(specs)}
-    # Equal specs are one run.
-    first: dict[Path, int] = {}
-    for i, record in found.items():
-        if record is None:
-            first.setdefault(store.path(function, specs[i]), i)
-    missing = list(first.values())
-    with _Progress(len(specs), len(specs) - len(missing)) as progress:
-        for _ in _compute(function, [specs[i] for i in missing], store, workers, scheduler):
+    # Keys are taken once: code edited while the runs go on belongs to the next call.
+    paths = [store.path(function, spec) for spec in specs]
+    found = {path: store.load(path) for path in dict.fromkeys(paths)}
+    spec_at = dict(zip(paths, specs, strict=True))
+    missing = {path: spec_at[path] for path, record in found.items() if record is None}
+    with _Progress(len(found), len(found) - len(missing)) as progress:
+        for _ in _compute(function, missing, store, workers, scheduler):
             progress.advance()
-    return [record or _stored(function, specs[i], store) for i, record in found.items()]
+    found |= {path: _stored(store, path) for path in missing}
+    return [found[path] for path in paths]
 
 
 def remember(function: RunFunction, spec: Any) -> Record:
     """Inside a run: the record of another run it builds on, computed if it is not stored yet."""
     store = _active_store.get()
-    record = store.load(function, spec) if store else None
-    return record or _run_one(function, spec, store)
+    if store is None:
+        return _run_one(function, spec, None)
+    path = store.path(function, spec)
+    return store.load(path) or _run_and_save(function, spec, store, path)
 
 
 def run_key(function: RunFunction, spec: Any) -> str:
@@ -202,28 +201,37 @@ def provenance(device: str) -> dict[str, Any]:
 
 
 def _compute(
-    function: RunFunction, specs: Sequence[Any], store: Store, workers: int, scheduler: str | None
-) -> Iterable[None]:
-    if not specs:
-        return
-    if scheduler is None and (workers == 1 or len(specs) == 1):
-        for spec in specs:
-            yield _run_and_save(function, spec, store)
-        return
-    jobs = (joblib.delayed(_run_and_save)(function, spec, store) for spec in specs)
-    if scheduler is not None:
+    function: RunFunction,
+    missing: Mapping[Path, Any],
+    store: Store,
+    workers: int,
+    scheduler: str | None,
+) -> Iterable[object]:
+    """Compute and store the missing runs; yields once for each."""
+    jobs = [(function, spec, store, path) for path, spec in missing.items()]
+    if scheduler is not None and jobs:
         from distributed import Client
 
         with Client(scheduler), joblib.parallel_config("dask"):
-            yield from joblib.Parallel()(jobs)
-        return
-    with joblib.parallel_config("loky", n_jobs=workers, inner_max_num_threads=1):
-        yield from joblib.Parallel(return_as="generator_unordered")(jobs)
+            yield from joblib.Parallel()(joblib.delayed(_run_and_forget)(*job) for job in jobs)
+    elif workers == 1 or len(jobs) <= 1:
+        yield from (_run_and_save(*job) for job in jobs)
+    else:
+        with joblib.parallel_config("loky", n_jobs=workers, inner_max_num_threads=1):
+            parallel = joblib.Parallel(return_as="generator_unordered")
+            yield from parallel(joblib.delayed(_run_and_forget)(*job) for job in jobs)
 
 
-def _run_and_save(function: RunFunction, spec: Any, store: Store) -> None:
+def _run_and_save(function: RunFunction, spec: Any, store: Store, path: Path) -> Record:
     # The worker itself saves: a finished run survives whatever happens to the process that asked.
-    _run_one(function, spec, store)
+    record = _run_one(function, spec, store)
+    store.save(path, record)
+    return record
+
+
+def _run_and_forget(function: RunFunction, spec: Any, store: Store, path: Path) -> None:
+    # The record is on disk: sending it between processes as well would only cost time.
+    _run_and_save(function, spec, store, path)
 
 
 def _run_one(function: RunFunction, spec: Any, store: Store | None) -> Record:
@@ -235,20 +243,17 @@ def _run_one(function: RunFunction, spec: Any, store: Store | None) -> Record:
     finally:
         _active_store.reset(token)
     seconds = round(time.perf_counter() - started, 3)
-    record = Record(
+    return Record(
         json.loads(spec_json(spec)),
         {name: np.asarray(value) for name, value in values.items()},
         provenance(getattr(spec, "device", "cpu")) | {"seconds": seconds},
     )
-    if store is not None:
-        store.save(function, spec, record)
-    return record
 
 
-def _stored(function: RunFunction, spec: Any, store: Store) -> Record:
-    record = store.load(function, spec)
+def _stored(store: Store, path: Path) -> Record:
+    record = store.load(path)
     if record is None:
-        raise FileNotFoundError(f"the record {store.path(function, spec).name} is gone: run again")
+        raise FileNotFoundError(f"the record {path.name} is gone: run again")
     return record
 
 
