@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
+from weaklabels.ema import WeightAverage
 from weaklabels.methods.base import Method
 from weaklabels.models import Network
 
@@ -19,10 +19,11 @@ class OptimiserSpec:
     """Which optimiser, with which rates.
 
     Attributes:
-        name: ``"adam"`` or ``"sgd"``.
+        name: ``"adam"``, ``"adamw"`` or ``"sgd"``.
         lr: learning rate of the features.
         head_lr: learning rate of the linear head; ``None`` means ``lr``.
-        weight_decay: L2 penalty, added to the gradient.
+        weight_decay: L2 penalty, added to the gradient; in AdamW the weights shrink directly.
+        decay_vectors: whether biases and normalisation shrink too, or weight matrices only.
         momentum: of SGD.
         warm_up: share of the steps in which a one-cycle schedule (Smith and Topin, 2019) rises from
             1/25 of the rates to the rates themselves, before it falls to 0 along a cosine; ``None``
@@ -34,6 +35,7 @@ class OptimiserSpec:
     lr: float = 1e-3
     head_lr: float | None = None
     weight_decay: float = 0.0
+    decay_vectors: bool = True
     momentum: float = 0.9
     warm_up: float | None = None
     cycle_epochs: int | None = None
@@ -45,8 +47,8 @@ class OptimiserSpec:
             ValueError: if the name is unknown.
         """
         groups = [
-            {"params": list(model.features.parameters()), "lr": self.lr},
-            {"params": list(model.head.parameters()), "lr": self.head_lr or self.lr},
+            *self._groups(model.features, self.lr),
+            *self._groups(model.head, self.head_lr or self.lr),
             {
                 "params": method.parameters(),
                 "lr": self.lr * method.learning_rate_factor,
@@ -56,11 +58,22 @@ class OptimiserSpec:
         groups = [group for group in groups if group["params"]]
         if self.name == "adam":
             return torch.optim.Adam(groups, weight_decay=self.weight_decay, fused=True)
+        if self.name == "adamw":
+            return torch.optim.AdamW(groups, weight_decay=self.weight_decay, fused=True)
         if self.name == "sgd":
             return torch.optim.SGD(
                 groups, lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay
             )
-        raise ValueError(f"unknown optimiser {self.name!r}: expected 'adam' or 'sgd'")
+        raise ValueError(f"unknown optimiser {self.name!r}: expected 'adam', 'adamw' or 'sgd'")
+
+    def _groups(self, part: nn.Module, lr: float) -> list[dict[str, object]]:
+        parameters = list(part.parameters())
+        if self.decay_vectors:
+            return [{"params": parameters, "lr": lr}]
+        return [
+            {"params": [p for p in parameters if p.ndim > 1], "lr": lr},
+            {"params": [p for p in parameters if p.ndim <= 1], "lr": lr, "weight_decay": 0.0},
+        ]
 
     def schedule(
         self, optimiser: torch.optim.Optimizer, epochs: int, steps_per_epoch: int
@@ -76,37 +89,54 @@ class OptimiserSpec:
         )
 
 
-class WeightAverage:
-    """Exponential running average of a model's state, weights and buffers alike.
+def paired_batches(
+    first: Tensor, second: Tensor, sizes: tuple[int, int]
+) -> Callable[[torch.Generator], Iterable[Tensor]]:
+    """Batches that join rows of two kinds, such as labelled and unlabelled (see ``fit``).
 
-    Attributes:
-        model: a copy of the model with the averaged state, in evaluation mode.
+    An epoch is one pass over ``second``, in random order; ``first`` is cycled through, in a new
+    random order each time round. The last, smaller batch keeps its full share of ``first``.
+
+    Args:
+        first, second: row numbers.
+        sizes: how many of each a batch holds.
+
+    Raises:
+        ValueError: if a kind is empty or a size is not positive.
     """
+    if not (len(first) and len(second)) or min(sizes) < 1:
+        raise ValueError(
+            f"{len(first)} and {len(second)} rows in batches of {sizes[0]} + {sizes[1]}: "
+            "expected at least one of each"
+        )
 
-    def __init__(self, model: nn.Module, decay: float) -> None:
-        self.model = copy.deepcopy(model).eval().requires_grad_(False)
-        self.decay = decay
+    def batches(order: torch.Generator) -> Iterable[Tensor]:
+        passed = second[torch.randperm(len(second), generator=order)].split(sizes[1])
+        rounds = -(-len(passed) * sizes[0] // len(first))
+        cycled = torch.cat(
+            [first[torch.randperm(len(first), generator=order)] for _ in range(rounds)]
+        ).split(sizes[0])
+        return [torch.cat(pair) for pair in zip(cycled, passed, strict=False)]
 
-    @torch.no_grad()
-    def update(self, model: nn.Module) -> None:
-        """After an optimiser's step: average = decay * average + (1 - decay) * new."""
-        new = model.state_dict()
-        for name, value in self.model.state_dict().items():
-            if value.is_floating_point():
-                value.lerp_(new[name], 1 - self.decay)
-            else:
-                value.copy_(new[name])
+    return batches
 
 
-def predict(model: nn.Module, x: Tensor, batch_size: int = 1000) -> Tensor:
+def predict(
+    model: nn.Module,
+    x: Tensor,
+    batch_size: int = 1000,
+    view: Callable[[Tensor], Tensor] | None = None,
+) -> Tensor:
     """Evaluation-mode logits ``(N, C)`` of all inputs, without gradients.
 
-    The model's mode is put back afterwards.
+    The model's mode is put back afterwards. ``view`` is applied to each batch of inputs.
     """
     was_training = model.training
     model.eval()
     with torch.no_grad():
-        logits = torch.cat([model(batch) for batch in x.split(batch_size)])
+        logits = torch.cat(
+            [model(batch if view is None else view(batch)) for batch in x.split(batch_size)]
+        )
     model.train(was_training)
     return logits
 
@@ -121,7 +151,10 @@ def fit(
     optimiser: torch.optim.Optimizer,
     order: torch.Generator,
     schedule: LRScheduler | None = None,
+    average: WeightAverage | None = None,
     augment: Callable[[Tensor], Tensor] | None = None,
+    view: Callable[[Tensor], Tensor] | None = None,
+    batches: Callable[[torch.Generator], Iterable[Tensor]] | None = None,
     after_step: Callable[[Tensor, Tensor, Tensor], None] | None = None,
     after_epoch: Callable[[int], None] | None = None,
 ) -> None:
@@ -136,15 +169,28 @@ def fit(
         optimiser: from ``OptimiserSpec.build``, so that it includes the method's own parameters.
         order: CPU generator of the batch order.
         schedule: from ``OptimiserSpec.schedule``; advanced after every step.
+        average: moving average of the weights; updated after every step.
         augment: applied to each batch of inputs.
+        view: applied to the inputs of the predictions that the method asks for.
+        batches: the batches of an epoch, as row numbers, drawn with ``order``; by default all rows
+            in random order, ``batch_size`` at a time.
         after_step: observer, called with (index, logits, loss), all detached.
         after_epoch: observer, called with the epoch, from 1, the model in training mode.
     """
+
+    def predictions(averaged: bool = False) -> Tensor:
+        network = average.model if averaged and average is not None else model
+        return predict(network, x, view=view)
+
+    def shuffled(order: torch.Generator) -> Iterable[Tensor]:
+        return torch.randperm(len(x), generator=order).split(batch_size)
+
+    method.begin(predictions)
     for epoch in range(1, epochs + 1):
         method.before_epoch(epoch)
         model.train()
-        permutation = torch.randperm(len(x), generator=order).to(x.device)
-        for index in permutation.split(batch_size):
+        for rows in (batches or shuffled)(order):
+            index = rows.to(x.device)
             batch = x[index] if augment is None else augment(x[index])
             logits, loss = method.step(model, batch, index)
             optimiser.zero_grad()
@@ -152,9 +198,11 @@ def fit(
             optimiser.step()
             if schedule is not None:
                 schedule.step()
+            if average is not None:
+                average.update(model)
             method.after_step(model, batch, index)
             if after_step is not None:
                 after_step(index, logits.detach(), loss.detach())
-        method.after_epoch(lambda: predict(model, x))
+        method.after_epoch(predictions)
         if after_epoch is not None:
             after_epoch(epoch)

@@ -23,12 +23,13 @@ from torch.nn import functional as F
 from weaklabels import data, methods, models, weaken
 from weaklabels.cam import class_activation_maps
 from weaklabels.data import Split, Splits
+from weaklabels.ema import WeightAverage
 from weaklabels.methods.base import Method
 from weaklabels.metrics import accuracy, average_precision, pointing_game
 from weaklabels.models import Network
 from weaklabels.seeding import numpy_rng, torch_rng
 from weaklabels.sweep import Record, remember
-from weaklabels.train import OptimiserSpec, WeightAverage, fit, predict
+from weaklabels.train import OptimiserSpec, fit, predict
 
 Options = tuple[tuple[str, Any], ...]
 
@@ -96,13 +97,8 @@ class Spec:
         return [data.module_of(self.dataset), methods.get(self.method).__module__]
 
 
-def run(spec: Spec, prepare: Callable[[Network], None] | None = None) -> dict[str, Any]:
+def run(spec: Spec) -> dict[str, Any]:
     """Train and evaluate.
-
-    Args:
-        spec: the run.
-        prepare: changes the network in place once it has its initial weights (say, adds branches
-            to a pre-trained backbone).
 
     Returns:
         ``val_ap`` and ``test_ap`` ``(epochs, C)`` in percent, ``best_epoch`` (from 1: the first of
@@ -122,8 +118,7 @@ def run(spec: Spec, prepare: Callable[[Network], None] | None = None) -> dict[st
         _load(model, phase, "head.")
         if "estimates" in phase.values:
             method.start_from(torch.from_numpy(phase["estimates"]).to(spec.device))
-    if prepare is not None:
-        prepare(model)
+    method.prepare(model)
 
     x_train = splits.train.x.to(spec.device)
     watch = _Watch(spec, splits, model, method)
@@ -139,7 +134,8 @@ def run(spec: Spec, prepare: Callable[[Network], None] | None = None) -> dict[st
             optimiser, spec.epochs, math.ceil(len(x_train) / spec.batch_size)
         ),
         order=torch_rng(spec.seed, "batch order"),
-        after_step=watch.after_step if watch.traces or watch.average else None,
+        average=watch.average,
+        after_step=watch.after_step if watch.traces else None,
         after_epoch=watch.after_epoch,
     )
     return watch.results()
@@ -367,7 +363,31 @@ class _Modified:
         return {"modified": np.stack(self.epochs)}
 
 
-TRACES: dict[str, type] = {"entry_logits": _EntryLogits, "modified": _Modified}
+class _Readings:
+    """What the method measured in every step (``Method.readings``)."""
+
+    def __init__(self, watch: _Watch) -> None:
+        self.method = watch.method
+        self.steps: list[dict[str, Tensor]] = []
+
+    def after_step(self, index: Tensor, logits: Tensor, loss: Tensor) -> None:
+        self.steps.append(self.method.readings)
+
+    def after_epoch(self) -> None:
+        pass
+
+    def results(self) -> dict[str, Any]:
+        return {
+            f"readings/{name}": torch.stack([step[name] for step in self.steps]).cpu().numpy()
+            for name in self.steps[0]
+        }
+
+
+TRACES: dict[str, type] = {
+    "entry_logits": _EntryLogits,
+    "modified": _Modified,
+    "readings": _Readings,
+}
 """Recorded along the way: name -> class with ``after_step``, ``after_epoch`` and ``results``."""
 
 
@@ -406,7 +426,7 @@ class _Watch:
         unknown = set(spec.track) - TRACES.keys() - SNAPSHOTS.keys()
         if unknown:
             raise ValueError(f"cannot track {', '.join(sorted(unknown))}: see TRACES, SNAPSHOTS")
-        self.spec, self.splits, self.trained, self.method = spec, splits, model, method
+        self.spec, self.splits, self.method = spec, splits, method
         self.average = WeightAverage(model, spec.average) if spec.average is not None else None
         self.model = self.average.model if self.average else model
         self.val_x = splits.val.x.to(spec.device)
@@ -418,8 +438,6 @@ class _Watch:
         self.best_weights: dict[str, Tensor] = {}
 
     def after_step(self, index: Tensor, logits: Tensor, loss: Tensor) -> None:
-        if self.average is not None:
-            self.average.update(self.trained)
         for trace in self.traces:
             trace.after_step(index, logits, loss)
 

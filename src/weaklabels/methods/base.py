@@ -2,11 +2,13 @@
 
 The one training loop (``weaklabels.train.fit``) calls the hooks in this order::
 
-    start(observed)                     once, before training
+    start(observed)                     once, before training (by the caller)
+    begin(predict)                      once, when the loop starts
     before_epoch(epoch)                 epochs are counted 1, 2, ...
       step(model, x, index)             per batch: forward and loss
       after_step(model, x, index)       per batch: after the optimiser's step
-    after_epoch(predict)                predict() gives eval-mode logits of all training inputs
+    after_epoch(predict)                predict() gives eval-mode logits of all training inputs,
+                                        predict(averaged=True) those of the averaged weights
 """
 
 from __future__ import annotations
@@ -46,6 +48,9 @@ class Method:
     learning_rate_factor = 10.0
     """Learning rate of the method's own parameters, as a multiple of the features' rate."""
 
+    def begin(self, predict: Callable[..., Tensor]) -> None:
+        """Called once before the first epoch; does nothing by default."""
+
     def before_epoch(self, epoch: int) -> None:
         """Note the epoch."""
         self.epoch = epoch
@@ -71,7 +76,7 @@ class Method:
     def after_step(self, model: nn.Module, x: Tensor, index: Tensor) -> None:
         """Called after the optimiser's step on the batch; does nothing by default."""
 
-    def after_epoch(self, predict: Callable[[], Tensor]) -> None:
+    def after_epoch(self, predict: Callable[..., Tensor]) -> None:
         """Called after each epoch; does nothing by default."""
 
 
