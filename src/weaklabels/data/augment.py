@@ -115,3 +115,8 @@ def cutout(
     else:
         colour = torch.full((count, channels), fill, device=batch.device)
     return torch.where(inside[:, None], colour.to(batch.dtype)[:, :, None, None], batch)
+
+
+def noise(batch: Tensor, generator: torch.Generator, deviation: float) -> Tensor:
+    """Add Gaussian noise of the given standard deviation to floating-point images."""
+    return batch + deviation * torch.randn(batch.shape, generator=generator).to(batch)
