@@ -74,3 +74,49 @@ def keep_fraction(truth: np.ndarray, rate: float, rng: Rng) -> np.ndarray:
 def full(truth: np.ndarray) -> np.ndarray:
     """Annotate everything: +1 for present, -1 for absent."""
     return (2 * np.asarray(truth, np.int8) - 1).astype(np.int8)
+
+
+def labelled_share(truth: np.ndarray, share: float, rng: Rng) -> np.ndarray:
+    """Annotate some rows fully and the others not at all (semi-supervised learning).
+
+    The first ``int(share * N)`` rows of a random permutation are annotated: ``RandomState(1)``
+    gives the draw of the CAP code.
+
+    Args:
+        truth: ``(N, C)`` in {0, 1}.
+        share: of the rows, in (0, 1].
+        rng: source of randomness.
+
+    Returns:
+        ``(N, C)`` int8 in {-1, 0, +1}.
+
+    Raises:
+        ValueError: if no row would be annotated.
+    """
+    count = int(share * len(truth))
+    if not 1 <= count <= len(truth):
+        raise ValueError(f"a share of {share} of {len(truth)} rows: expected at least one row")
+    observed = np.zeros(truth.shape, np.int8)
+    rows = rng.permutation(len(truth))[:count]
+    observed[rows] = full(np.asarray(truth)[rows])
+    return observed
+
+
+def candidates(truth: np.ndarray, rate: float, rng: Rng) -> np.ndarray:
+    """Candidate sets: every true label, and each wrong one independently with ``rate``.
+
+    Args:
+        truth: ``(N, C)`` in {0, 1}.
+        rate: in [0, 1].
+        rng: source of randomness.
+
+    Returns:
+        ``(N, C)`` bool.
+
+    Raises:
+        ValueError: if the rate is not in [0, 1].
+    """
+    if not 0 <= rate <= 1:
+        raise ValueError(f"rate is {rate}: expected a probability in [0, 1]")
+    truth = np.asarray(truth)
+    return (truth == 1) | (rng.uniform(size=truth.shape) < rate)

@@ -165,6 +165,11 @@ def _fraction_of_positives(truth: np.ndarray, rate: float, rng: weaken.Rng) -> n
     return weaken.keep_fraction(truth, rate, rng).clip(0)
 
 
+def _candidates(truth: np.ndarray, rate: float, rng: weaken.Rng) -> np.ndarray:
+    # Over-annotation: a positive may be wrong, a negative is certain.
+    return weaken.full(weaken.candidates(truth, rate, rng))
+
+
 ANNOTATIONS: dict[str, Callable[..., np.ndarray]] = {
     "full": lambda truth, rng: weaken.full(truth),
     "single positive": weaken.single_positive,
@@ -172,6 +177,8 @@ ANNOTATIONS: dict[str, Callable[..., np.ndarray]] = {
     "few labels": weaken.few_labels,
     "fraction": weaken.keep_fraction,
     "fraction of positives": _fraction_of_positives,
+    "labelled share": weaken.labelled_share,
+    "candidates": _candidates,
 }
 """Annotation model -> function ``(truth, rng=..., **options)`` that weakens ``(N, C)`` truth."""
 
