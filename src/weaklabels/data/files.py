@@ -115,3 +115,35 @@ def random_parts(
     order = np.random.default_rng(seed).permutation(count)
     val = np.sort(order[n_test : n_test + n_val]) if n_val else None
     return np.sort(order[n_test + n_val :]), val, np.sort(order[:n_test])
+
+
+def scale_box(
+    box: tuple[float, float, float, float], size: tuple[int, int], side: int
+) -> tuple[int, int, int, int]:
+    """Scale a box to a square frame: edges rounded, at least one pixel, inside the frame.
+
+    Args:
+        box: (top, left, bottom, right) in pixels of the original, half-open.
+        size: (height, width) of the original.
+        side: side of the new frame, pixels.
+    """
+    scaled = []
+    for low, high, extent in ((box[0], box[2], size[0]), (box[1], box[3], size[1])):
+        start = min(max(round(low * side / extent), 0), side - 1)
+        scaled.append((start, min(max(round(high * side / extent), start + 1), side)))
+    (top, bottom), (left, right) = scaled
+    return top, left, bottom, right
+
+
+def standardise(train: np.ndarray, *others: np.ndarray) -> list[np.ndarray]:
+    """Shift and scale features to mean 0 and variance 1 on the training part, as float32.
+
+    A feature that is constant there is only shifted.
+
+    Args:
+        train: ``(N, d)`` training features.
+        others: further parts ``(M, d)``.
+    """
+    mean, std = train.mean(0, dtype=np.float64), train.std(0, dtype=np.float64)
+    std[std == 0] = 1
+    return [((part - mean) / std).astype(np.float32) for part in (train, *others)]

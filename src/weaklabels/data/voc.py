@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from weaklabels.data import Split, Splits
-from weaklabels.data.files import find, stratified_parts, train_val_indices
+from weaklabels.data.files import find, scale_box, stratified_parts, train_val_indices
 from weaklabels.data.shards import build
 
 CLASSES = (
@@ -302,24 +302,6 @@ def _scaled(devkit: Path, ids: tuple[str, ...], side: int) -> Iterator[tuple[int
         size, objects = read_objects(devkit / "Annotations" / f"{name}.xml")
         for item in objects:
             yield (image, item.label, *scale_box(item.box, size, side))
-
-
-def scale_box(
-    box: tuple[float, float, float, float], size: tuple[int, int], side: int
-) -> tuple[int, int, int, int]:
-    """Scale a box to a square frame: edges rounded, at least one pixel, inside the frame.
-
-    Args:
-        box: (top, left, bottom, right) in pixels of the original, half-open.
-        size: (height, width) of the original.
-        side: side of the new frame, pixels.
-    """
-    scaled = []
-    for low, high, extent in ((box[0], box[2], size[0]), (box[1], box[3], size[1])):
-        start = min(max(round(low * side / extent), 0), side - 1)
-        scaled.append((start, min(max(round(high * side / extent), start + 1), side)))
-    (top, bottom), (left, right) = scaled
-    return top, left, bottom, right
 
 
 def _field(node: ET.Element, name: str) -> str:
