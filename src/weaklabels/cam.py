@@ -15,14 +15,23 @@ def class_activation_maps(model: Network, x: Tensor) -> Tensor:
     head's bias is the logit.
 
     Args:
-        model: a network whose features are maps.
+        model: a network whose features are maps, pooled to the vector that its head takes.
         x: ``(B, ...)`` inputs.
 
     Returns:
         ``(B, C, h, w)``.
+
+    Raises:
+        ValueError: if the head does not act on the pooled maps themselves.
     """
     with torch.no_grad():
-        return torch.einsum("cd,bdhw->bchw", model.head.weight, model.features(x))
+        maps = model.features(x)
+        if maps.ndim != 4 or maps.shape[1] != model.head.in_features:
+            raise ValueError(
+                f"features of shape {tuple(maps.shape)} under a head of {model.head.in_features} "
+                "inputs: class activation maps need a linear head on pooled maps"
+            )
+        return torch.einsum("cd,bdhw->bchw", model.head.weight, maps)
 
 
 def grad_cam(model: Network, x: Tensor, classes: Tensor) -> Tensor:

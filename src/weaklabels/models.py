@@ -21,10 +21,12 @@ class Network(nn.Module):
     Args:
         features: inputs to maps ``(B, D, h, w)`` or vectors ``(B, D)``.
         pool: maps to vectors ``(B, D)``; the identity for vectors.
-        head: linear layer ``D -> classes``.
+        head: linear layer ``D -> classes`` (or one with its own input for every class).
     """
 
-    def __init__(self, features: nn.Module, pool: nn.Module, head: nn.Linear) -> None:
+    def __init__(
+        self, features: nn.Module, pool: nn.Module, head: nn.Linear | ClasswiseLinear
+    ) -> None:
         super().__init__()
         self.features = features
         self.pool = pool
@@ -87,21 +89,283 @@ def linear(classes: int, *, inputs: int) -> Network:
 
 
 def mlp(
-    classes: int, *, inputs: int, hidden: tuple[int, ...] = (500,), batch_norm: bool = False
+    classes: int,
+    *,
+    inputs: int,
+    hidden: tuple[int, ...] = (500,),
+    batch_norm: bool = False,
+    xavier: bool = False,
 ) -> Network:
-    """Fully connected ReLU network; with batch norm the hidden layers have no bias."""
+    """Fully connected ReLU network; with batch norm the hidden layers have no bias.
+
+    With ``xavier`` the weights start uniform after Glorot and Bengio (AISTATS 2010), as in the
+    code of RC, CC and LW.
+    """
     layers: list[nn.Module] = [nn.Flatten()]
     for width_in, width_out in zip((inputs, *hidden[:-1]), hidden, strict=True):
         layers.append(nn.Linear(width_in, width_out, bias=not batch_norm))
         layers += [nn.BatchNorm1d(width_out)] if batch_norm else []
         layers.append(nn.ReLU())
-    return Network(nn.Sequential(*layers), nn.Identity(), nn.Linear(hidden[-1], classes))
+    network = Network(nn.Sequential(*layers), nn.Identity(), nn.Linear(hidden[-1], classes))
+    if xavier:
+        for weight in network.parameters():
+            if weight.ndim == 2:
+                nn.init.xavier_uniform_(weight)
+    return network
+
+
+def gap_cnn(
+    classes: int, *, channels: int = 1, widths: tuple[int, int, int] = (16, 16, 32)
+) -> Network:
+    """Three 3 x 3 convolutions with batch norm, one max pool, global average pooling.
+
+    On 8 x 8 digits the maps are 4 x 4.
+    """
+    layers: list[nn.Module] = []
+    for i, (width_in, width_out) in enumerate(zip((channels, *widths[:-1]), widths, strict=True)):
+        layers += [nn.MaxPool2d(2)] if i == 2 else []
+        layers += [nn.Conv2d(width_in, width_out, 3, padding=1), nn.BatchNorm2d(width_out)]
+        layers.append(nn.ReLU())
+    return Network(nn.Sequential(*layers), GlobalAveragePool(), nn.Linear(widths[-1], classes))
+
+
+def lenet(classes: int, *, channels: int = 1) -> Network:
+    """LeNet for 28 x 28 images: two 5 x 5 convolutions, then 400-120-84-classes, all with ReLU.
+
+    Its features are the maps of the second convolution, ``(B, 16, 10, 10)``, so that Grad-CAM can
+    be taken there; the hidden linear layers make up its ``pool``. Channels come last in memory,
+    which makes its convolutions faster on a CPU.
+    """
+    features = nn.Sequential(
+        nn.Conv2d(channels, 6, 5, padding=2),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(6, 16, 5),
+        nn.ReLU(),
+    )
+    hidden = nn.Sequential(
+        nn.MaxPool2d(2), nn.Flatten(), nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU()
+    )
+    return Network(features, hidden, nn.Linear(84, classes)).to(memory_format=torch.channels_last)
+
+
+class _BasicBlock(nn.Module):
+    """Two 3 x 3 convolutions and a shortcut, projected where the shape changes."""
+
+    def __init__(self, width_in: int, width_out: int, stride: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(width_in, width_out, 3, stride, 1, bias=False),
+            nn.BatchNorm2d(width_out),
+            nn.ReLU(),
+            nn.Conv2d(width_out, width_out, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(width_out),
+        )
+        self.shortcut: nn.Module = nn.Identity()
+        if stride != 1 or width_in != width_out:
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(width_in, width_out, 1, stride, bias=False), nn.BatchNorm2d(width_out)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(self.body(x) + self.shortcut(x))
+
+
+def cifar_resnet(classes: int, *, channels: int = 3, depth: int = 32) -> Network:
+    """ResNet for small images: three stages of (depth - 2) / 6 basic blocks, 16/32/64 channels (He et al., 2016).
+
+    Raises:
+        ValueError: if the depth is not 6n + 2.
+    """
+    if depth < 8 or (depth - 2) % 6:
+        raise ValueError(f"depth is {depth}: expected 6n + 2, such as 20, 32 or 44")
+    layers: list[nn.Module] = [
+        nn.Conv2d(channels, 16, 3, padding=1, bias=False),
+        nn.BatchNorm2d(16),
+        nn.ReLU(),
+    ]
+    width_in = 16
+    for width, first_stride in ((16, 1), (32, 2), (64, 2)):
+        for block in range((depth - 2) // 6):
+            layers.append(_BasicBlock(width_in, width, first_stride if block == 0 else 1))
+            width_in = width
+    network = Network(nn.Sequential(*layers), GlobalAveragePool(), nn.Linear(64, classes))
+    _normal_convolutions(network)
+    return network
+
+
+class _DenseLayer(nn.Module):
+    """Bottleneck: BN-ReLU-1x1 to 4 x growth, BN-ReLU-3x3 to growth, appended to the input."""
+
+    def __init__(self, width: int, growth: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.Conv2d(width, 4 * growth, 1, bias=False),
+            nn.BatchNorm2d(4 * growth),
+            nn.ReLU(),
+            nn.Conv2d(4 * growth, growth, 3, padding=1, bias=False),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat((x, self.body(x)), 1)
+
+
+def cifar_densenet(
+    classes: int, *, channels: int = 3, depth: int = 22, growth: int = 12
+) -> Network:
+    """DenseNet-BC for small images: three blocks of (depth - 4) / 6 bottlenecks, compression 2.
+
+    Raises:
+        ValueError: if the depth is not 6n + 4.
+    """
+    if depth < 10 or (depth - 4) % 6:
+        raise ValueError(f"depth is {depth}: expected 6n + 4, such as 22, 40 or 100")
+    width = 2 * growth
+    layers: list[nn.Module] = [nn.Conv2d(channels, width, 3, padding=1, bias=False)]
+    for block in range(3):
+        for _ in range((depth - 4) // 6):
+            layers.append(_DenseLayer(width, growth))
+            width += growth
+        if block < 2:
+            layers += [
+                nn.BatchNorm2d(width),
+                nn.ReLU(),
+                nn.Conv2d(width, width // 2, 1, bias=False),
+            ]
+            layers.append(nn.AvgPool2d(2))
+            width //= 2
+    layers += [nn.BatchNorm2d(width), nn.ReLU()]
+    network = Network(nn.Sequential(*layers), GlobalAveragePool(), nn.Linear(width, classes))
+    _normal_convolutions(network)
+    return network
+
+
+def convnet(classes: int, *, channels: int = 3, dropout: float = 0.25) -> Network:
+    """The nine-layer network of Co-teaching (Han et al., NeurIPS 2018) for 32 x 32 images."""
+
+    def layer(width_in: int, width_out: int, size: int, padding: int) -> list[nn.Module]:
+        return [
+            nn.Conv2d(width_in, width_out, size, padding=padding),
+            nn.BatchNorm2d(width_out),
+            nn.LeakyReLU(0.01),
+        ]
+
+    layers: list[nn.Module] = []
+    width = channels
+    for wider in (128, 256):
+        for width_in in (width, wider, wider):
+            layers += layer(width_in, wider, 3, 1)
+        layers += [nn.MaxPool2d(2), nn.Dropout2d(dropout)]
+        width = wider
+    for wider in (512, 256, 128):
+        layers += layer(width, wider, 3, 0)
+        width = wider
+    return Network(nn.Sequential(*layers), GlobalAveragePool(), nn.Linear(width, classes))
+
+
+def _normal_convolutions(network: nn.Module) -> None:
+    """Start convolutions from normal weights of standard deviation sqrt(2 / (kh kw out))."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            height, width = module.kernel_size
+            nn.init.normal_(module.weight, 0, (2 / (height * width * module.out_channels)) ** 0.5)
+
+
+class ClasswiseLinear(nn.Module):
+    """One weight vector and one bias per class: ``(B, C, D) -> (B, C)``.
+
+    Args:
+        width: D.
+        classes: C.
+    """
+
+    def __init__(self, width: int, classes: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(nn.init.xavier_normal_(torch.empty(classes, width)))
+        self.bias = nn.Parameter(torch.zeros(classes))
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        return (embeddings * self.weight).sum(2) + self.bias
+
+
+class LabelDecoder(nn.Module):
+    """Embeddings of an image for every class: ``(B, channels, h, w) -> (B, classes, width)``.
+
+    One decoder layer without self-attention (ML-Decoder, Ridnik et al., WACV 2023): fixed random
+    queries, one per class, attend to the places of the maps.
+
+    Args:
+        channels: of the maps.
+        classes: number of queries.
+        width: of the embeddings.
+        heads: of the attention.
+        hidden: width of the feed-forward part.
+        dropout: share of dropped values.
+    """
+
+    def __init__(
+        self, channels: int, classes: int, *, width: int, heads: int, hidden: int, dropout: float
+    ) -> None:
+        super().__init__()
+        self.channels = channels
+        self.register_buffer("queries", torch.randn(classes, width))
+        self.memory = nn.Sequential(nn.Linear(channels, width), nn.ReLU())
+        self.attention = nn.MultiheadAttention(width, heads, dropout, batch_first=True)
+        self.feed_forward = nn.Sequential(
+            nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, width)
+        )
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        memory = self.memory(maps.flatten(2).transpose(1, 2))
+        t = self.queries.expand(len(maps), -1, -1)
+        t = self.norms[0](t + self.dropout(t))
+        attended, _ = self.attention(t, memory, memory, need_weights=False)
+        t = self.norms[1](t + self.dropout(attended))
+        return self.norms[2](t + self.dropout(self.feed_forward(t)))
+
+
+def label_decoder(
+    classes: int,
+    *,
+    backbone: str = "patch_net",
+    backbone_options: tuple[tuple[str, object], ...] = (),
+    width: int = 768,
+    heads: int = 8,
+    hidden: int = 2048,
+    dropout: float = 0.1,
+) -> Network:
+    """A network with one embedding per class between the maps and the logits.
+
+    Its features are ``Sequential(backbone, LabelDecoder)``, its head is a ``ClasswiseLinear``.
+
+    Args:
+        classes: number of classes.
+        backbone, backbone_options: a network of ``BUILDERS`` whose features are maps in a
+            ``Sequential``; only these are used.
+        width, heads, hidden, dropout: see ``LabelDecoder``.
+    """
+    body = BUILDERS[backbone](classes, **dict(backbone_options))
+    decoder = LabelDecoder(
+        body.head.in_features, classes, width=width, heads=heads, hidden=hidden, dropout=dropout
+    )
+    features = nn.Sequential(body.features, decoder)
+    return Network(features, nn.Identity(), ClasswiseLinear(width, classes))
 
 
 BUILDERS: dict[str, Callable[..., Network]] = {
     "patch_net": patch_net,
     "linear": linear,
     "mlp": mlp,
+    "gap_cnn": gap_cnn,
+    "lenet": lenet,
+    "cifar_resnet": cifar_resnet,
+    "cifar_densenet": cifar_densenet,
+    "convnet": convnet,
+    "label_decoder": label_decoder,
 }
 """Name -> function ``(classes, **options) -> Network``."""
 
