@@ -3,6 +3,7 @@
 The one training loop (``weaklabels.train.fit``) calls the hooks in this order::
 
     start(observed)                     once, before training (by the caller)
+    prepare(model)                      once, when the network has its initial weights (the same)
     begin(predict)                      once, when the loop starts
     before_epoch(epoch)                 epochs are counted 1, 2, ...
       step(model, x, index)             per batch: forward and loss
@@ -13,11 +14,14 @@ The one training loop (``weaklabels.train.fit``) calls the hooks in this order::
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from weaklabels.models import Network
 
 REGISTRY: dict[str, type[Method]] = {}
 """Name used in the tables -> method class."""
@@ -29,6 +33,7 @@ class Method:
     Attributes:
         observed: the weak labels of all training examples, on the training device.
         epoch: the current epoch, from 1.
+        readings: what the last step measured, by name, without gradient; for the curious.
         needs_expected_positives: the method wants the mean number of positives per example
             (``expected_positives``), knowledge that the others do without.
     """
@@ -36,10 +41,14 @@ class Method:
     needs_expected_positives = False
     observed: Tensor
     epoch: int = 0
+    readings: Mapping[str, Tensor] = MappingProxyType({})
 
     def start(self, observed: Tensor) -> None:
         """Take the weak labels, ``(N, C)``; a method that changes them works on its own copy."""
         self.observed = observed
+
+    def prepare(self, model: Network) -> None:
+        """Change the network in place, say, add branches to a backbone; often nothing."""
 
     def parameters(self) -> list[nn.Parameter]:
         """Trainable tensors of the method itself (say, estimated labels); none by default."""
