@@ -6,11 +6,12 @@ on every device) and returns a new batch of the same type; none changes its inpu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torchvision import transforms
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -120,3 +121,58 @@ def cutout(
 def noise(batch: Tensor, generator: torch.Generator, deviation: float) -> Tensor:
     """Add Gaussian noise of the given standard deviation to floating-point images."""
     return batch + deviation * torch.randn(batch.shape, generator=generator).to(batch)
+
+
+def rand_augment(
+    batch: Tensor, generator: torch.Generator, operations: int = 2, magnitude: int = 9
+) -> Tensor:
+    """RandAugment (Cubuk et al., 2020), drawn anew for each image of a uint8 batch.
+
+    Args:
+        batch: uint8 images.
+        generator: of the operations and their signs.
+        operations: how many, one after the other.
+        magnitude: of each, on torchvision's scale of 0 to 30.
+    """
+    apply = transforms.RandAugment(operations, magnitude)
+    seed = int(torch.randint(2**62, (), generator=generator))
+    with torch.random.fork_rng(devices=[]):  # torchvision draws from the global CPU generator
+        torch.manual_seed(seed)
+        return torch.stack([apply(image) for image in batch])
+
+
+def pipeline(
+    steps: Sequence[tuple], generator: torch.Generator, device: str | torch.device = "cpu"
+) -> Callable[[Tensor], Tensor]:
+    """One function that moves a batch to the device, augments it and makes it floating-point.
+
+    Args:
+        steps: ``(name, argument, ...)`` each, a function of this module and what follows its
+            generator; hashable, so that a spec can hold them.
+        generator: shared by all steps.
+        device: where to compute.
+
+    Raises:
+        ValueError: if there is no such augmentation.
+    """
+    chosen = [(AUGMENTATIONS.get(name), arguments) for name, *arguments in steps]
+    for (name, *_), (function, _) in zip(steps, chosen, strict=True):
+        if function is None:
+            raise ValueError(
+                f"unknown augmentation {name!r}: expected one of {', '.join(AUGMENTATIONS)}"
+            )
+
+    def apply(batch: Tensor) -> Tensor:
+        batch = batch.to(device)
+        for function, arguments in chosen:
+            batch = function(batch, generator, *arguments)
+        return to_float(batch)
+
+    return apply
+
+
+AUGMENTATIONS: dict[str, Callable[..., Tensor]] = {
+    function.__name__: function
+    for function in (flip, pad_crop, square_crop, cutout, noise, rand_augment)
+}
+"""Name -> function ``(batch, generator, ...)``."""
