@@ -172,7 +172,9 @@ class _BasicBlock(nn.Module):
 
 
 def cifar_resnet(classes: int, *, channels: int = 3, depth: int = 32) -> Network:
-    """ResNet for small images: three stages of (depth - 2) / 6 basic blocks, 16/32/64 channels (He et al., 2016).
+    """ResNet for small images (He et al., 2016).
+
+    Three stages of (depth - 2) / 6 basic blocks with 16, 32 and 64 channels.
 
     Raises:
         ValueError: if the depth is not 6n + 2.

@@ -1,11 +1,13 @@
 """Annotation models: how full truth becomes weak labels.
 
 Pure functions of (truth, parameters, generator). Observed multi-labels are int8: +1 annotated
-positive, 0 unknown, -1 annotated negative. Any NumPy generator will do, the legacy
-``RandomState`` of the papers' code included.
+positive, 0 unknown, -1 annotated negative; candidate sets are bool, ``(N, K)``. Any NumPy
+generator will do, the legacy ``RandomState`` of the papers' code included.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
@@ -120,3 +122,166 @@ def candidates(truth: np.ndarray, rate: float, rng: Rng) -> np.ndarray:
         raise ValueError(f"rate is {rate}: expected a probability in [0, 1]")
     truth = np.asarray(truth)
     return (truth == 1) | (rng.uniform(size=truth.shape) < rate)
+
+
+def uniform_candidates(
+    truth: np.ndarray, classes: int, rng: Rng, *, official: bool = False
+) -> np.ndarray:
+    """Candidate sets that say nothing but "the truth is in here" (partial labels).
+
+    Every set that holds the true label, but for the set of all classes, is equally likely: each
+    other class joins with probability 1/2, and full rows are drawn again (RC/CC, NeurIPS 2020).
+
+    The authors' generator (``official``) does something else: it draws the size s with probability
+    C(K, s) / (2^K - 2) and then s - 1 wrong classes, so that with ten classes a set holds 5.00
+    labels on average instead of 5.49.
+
+    Args:
+        truth: ``(N,)`` class numbers.
+        classes: K, at least 2.
+        rng: source of randomness; a ``RandomState`` gives the official code's draw.
+        official: use the authors' generator.
+
+    Returns:
+        ``(N, K)`` bool.
+
+    Raises:
+        ValueError: if a class number or K is out of range.
+    """
+    truth = _class_numbers(truth, classes)
+    if official:
+        return _official_uniform(truth, classes, rng)
+    candidates = np.empty((len(truth), classes), bool)
+    rows = np.arange(len(truth))
+    while len(rows):
+        candidates[rows] = rng.uniform(size=(len(rows), classes)) < 0.5
+        candidates[rows, truth[rows]] = True
+        rows = rows[candidates[rows].all(1)]
+    return candidates
+
+
+def _official_uniform(truth: np.ndarray, classes: int, rng: Rng) -> np.ndarray:
+    sizes = np.array([math.comb(classes, s) for s in range(1, classes)])
+    # Searched in float32, as the authors' tensors are.
+    steps = np.cumsum((sizes / sizes.sum()).astype(np.float32), dtype=np.float32)
+    drawn = rng.uniform(size=len(truth)).astype(np.float32)
+    wrong = np.minimum(np.searchsorted(steps, drawn), classes - 2)
+    place = _permutations(len(truth), classes, rng).argsort(1)
+    # A class's place among the wrong ones: the truth, which is skipped, moves those behind it up.
+    own = place[np.arange(len(truth)), truth][:, None]
+    return (place - (place > own) < wrong[:, None]) | _one_hot(truth, classes)
+
+
+def _permutations(rows: int, size: int, rng: Rng) -> np.ndarray:
+    """Independent permutations, ``(rows, size)``."""
+    if isinstance(rng, np.random.RandomState):  # it has no vectorised form
+        return np.stack([rng.permutation(size) for _ in range(rows)])
+    return rng.permuted(np.tile(np.arange(size), (rows, 1)), axis=1)
+
+
+def flip_candidates(
+    truth: np.ndarray, classes: int, q: float, rng: Rng, *, singletons: bool = False
+) -> np.ndarray:
+    """Candidate sets by the flipping probability: each wrong class joins with probability ``q``.
+
+    Rows that no wrong class has joined follow PRODEN's reference code: one wrong class, chosen
+    uniformly, is added, so that every set has at least two labels. With ``singletons`` they stay as
+    they are. Sets of all classes are kept.
+
+    Args:
+        truth: ``(N,)`` class numbers.
+        classes: K, at least 2.
+        q: in [0, 1].
+        rng: source of randomness; a ``RandomState`` gives the reference code's draw.
+        singletons: allow sets that hold the true label alone.
+
+    Returns:
+        ``(N, K)`` bool.
+
+    Raises:
+        ValueError: if a class number, K or q is out of range.
+    """
+    truth = _class_numbers(truth, classes)
+    if not 0 <= q <= 1:
+        raise ValueError(f"q is {q}: expected a probability in [0, 1]")
+    own = _one_hot(truth, classes)
+    if isinstance(rng, np.random.RandomState):
+        return _reference_flips(own, q, rng, singletons)
+    candidates = (rng.uniform(size=own.shape) < q) | own
+    if not singletons:
+        alone = np.flatnonzero(candidates.sum(1) == 1)
+        shift = rng.integers(1, classes, len(alone))
+        candidates[alone, (truth[alone] + shift) % classes] = True
+    return candidates
+
+
+def _reference_flips(
+    own: np.ndarray, q: float, rng: np.random.RandomState, singletons: bool
+) -> np.ndarray:
+    """The stream of PRODEN's code: the rows' draws are interleaved with the added classes'."""
+    candidates = own.copy()
+    for row in candidates:
+        row |= rng.binomial(1, q, len(row)) == 1
+        while not singletons and row.sum() == 1:
+            row[rng.randint(0, len(row))] = True
+    return candidates
+
+
+def class_dependent_candidates(truth: np.ndarray, transition: np.ndarray, rng: Rng) -> np.ndarray:
+    """Candidate sets in which label j joins those of class y with probability ``transition[y, j]``.
+
+    Args:
+        truth: ``(N,)`` class numbers.
+        transition: ``(K, K)`` probabilities (see ``cyclic_transition``); the diagonal is ignored.
+        rng: source of randomness.
+
+    Returns:
+        ``(N, K)`` bool.
+
+    Raises:
+        ValueError: if a class number or a probability is out of range.
+    """
+    classes = len(transition)
+    if np.shape(transition) != (classes, classes) or not np.all(
+        (np.asarray(transition) >= 0) & (np.asarray(transition) <= 1)
+    ):
+        raise ValueError(
+            f"transition has shape {np.shape(transition)}: expected (K, K) probabilities"
+        )
+    truth = _class_numbers(truth, classes)
+    drawn = rng.uniform(size=(len(truth), classes))
+    return (drawn < np.asarray(transition)[truth]) | _one_hot(truth, classes)
+
+
+def cyclic_transition(
+    classes: int, rates: tuple[float, ...], *, both_ways: bool = False
+) -> np.ndarray:
+    """Label (y + d) mod K joins class y with probability ``rates[d - 1]``, ``(K, K)`` float64.
+
+    With ``both_ways`` so does (y - d) mod K. In the LW code (ICML 2021) type 01 is ``(0.5,)`` and
+    type 04 ``(0.5, 0.3, 0.1)`` both ways.
+    """
+    transition = np.zeros((classes, classes))
+    labels = np.arange(classes)
+    for distance, rate in enumerate(rates, start=1):
+        transition[labels, (labels + distance) % classes] = rate
+        if both_ways:
+            transition[labels, (labels - distance) % classes] = rate
+    return transition
+
+
+def _one_hot(truth: np.ndarray, classes: int) -> np.ndarray:
+    return truth[:, None] == np.arange(classes)
+
+
+def _class_numbers(truth: np.ndarray, classes: int) -> np.ndarray:
+    """Checked class numbers; raises ValueError."""
+    truth = np.asarray(truth)
+    if classes < 2:
+        raise ValueError(f"classes is {classes}: candidate sets need at least 2")
+    if truth.ndim != 1 or (len(truth) and not 0 <= truth.min() <= truth.max() < classes):
+        raise ValueError(
+            f"truth of shape {truth.shape} with values in {sorted(set(truth.ravel().tolist()))[:3]}"
+            f"...: expected (N,) class numbers in 0..{classes - 1}"
+        )
+    return truth
