@@ -103,6 +103,28 @@ def precision_recall_f1(scores: Tensor, truth: Tensor, threshold: float) -> dict
     return result
 
 
+def known_count_f1(scores: Tensor, truth: Tensor) -> tuple[float, float]:
+    """Micro and macro F1 when each row's number of positives is known, in percent.
+
+    A row with k positives is predicted to have its k labels of highest score (those strictly above
+    the next one, so that ties are left out). This is the evaluation of the L2D code; without that
+    knowledge one predicts what passes a threshold, see ``precision_recall_f1``. A class neither
+    predicted nor present has F1 0.
+
+    Args:
+        scores: ``(N, C)`` real scores, no infinities.
+        truth: ``(N, C)`` in {0, 1}.
+    """
+    positive = truth == 1
+    below = torch.full_like(scores[:, :1], -torch.inf)
+    ordered = torch.cat([scores.sort(1, descending=True).values, below], 1)
+    predicted = scores > ordered.gather(1, positive.sum(1, keepdim=True))
+    right, sizes = ((predicted & positive).sum(0).double(), (predicted.sum(0) + positive.sum(0)))
+    micro = 2 * right.sum() / sizes.sum().clamp(min=1)
+    macro = (2 * right / sizes.clamp(min=1)).mean()
+    return 100 * float(micro), 100 * float(macro)
+
+
 def accuracy(logits: Tensor, labels: Tensor) -> float:
     """Share of rows whose largest logit is at the label, in percent (first index on ties)."""
     return 100 * float((logits.argmax(1) == labels).double().mean())

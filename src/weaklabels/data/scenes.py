@@ -34,6 +34,7 @@ def load(
     colours: int = 1,
     canvas: int = 24,
     grid: int = 4,
+    min_digits: int = 1,
     max_digits: int = 4,
     first_class_weight: float = 1.0,
     class_weights: Sequence[float] | None = None,
@@ -53,7 +54,7 @@ def load(
             c // 10).
         canvas: side of the square scene, pixels.
         grid: digits are placed at multiples of this many pixels.
-        max_digits: the number of digits is uniform in 1..max_digits.
+        min_digits, max_digits: the number of digits is uniform between the two, both included.
         first_class_weight: how many times as likely class 0 is as each other class (an
             imbalance like that of "person" in photographs).
         class_weights: how likely each class is, up to a common factor (say, a long tail); replaces
@@ -78,6 +79,10 @@ def load(
         raise ValueError(
             f"canvas is {canvas}: expected at least {DIGIT}, and {DIGIT} plus a multiple of {grid}"
         )
+    if not 1 <= min_digits <= max_digits:
+        raise ValueError(
+            f"min_digits {min_digits}, max_digits {max_digits}: expected 1 or more, ascending"
+        )
     if class_weights is None:
         class_weights = [first_class_weight] + [1.0] * (10 * colours - 1)
     if len(class_weights) != 10 * colours or min(class_weights) <= 0:
@@ -96,14 +101,18 @@ def load(
     }
     parts = {
         name: compose(
-            sources[name], count, numpy_rng(seed, "scenes", name), max_digits=max_digits, **style
+            sources[name],
+            count,
+            numpy_rng(seed, "scenes", name),
+            digits=(min_digits, max_digits),
+            **style,
         )
         for name, count in {"train": train, "val": val, "test": test}.items()
     }
     one_digit = None
     if pretrain:
         rng = numpy_rng(seed, "scenes", "pretrain")
-        single = compose(sources["pretrain"], pretrain, rng, max_digits=1, **style)
+        single = compose(sources["pretrain"], pretrain, rng, digits=(1, 1), **style)
         one_digit = Split(single.x, single.y.argmax(1), single.boxes)
     return Splits(class_names(colours), parts["train"], parts["val"], parts["test"], one_digit)
 
@@ -124,7 +133,7 @@ def compose(
     colours: int,
     canvas: int,
     grid: int,
-    max_digits: int,
+    digits: tuple[int, int],
     class_weights: Sequence[float],
     repeats: bool,
     intensity: tuple[float, float],
@@ -140,7 +149,9 @@ def compose(
     y = np.zeros((count, classes), np.int8)
     boxes: list[tuple[int, ...]] = []
     for scene in range(count):
-        wanted = rng.choice(classes, rng.integers(1, max_digits + 1), replace=repeats, p=weights)
+        wanted = rng.choice(
+            classes, rng.integers(digits[0], digits[1] + 1), replace=repeats, p=weights
+        )
         placed: list[tuple[int, int]] = []
         for label in wanted:
             corner = _free_corner(placed, canvas, grid, rng)
