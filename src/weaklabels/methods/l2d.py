@@ -1,0 +1,549 @@
+r"""Multi-Label Knowledge Distillation (Yang, Xie et al., ICCV 2023).
+
+A frozen teacher and a student give every image one logit and one embedding per class. L2D is the
+hard-label loss plus multi-label logits distillation (MLD) plus the class-aware (CD) and
+instance-aware (ID) distillation of the label-wise embeddings (LED = 100 CD + 1000 ID as shipped).
+
+Notation: N images, q classes (C in code), logits ``(N, C)``, embeddings ``(N, C, D)``, truth
+``(N, C)`` in {0, 1}. Teacher tensors never receive a gradient.
+
+The comparators of the paper's code are here too. Source of all formulas: the official code.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from weaklabels.methods.base import Method, register
+from weaklabels.models import Network
+
+FLOOR = 1e-8
+"""Smallest probability inside a logarithm of the hard-label loss."""
+
+REDUCTIONS = ("batchmean", "sum", "mean")
+
+# -- losses on logits -----------------------------------------------------------------------------
+
+
+def hard_label_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    r"""Binary cross-entropy, SUMMED over images and classes.
+
+    :math:`-\sum_{ik} y\ln\max(p,10^{-8})+(1-y)\ln\max(1-p,10^{-8})`. All weights of the
+    distillation terms are relative to this sum, hence to the batch size.
+
+    Args:
+        logits: ``(N, C)``; half precision is computed in float32.
+        labels: ``(N, C)`` in {0, 1}, or shares in between.
+    """
+    logits, labels = _at_least_float32(logits), labels.to(logits.device)
+    present = F.logsigmoid(logits).clamp(min=math.log(FLOOR))
+    absent = F.logsigmoid(-logits).clamp(min=math.log(FLOOR))
+    return -(labels * present + (1 - labels) * absent).sum()
+
+
+def multi_label_distillation(
+    student: Tensor, teacher: Tensor, reduction: str = "batchmean"
+) -> Tensor:
+    r"""MLD: every class is a binary problem of its own.
+
+    :math:`\frac1N\sum_{ik}\big[p^T\ln\frac{p^T}{p^S}+(1-p^T)\ln\frac{1-p^T}{1-p^S}\big]`, no
+    temperature. Computed from the logits: the clamp of the code is a no-op at the top in float32
+    (:math:`1-10^{-8}` rounds to 1), where a large logit gives infinity or NaN.
+
+    Args:
+        student, teacher: logits ``(N, C)``.
+        reduction: ``"batchmean"`` (sum over classes, mean over images; the default of the code),
+            ``"sum"`` or ``"mean"`` (over all entries).
+
+    Raises:
+        ValueError: if the reduction is unknown.
+    """
+    if reduction not in REDUCTIONS:
+        raise ValueError(f"unknown reduction {reduction!r}: expected {', '.join(REDUCTIONS)}")
+    student, teacher = _at_least_float32(student), _at_least_float32(teacher.detach())
+    p = torch.sigmoid(teacher)
+    present = p * (F.logsigmoid(teacher) - F.logsigmoid(student))
+    absent = (1 - p) * (F.logsigmoid(-teacher) - F.logsigmoid(-student))
+    total = (present + absent).sum()
+    return (
+        total / {"batchmean": max(len(student), 1), "sum": 1, "mean": max(p.numel(), 1)}[reduction]
+    )
+
+
+def soft_label_bce(student: Tensor, teacher: Tensor) -> Tensor:
+    """Cross-entropy with the teacher's probabilities as labels, summed over classes, mean over N.
+
+    It differs from MLD by the teacher's entropy, a constant: the gradients are the same.
+    """
+    return F.binary_cross_entropy_with_logits(
+        student, torch.sigmoid(teacher.detach()), reduction="sum"
+    ) / max(len(student), 1)
+
+
+def softmax_distillation(student: Tensor, teacher: Tensor, temperature: float = 4.0) -> Tensor:
+    """Single-label distillation (Hinton et al., 2015): KL of softened softmaxes times T^2, mean.
+
+    Blind to a constant added to all logits of an image, so to how many labels it has.
+    """
+    p = F.log_softmax(teacher.detach() / temperature, 1)
+    q = F.log_softmax(student / temperature, 1)
+    return temperature**2 * F.kl_div(q, p, log_target=True, reduction="batchmean")
+
+
+def probability_mse(student: Tensor, teacher: Tensor) -> Tensor:
+    """Squared difference of the sigmoid probabilities, summed over classes, mean over N."""
+    gap = torch.sigmoid(student) - torch.sigmoid(teacher.detach())
+    return gap.square().sum() / max(len(student), 1)
+
+
+def partial_softmax(student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
+    """PS: for each positive class, softmax over it and all negatives of the image; KL of the two.
+
+    Summed over entries, positives and images, divided by N (images without positives count).
+
+    Args:
+        student, teacher: logits ``(N, C)``.
+        labels: ``(N, C)`` in {0, 1}.
+    """
+    image, label = (labels == 1).nonzero(as_tuple=True)
+    if not len(image):
+        return student.sum() * 0
+    keep = labels[image] != 1
+    keep[torch.arange(len(image), device=label.device), label] = True
+
+    def log_probabilities(logits: Tensor) -> Tensor:
+        return F.log_softmax(logits[image].masked_fill(~keep, -math.inf), 1).masked_fill(~keep, 0)
+
+    p, q = log_probabilities(teacher.detach()), log_probabilities(student)
+    return (p.exp() * (p - q) * keep).sum() / len(student)
+
+
+# -- structure of embeddings ----------------------------------------------------------------------
+
+
+def pairwise_distances(rows: Tensor) -> Tensor:
+    r"""Distances :math:`\sqrt{\max(|a|^2+|b|^2-2a\cdot b,\,10^{-12})}`, 0 on the diagonal.
+
+    Args:
+        rows: ``(..., M, D)``.
+
+    Returns:
+        ``(..., M, M)``. The diagonal is cut out before the root, whose slope there would be huge.
+    """
+    squares = rows.square().sum(-1)
+    gram = rows @ rows.transpose(-1, -2)
+    diagonal = torch.eye(rows.shape[-2], dtype=torch.bool, device=rows.device)
+    squared = (squares[..., :, None] + squares[..., None, :] - 2 * gram).masked_fill(diagonal, 1)
+    return squared.clamp(min=1e-12).sqrt().masked_fill(diagonal, 0)
+
+
+def normalised_distances(rows: Tensor, mask: Tensor) -> Tensor:
+    """Distances among the marked rows, divided by their mean over pairs; 0 for other pairs.
+
+    Args:
+        rows: ``(G, M, D)``, G groups.
+        mask: ``(G, M)`` bool, the rows that count.
+
+    Returns:
+        ``(G, M, M)``.
+    """
+    diagonal = torch.eye(mask.shape[1], dtype=torch.bool, device=mask.device)
+    pairs = mask[:, :, None] & mask[:, None, :] & ~diagonal
+    distances = pairwise_distances(rows).masked_fill(~pairs, 0)
+    mean = distances.sum((1, 2)) / pairs.sum((1, 2)).clamp(min=1)
+    return distances / torch.where(mean > 0, mean, 1)[:, None, None]
+
+
+def structure_losses(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
+    r"""H of each group: :math:`\frac1m\sum_{ab}\mathrm{huber}(d^S_{ab}-d^T_{ab})`.
+
+    d are normalised distances among the m marked rows; each pair counts twice. The student's mean
+    distance is part of the graph. With two rows both matrices are [[0, 1], [1, 0]]: no signal.
+
+    Args:
+        student: ``(G, M, D)``.
+        teacher: ``(G, M, D')``.
+        mask: ``(G, M)`` bool.
+
+    Returns:
+        ``(G,)``; 0 for groups with fewer than two rows.
+    """
+    student, teacher = _at_least_float32(student), _at_least_float32(teacher.detach())
+    gap = normalised_distances(student, mask) - normalised_distances(teacher, mask)
+    entries = F.smooth_l1_loss(gap, torch.zeros_like(gap), reduction="none")
+    return entries.sum((1, 2)) / mask.sum(1).clamp(min=1)
+
+
+def instance_aware(student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
+    """ID: structure among the embeddings of one image's positive classes, summed over images.
+
+    Args:
+        student, teacher: embeddings ``(N, C, D)``.
+        labels: ``(N, C)`` in {0, 1}.
+    """
+    return structure_losses(student, teacher, labels == 1).sum()
+
+
+def class_aware(student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
+    """CD: structure among one class's embeddings of its positive images, summed over classes.
+
+    Arguments as for ``instance_aware``.
+    """
+    return instance_aware(student.transpose(0, 1), teacher.transpose(0, 1), labels.T)
+
+
+def label_wise_embedding(
+    student: Tensor,
+    teacher: Tensor,
+    labels: Tensor,
+    class_weight: float = 100.0,
+    instance_weight: float = 1000.0,
+) -> Tensor:
+    """LED: the two structure terms with their shipped weights."""
+    terms = 0.0
+    if class_weight:
+        terms = terms + class_weight * class_aware(student, teacher, labels)
+    if instance_weight:
+        terms = terms + instance_weight * instance_aware(student, teacher, labels)
+    return torch.as_tensor(terms, device=student.device)
+
+
+# -- comparators on features of whole images ------------------------------------------------------
+
+
+def relational_distance(student: Tensor, teacher: Tensor) -> Tensor:
+    """RKD, distances (Park et al., CVPR 2019): H of the whole batch, features ``(N, d)``."""
+    everyone = torch.ones(1, len(student), dtype=torch.bool, device=student.device)
+    return structure_losses(student[None], teacher[None], everyone)[0]
+
+
+def relational_angle(student: Tensor, teacher: Tensor) -> Tensor:
+    """RKD, angles: smooth L1 between the cosines of all triplets, mean over N^3 entries."""
+
+    def cosines(features: Tensor) -> Tensor:
+        directions = F.normalize(features[None] - features[:, None], dim=2)
+        return directions @ directions.transpose(1, 2)
+
+    return F.smooth_l1_loss(cosines(student), cosines(teacher.detach()))
+
+
+def relational(
+    student: Tensor, teacher: Tensor, distance_weight: float = 10.0, angle_weight: float = 10.0
+) -> Tensor:
+    """RKD: weighted distances and angles."""
+    distances = relational_distance(student, teacher)
+    return distance_weight * distances + angle_weight * relational_angle(student, teacher)
+
+
+def probabilistic_transfer(student: Tensor, teacher: Tensor) -> Tensor:
+    """PKT (Passalis and Tefas, ECCV 2018): KL of cosine similarities, rows normalised to sum 1.
+
+    Mean over N^2 entries, the diagonal included.
+
+    Args:
+        student: ``(N, d)``.
+        teacher: ``(N, d')``.
+    """
+    small = 1e-7
+
+    def similarities(features: Tensor) -> Tensor:
+        unit = features / (features.norm(dim=1, keepdim=True) + small)
+        shares = (unit @ unit.T + 1) / 2
+        return shares / shares.sum(1, keepdim=True)
+
+    s, t = similarities(student), similarities(teacher.detach())
+    return (t * torch.log((t + small) / (s + small))).mean()
+
+
+def hierarchical_context(student: Sequence[Tensor], teacher: Sequence[Tensor]) -> Tensor:
+    """Loss of ReviewKD (Chen et al., CVPR 2021) on fused student maps, summed over levels.
+
+    Per level, the MSE of the maps, and of the maps pooled to 4, 2 and 1 pixels where that is
+    smaller, weighted 1, 1/2, 1/4, ... and divided by the sum of the weights.
+
+    Args:
+        student, teacher: per level ``(N, c, h, h)``, of equal shapes.
+    """
+    total = torch.zeros((), dtype=student[0].dtype, device=student[0].device)
+    for fused, target in zip(student, teacher, strict=True):
+        target = target.detach()
+        level, weight, weights = F.mse_loss(fused, target), 1.0, 1.0
+        for size in (4, 2, 1):
+            if size < fused.shape[-1]:
+                weight /= 2
+                weights += weight
+                pooled = (F.adaptive_avg_pool2d(maps, size) for maps in (fused, target))
+                level = level + weight * F.mse_loss(*pooled)
+        total = total + level / weights
+    return total
+
+
+class ReviewFusion(nn.Module):
+    """Top-down fusion of a student's stages for ReviewKD.
+
+    The deepest stage is reduced to ``width`` channels; every shallower one is blended with the
+    fused map of the next deeper stage by two attention maps; each fused map is projected to the
+    teacher's channels.
+
+    Args:
+        student, teacher: channels of the stages, shallow to deep.
+        width: channels of the fused maps.
+    """
+
+    def __init__(self, student: Sequence[int], teacher: Sequence[int], width: int = 256) -> None:
+        super().__init__()
+
+        def convolution(inputs: int, outputs: int, kernel: int) -> nn.Module:
+            layer = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False)
+            return nn.Sequential(layer, nn.BatchNorm2d(outputs))
+
+        self.reduce = nn.ModuleList(convolution(c, width, 1) for c in student)
+        self.project = nn.ModuleList(convolution(width, c, 3) for c in teacher)
+        self.attention = nn.ModuleList(nn.Conv2d(2 * width, 2, 1) for _ in student[:-1])
+
+    def forward(self, stages: Sequence[Tensor]) -> list[Tensor]:
+        """Fused maps with the teacher's channels, shallow to deep."""
+        fused = [self.reduce[-1](stages[-1])]
+        for level in range(len(stages) - 2, -1, -1):
+            own = self.reduce[level](stages[level])
+            deeper = F.interpolate(fused[0], own.shape[-2:], mode="nearest")
+            weights = torch.sigmoid(self.attention[level](torch.cat([own, deeper], 1)))
+            fused.insert(0, own * weights[:, :1] + deeper * weights[:, 1:])
+        return [project(maps) for project, maps in zip(self.project, fused, strict=True)]
+
+
+# -- methods --------------------------------------------------------------------------------------
+
+
+class Outputs(NamedTuple):
+    """What a network of ``models.label_decoder`` says about a batch.
+
+    Attributes:
+        stages: maps ``(N, c, h, w)`` after each part of the backbone.
+        embeddings: ``(N, C, D)``.
+        logits: ``(N, C)``.
+    """
+
+    stages: list[Tensor]
+    embeddings: Tensor
+    logits: Tensor
+
+    @property
+    def features(self) -> Tensor:
+        """Average-pooled maps of the last stage, ``(N, c)``."""
+        return self.stages[-1].mean((2, 3))
+
+
+def outputs(model: Network, x: Tensor) -> Outputs:
+    """Forward a batch and keep the stages, the embeddings and the logits."""
+    backbone, decoder = model.features
+    stages = []
+    for part in backbone:
+        x = part(x)
+        stages.append(x)
+    embeddings = decoder(x)
+    return Outputs(stages, embeddings, model.head(embeddings))
+
+
+@register("Vanilla")
+class HardLabels(Method):
+    """Hard-label loss alone (summed), the student without a teacher."""
+
+    def loss(self, logits: Tensor, index: Tensor) -> Tensor:
+        return hard_label_loss(logits, (self.observed[index] == 1).to(logits.dtype))
+
+
+class Distillation(HardLabels):
+    """Hard-label loss plus ``weight`` times a term that compares the student with a teacher.
+
+    Args:
+        weight: of the term; by default the shipped one, or 1 where none is shipped.
+        hard: weight of the hard-label loss; 0 learns from the teacher alone.
+    """
+
+    learning_rate_factor = 1.0
+    shipped_weight: ClassVar[float] = 1.0
+
+    def __init__(self, weight: float | None = None, hard: float = 1.0) -> None:
+        self.weight = self.shipped_weight if weight is None else weight
+        self.hard = hard
+
+    def learn_from(self, teacher: Network, student: Network) -> None:
+        """Take the teacher (frozen, in evaluation mode from now on); called before training."""
+        self.teacher = teacher.eval().requires_grad_(False)
+
+    def step(self, model: Network, x: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+        student = outputs(model, x)
+        with torch.no_grad():
+            teacher = outputs(self.teacher, x)
+        labels = (self.observed[index] == 1).to(student.logits.dtype)
+        loss = self.weight * self.term(student, teacher, labels)
+        if self.hard:
+            loss = loss + self.hard * hard_label_loss(student.logits, labels)
+        return student.logits, loss
+
+    def term(self, student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
+        """The distillation term, a scalar."""
+        raise TypeError(f"{type(self).__name__} must define term(student, teacher, labels)")
+
+
+@register("MLD")
+class MultiLabelDistillation(Distillation):
+    """Multi-label logits distillation; BCE with the teacher's probabilities has its gradient."""
+
+    shipped_weight = 10.0
+
+    def term(self, student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
+        return multi_label_distillation(student.logits, teacher.logits)
+
+
+@register("Softmax KD")
+class SoftmaxDistillation(Distillation):
+    """Single-label distillation, applied to multi-label logits."""
+
+    def __init__(
+        self, weight: float | None = None, hard: float = 1.0, temperature: float = 4.0
+    ) -> None:
+        super().__init__(weight, hard)
+        self.temperature = temperature
+
+    def term(self, student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
+        return softmax_distillation(student.logits, teacher.logits, self.temperature)
+
+
+@register("MSE")
+class ProbabilityMse(Distillation):
+    """Squared difference of the probabilities."""
+
+    def term(self, student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
+        return probability_mse(student.logits, teacher.logits)
+
+
+@register("PS")
+class PartialSoftmax(Distillation):
+    """Partial softmax: one positive against all negatives."""
+
+    def term(self, student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
+        return partial_softmax(student.logits, teacher.logits, labels)
+
+
+@register("RKD")
+class Relational(Distillation):
+    """Relations among the features of whole images: 10 distances + 10 angles."""
+
+    def term(self, student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
+        return relational(student.features, teacher.features)
+
+
+@register("PKT")
+class ProbabilisticTransfer(Distillation):
+    """Similarities among the features of whole images as probabilities."""
+
+    def term(self, student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
+        return probabilistic_transfer(student.features, teacher.features)
+
+
+class _WithProjection(Distillation):
+    """Features of the student are compared after layers that are trained with it."""
+
+    projection: nn.Module
+
+    def parameters(self) -> list[nn.Parameter]:
+        return list(self.projection.parameters())
+
+
+@register("FitNet")
+class FitNet(_WithProjection):
+    """MSE between a learned linear projection of the student's feature and the teacher's."""
+
+    def learn_from(self, teacher: Network, student: Network) -> None:
+        super().learn_from(teacher, student)
+        widths = (network.features[1].channels for network in (student, teacher))
+        self.projection = nn.Linear(*widths).to(next(student.parameters()).device)
+
+    def term(self, student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
+        return F.mse_loss(self.projection(student.features), teacher.features)
+
+
+@register("ReviewKD")
+class ReviewKD(_WithProjection):
+    """Maps of several stages, fused top-down (see ``ReviewFusion``).
+
+    Args:
+        weight, hard: see ``Distillation``.
+        stages: which parts of the backbone are the stages.
+        width: channels of the fused maps.
+    """
+
+    def __init__(
+        self,
+        weight: float | None = None,
+        hard: float = 1.0,
+        stages: Sequence[int] = (-1,),
+        width: int = 256,
+    ) -> None:
+        super().__init__(weight, hard)
+        self.stages, self.width = tuple(stages), width
+
+    def learn_from(self, teacher: Network, student: Network) -> None:
+        super().learn_from(teacher, student)
+        own, target = (self._channels(network.features[0]) for network in (student, teacher))
+        fusion = ReviewFusion(own, target, self.width)
+        self.projection = fusion.to(next(student.parameters()).device)
+
+    def _channels(self, backbone: nn.Sequential) -> list[int]:
+        """Channels of the stages: those of the last convolution up to each."""
+        channels, last = [], 0
+        for part in backbone:
+            widths = [m.out_channels for m in part.modules() if isinstance(m, nn.Conv2d)]
+            last = widths[-1] if widths else last
+            channels.append(last)
+        return [channels[i] for i in self.stages]
+
+    def term(self, student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
+        own, target = ([out.stages[i] for i in self.stages] for out in (student, teacher))
+        return hierarchical_context(self.projection(own), target)
+
+
+@register("L2D")
+class L2D(Distillation):
+    """MLD and LED together; with a weight of 0 a part is left out.
+
+    Args:
+        weight: of everything but the hard-label loss.
+        hard: weight of the hard-label loss.
+        logits_weight, class_weight, instance_weight: of MLD, CD and ID; the shipped ones.
+    """
+
+    def __init__(
+        self,
+        weight: float | None = None,
+        hard: float = 1.0,
+        logits_weight: float = 10.0,
+        class_weight: float = 100.0,
+        instance_weight: float = 1000.0,
+    ) -> None:
+        super().__init__(weight, hard)
+        self.logits_weight = logits_weight
+        self.class_weight = class_weight
+        self.instance_weight = instance_weight
+
+    def term(self, student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
+        loss = label_wise_embedding(
+            student.embeddings, teacher.embeddings, labels, self.class_weight, self.instance_weight
+        )
+        if self.logits_weight:
+            loss = loss + self.logits_weight * multi_label_distillation(
+                student.logits, teacher.logits
+            )
+        return loss
+
+
+def _at_least_float32(values: Tensor) -> Tensor:
+    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
