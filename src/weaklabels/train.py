@@ -20,7 +20,7 @@ class OptimiserSpec:
 
     Attributes:
         name: ``"adam"``, ``"adamw"`` or ``"sgd"``.
-        lr: learning rate of the features.
+        lr: learning rate of the features (and of a pool that learns).
         head_lr: learning rate of the linear head; ``None`` means ``lr``.
         weight_decay: L2 penalty, added to the gradient; in AdamW the weights shrink directly.
         decay_vectors: whether biases and normalisation shrink too, or weight matrices only.
@@ -48,6 +48,7 @@ class OptimiserSpec:
         """
         groups = [
             *self._groups(model.features, self.lr),
+            *self._groups(model.pool, self.lr),
             *self._groups(model.head, self.head_lr or self.lr),
             {
                 "params": method.parameters(),
