@@ -1,0 +1,57 @@
+"""Hashing files and writing them so that a reader never sees half of one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+PART = ".part"
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write to a temporary name beside the file, then rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + PART)
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove temporary files, one level down, whose writer was killed.
+
+    A name like ``<key>.<pid>.tmp`` tells who is writing; while that process lives, it stays.
+    """
+    for path in [*folder.glob(f"*/*{PART}"), *folder.glob("*/*.tmp")]:
+        writer = path.suffixes[-2:-1]
+        alive = writer and writer[0][1:].isdecimal() and psutil.pid_exists(int(writer[0][1:]))
+        if not alive:
+            path.unlink(missing_ok=True)
+
+
+def sha256(path: Path) -> str | None:
+    """Hash of a file's bytes; None if there is no such file."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None
+
+
+def tree(folder: Path, pattern: str = "**/*") -> dict[str, str | None]:
+    """Hash of every visible file below a folder, by its path relative to the folder."""
+    paths = sorted(path for path in folder.glob(pattern) if path.is_file())
+    names = {path: path.relative_to(folder) for path in paths}
+    hidden = {path for path, name in names.items() if any(p.startswith(".") for p in name.parts)}
+    return {str(name): sha256(path) for path, name in names.items() if path not in hidden}
+
+
+def read_json(path: Path) -> Any:
+    """Content of a JSON file; None if it is missing or damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
