@@ -1,0 +1,603 @@
+r"""Positive Label Is All You Need for Multi-Label Classification (Yuan et al., ICME 2024): PU-MLC.
+
+Every class is learned from labelled positives and unlabelled data; annotated negatives are thrown
+away. The file goes the way of the paper's forerunners: risk estimators that need the class prior
+(uPU, nnPU), the variational loss that does not (VPU), and the multi-label loss built on it with a
+re-balance factor, a temperature and a mixup term; then the two parts of its network, the
+local-global convolution and the head of SSGRL.
+
+Logits are ``(B, C)`` and observed labels ``(B, C)``: +1 labelled positive, all else unlabelled.
+Half precision is computed in float32, where the floor 1e-10 inside the logarithms exists.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from weaklabels.methods.base import Method, register
+from weaklabels.models import Network
+from weaklabels.seeding import numpy_rng, seed_torch
+
+FLOOR = 1e-10
+"""Added to probabilities, and once more inside the logarithm, as in the authors' code."""
+
+TAU_MIN = 1e-3
+"""Smallest temperature. The authors' code has none: a constant column gives it NaN gradients."""
+
+SURROGATES = {"logistic": lambda z: F.softplus(-z), "sigmoid": lambda z: torch.sigmoid(-z)}
+"""Margin losses, small for large z."""
+
+
+# -- risk estimators that are told the class prior ------------------------------------------------
+
+
+def pu_risks(
+    logits: Tensor,
+    observed: Tensor,
+    prior: Tensor | float,
+    *,
+    surrogate: str = "logistic",
+    unlabeled: str = "all",
+) -> tuple[Tensor, Tensor]:
+    r"""The two halves of the classification risk, estimated without negatives, for every class.
+
+    :math:`\pi\,\hat E_P[\ell(g)]` and :math:`\hat E_U[\ell(-g)]-\pi\,\hat E_P[\ell(-g)]`; the
+    second estimates the risk on negatives (du Plessis et al., NeurIPS 2014).
+
+    Args:
+        logits, observed: ``(B, C)``.
+        prior: :math:`\pi`, a number or ``(C,)``.
+        surrogate: :math:`\ell`, a key of ``SURROGATES``.
+        unlabeled: which rows are the unlabelled sample: ``"all"`` (a batch drawn from p(x), some of
+            whose positives are labelled) or ``"rest"`` (the labelled positives are a separate
+            sample, as in the authors' binary code).
+
+    Returns:
+        ``(C,)`` each; a mean over no rows counts 0.
+
+    Raises:
+        ValueError: if surrogate or unlabeled is unknown.
+    """
+    if surrogate not in SURROGATES:
+        raise ValueError(f"unknown surrogate {surrogate!r}: expected {', '.join(SURROGATES)}")
+    if unlabeled not in ("all", "rest"):
+        raise ValueError(f"unknown unlabelled sample {unlabeled!r}: expected 'all' or 'rest'")
+    logits, loss = _full_precision(logits), SURROGATES[surrogate]
+    positive = (observed == 1).to(logits.dtype)
+    rest = 1 - positive if unlabeled == "rest" else torch.ones_like(positive)
+    as_positive = prior * _mean_over(loss(logits), positive)
+    as_negative = _mean_over(loss(-logits), rest) - prior * _mean_over(loss(-logits), positive)
+    return as_positive, as_negative
+
+
+def unbiased_pu(logits: Tensor, observed: Tensor, prior: Tensor | float, **options: str) -> Tensor:
+    """uPU: the sum of ``pu_risks`` over both halves and all classes. It may be negative."""
+    as_positive, as_negative = pu_risks(logits, observed, prior, **options)
+    return (as_positive + as_negative).sum()
+
+
+def non_negative_pu(
+    logits: Tensor,
+    observed: Tensor,
+    prior: Tensor | float,
+    *,
+    beta: float = 0.0,
+    gamma: float = 1.0,
+    ascend: bool = True,
+    **options: str,
+) -> Tensor:
+    r"""nnPU (Kiryo et al., NeurIPS 2017): a negative estimate of a non-negative risk counts 0.
+
+    Class by class; the value is the sum over classes of :math:`R_P+\max(R_N,-\beta)`.
+
+    Args:
+        logits, observed, prior: as for ``pu_risks``.
+        beta: how far below 0 the risk on negatives may be estimated.
+        gamma: size of the step back.
+        ascend: where the estimate is below :math:`-\beta`, the gradient is that of
+            :math:`-\gamma R_N`, which undoes over-fitting (the authors' training step); without it
+            the gradient is that of the value.
+        options: ``surrogate`` and ``unlabeled`` of ``pu_risks``.
+    """
+    as_positive, as_negative = pu_risks(logits, observed, prior, **options)
+    value = as_positive + as_negative.clamp(min=-beta)
+    if ascend:
+        back = -gamma * as_negative
+        # The value of the clipped risk with the gradient of the step back.
+        stepping = back + (value - back).detach()
+        value = torch.where(as_negative < -beta, stepping, value)
+    return value.sum()
+
+
+# -- the variational loss, which needs no prior ---------------------------------------------------
+
+
+def variational_pu(positive: Tensor, unlabeled: Tensor) -> Tensor:
+    r"""VPU for one class (Chen et al., NeurIPS 2020, equation 5), exact for any logits.
+
+    :math:`\ln\hat E_U[\Phi]-\hat E_P[\ln\Phi]` with :math:`\Phi=\sigma(s)`.
+
+    Args:
+        positive: ``(P,)`` logits of labelled positives.
+        unlabeled: ``(U,)`` logits of a sample of p(x).
+    """
+    log_mean = torch.logsumexp(F.logsigmoid(unlabeled), 0) - math.log(len(unlabeled))
+    return log_mean - F.logsigmoid(positive).mean()
+
+
+# -- the loss of PU-MLC ---------------------------------------------------------------------------
+
+
+class Terms(NamedTuple):
+    """The parts of the variational loss of a batch, each ``(C,)``.
+
+    Attributes:
+        unlabeled: weighted log of the mean probability.
+        positive: mean log probability of the labelled positives, 0 where there are none.
+        tau: temperature; no gradient.
+        mean_probability: of the tempered predictions over the batch; no gradient.
+    """
+
+    unlabeled: Tensor
+    positive: Tensor
+    tau: Tensor
+    mean_probability: Tensor
+
+
+def temperature(logits: Tensor, alpha: float | None, tau_min: float = TAU_MIN) -> Tensor:
+    r""":math:`\tau_c=\min(\alpha\,\mathrm{std}_i(s_{ic}),1)`, without gradient.
+
+    Args:
+        logits: ``(B, C)``.
+        alpha: factor of the batch's standard deviation (divided by B); None: no temperature.
+        tau_min: lower bound. With 0, the authors' choice, a class whose logits are all equal is
+            left as it is, where their code would divide by 0.
+
+    Returns:
+        ``(C,)``.
+    """
+    logits = _full_precision(logits).detach()
+    if alpha is None:
+        return logits.new_ones(logits.shape[1])
+    tau = (alpha * logits.std(0, correction=0)).clamp(tau_min, 1.0)
+    return tau.masked_fill(tau == 0, 1.0)
+
+
+def variational_terms(
+    logits: Tensor,
+    observed: Tensor,
+    *,
+    gamma: float,
+    alpha: float | None,
+    tau_min: float = TAU_MIN,
+) -> Terms:
+    r"""The two terms of PU-MLC's loss for every class of a batch.
+
+    With :math:`\phi_{ic}=\sigma(s_{ic}/\tau_c)` and :math:`\bar p_c` its mean over all rows:
+    :math:`\bar p_c^{\,\gamma}\ln\bar p_c` and the mean of :math:`\ln\phi_{ic}` over the labelled
+    positives. The factor :math:`\bar p_c^{\,\gamma}` carries no gradient.
+
+    Args:
+        logits, observed: ``(B, C)``.
+        gamma: exponent of the re-balance factor; 0 switches it off.
+        alpha, tau_min: of ``temperature``.
+    """
+    logits = _full_precision(logits)
+    tau = temperature(logits, alpha, tau_min)
+    probability = torch.sigmoid(logits / tau)
+    mean = probability.detach().mean(0)
+    phi = probability + FLOOR
+    positive = (observed == 1).to(phi.dtype)
+    return Terms(
+        unlabeled=mean**gamma * torch.log(phi.mean(0) + FLOOR),
+        positive=_mean_over(torch.log(phi + FLOOR), positive),
+        tau=tau,
+        mean_probability=mean,
+    )
+
+
+def variational_loss(
+    logits: Tensor,
+    observed: Tensor,
+    *,
+    gamma: float,
+    alpha: float | None,
+    tau_min: float = TAU_MIN,
+) -> Tensor:
+    """Sum over the classes of the first minus the second of ``variational_terms``."""
+    terms = variational_terms(logits, observed, gamma=gamma, alpha=alpha, tau_min=tau_min)
+    return (terms.unlabeled - terms.positive).sum()
+
+
+def soft_labels(logits: Tensor, observed: Tensor) -> Tensor:
+    """What mixup mixes: 1 for a labelled positive, else the prediction (with its gradient)."""
+    prediction = torch.sigmoid(_full_precision(logits)) + FLOOR
+    return torch.where(observed == 1, torch.ones_like(prediction), prediction)
+
+
+def mix(rows: Tensor, permutation: Tensor, share: float) -> Tensor:
+    """Mix the first half of a batch, permuted, with its second half.
+
+    Args:
+        rows: ``(B, ...)``; the middle row of an odd number is not used.
+        permutation: ``(B // 2,)`` int64, of the first half.
+        share: weight of the first half.
+
+    Returns:
+        ``(B // 2, ...)``.
+    """
+    half = len(rows) // 2
+    return share * rows[:half][permutation] + (1 - share) * rows[len(rows) - half :]
+
+
+def consistency(mixed_logits: Tensor, mixed_labels: Tensor) -> Tensor:
+    """Squared gap of the logarithms, mean over the mixed rows, sum over classes; 0 for no rows."""
+    predicted = torch.log(torch.sigmoid(_full_precision(mixed_logits)) + FLOOR)
+    gaps = (torch.log(mixed_labels + FLOOR) - predicted) ** 2
+    return gaps.sum() / max(len(gaps), 1)
+
+
+def _mean_over(values: Tensor, members: Tensor) -> Tensor:
+    """Mean over the rows that are members (1, else 0), column by column; 0 for no members."""
+    return (values * members).sum(0) / members.sum(0).clamp(min=1)
+
+
+def _full_precision(logits: Tensor) -> Tensor:
+    return logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
+
+
+# -- the network's two parts ----------------------------------------------------------------------
+
+
+class _ConstantBatchNorm(nn.BatchNorm2d):
+    """Batch norm that always uses its stored statistics: a scale and a shift per channel."""
+
+    def train(self, mode: bool = True) -> _ConstantBatchNorm:
+        return super().train(False)
+
+
+class GlobalBranch(nn.Module):
+    """The branch beside a convolution that sees the whole image (the authors' Global_Branch).
+
+    Each of K heads gathers its share of the channels into one vector, by attention over all
+    positions, and hands it back to every position through a gate.
+
+    Args:
+        inputs, outputs: channels.
+        stride: of the convolution beside it.
+        heads: K, a divisor of ``inputs``.
+        reduction: ``inputs`` over the channels from which attention and gate are computed.
+
+    Raises:
+        ValueError: if the channels cannot be divided so.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, stride: int = 1, heads: int = 8, reduction: int = 4
+    ) -> None:
+        super().__init__()
+        if inputs % heads or inputs < reduction:
+            raise ValueError(
+                f"{inputs} channels with {heads} heads and reduction {reduction}: expected a "
+                "multiple of the heads and no fewer than the reduction"
+            )
+        middle = inputs // reduction
+        self.heads = heads
+        self.reduce = nn.Conv2d(inputs, middle, 1)
+        self.gather = nn.Conv2d(2 * middle, heads, 1)
+        self.broadcast = nn.Conv2d(2 * middle, heads, 1)
+        self.value = nn.Conv2d(inputs, inputs, 1)
+        self.project = nn.Conv2d(inputs, outputs, 1, stride)
+        self.norm = _ConstantBatchNorm(outputs).eval()
+        # So small a scale that a pre-trained network starts with its own features.
+        nn.init.normal_(self.norm.weight, std=1e-4)
+
+    def attention(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Where each head gathers from (sums to 1) and where it hands back to (a gate in (0, 1)).
+
+        Args:
+            x: ``(B, inputs, h, w)``.
+
+        Returns:
+            ``(B, K, h, w)`` each.
+        """
+        local = F.relu(self.reduce(x))
+        both = torch.cat([local, local.mean((2, 3), keepdim=True).expand_as(local)], 1)
+        weights = self.gather(both).flatten(2).softmax(2).unflatten(2, x.shape[2:])
+        return weights, torch.sigmoid(self.broadcast(both))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(B, inputs, h, w)`` to ``(B, outputs, h', w')``."""
+        weights, gate = self.attention(x)
+        values = self.value(x).unflatten(1, (self.heads, -1))
+        vectors = torch.einsum("bkhw,bkdhw->bkd", weights, values)
+        handed_back = torch.einsum("bkd,bkhw->bkdhw", vectors, gate).flatten(1, 2)
+        return self.norm(self.project(x + handed_back))
+
+
+class LocalGlobalConv(nn.Module):
+    """A convolution, kept as it is, plus a ``GlobalBranch``.
+
+    Raises:
+        ValueError: if the convolution does not keep the size of its input up to its stride.
+    """
+
+    def __init__(self, conv: nn.Conv2d, heads: int = 8, reduction: int = 4) -> None:
+        super().__init__()
+        shrinks = any(
+            isinstance(conv.padding, str) or 2 * p != d * (k - 1)
+            for p, d, k in zip(conv.padding, conv.dilation, conv.kernel_size, strict=False)
+        )
+        if shrinks or conv.stride[0] != conv.stride[1]:
+            raise ValueError(f"{conv}: expected padding that keeps the size, and one stride")
+        self.local = conv
+        self.branch = GlobalBranch(
+            conv.in_channels, conv.out_channels, conv.stride[0], heads, reduction
+        ).to(conv.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.local(x) + self.branch(x)
+
+
+def add_global_branches(
+    backbone: nn.Module, kernel: int = 3, heads: int = 8, reduction: int = 4
+) -> list[GlobalBranch]:
+    """Put a branch beside every convolution with this kernel size, in place.
+
+    Args:
+        backbone: say, a pre-trained ResNet, whose 3 x 3 convolutions are the ones of the paper.
+        kernel, heads, reduction: see ``GlobalBranch``.
+
+    Returns:
+        The new branches, whose parameters are to be trained.
+
+    Raises:
+        ValueError: if there is no such convolution.
+    """
+    branches = []
+    for parent in list(backbone.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, nn.Conv2d) and child.kernel_size == (kernel, kernel):
+                both = LocalGlobalConv(child, heads, reduction)
+                setattr(parent, name, both)
+                branches.append(both.branch)
+    if not branches:
+        raise ValueError(f"the backbone has no {kernel} x {kernel} convolution")
+    return branches
+
+
+def cooccurrence(observed: Tensor) -> Tensor:
+    """Share of the rows with class i observed positive in which class j is too.
+
+    Args:
+        observed: ``(N, C)``.
+
+    Returns:
+        ``(C, C)`` float32, with ones on the diagonal. A class that is never observed has no other
+        entries (the authors' code divides by zero there).
+    """
+    positive = (observed == 1).float()
+    counts = positive.T @ positive
+    shares = counts / positive.sum(0).clamp(min=1)[:, None]
+    return shares.fill_diagonal_(1.0)
+
+
+class SemanticDecoupling(nn.Module):
+    """One feature vector per class, gathered by attention that a class vector guides (SSGRL).
+
+    Args:
+        channels: D, of the feature maps.
+        words: ``(C, d)`` one vector per class, say word vectors; the identity matrix leaves the
+            classes' vectors to be learned.
+        width: of the space in which maps and words meet.
+    """
+
+    def __init__(self, channels: int, words: Tensor, width: int = 512) -> None:
+        super().__init__()
+        self.register_buffer("words", words)
+        self.of_image = nn.Linear(channels, width, bias=False)
+        self.of_word = nn.Linear(words.shape[1], width, bias=False)
+        self.joint = nn.Linear(width, width)
+        self.score = nn.Linear(width, 1)
+
+    def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+        """Maps ``(B, D, h, w)`` to features ``(B, C, D)`` and attention ``(B, C, h, w)``."""
+        places = maps.flatten(2).transpose(1, 2)
+        image, word = self.of_image(places), self.of_word(self.words)
+        joint = self.joint(torch.tanh(image[:, None] * word[None, :, None]))
+        weights = self.score(joint).squeeze(3).softmax(2)
+        return weights @ places, weights.unflatten(2, maps.shape[2:])
+
+
+class GatedGraph(nn.Module):
+    """Gated graph network over the classes: neighbours along A and its transpose (Li et al., 2016).
+
+    Args:
+        channels: D, of a class's feature.
+        adjacency: ``(C, C)``.
+        steps: rounds of message passing.
+    """
+
+    def __init__(self, channels: int, adjacency: Tensor, steps: int = 3) -> None:
+        super().__init__()
+        self.register_buffer("adjacency", adjacency)
+        self.steps = steps
+        self.update_message, self.reset_message, self.new_message = (
+            nn.Linear(2 * channels, channels) for _ in range(3)
+        )
+        self.update_state, self.reset_state, self.new_state = (
+            nn.Linear(channels, channels) for _ in range(3)
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """``(B, C, D)`` to ``(B, C, D)``."""
+        state = features
+        for _ in range(self.steps):
+            message = torch.cat([self.adjacency @ state, self.adjacency.T @ state], 2)
+            update = torch.sigmoid(self.update_message(message) + self.update_state(state))
+            reset = torch.sigmoid(self.reset_message(message) + self.reset_state(state))
+            new = torch.tanh(self.new_message(message) + self.new_state(reset * state))
+            state = (1 - update) * state + update * new
+        return state
+
+
+class PerClassLinear(nn.Module):
+    """A weight vector and a bias per class: ``(B, C, D)`` to logits ``(B, C)``."""
+
+    def __init__(self, classes: int, channels: int) -> None:
+        super().__init__()
+        bound = 1 / math.sqrt(channels)
+        self.weight = nn.Parameter(torch.empty(classes, channels).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(classes).uniform_(-bound, bound))
+
+    def forward(self, features: Tensor) -> Tensor:
+        return (features * self.weight).sum(2) + self.bias
+
+
+class GraphHead(nn.Module):
+    """The head of SSGRL (Chen et al., ICCV 2019), from feature maps to logits.
+
+    Args:
+        inputs: channels of the maps.
+        adjacency: ``(C, C)`` of ``cooccurrence``.
+        words: ``(C, d)``; None: learned class vectors.
+        channels: D, to which the maps are reduced.
+        width: of ``SemanticDecoupling``.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        adjacency: Tensor,
+        words: Tensor | None = None,
+        channels: int = 1024,
+        width: int = 512,
+    ) -> None:
+        super().__init__()
+        classes = len(adjacency)
+        self.shrink = nn.Sequential(
+            nn.AvgPool2d(2, 2, ceil_mode=True),
+            nn.Conv2d(inputs, channels, 1, bias=False),
+            _ConstantBatchNorm(channels).eval(),
+        )
+        words = torch.eye(classes) if words is None else words
+        self.decoupling = SemanticDecoupling(channels, words, width)
+        self.graph = GatedGraph(channels, adjacency)
+        self.joint = nn.Linear(2 * channels, channels)
+        self.read_out = PerClassLinear(classes, channels)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Maps ``(B, inputs, h, w)`` to logits ``(B, C)``."""
+        features, _ = self.decoupling(self.shrink(maps))
+        both = torch.cat([self.graph(features), features], 2)
+        return self.read_out(torch.tanh(self.joint(both)))
+
+
+# -- methods --------------------------------------------------------------------------------------
+
+
+@register("PU-MLC")
+class PuMlc(Method):
+    r"""PU-MLC; ``gamma=0, alpha=None`` is VPU applied to every class.
+
+    Args:
+        gamma: exponent of the re-balance factor: 0.55 (MS-COCO) or 0.85 (VOC 2007) in the paper.
+        alpha: of the temperature: 1 (MS-COCO) or 2 (VOC 2007); None: no temperature.
+        mixup: parameter of the Beta distribution of the mixing share; None: no consistency term.
+        tau_min: smallest temperature.
+        local_global: kernel size of the convolutions that get a global branch; None: none do.
+        graph_head: replace pool and head by SSGRL's, with the co-occurrences observed.
+        train_features: names of the children of ``features`` that are trained, beside the global
+            branches and all that follows; None: all of them.
+        seed: of the mixing and of the new parameters.
+    """
+
+    def __init__(
+        self,
+        gamma: float = 0.55,
+        alpha: float | None = 1.0,
+        *,
+        mixup: float | None = 0.3,
+        tau_min: float = TAU_MIN,
+        local_global: int | None = None,
+        graph_head: bool = False,
+        train_features: Sequence[str] | None = None,
+        seed: int = 0,
+    ) -> None:
+        if gamma < 0 or (alpha is not None and alpha <= 0):
+            raise ValueError(
+                f"gamma {gamma}, alpha {alpha}: expected gamma >= 0 and alpha above 0 or None"
+            )
+        self.settings = {"gamma": gamma, "alpha": alpha, "tau_min": tau_min}
+        self.mixup = mixup
+        self.local_global = local_global
+        self.graph_head = graph_head
+        self.train_features = train_features
+        self.seed = seed
+        self.rng = numpy_rng(seed, "mixup")
+
+    def prepare(self, model: Network) -> None:
+        with torch.random.fork_rng(devices=[]):
+            seed_torch(self.seed, "global branches")
+            self._prepare(model)
+
+    def _prepare(self, model: Network) -> None:
+        if self.train_features is not None:
+            for name, child in model.features.named_children():
+                child.requires_grad_(name in self.train_features)
+        if self.local_global is not None:
+            add_global_branches(model.features, self.local_global)
+        if self.graph_head:
+            graph = cooccurrence(self.observed)
+            head = GraphHead(model.head.in_features, graph.cpu())
+            model.pool, model.head = nn.Identity(), head.to(self.observed.device)
+
+    def step(self, model: nn.Module, x: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+        observed = self.observed[index]
+        logits = model(x)
+        terms = variational_terms(logits, observed, **self.settings)
+        self.readings = {"tau": terms.tau, "mean_probability": terms.mean_probability}
+        loss = (terms.unlabeled - terms.positive).sum()
+        half = len(x) // 2
+        if self.mixup is None or half == 0:
+            return logits, loss
+        share = self.rng.beta(self.mixup, self.mixup)
+        permutation = torch.from_numpy(self.rng.permutation(half)).to(x.device)
+        mixed = model(mix(x, permutation, share))
+        labels = mix(soft_labels(logits, observed), permutation, share)
+        return logits, loss + consistency(mixed, labels)
+
+
+@register("nnPU")
+class NonNegativePu(Method):
+    """uPU or nnPU for every class, with priors from the labelled positives.
+
+    Args:
+        known_share: probability with which a positive is labelled; the prior of a class is its
+            share of labelled positives divided by this.
+        non_negative: nnPU; False is uPU.
+        surrogate: of ``pu_risks``.
+    """
+
+    def __init__(
+        self, known_share: float, *, non_negative: bool = True, surrogate: str = "logistic"
+    ) -> None:
+        if not 0 < known_share <= 1:
+            raise ValueError(f"known_share is {known_share}: expected a share in (0, 1]")
+        self.known_share = known_share
+        self.risk = non_negative_pu if non_negative else unbiased_pu
+        self.surrogate = surrogate
+
+    def start(self, observed: Tensor) -> None:
+        super().start(observed)
+        labelled = (observed == 1).float().mean(0)
+        self.prior = (labelled / self.known_share).clamp(max=1)
+
+    def loss(self, logits: Tensor, index: Tensor) -> Tensor:
+        return self.risk(logits, self.observed[index], self.prior, surrogate=self.surrogate)
