@@ -1,0 +1,33 @@
+"""``make book``: build the HTML book from what has been executed."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from weaklabels.book.builder import BOOK, BookError, build
+from weaklabels.runner.options import PROFILES, UsageError
+from weaklabels.runner.reproduction import places_of
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command. Returns its exit status: 0, 1 if the book could not be built, 2 for misuse."""
+    parser = argparse.ArgumentParser(prog="python -m weaklabels.book", description=__doc__)
+    parser.add_argument("--profile", choices=PROFILES, default="quick")
+    parser.add_argument("--build", type=Path, help="folder of everything generated")
+    parser.add_argument("--book", type=Path, default=BOOK, help="folder of the book's sources")
+    options = parser.parse_args(arguments)
+    generated = options.build or places_of(BOOK.parent).build
+    try:
+        index = build(options.profile, generated, options.book)
+    except (BookError, UsageError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"Book: {index}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
