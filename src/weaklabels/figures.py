@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from weaklabels.claims import mean_std
 
@@ -71,6 +72,12 @@ def band(
     if len(runs) > 1:
         spread = np.nanstd(runs, 0, ddof=1)
         ax.fill_between(x, mean - spread, mean + spread, color=line.get_color(), alpha=0.2, lw=0)
+
+
+def epoch_axis(ax: Axes) -> None:
+    """Whole numbers on an axis that counts epochs."""
+    ax.set_xlabel("epoch")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def mean_std_table(

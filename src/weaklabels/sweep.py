@@ -29,7 +29,7 @@ from typing import Any
 import joblib
 import numpy as np
 import torch
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from weaklabels.fingerprint import fingerprint
 

@@ -216,6 +216,7 @@ def long_table(groups: dict[str, list[Record]]) -> pd.DataFrame:
 
 # -- memorisation ---------------------------------------------------------------------------------
 
+COLOURS = {"FN": figures.PALETTE[1], "TN": figures.PALETTE[0], "TP": figures.PALETTE[2]}
 KINDS = {"FN": "false negatives", "TN": "true negatives", "TP": "annotated positives"}
 
 
@@ -292,12 +293,11 @@ def single_labels(record: Record) -> dict[str, np.ndarray]:
 
 def draw_losses(ax: Axes, curves: dict[str, np.ndarray], kinds: Sequence[str]) -> None:
     """Mean loss by kind of label, with bands over seeds (Figure 1 of the paper, averaged)."""
-    colours = dict(zip(KINDS, figures.PALETTE[1::-1] + figures.PALETTE[2:3], strict=True))
     epochs = np.arange(1, curves["TN"].shape[1] + 1)
     for kind in kinds:
-        figures.band(ax, epochs, curves[kind], KINDS[kind], colour=colours[kind])
-    ax.set(xlabel="epoch", ylabel="mean loss (nats)")
-    ax.set_ylim(bottom=0)
+        figures.band(ax, epochs, curves[kind], KINDS[kind], colour=COLOURS[kind])
+    figures.epoch_axis(ax)
+    ax.set(ylabel="mean loss (nats)", ylim=(0, None))
     ax.legend()
 
 
