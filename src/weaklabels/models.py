@@ -61,25 +61,23 @@ def patch_net(
     width: int = 128,
     patch: int = 8,
     stride: int = 4,
+    depth: int = 2,
     batch_norm: bool = True,
     pool: str = "avg",
 ) -> Network:
     """The small scene network: a digit-sized convolution, a 1 x 1 convolution, a global pool.
 
-    On 24 x 24 scenes with patch 8 and stride 4 the maps are 5 x 5.
+    On 24 x 24 scenes with patch 8 and stride 4 the maps are 5 x 5. ``depth`` counts the
+    convolutions; all but the first are 1 x 1.
     """
 
     def norm() -> list[nn.Module]:
         return [nn.BatchNorm2d(width)] if batch_norm else []
 
-    features = nn.Sequential(
-        nn.Conv2d(channels, width, patch, stride),
-        *norm(),
-        nn.ReLU(),
-        nn.Conv2d(width, width, 1),
-        *norm(),
-        nn.ReLU(),
-    )
+    layers = [nn.Conv2d(channels, width, patch, stride), *norm(), nn.ReLU()]
+    for _ in range(depth - 1):
+        layers += [nn.Conv2d(width, width, 1), *norm(), nn.ReLU()]
+    features = nn.Sequential(*layers)
     return Network(features, POOLS[pool](), nn.Linear(width, classes))
 
 
