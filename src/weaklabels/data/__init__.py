@@ -87,7 +87,7 @@ class Splits:
     pretrain: Split | None = None
 
 
-def load(name: str, root: str | Path | None = None, **options: Any) -> Splits:
+def load(name: str, /, root: str | Path | None = None, **options: Any) -> Splits:
     """Load a dataset.
 
     Args:
