@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -38,13 +40,24 @@ def average_precision(scores: Tensor, truth: Tensor) -> np.ndarray:
     # that makes ties of large ones.
     _, ranks = torch.unique(scores.double(), return_inverse=True)
     unit = (ranks.double() + 1) / (ranks.max() + 2)
-    with warnings.catch_warnings():
+    with _float64_by_default(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*No positive samples found.*")
         values = multilabel_average_precision(
             unit, truth.long(), num_labels=scores.shape[1], average="none", validate_args=False
         )
     values = values.reshape(-1).cpu().numpy().astype(np.float64)
     return 100 * np.where((truth == 1).any(0).cpu().numpy(), values, 0.0)
+
+
+@contextmanager
+def _float64_by_default() -> Iterator[None]:
+    """torchmetrics divides counts in the default dtype; in float32 the result is off by 1e-8."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def mean_average_precision(scores: Tensor, truth: Tensor) -> float:
