@@ -390,7 +390,25 @@ class _Readings:
         }
 
 
+class _AnnotatedLoss:
+    """Mean of -ln p over the annotated positives of every batch; NaN where it has none."""
+
+    def __init__(self, watch: _Watch) -> None:
+        self.annotated = watch.method.observed.clone() == 1
+        self.steps: list[Tensor] = []
+
+    def after_step(self, index: Tensor, logits: Tensor, loss: Tensor) -> None:
+        self.steps.append(F.softplus(-logits[self.annotated[index]]).mean())
+
+    def after_epoch(self) -> None:
+        pass
+
+    def results(self) -> dict[str, Any]:
+        return {"annotated_loss": torch.stack(self.steps).cpu().numpy()}
+
+
 TRACES: dict[str, type] = {
+    "annotated_loss": _AnnotatedLoss,
     "entry_logits": _EntryLogits,
     "modified": _Modified,
     "readings": _Readings,
@@ -408,6 +426,10 @@ def _test_scores(watch: _Watch) -> dict[str, Any]:
     return {"test_scores": predict(watch.model, watch.test_x).cpu().numpy()}
 
 
+def _val_scores(watch: _Watch) -> dict[str, Any]:
+    return {"val_scores": predict(watch.model, watch.val_x).cpu().numpy()}
+
+
 def _train_scores(watch: _Watch) -> dict[str, Any]:
     x = watch.splits.train.x.to(watch.spec.device)
     return {"train_scores": predict(watch.model, x).cpu().numpy()}
@@ -420,6 +442,7 @@ def _all_weights(watch: _Watch) -> dict[str, Any]:
 SNAPSHOTS: dict[str, Callable[[_Watch], dict[str, Any]]] = {
     "pointing": _pointing,
     "test_scores": _test_scores,
+    "val_scores": _val_scores,
     "train_scores": _train_scores,
     "weights": _all_weights,
 }
