@@ -35,6 +35,12 @@ from weaklabels.fingerprint import fingerprint
 
 META = "__meta__"
 RunFunction = Callable[[Any], Mapping[str, Any]]
+Options = tuple[tuple[str, Any], ...]
+
+
+def options(**values: Any) -> Options:
+    """Keyword options in the hashable form that a spec holds."""
+    return tuple(sorted(values.items()))
 
 
 @dataclasses.dataclass(frozen=True)

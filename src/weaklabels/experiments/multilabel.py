@@ -28,18 +28,11 @@ from weaklabels.methods.base import Method
 from weaklabels.metrics import accuracy, average_precision, pointing_game
 from weaklabels.models import Network
 from weaklabels.seeding import numpy_rng, torch_rng
-from weaklabels.sweep import Record, remember
+from weaklabels.sweep import Options, Record, options, remember
 from weaklabels.train import OptimiserSpec, fit, predict
-
-Options = tuple[tuple[str, Any], ...]
 
 LINEAR_PHASE = {"LL-R": "AN", "LL-Ct": "AN", "LL-Cp": "AN"}
 """Method -> method of its linear phase, where that is another one."""
-
-
-def options(**values: Any) -> Options:
-    """Keyword options in the hashable form that a spec holds."""
-    return tuple(sorted(values.items()))
 
 
 @dataclass(frozen=True)
