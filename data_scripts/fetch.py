@@ -24,16 +24,17 @@ import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import IO
+from typing import IO, TypeVar
 from urllib.parse import quote
 
 import pooch
 import requests
 from tqdm import tqdm
 
+T = TypeVar("T")
 RETRIES = 5
 TIMEOUT = 60
 CHUNK = 1 << 20
@@ -159,7 +160,9 @@ def bring(dataset: Dataset, root: Path, mirror: str = "", *, again: bool = False
         _put(dataset, scratch, root)
     _mark(dataset, root, counts)
     for remote in dataset.files:
-        (root / ".downloads" / remote.name).unlink(missing_ok=True)
+        (root / ".downloads" / _flat(remote.name)).unlink(missing_ok=True)
+    with suppress(OSError):  # not empty, or never made
+        (root / ".downloads").rmdir()
     print(f"  in place under {root}")
 
 
@@ -214,6 +217,11 @@ def _adopt(dataset: Dataset, root: Path) -> dict[str, int] | None:
     return counts
 
 
+def missing_is_fine(read: Callable[[Path], T], path: Path) -> T | None:
+    """``read(path)``, or ``None`` if there is no such file."""
+    return read(path) if path.exists() else None
+
+
 def _report(dataset: Dataset, counts: dict[str, int]) -> None:
     print("  counts: " + ", ".join(f"{count:,} {what}" for what, count in counts.items()))
     missing = {
@@ -227,7 +235,7 @@ def _report(dataset: Dataset, counts: dict[str, int]) -> None:
             + ", ".join(
                 f"{count:,} of {dataset.complete[what]:,} {what}" for what, count in missing.items()
             )
-            + " are missing; results are not those of the full dataset"
+            + " are missing, so results are not those of the full dataset (--again replaces it)"
         )
 
 
@@ -396,7 +404,7 @@ def download(url: str, remote: Remote, folder: Path) -> Path:
         path = pooch.retrieve(
             url,
             known_hash=remote.known_hash,
-            fname=remote.name.replace("/", "-"),
+            fname=_flat(remote.name),
             path=folder,
             downloader=ResumingDownloader(),
         )
@@ -408,6 +416,10 @@ def download(url: str, remote: Remote, folder: Path) -> Path:
             "has changed"
         ) from None
     return Path(path)
+
+
+def _flat(name: str) -> str:
+    return name.replace("/", "-")
 
 
 class ResumingDownloader:

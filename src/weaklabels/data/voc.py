@@ -223,6 +223,29 @@ def read_all(devkit: Path) -> Index:
     return Index(ids, np.stack([flags[name] for name in ids]))
 
 
+def check_devkit(devkit: Path, parts: tuple[str, ...]) -> dict[str, int]:
+    """Read some lists and the annotation of each of their images; count the images.
+
+    Raises:
+        FileNotFoundError: if a list, an annotation or an image is missing.
+        ValueError: if a list or an annotation is damaged, or an image file is not a JPEG.
+    """
+    counts = {}
+    for part in parts:
+        index = read_index(devkit, part)
+        for name in index.ids:
+            read_objects(devkit / "Annotations" / f"{name}.xml")
+            path = devkit / "JPEGImages" / f"{name}.jpg"
+            if not path.exists():
+                raise FileNotFoundError(f"{path} is listed in {part}.txt but not there")
+            with open(path, "rb") as file:
+                if file.read(2) != b"\xff\xd8":
+                    raise ValueError(f"{path}: not a JPEG image")
+        counts[f"{part} images"] = len(index.ids)
+    counts["image files"] = sum(1 for _ in (devkit / "JPEGImages").glob("*.jpg"))
+    return counts
+
+
 def present_only(index: Index, year: int) -> Index:
     """Leave out images of VOC 2012 without any class marked 1; VOC 2007 keeps every image."""
     if year != 2012:
