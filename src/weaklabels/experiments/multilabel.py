@@ -51,7 +51,8 @@ class Spec:
     Attributes:
         method, method_options: by its registered name.
         seed: of the scenes, the weak labels, the initial weights and the batch order.
-        dataset, data_options: for ``data.load``; ``data_root`` where files are needed.
+        dataset, data_options: for ``data.load``; ``data_root`` where files are needed. A seed
+            among the options fixes the data, or their split, for all runs.
         annotation, annotation_options: an annotation model, a key of ``ANNOTATIONS``, and the
             keyword arguments of its function.
         train_size: use only the first so many training examples.
@@ -143,7 +144,7 @@ def load_splits(spec: Spec) -> Splits:
 def _load_splits(
     dataset: str, root: str | None, data_options: Options, seed: int, train_size: int | None
 ) -> Splits:
-    splits = data.load(dataset, root, seed=seed, **dict(data_options))
+    splits = data.load(dataset, root, **({"seed": seed} | dict(data_options)))
     if train_size is None:
         return splits
     return replace(splits, train=Split(splits.train.x[:train_size], splits.train.y[:train_size]))
