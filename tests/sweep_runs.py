@@ -1,0 +1,44 @@
+"""Small runs for the tests of sweeps; as a program, a slow sweep to be killed."""
+
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from weaklabels import sweep
+from weaklabels.seeding import torch_rng
+
+
+@dataclass(frozen=True)
+class Walk:
+    """A random walk. ``log`` is a file that notes each computation."""
+
+    seed: int = 0
+    length: int = 200
+    pause: float = 0.0
+    log: str = ""
+
+
+def walk(spec: Walk):
+    if spec.seed < 0:
+        raise ValueError(f"seed is {spec.seed}: expected at least 0")
+    if spec.log:
+        with open(spec.log, "a") as file:
+            file.write(f"{spec.seed}\n")
+    time.sleep(spec.pause)
+    steps = torch.randn(spec.length, 50, generator=torch_rng(spec.seed, "walk"))
+    return {"path": (steps @ steps.T).cumsum(0).numpy(), "end": float(steps.sum())}
+
+
+def build_on(spec: Walk):
+    base = sweep.remember(walk, Walk(seed=spec.seed, log=spec.log))
+    return {"base": base["end"], "length": spec.length}
+
+
+SLOW = [Walk(seed=i, pause=0.15) for i in range(12)]
+
+if __name__ == "__main__":
+    print("begun", flush=True)
+    sweep.run(walk, SLOW, sweep.Store(Path(sys.argv[1])), workers=1)

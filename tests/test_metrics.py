@@ -1,0 +1,100 @@
+"""Metrics against scikit-learn, SciPy and hand-made cases."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import wasserstein_distance
+from sklearn.metrics import average_precision_score
+
+from weaklabels import metrics
+
+
+@given(st.integers(1, 40), st.integers(1, 5), st.integers(0, 2**32 - 1), st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_average_precision_is_scikit_learns(rows, classes, seed, ties):
+    rng = np.random.default_rng(seed)
+    scores = rng.normal(0, 3, (rows, classes))
+    if ties:
+        scores = scores.round(0)
+    truth = (rng.random((rows, classes)) < 0.4).astype(int)
+    found = metrics.average_precision(torch.tensor(scores), torch.tensor(truth))
+    for c in range(classes):
+        wanted = average_precision_score(truth[:, c], scores[:, c]) if truth[:, c].any() else 0.0
+        assert found[c] == pytest.approx(100 * wanted, abs=1e-9)
+
+
+def test_saturated_logits_keep_their_order():
+    scores = torch.tensor([[200.0], [100.0], [150.0]])
+    truth = torch.tensor([[1], [0], [0]])
+    assert metrics.average_precision(scores, truth)[0] == pytest.approx(100)
+
+
+def test_class_without_positives_counts_zero():
+    found = metrics.mean_average_precision(torch.rand(4, 2), torch.tensor([[1, 0]] * 4))
+    assert found == pytest.approx(50)
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (3,)])
+def test_average_precision_refuses_other_shapes(shape):
+    with pytest.raises(ValueError, match="expected the same shape"):
+        metrics.average_precision(torch.zeros(shape), torch.zeros(shape))
+
+
+def test_default_dtype_is_left_alone():
+    metrics.average_precision(torch.rand(4, 2), torch.ones(4, 2))
+    assert torch.get_default_dtype() == torch.float32
+
+
+def test_class_without_annotation_is_left_out():
+    observed = torch.tensor([[1, 0], [-1, 0]])
+    found = metrics.annotated_average_precision(torch.tensor([[2.0, 0], [1.0, 0]]), observed)
+    assert found[0] == pytest.approx(100)
+    assert np.isnan(found[1])
+
+
+def test_wasserstein_distance_is_scipys():
+    rng = np.random.default_rng(0)
+    p, truth = rng.random((50, 2)), (rng.random((50, 2)) < 0.3).astype(int)
+    truth[:, 1] = 0
+    mask = rng.random((50, 2)) < 0.7
+    found = metrics.class_wasserstein(p, truth, mask)
+    on = mask[:, 0]
+    wanted = wasserstein_distance(p[on & (truth[:, 0] == 1), 0], p[on & (truth[:, 0] == 0), 0])
+    assert found[0] == pytest.approx(wanted)
+    assert np.isnan(found[1])
+
+
+def test_separation_needs_both_kinds():
+    assert np.isnan(metrics.separation_auc(np.arange(3.0), np.ones(3, bool)))
+    assert metrics.separation_auc(np.array([0.0, 1.0]), np.array([False, True])) == 1
+
+
+def peak_at(row, column, size=6):
+    maps = torch.zeros(1, 1, size, size)
+    maps[0, 0, row, column] = 1
+    return maps
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "tolerance", "hit"),
+    [(2, 2, 0, 1), (3, 3, 0, 1), (4, 3, 0, 0), (4, 3, 1, 1), (5, 5, 1, 0), (5, 5, 3, 1)],
+)
+def test_pointing_game_boxes_are_half_open_and_tolerance_is_euclidean(row, column, tolerance, hit):
+    boxes = torch.tensor([[0, 0, 2, 2, 4, 4]])
+    found = metrics.pointing_game(
+        peak_at(row, column), torch.tensor([[1]]), boxes, (6, 6), tolerance
+    )
+    assert found.tolist() == [[0, 0, hit]]
+
+
+def test_pointing_game_takes_any_box_of_the_class_and_only_present_classes():
+    maps = torch.cat([peak_at(0, 0), peak_at(5, 5)], 1)
+    boxes = torch.tensor([[0, 0, 4, 4, 6, 6], [0, 0, 0, 0, 1, 1], [0, 1, 0, 0, 6, 6]])
+    found = metrics.pointing_game(maps, torch.tensor([[1, 0]]), boxes, (6, 6))
+    assert found.tolist() == [[0, 0, 1]]
+
+
+def test_accuracy_takes_the_first_of_equal_logits():
+    assert metrics.accuracy(torch.tensor([[1.0, 1.0], [0.0, 1.0]]), torch.tensor([0, 1])) == 100
