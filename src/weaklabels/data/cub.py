@@ -11,7 +11,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 
 from weaklabels.data import Split, Splits
@@ -54,9 +53,9 @@ def load(
     """
     base = find(root, "CUB_200_2011", "make data-cub")
     cache = Path(cache) if cache is not None else base.parent / "shards"
-    files = _table(base / "images.txt", ("id", "file"), str)
-    is_train = _table(base / "train_test_split.txt", ("id", "train"), np.int64)["train"].to_numpy()
-    species = _table(base / "image_class_labels.txt", ("id", "species"), np.int64)
+    _, files = _table(base / "images.txt", ("id", "file"), str)
+    _, is_train = _table(base / "train_test_split.txt", ("id", "train"))
+    _, species = _table(base / "image_class_labels.txt", ("id", "species"))
     y, certainty = read_attributes(base, len(files))
     if not len(files) == len(is_train) == len(species):
         raise ValueError(
@@ -72,10 +71,10 @@ def load(
         if not len(part):
             return None
         x = build(
-            [base / "images" / file for file in files["file"].iloc[part]], resolution, cache,
+            [base / "images" / file for file in files[part]], resolution, cache,
             f"cub-{name}", resample=resample, workers=workers, progress=progress,
         )  # fmt: skip
-        extra = {"certainty": certainty[part], "species": species["species"].to_numpy()[part] - 1}
+        extra = {"certainty": certainty[part], "species": species[part] - 1}
         return Split(x, torch.from_numpy(y[part]), extra=extra)
 
     train, test = make("train"), make("test")
@@ -108,9 +107,10 @@ def read_attributes(base: Path, images: int) -> tuple[np.ndarray, np.ndarray]:
         ValueError: if an (image, attribute) pair is missing, doubled or out of range.
     """
     path = base / "attributes" / "image_attribute_labels.txt"
-    table = _table(path, ("image", "attribute", "present", "certainty"), np.int64, extra_columns=4)
-    image, attribute = table["image"].to_numpy() - 1, table["attribute"].to_numpy() - 1
-    present = table["present"].to_numpy()
+    image, attribute, present, certain = _table(
+        path, ("image", "attribute", "present", "certainty")
+    )
+    image, attribute = image - 1, attribute - 1
     cell = image * ATTRIBUTES + attribute
     inside = (image >= 0) & (image < images) & (attribute >= 0) & (attribute < ATTRIBUTES)
     whole = len(cell) == images * ATTRIBUTES and len(np.unique(cell)) == len(cell)
@@ -121,20 +121,18 @@ def read_attributes(base: Path, images: int) -> tuple[np.ndarray, np.ndarray]:
         )
     y = np.empty(images * ATTRIBUTES, dtype=np.int8)
     certainty = np.empty_like(y)
-    y[cell], certainty[cell] = present, table["certainty"].to_numpy()
+    y[cell], certainty[cell] = present, certain
     return y.reshape(images, -1), certainty.reshape(images, -1)
 
 
-def _table(
-    path: Path, columns: tuple[str, ...], dtype: type, extra_columns: int = 0
-) -> pd.DataFrame:
-    names = [*columns, *(f"more{i}" for i in range(extra_columns))]
+def _table(path: Path, columns: tuple[str, ...], dtype: type = np.int64) -> list[np.ndarray]:
+    """The first columns of a file of fields separated by spaces."""
     try:
-        return pd.read_csv(
-            path, sep=r"\s+", header=None, names=names, usecols=columns,
-            dtype=dict.fromkeys(columns, dtype), index_col=False, engine="c",
-        )  # fmt: skip
+        table = np.loadtxt(
+            path, dtype=dtype, usecols=range(len(columns)), ndmin=2, comments=None, encoding="utf-8"
+        )
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} is not there: the set is incomplete") from None
     except ValueError as error:
         raise ValueError(f"{path}: not a table of {', '.join(columns)} ({error})") from None
+    return list(table.T)
