@@ -101,6 +101,49 @@ def all_of(parts: dict[str, Verdict]) -> Verdict:
     return Verdict(whole, text, f"all of: {'; '.join(tests)}", seeds, why)
 
 
+def rank_agreement(
+    ours: np.ndarray, published: Sequence[float], *, resamples: int = 2000, seed: int = 0
+) -> tuple[float, float, float]:
+    """Spearman's rank correlation of two orders of the same methods, with a 95 % interval.
+
+    The interval is the percentile bootstrap over the methods; in every resample the seeds of ours
+    are drawn anew as well. With few methods it is wide, and that is what it is for.
+
+    Args:
+        ours: ``(methods, seeds)``.
+        published: ``(methods,)``.
+        resamples: of the bootstrap.
+        seed: of its draws.
+
+    Returns:
+        the correlation of the means over seeds, and the ends of its interval.
+
+    Raises:
+        ValueError: if the two do not hold the same number of methods, at least three.
+    """
+    scores, other = np.asarray(ours, float), np.asarray(published, float)
+    if scores.ndim != 2 or other.shape != scores.shape[:1] or len(other) < 3:
+        raise ValueError(
+            f"ours {scores.shape} and published {other.shape}: expected (methods, seeds) and "
+            "(methods,) with at least 3 methods"
+        )
+    rng = np.random.default_rng(seed)
+    rows = rng.integers(len(other), size=(resamples, len(other)))
+    columns = rng.integers(scores.shape[1], size=(resamples, len(other), scores.shape[1]))
+    drawn = scores[rows[..., None], columns].mean(2)
+    with np.errstate(invalid="ignore"):  # a resample of one method alone has no correlation
+        values = _spearman(drawn, other[rows])
+    low, high = np.nanpercentile(values, [2.5, 97.5])
+    return float(_spearman(scores.mean(1)[None], other[None])[0]), float(low), float(high)
+
+
+def _spearman(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Rank correlation of the rows of two ``(n, methods)`` arrays, ties at their mean rank."""
+    x, y = (stats.rankdata(values, axis=1) for values in (a, b))
+    x, y = (ranks - ranks.mean(1, keepdims=True) for ranks in (x, y))
+    return (x * y).sum(1) / np.sqrt((x**2).sum(1) * (y**2).sum(1))
+
+
 @dataclass
 class Ledger:
     """The claims of one chapter.
