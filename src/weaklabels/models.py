@@ -7,7 +7,8 @@ linear layer.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -356,6 +357,48 @@ def label_decoder(
     return Network(features, nn.Identity(), ClasswiseLinear(width, classes))
 
 
+def torchvision_resnet(
+    classes: int, *, depth: int, pretrained: bool = True, normalise: bool = False
+) -> Network:
+    """ResNet of torchvision with a new linear head, for photographs.
+
+    Args:
+        classes: number of classes.
+        depth: 18, 34, 50, 101 or 152.
+        pretrained: start from the ImageNet weights (torchvision's first set), which torchvision
+            downloads once.
+        normalise: subtract ImageNet's mean and divide by its deviation first, for papers that do;
+            inputs are in [0, 1].
+
+    Raises:
+        ValueError: if torchvision has no such depth.
+    """
+    from torchvision.models import get_model
+
+    from weaklabels.data.augment import IMAGENET_MEAN, IMAGENET_STD
+
+    if depth not in (18, 34, 50, 101, 152):
+        raise ValueError(f"depth is {depth}: expected 18, 34, 50, 101 or 152")
+    body = get_model(f"resnet{depth}", weights="IMAGENET1K_V1" if pretrained else None)
+    width = body.fc.in_features
+    layers = list(body.children())[:-2]
+    if normalise:
+        layers.insert(0, _Normalise(IMAGENET_MEAN, IMAGENET_STD))
+    return Network(nn.Sequential(*layers), GlobalAveragePool(), nn.Linear(width, classes))
+
+
+class _Normalise(nn.Module):
+    """Subtract a mean and divide by a deviation, channel by channel."""
+
+    def __init__(self, mean: Sequence[float], deviation: Sequence[float]) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
+        self.register_buffer("deviation", torch.tensor(deviation).view(-1, 1, 1), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x - self.mean) / self.deviation
+
+
 BUILDERS: dict[str, Callable[..., Network]] = {
     "patch_net": patch_net,
     "linear": linear,
@@ -366,6 +409,7 @@ BUILDERS: dict[str, Callable[..., Network]] = {
     "cifar_densenet": cifar_densenet,
     "convnet": convnet,
     "label_decoder": label_decoder,
+    **{f"resnet{n}": partial(torchvision_resnet, depth=n) for n in (18, 34, 50, 101, 152)},
 }
 """Name -> function ``(classes, **options) -> Network``."""
 
