@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torchvision import transforms
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -134,6 +133,8 @@ def rand_augment(
         operations: how many, one after the other.
         magnitude: of each, on torchvision's scale of 0 to 30.
     """
+    from torchvision import transforms  # slow to import, and only photographs need it
+
     apply = transforms.RandAugment(operations, magnitude)
     seed = int(torch.randint(2**62, (), generator=generator))
     with torch.random.fork_rng(devices=[]):  # torchvision draws from the global CPU generator
