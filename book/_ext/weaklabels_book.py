@@ -19,11 +19,11 @@ from sphinx.writers.html5 import HTML5Translator
 LOGGER = logging.getLogger(__name__)
 
 
-class notebook_table(nodes.figure):  # noqa: N801 (docutils names its nodes so)
+class notebook_table(nodes.figure):
     """A table that a notebook's cell has put out, with its caption first."""
 
 
-class table_body(nodes.container):  # noqa: N801
+class table_body(nodes.container):
     """What stands below the caption."""
 
 

@@ -82,13 +82,13 @@
 
   /* What scrolls sideways must be reachable without a mouse. */
   function reachable() {
-    const boxes = ".table-body, .text_html, .pst-scrollable-table-container, div.math";
+    const boxes = ".table-body, .text_html, .pst-scrollable-table-container, div.math mjx-container";
     for (const box of document.querySelectorAll(`.bd-article :is(${boxes})`)) {
       const scrolls = box.scrollWidth > box.clientWidth + 1;
       if (scrolls) {
         box.tabIndex = 0;
         box.setAttribute("role", "region");
-        const what = box.matches(".math") ? "Equation" : "Table";
+        const what = box.matches("mjx-container") ? "Equation" : "Table";
         box.setAttribute("aria-label", `${what}, scrolls sideways`);
       } else if (box.getAttribute("role") === "region") {
         for (const name of ["tabindex", "role", "aria-label"]) box.removeAttribute(name);
@@ -104,7 +104,16 @@
     }
   }
 
+  /* A click saves the notebook under its name, whatever type the server gives it. */
+  function downloadable() {
+    for (const link of document.querySelectorAll("a.btn-download-source-button[href$='.ipynb']")) {
+      link.download = "";
+      link.title = "Download this chapter's notebook";
+    }
+  }
+
   document.addEventListener("DOMContentLoaded", () => {
+    downloadable();
     for (const table of document.querySelectorAll("table.claims")) {
       sortable(table);
       filterable(table);
@@ -112,6 +121,9 @@
     alignSentences();
     reachable();
     window.addEventListener("resize", reachable);
-    window.addEventListener("load", reachable);
+    window.addEventListener("load", () => {
+      reachable();
+      window.MathJax?.startup?.promise?.then(reachable);
+    });
   });
 })();

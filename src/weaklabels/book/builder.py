@@ -53,7 +53,8 @@ def build(profile: str, build: Path, book: Path = BOOK) -> Path:
 
 
 def _run_sphinx(source: Path, work: Path) -> None:
-    command = [sys.executable, "-m", sphinx.__name__]
+    code = f"import sys; from {sphinx.__name__} import main; sys.exit(main(*sys.argv[1:]))"
+    command = [sys.executable, "-c", code]
     command += [str(source), str(work / "html"), str(work / "doctrees")]
     environment = {**os.environ, "NO_COLOR": "1", "PYTHONWARNINGS": "ignore"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)

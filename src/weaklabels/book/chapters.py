@@ -67,7 +67,9 @@ class Shown:
         """Whether the source changed after the execution that is shown."""
         if self.executed is None:
             return False
-        ran = [cell for cell in self.executed["cells"] if "injected-parameters" not in tags_of(cell)]
+        ran = [
+            cell for cell in self.executed["cells"] if "injected-parameters" not in tags_of(cell)
+        ]
         return _content(ran) != _content(self.source["cells"])
 
     @cached_property
@@ -106,7 +108,7 @@ class Shown:
 
     def totals(self) -> Counter[str]:
         """Number of claims by verdict, in the order of ``VERDICTS``."""
-        found = Counter({verdict: 0 for verdict in VERDICTS})
+        found = Counter(dict.fromkeys(VERDICTS, 0))
         found.update(str(row.get("verdict", "")) for row in self.claims)
         return found
 

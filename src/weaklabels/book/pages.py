@@ -11,12 +11,15 @@ from weaklabels.book.markup import plain, span, table
 from weaklabels.runner.report import VERDICTS, clock
 
 UNKNOWN = "–"
+ENDINGS = tuple(f", {verdict}" for verdict in VERDICTS)
+WIDE = "---\nhtml_theme.sidebar_secondary.remove: true\n---\n"
+"""Front matter of a page whose tables need the room of the contents list."""
 
 
 def scoreboard(chapters: Sequence[Shown]) -> str:
     """Totals by chapter and verdict, and every claim in one table."""
     text = [
-        "(scoreboard)=\n# Scoreboard\n",
+        f"{WIDE}(scoreboard)=\n# Scoreboard\n",
         "Every claim that the chapters put to a test. A verdict is computed from the runs by the "
         "rule named with it, never typed. *Holds* and *fails* speak about this book's setting; "
         "*not testable here* says what would be needed. The last column leads to the figure or "
@@ -37,8 +40,8 @@ def totals(chapters: Sequence[Shown]) -> str:
     """A table of the number of claims by chapter and verdict."""
     counted = [(chapter, chapter.totals()) for chapter in chapters if chapter.claims]
     rows = [[_link(chapter), *_counts(found)] for chapter, found in counted]
-    rows.append(["**all chapters**", *_counts(sum((found for _, found in counted), Counter()))])
-    return table(["chapter", *VERDICTS, "claims"], rows, classes="totals")
+    rows.append(["**All chapters**", *_counts(sum((found for _, found in counted), Counter()))])
+    return table(["Chapter", *VERDICTS, "claims"], rows, classes="totals")
 
 
 def totals_sentence(chapters: Sequence[Shown]) -> str:
@@ -71,8 +74,8 @@ def claims_table(chapters: Sequence[Shown]) -> str:
         for chapter in chapters
         for row in chapter.claims
     ]
-    header = ["chapter", "id", "claim", "the paper", "here", "verdict", "decided by"]
-    return table(header, rows, classes="claims", widths=(14, 4, 30, 16, 18, 9, 9))
+    header = ["Chapter", "Id", "Claim", "The paper", "Here", "Verdict", "Decided by"]
+    return table(header, rows, classes="claims", widths=(12, 4, 30, 16, 20, 9, 9))
 
 
 def provenance(chapters: Sequence[Shown]) -> str:
@@ -98,17 +101,23 @@ def provenance(chapters: Sequence[Shown]) -> str:
         )
     executed = sum(chapter.executed is not None for chapter in chapters)
     rows.append(
-        ["**all**", f"{executed} of {len(chapters)} executed", "", clock(seconds), *[""] * 4]
+        [
+            "**All chapters**",
+            f"{executed} of {len(chapters)} executed",
+            "",
+            clock(seconds),
+            *[""] * 4,
+        ]
     )
-    header = ["chapter", "status", "start (UTC)", "duration", "device", "seeds", "profile"]
+    header = ["Chapter", "Status", "Start (UTC)", "Duration", "Device", "Seeds", "Profile"]
     text = [
-        "(provenance)=\n# Execution statistics and provenance\n",
+        f"{WIDE}(provenance)=\n# Execution statistics and provenance\n",
         "When and on what each chapter was executed, and with which versions. "
         "Every chapter's page offers the executed notebook for download (the arrow at its top). "
         "Times stand only here, so that two executions of a chapter can be compared byte by "
         "byte.\n",
         "## Executions\n",
-        table([*header, "commit"], rows, classes="executions"),
+        table([*header, "Commit"], rows, classes="executions"),
         "A `+` after the commit says that files differed from it.\n",
     ]
     return "\n".join([*text, _versions(chapters)])
@@ -130,7 +139,7 @@ def _versions(chapters: Sequence[Shown]) -> str:
         [f"`{name}`", *(plain(column.get(name, UNKNOWN)) for column in columns)] for name in names
     ]
     heads = [", ".join(_link(chapter) for chapter in group) for group in groups.values()]
-    header = ["package", *(heads if len(heads) > 1 else ["version"])]
+    header = ["Package", *(heads if len(heads) > 1 else ["Version"])]
     return "\n".join(["## Versions\n", table(header, rows, classes="versions")])
 
 
@@ -152,11 +161,22 @@ def _claim(row: dict[str, Any]) -> str:
 
 
 def _ours(row: dict[str, Any]) -> str:
-    text = plain(row.get("ours") or UNKNOWN)
+    text = _measured(str(row.get("ours") or UNKNOWN))
     test, seeds = str(row.get("test") or "-"), row.get("seeds")
     rule = [] if test == "-" else [f"Test: {test}"]
     rule += [f"{seeds} seed{'' if seeds == 1 else 's'}"] if seeds else []
     return f"{text}\n\n{span(plain('; '.join(rule)), 'small')}" if rule else text
+
+
+def _measured(ours: str) -> str:
+    """What was measured; many comparisons are folded under the number of those that hold."""
+    parts = ours.split("; ")
+    if len(parts) < 3 or not all(part.endswith(ENDINGS) for part in parts):
+        return plain(ours)
+    held = sum(part.endswith(f", {VERDICTS[0]}") for part in parts)
+    items = "\n".join(f"- {plain(part)}" for part in parts)
+    summary = f"{held} of {len(parts)} comparisons hold"
+    return f"<details><summary>{summary}</summary>\n\n{items}\n\n</details>"
 
 
 def _verdict(row: dict[str, Any], recorded: bool) -> str:

@@ -1,4 +1,4 @@
-"""Sphinx in a process of its own: ``python -m weaklabels.book.sphinx SOURCE HTML DOCTREES``.
+"""Sphinx, to be run in a process of its own.
 
 Jupyter Book and Sphinx change the state of the process they run in (the import path, loaded
 extensions, loggers), which must not leak into the one that executes notebooks or tests.
@@ -10,21 +10,29 @@ import sys
 from pathlib import Path
 
 
-def main(source: Path, html: Path, doctrees: Path) -> int:
+def main(source: str, html: str, doctrees: str) -> int:
     """Write every page, from parsed documents that are kept; any warning makes the status 1.
 
     All pages are written each time, because Sphinx rewrites only changed ones otherwise and their
     tables of contents would disagree.
+
+    Args:
+        source: the staged folder.
+        html: where the pages go.
+        doctrees: where parsed pages are kept.
     """
+    # A format that jsonschema would check if it could: importing it is a quarter of a small build.
+    sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
     from jupyter_book.sphinx import build_sphinx
 
+    folder = Path(source)
     status = build_sphinx(
-        source,
+        folder,
         html,
         noconfig=True,
-        path_config=source / "_config.yml",
+        path_config=folder / "_config.yml",
         confoverrides={
-            "external_toc_path": (source / "_toc.yml").as_posix(),
+            "external_toc_path": (folder / "_toc.yml").as_posix(),
             "latex_individualpages": False,
             "nitpicky": True,
         },
@@ -35,7 +43,3 @@ def main(source: Path, html: Path, doctrees: Path) -> int:
         keep_going=True,
     )
     return 0 if status == 0 else 1  # an exception is returned, not raised
-
-
-if __name__ == "__main__":
-    raise SystemExit(main(*map(Path, sys.argv[1:])))

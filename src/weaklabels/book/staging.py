@@ -65,9 +65,9 @@ def _texts(book: Path) -> Iterator[tuple[str, bytes]]:
     for path in sorted(book.rglob("*")):
         name = path.relative_to(book)
         hidden = any(part.startswith(".") or part == "__pycache__" for part in name.parts)
-        if path.is_file() and not hidden and name.parts[0] not in NOT_STAGED:
-            if path.suffix != ".ipynb":
-                yield name.as_posix(), path.read_bytes()
+        elsewhere = name.parts[0] in NOT_STAGED or path.suffix == ".ipynb"
+        if path.is_file() and not hidden and not elsewhere:
+            yield name.as_posix(), path.read_bytes()
 
 
 def _with_banner(config: bytes) -> bytes:

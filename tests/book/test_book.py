@@ -1,0 +1,218 @@
+"""Staging, generated pages and publishing, on a toy book."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from bs4 import BeautifulSoup
+
+from tests.book import toy
+from tests.book.conftest import ToyBook
+from weaklabels.book import BookError, build
+from weaklabels.book.markup import plain
+from weaklabels.book.staging import stage
+
+pytestmark = pytest.mark.xdist_group("book")
+
+
+def page(book: ToyBook, name: str) -> BeautifulSoup:
+    return BeautifulSoup((book.html / f"{name}.html").read_text(encoding="utf-8"), "html.parser")
+
+
+def text(soup: BeautifulSoup, selector: str) -> str:
+    found = soup.select_one(selector)
+    assert found is not None, f"no {selector} in the page"
+    return " ".join(found.get_text(" ").split())
+
+
+@pytest.fixture
+def copy(toy_book: ToyBook, tmp_path: Path) -> ToyBook:
+    """A copy of the toy book to change, with its parsed pages, so that a build is short."""
+    shutil.copytree(toy_book.book.parent, tmp_path / "toy")
+    return ToyBook(tmp_path / "toy" / "book", tmp_path / "toy" / "build")
+
+
+def test_figures_tables_and_equations_are_numbered_and_referred_to(toy_book: ToyBook) -> None:
+    soup = page(toy_book, "executed")
+    figure = soup.select_one("figure#fig-executed-line")
+    assert figure.img["alt"] == "A rising line."
+    assert (toy_book.html / figure.img["src"]).is_file()
+    assert "Figure 1.1" in text(soup, "figure#fig-executed-line figcaption")
+    table = soup.select_one("figure#tab-executed-scores")
+    assert "Table 1.1 Scores in per cent." in text(soup, "figure#tab-executed-scores figcaption")
+    assert [child.name for child in table.find_all(recursive=False)] == ["figcaption", "div"]
+    opening = " ".join(soup.article.p.get_text().split())
+    assert "See Figure 1.1, Table 1.1 and (1.1); [Someone, 2020]." in opening
+
+
+def test_a_chapter_that_was_not_executed_says_so(toy_book: ToyBook) -> None:
+    soup = page(toy_book, "unexecuted")
+    assert "Not executed in this build" in text(soup, "div.admonition")
+    assert "Appears here once" in text(soup, "figure#fig-unexecuted-line")
+    assert "Figure 2.1" in text(soup, "figure#fig-unexecuted-line figcaption")
+    assert "Table 2.1" in text(soup, "figure#tab-unexecuted-scores figcaption")
+    recorded = soup.select_one("#recorded-claims")
+    assert "recorded in an earlier execution" in " ".join(recorded.get_text().split())
+    assert len(recorded.select("table.claims tbody tr")) == 3
+    assert "Not executed" not in page(toy_book, "executed").get_text()
+
+
+def test_smoke_results_carry_a_banner_and_others_do_not(toy_book: ToyBook, tmp_path: Path) -> None:
+    for path in toy_book.html.glob("*.html"):
+        banner = text(BeautifulSoup(path.read_text(), "html.parser"), ".bd-header-announcement")
+        assert "the numbers in this copy of the book mean nothing" in banner, path.name
+    staged = stage("quick", tmp_path / "quick", toy_book.book)
+    assert "mean nothing" not in (staged / "_config.yml").read_text()
+
+
+def test_scoreboard_shows_every_claim_with_its_evidence(toy_book: ToyBook) -> None:
+    soup = page(toy_book, "scoreboard")
+    totals = [
+        [cell.get_text(strip=True) for cell in row.select("td")]
+        for row in soup.select("table.totals tbody tr")
+    ]
+    assert totals == [
+        ["Executed executed", "7", "4", "1", "12"],
+        ["Executed unexecuted", "1", "1", "1", "3"],
+        ["All chapters", "8", "5", "2", "15"],
+    ]
+    rows = soup.select("table.claims tbody tr")
+    assert len(rows) == 15
+    cells = rows[0].select("td")
+    assert [cell.get_text(strip=True) for cell in cells[:2]] == ["Executed executed", "1"]
+    assert cells[6].a["href"] == "executed.html#fig-executed-line"
+    assert cells[6].get_text(strip=True) == "Figure 1.1"
+    assert "recorded" not in cells[5].get_text()
+    assert "recorded" in rows[-1].select("td")[5].get_text()
+    assert rows[1].select("td")[6].a["href"] == "executed.html"
+    assert rows[2].summary.get_text() == "2 of 3 comparisons hold"
+    assert len(rows[2].select("details li")) == 3
+
+
+def test_text_of_a_claim_is_shown_as_it_stands(toy_book: ToyBook) -> None:
+    claim = page(toy_book, "scoreboard").select("table.claims tbody tr")[0].select("td")[2]
+    assert claim.get_text().strip() == toy.TRICKY.replace("$\\alpha$", "\\(\\alpha\\)")
+    assert claim.select_one("span.math") is not None
+
+
+def test_plain_keeps_one_line() -> None:
+    assert plain("two\n  lines, 5 $ and 6 $") == "two lines\\, 5 \\$ and 6 \\$"
+    assert plain(0.5) == "0\\.5"
+
+
+def test_provenance_tells_what_an_execution_used(toy_book: ToyBook) -> None:
+    soup = page(toy_book, "provenance")
+    rows = soup.select("table.executions tbody tr")
+    first = [cell.get_text(strip=True) for cell in rows[0].select("td")]
+    assert first == [
+        "Executed executed",
+        "executed",
+        "2001-02-03 04:05:06",
+        "1:23",
+        "A processor (2 cores)",
+        "3",
+        "smoke",
+        "0123456789+",
+    ]
+    assert "not executed, claims recorded" in rows[1].get_text()
+    assert "1 of 2 executed" in rows[2].get_text()
+    assert "torch 2.6.0" in text(soup, "table.versions")
+
+
+def test_provenance_bears_missing_and_strange_fields(copy: ToyBook) -> None:
+    toy.write_json(copy.build / "smoke" / "state" / "executed.json", {"versions": None})
+    source = stage("smoke", copy.build / "smoke", copy.book)
+    assert "{doc}`executed`" in (source / "provenance.md").read_text()
+
+
+def test_the_executed_notebook_can_be_downloaded(toy_book: ToyBook) -> None:
+    soup = page(toy_book, "executed")
+    links = [a["href"] for a in soup.select("a[href$='.ipynb']")]
+    assert "_sources/executed.ipynb" in links
+    written = (toy_book.html / "_sources" / "executed.ipynb").read_text()
+    assert "image/png" in written
+    assert "papermill" not in written, "papermill's metadata holds paths of the machine"
+    assert "injected-parameters" in written
+    assert "smoke&quot;" not in str(soup.article)
+
+
+def test_an_edited_chapter_says_so_but_a_new_caption_needs_no_run(copy: ToyBook) -> None:
+    results = copy.build / "smoke"
+    path = copy.book / "executed.ipynb"
+    notebook = toy.authored("executed")
+    notebook["cells"][2]["metadata"]["mystnb"]["figure"]["caption"] = "A new caption."
+    toy.write_json(path, notebook)
+    staged = (stage("smoke", results, copy.book) / "executed.ipynb").read_text()
+    assert "A new caption." in staged
+    assert "Edited since" not in staged
+    notebook["cells"][2]["source"] = "draw(3);"
+    toy.write_json(path, notebook)
+    staged = (stage("smoke", results, copy.book) / "executed.ipynb").read_text()
+    assert "Edited since it was executed" in staged
+
+
+def test_a_notebook_that_stopped_with_an_error_is_not_shown_as_executed(copy: ToyBook) -> None:
+    results = copy.build / "smoke"
+    path = results / "notebooks" / "executed.ipynb"
+    notebook = json.loads(path.read_text())
+    error = {"output_type": "error", "ename": "ValueError", "evalue": "", "traceback": []}
+    notebook["cells"][-1]["outputs"] = [error]
+    toy.write_json(path, notebook)
+    toy.write_json(results / "failed" / "executed.ipynb", notebook)
+    source = stage("smoke", results, copy.book)
+    staged = (source / "executed.ipynb").read_text()
+    assert "Its last execution stopped with an error" in staged
+    assert "ValueError" not in staged
+    assert "failed" in (source / "provenance.md").read_text()
+
+
+def test_staging_again_touches_only_what_changed(copy: ToyBook) -> None:
+    source = stage("smoke", copy.build / "smoke", copy.book)
+    before = {path: path.stat().st_mtime_ns for path in source.rglob("*")}
+    (copy.book / "words.md").write_text(toy.WORDS.replace("striped", "spotted"))
+    (copy.book / "unexecuted.ipynb").unlink()
+    (copy.book / "_toc.yml").write_text(toy.TOC.replace("      - file: unexecuted\n", ""))
+    stage("smoke", copy.build / "smoke", copy.book)
+    after = {path: path.stat().st_mtime_ns for path in source.rglob("*")}
+    changed = {path.name for path in before if before[path] != after.get(path)}
+    files = {"words.md", "unexecuted.ipynb", "_toc.yml", "scoreboard.md", "provenance.md"}
+    assert changed <= files | {"totals.md", "generated"}
+    assert {"words.md", "unexecuted.ipynb", "_toc.yml"} <= changed
+
+
+def test_warnings_fail_the_build_and_leave_the_previous_html(copy: ToyBook) -> None:
+    before = (copy.html / "index.html").read_bytes()
+    (copy.book / "words.md").write_text(
+        f"{toy.WORDS}\n{{cite}}`nobody1999` {{numref}}`fig-nothing` {{term}}`unicorn`\n"
+    )
+    notebook = toy.executed("executed")
+    del notebook["cells"][3]["metadata"]["mystnb"]["image"]
+    authored = toy.authored("executed")
+    del authored["cells"][2]["metadata"]["mystnb"]["image"]
+    toy.write_json(copy.book / "executed.ipynb", authored)
+    toy.write_json(copy.build / "smoke" / "notebooks" / "executed.ipynb", notebook)
+    copy.html.rename(copy.html.with_name("html.old"))  # as if killed between two renames
+    with pytest.raises(BookError) as caught:
+        build("smoke", copy.build, copy.book)
+    for complaint in ("nobody1999", "fig-nothing", "unicorn", "fig-executed-line has no alternat"):
+        assert complaint in str(caught.value)
+    assert (copy.html / "index.html").read_bytes() == before
+    assert not list(copy.html.parent.glob("html.*"))
+    parsed = copy.build / "smoke" / "sphinx"
+    assert not parsed.exists(), "from parsed pages the next build would not warn again"
+
+
+def test_importing_the_builder_is_cheap() -> None:
+    code = "import sys, weaklabels.book; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_an_unknown_profile_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="profile is 'fast': expected quick, paper, smoke"):
+        build("fast", tmp_path)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,306 @@
+"""The built book in a real browser: headless Chromium, through Playwright.
+
+Two sites are visited: the toy book, which has one of everything, and the real book as it can be
+built at once: from smoke results if there are any, else from its sources.
+"""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import os
+import re
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urljoin, urlsplit
+
+import pytest
+from bs4 import BeautifulSoup
+
+from tests.book.conftest import ToyBook
+from weaklabels.book import BOOK, build
+
+pytestmark = pytest.mark.xdist_group("book")
+
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+
+OBSERVE = """() => {
+  const article = document.querySelector("article");  // the search page has none
+  const prose = (article ?? document.body).cloneNode(true);
+  prose.querySelectorAll("pre, code, script, mjx-container").forEach((node) => node.remove());
+  return {
+    formulas: document.querySelectorAll(".math").length,
+    typeset: document.querySelectorAll(".math mjx-container").length,
+    broken: document.querySelectorAll("mjx-merror, [data-mjx-error]").length,
+    raw: prose.textContent.match(/\\$\\$|\\\\[([]|\\\\begin\\{/g) ?? [],
+    images: [...document.images].map((image) => ({
+      src: image.getAttribute("src"), width: image.naturalWidth, alt: image.alt,
+      inArticle: article?.contains(image) ?? false,
+    })),
+    width: document.documentElement.scrollWidth,
+  };
+}"""
+
+READY = """async () => {
+  if (document.querySelector(".math")) await MathJax.startup.promise;
+  document.querySelectorAll("img[loading=lazy]").forEach((image) => { image.loading = "eager"; });
+  await Promise.all([...document.images].map((image) => image.decode().catch(() => null)));
+}"""
+
+
+@dataclass
+class Visit:
+    """What was seen on one page."""
+
+    seen: dict[str, Any]
+    phone_width: int
+    complaints: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Site:
+    """Built HTML, its address and the visits of its pages."""
+
+    folder: Path
+    address: str
+    visits: dict[str, Visit] = field(default_factory=dict)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    if not Path(CHROMIUM).exists():
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{CHROMIUM} is missing: in CI the browser tests must run")
+        pytest.skip(f"{CHROMIUM} is missing: install Debian's chromium to run the browser tests")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def real_book(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    generated = tmp_path_factory.mktemp("real")
+    results = Path(os.environ.get("WEAKLABELS_BUILD", BOOK.parent / "build")) / "smoke"
+    for name in ("notebooks", "claims", "state"):
+        if (results / name).is_dir():
+            shutil.copytree(results / name, generated / "smoke" / name)
+    return build("smoke", generated).parent
+
+
+@contextmanager
+def served(folder: Path, browser: Any) -> Iterator[Site]:
+    """Serve a folder and visit each of its pages once."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    handler = functools.partial(Quiet, directory=folder)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        made = Site(folder, f"http://127.0.0.1:{server.server_port}/")
+        context = browser.new_context(viewport=DESKTOP)
+        for path in sorted(folder.glob("*.html")):
+            made.visits[path.name] = visit(context, made.address, path.name)
+        context.close()
+        yield made
+        server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def toy_site(toy_book: ToyBook, browser: Any) -> Iterator[Site]:
+    with served(toy_book.html, browser) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def real_site(real_book: Path, browser: Any) -> Iterator[Site]:
+    with served(real_book, browser) as made:
+        yield made
+
+
+@pytest.fixture(params=["toy_site", "real_site"])
+def site(request: pytest.FixtureRequest) -> Site:
+    return request.getfixturevalue(request.param)
+
+
+def visit(context: Any, address: str, name: str) -> Visit:
+    """Open a page, wait for maths and images, look at it, make the window narrow, look again."""
+    complaints: list[str] = []
+    page = context.new_page()
+    page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
+    page.on("console", lambda said: said.type == "error" and complaints.append(said.text))
+    page.on("requestfailed", lambda request: complaints.append(f"failed: {request.url}"))
+    page.on("response", lambda got: got.status >= 400 and complaints.append(f"lost: {got.url}"))
+    page.on("request", lambda asked: outside(asked.url, address) and complaints.append(asked.url))
+    page.goto(address + name, wait_until="load")
+    page.evaluate(READY)
+    seen = page.evaluate(OBSERVE)
+    page.set_viewport_size(PHONE)
+    narrow = page.evaluate("() => document.documentElement.scrollWidth")
+    page.close()
+    return Visit(seen, narrow, complaints)
+
+
+def outside(url: str, address: str) -> bool:
+    return not url.startswith((address, "data:", "blob:"))
+
+
+def soups(folder: Path) -> dict[str, BeautifulSoup]:
+    return {
+        path.name: BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+        for path in folder.glob("*.html")
+    }
+
+
+def test_pages_open_without_errors_and_ask_nobody_else(site: Site) -> None:
+    assert len(site.visits) > 5
+    assert {name: one.complaints for name, one in site.visits.items() if one.complaints} == {}
+
+
+def test_maths_is_typeset(site: Site) -> None:
+    assert any(one.seen["formulas"] for one in site.visits.values())
+    for name, one in site.visits.items():
+        assert one.seen["typeset"] == one.seen["formulas"], name
+        assert one.seen["broken"] == 0, name
+        assert one.seen["raw"] == [], name
+
+
+def test_images_are_loaded_and_described(site: Site) -> None:
+    for name, one in site.visits.items():
+        for image in one.seen["images"]:
+            assert image["width"] > 0 or image["src"].endswith(".svg"), f"{image['src']} in {name}"
+            assert image["alt"] or not image["inArticle"], f"{image['src']} in {name}"
+
+
+def test_nothing_is_wider_than_a_phone(site: Site) -> None:
+    wide = {name: one.phone_width for name, one in site.visits.items()}
+    assert {name: width for name, width in wide.items() if width > PHONE["width"]} == {}
+
+
+def test_internal_links_and_fragments_resolve(site: Site) -> None:
+    pages = soups(site.folder)
+    names = {name: {tag["id"] for tag in page.select("[id]")} for name, page in pages.items()}
+    lost = []
+    for name, page in pages.items():
+        for tag in page.select("a[href], link[href], script[src], img[src]"):
+            link = urlsplit(urljoin(name, tag.get("href") or tag.get("src")))
+            if link.scheme or link.netloc:
+                assert tag.name == "a", f"{name} loads {tag} from elsewhere"
+                continue
+            target = unquote(link.path) or name
+            if not (site.folder / target).is_file():
+                lost.append(f"{name}: {target}")
+            elif link.fragment and target in names and unquote(link.fragment) not in names[target]:
+                lost.append(f"{name}: {target}#{link.fragment}")
+    assert sorted(set(lost)) == []
+
+
+def test_styles_load_nothing_from_elsewhere(site: Site) -> None:
+    for path in site.folder.rglob("*.css"):
+        found = re.findall(r"(?:@import\s+|url\()\s*['\"]?(https?:|//)", path.read_text())
+        assert found == [], path.name
+
+
+def test_search_finds_a_word(site: Site, browser: Any) -> None:
+    page = browser.new_page(viewport=DESKTOP)
+    page.goto(f"{site.address}index.html")
+    page.keyboard.press("Control+k")
+    page.locator("dialog input[type=search]").fill("scoreboard")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/search.html?q=scoreboard*")
+    page.locator("#search-results li a").first.wait_for(timeout=15_000)
+    links = page.locator("#search-results li a").evaluate_all("all => all.map((a) => a.href)")
+    assert any("scoreboard.html" in link for link in links)
+    page.close()
+
+
+def test_every_chapter_offers_its_notebook(site: Site, browser: Any) -> None:
+    page = browser.new_page(viewport=DESKTOP)
+    for source in sorted((site.folder / "_sources").glob("*.ipynb")):
+        page.goto(f"{site.address}{source.stem}.html")
+        button = page.locator("a.btn-download-source-button[href$='.ipynb']")
+        with page.expect_download() as caught:
+            page.locator(".dropdown-download-buttons > button").hover()
+            button.click()
+        assert Path(caught.value.path()).read_bytes() == source.read_bytes()
+        assert caught.value.suggested_filename == source.name
+    page.close()
+
+
+def test_figures_stay_legible_in_dark_mode(site: Site, browser: Any) -> None:
+    page = browser.new_page(viewport=DESKTOP, color_scheme="dark")
+    for name in sorted(site.visits):
+        page.goto(site.address + name)
+        styles = page.locator("article img").evaluate_all(
+            """all => all.map((image) => {
+              const style = getComputedStyle(image);
+              return [style.backgroundColor, style.filter];
+            })"""
+        )
+        body = page.evaluate("() => getComputedStyle(document.body).backgroundColor")
+        assert max(map(int, re.findall(r"\d+", body)[:3])) < 60, f"{name} is not dark"
+        assert all(style == ["rgb(255, 255, 255)", "none"] for style in styles), name
+    page.close()
+
+
+def test_the_scoreboard_is_sorted_and_filtered_by_keyboard(toy_site: Site, browser: Any) -> None:
+    page = browser.new_page(viewport=DESKTOP)
+    page.goto(f"{toy_site.address}scoreboard.html")
+    table = page.locator("table.claims")
+
+    def ids() -> list[str]:
+        return table.locator("tbody tr:visible td:nth-child(2)").all_inner_texts()
+
+    written = [*map(str, range(1, 13)), "1", "2", "3"]
+    assert ids() == written
+    head = table.locator("thead th").nth(1)
+    head.get_by_role("button").focus()
+    page.keyboard.press("Enter")
+    assert head.get_attribute("aria-sort") == "ascending"
+    assert ids() == sorted(written, key=int)
+    page.keyboard.press("Space")
+    assert head.get_attribute("aria-sort") == "descending"
+    assert ids() == sorted(written, key=int, reverse=True)
+
+    page.get_by_label("Verdict").select_option("fails")
+    assert sorted(ids(), key=int) == ["3", "3", "6", "9", "12"]
+    assert page.locator(".claims-controls output").inner_text() == "5 of 15 claims"
+    page.get_by_label("Words in the row").fill("unexecuted CLAIM")
+    assert ids() == ["3"]
+    page.get_by_label("Words in the row").fill("no such words")
+    assert page.locator(".claims-controls output").inner_text() == "0 of 15 claims"
+
+    page.get_by_label("Words in the row").fill("")
+    page.get_by_label("Verdict").select_option("all")
+    table.locator("a[href$='#fig-executed-line']").first.click()
+    page.wait_for_url("**/executed.html#fig-executed-line")
+    page.close()
+
+
+def test_wide_tables_scroll_and_are_reached_by_keyboard(toy_site: Site, browser: Any) -> None:
+    page = browser.new_page(viewport=PHONE)
+    page.goto(f"{toy_site.address}executed.html")
+    box = page.locator("#tab-executed-scores .text_html")
+    assert box.evaluate("(box) => box.scrollWidth > box.clientWidth")
+    assert box.get_attribute("tabindex") == "0"
+    assert box.get_attribute("aria-label") == "Table, scrolls sideways"
+    page.close()

@@ -1,0 +1,186 @@
+"""A small book with the real book's settings, extension and style, and invented chapters."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+from weaklabels.book import BOOK
+
+TRICKY = "A *star*, a_b_c, [x](y), <b>bold</b>, {{curly}} and $\\alpha$ stay as they are"
+
+TOC = """format: jb-book
+root: index
+parts:
+  - caption: Chapters
+    numbered: 2
+    chapters:
+      - file: executed
+      - file: unexecuted
+  - caption: Back matter
+    chapters:
+      - file: scoreboard
+      - file: provenance
+      - file: words
+"""
+
+INDEX = """# A toy book
+
+Cited: {cite:t}`someone2020title`. Much is known about {term}`zebras <zebra>`.
+
+```{include} generated/totals.md
+```
+"""
+
+WORDS = """# Words
+
+```{glossary}
+zebra
+  A striped horse.
+```
+
+```{bibliography}
+```
+"""
+
+BIBLIOGRAPHY = """@inproceedings{someone2020title,
+  author = {Someone, Ann}, title = {A Title}, booktitle = {A Conference}, year = {2020}
+}
+"""
+
+OPENING = """# Executed {slug}
+
+See {{numref}}`fig-{slug}-line`, {{numref}}`tab-{slug}-scores` and {{eq}}`eq-{slug}-sum`; \
+{{cite:p}}`someone2020title`.
+
+```{{math}}
+:label: eq-{slug}-sum
+L = \\sum_i \\ell_i
+```
+"""
+
+
+def png(width: int = 24, height: int = 16) -> str:
+    """A grey picture, as a notebook stores it."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        body = kind + data
+        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+
+    rows = b"".join(b"\0" + bytes([90] * width) for _ in range(height))
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return base64.b64encode(b"\x89PNG\r\n\x1a\n" + chunks).decode()
+
+
+def authored(slug: str) -> dict[str, Any]:
+    """A notebook without outputs: a figure, a wide table, an equation, a folded cell."""
+    figure = {"name": f"fig-{slug}-line", "caption": "A line that rises with $x$."}
+    table = {"name": f"tab-{slug}-scores", "caption": "Scores in per cent."}
+    return {
+        "cells": [
+            _cell("markdown", OPENING.format(slug=slug)),
+            _cell("code", 'profile = "quick"', tags=["parameters", "hide-cell"]),
+            _cell("code", "draw();", mystnb={"figure": figure, "image": {"alt": "A rising line."}}),
+            _cell("code", "scores", mystnb={"figure": table}),
+        ],
+        "metadata": {"kernelspec": {"display_name": "x", "language": "python", "name": "python3"}},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+
+
+def executed(slug: str) -> dict[str, Any]:
+    """The same as papermill leaves it."""
+    notebook = authored(slug)
+    _, parameters, figure, table = notebook["cells"]
+    injected = _cell("code", 'profile = "smoke"', tags=["injected-parameters"])
+    notebook["cells"].insert(2, injected)
+    head = "".join(f"<th>column {number}</th>" for number in range(20))
+    cells = "".join(f"<td>{number}.5 ± 0.1</td>" for number in range(20))
+    html = f'<table class="dataframe"><thead><tr><th></th>{head}</tr></thead>'
+    html += f"<tbody><tr><th>LL-R</th>{cells}</tr></tbody></table>"
+    figure["outputs"] = [_shown({"image/png": png(), "text/plain": "<Figure>"})]
+    table["outputs"] = [_shown({"text/html": html, "text/plain": "a table"})]
+    for number, cell in enumerate((parameters, injected, figure, table), start=1):
+        cell["execution_count"] = number
+        cell["metadata"]["papermill"] = {"start_time": "2001-02-03"}
+    notebook["metadata"]["papermill"] = {"input_path": "/home/somebody/book/executed.ipynb"}
+    return notebook
+
+
+def claims(slug: str, *, number: int = 12) -> list[dict[str, Any]]:
+    """Rows of a ledger; every third fails, one cannot be tested."""
+    rows = [
+        {
+            "id": str(k),
+            "claim": f"Claim {k} about {slug}",
+            "paper": "84.1",
+            "ours": f"{80 + k}.0 ± 0.5",
+            "test": "mean paired difference > 0",
+            "seeds": 3,
+            "verdict": "fails" if k % 3 == 0 else "holds",
+            "figure": f"fig-{slug}-line" if k % 2 else f"tab-{slug}-scores",
+            "why": "",
+        }
+        for k in range(1, number + 1)
+    ]
+    rows[0]["claim"] = TRICKY
+    rows[1] |= {"verdict": "not testable here", "why": "The images are not at hand.", "figure": ""}
+    rows[2]["ours"] = "a: 1.0, holds; b: 2.0, fails; c: 3.0, holds"
+    return rows
+
+
+STATE = {
+    "slug": "executed",
+    "parameters": {"profile": "smoke", "device": "cpu", "seeds": 3, "data_root": "data"},
+    "seeds": 3,
+    "device": "A processor (2 cores)",
+    "versions": {"python": "3.11.9", "torch": "2.6.0"},
+    "start": "2001-02-03T04:05:06+00:00",
+    "duration": 83.2,
+    "commit": "0123456789abcdef0123456789abcdef01234567+",
+}
+
+
+def write(book: Path, results: Path) -> None:
+    """Write the toy book and the results of executing one of its two chapters."""
+    for name in ("_ext", "_static"):
+        shutil.copytree(BOOK / name, book / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(BOOK / "_config.yml", book)
+    for name, text in (
+        ("_toc.yml", TOC),
+        ("index.md", INDEX),
+        ("words.md", WORDS),
+        ("references.bib", BIBLIOGRAPHY),
+    ):
+        (book / name).write_text(text, encoding="utf-8")
+    for slug in ("executed", "unexecuted"):
+        write_json(book / f"{slug}.ipynb", authored(slug))
+    write_json(book / "recorded" / "claims" / "unexecuted.json", claims("unexecuted", number=3))
+    write_json(results / "notebooks" / "executed.ipynb", executed("executed"))
+    write_json(results / "claims" / "executed.json", claims("executed"))
+    write_json(results / "state" / "executed.json", STATE)
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write JSON, making folders as needed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+def _cell(kind: str, source: str, **metadata: object) -> dict[str, Any]:
+    cell: dict[str, Any] = {"cell_type": kind, "source": source, "metadata": metadata}
+    cell["id"] = f"c{zlib.crc32(source.encode())}"
+    if kind == "code":
+        cell |= {"outputs": [], "execution_count": None}
+    return cell
+
+
+def _shown(data: dict[str, str]) -> dict[str, Any]:
+    return {"output_type": "display_data", "metadata": {}, "data": data}
