@@ -37,7 +37,7 @@ from tqdm import tqdm
 T = TypeVar("T")
 RETRIES = 5
 TIMEOUT = 60
-CHUNK = 1 << 20
+CHUNK = 1 << 16
 LIMIT_FACTOR = 100
 LIMIT_FLOOR = 64 << 20
 """An archive may not unpack to more than this many times its size (nor than the floor, if it is
