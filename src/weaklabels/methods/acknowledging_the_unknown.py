@@ -212,6 +212,11 @@ class AsymmetricPseudoLabels(EntropyMaximisation):
         self.targets = torch.zeros_like(observed, dtype=torch.float32)
         self.counts = labels_per_pass(observed, self.share, self.passes)
 
+    @property
+    def modified(self) -> Tensor:
+        """The entries that no longer count as unknown, by the name that a trace asks for."""
+        return self.labelled
+
     def loss(self, logits: Tensor, index: Tensor) -> Tensor:
         return em_apl(
             logits,
