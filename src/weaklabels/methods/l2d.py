@@ -339,6 +339,11 @@ class Outputs(NamedTuple):
         """Average-pooled maps of the last stage, ``(N, c)``."""
         return self.stages[-1].mean((2, 3))
 
+    def rows(self, index: Tensor) -> Outputs:
+        """The same for some images."""
+        stages = [maps[index] for maps in self.stages]
+        return Outputs(stages, self.embeddings[index], self.logits[index])
+
 
 def outputs(model: Network, x: Tensor) -> Outputs:
     """Forward a batch and keep the stages, the embeddings and the logits."""
@@ -374,14 +379,24 @@ class Distillation(HardLabels):
         self.weight = self.shipped_weight if weight is None else weight
         self.hard = hard
 
-    def learn_from(self, teacher: Network, student: Network) -> None:
-        """Take the teacher (frozen, in evaluation mode from now on); called before training."""
+    def learn_from(self, teacher: Network, x: Tensor | None = None) -> None:
+        """Take the teacher, frozen and in evaluation mode from now on; called before ``prepare``.
+
+        Args:
+            teacher: the network.
+            x: all training inputs; then the teacher is asked once instead of at every step, which
+                is right where inputs are not augmented.
+        """
         self.teacher = teacher.eval().requires_grad_(False)
+        self.known = None if x is None else outputs(teacher, x)
 
     def step(self, model: Network, x: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
         student = outputs(model, x)
-        with torch.no_grad():
-            teacher = outputs(self.teacher, x)
+        if self.known is None:
+            with torch.no_grad():
+                teacher = outputs(self.teacher, x)
+        else:
+            teacher = self.known.rows(index)
         labels = (self.observed[index] == 1).to(student.logits.dtype)
         loss = self.weight * self.term(student, teacher, labels)
         if self.hard:
@@ -462,10 +477,9 @@ class _WithProjection(Distillation):
 class FitNet(_WithProjection):
     """MSE between a learned linear projection of the student's feature and the teacher's."""
 
-    def learn_from(self, teacher: Network, student: Network) -> None:
-        super().learn_from(teacher, student)
-        widths = (network.features[1].channels for network in (student, teacher))
-        self.projection = nn.Linear(*widths).to(next(student.parameters()).device)
+    def prepare(self, model: Network) -> None:
+        widths = (network.features[1].channels for network in (model, self.teacher))
+        self.projection = nn.Linear(*widths).to(next(model.parameters()).device)
 
     def term(self, student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
         return F.mse_loss(self.projection(student.features), teacher.features)
@@ -491,11 +505,10 @@ class ReviewKD(_WithProjection):
         super().__init__(weight, hard)
         self.stages, self.width = tuple(stages), width
 
-    def learn_from(self, teacher: Network, student: Network) -> None:
-        super().learn_from(teacher, student)
-        own, target = (self._channels(network.features[0]) for network in (student, teacher))
+    def prepare(self, model: Network) -> None:
+        own, target = (self._channels(network.features[0]) for network in (model, self.teacher))
         fusion = ReviewFusion(own, target, self.width)
-        self.projection = fusion.to(next(student.parameters()).device)
+        self.projection = fusion.to(next(model.parameters()).device)
 
     def _channels(self, backbone: nn.Sequential) -> list[int]:
         """Channels of the stages: those of the last convolution up to each."""

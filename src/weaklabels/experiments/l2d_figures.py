@@ -1,0 +1,312 @@
+"""Tables and figures of the chapter on *Multi-Label Knowledge Distillation* (L2D, ICCV 2023).
+
+Apart from the runs (``experiments.l2d``), so that a change of a figure recomputes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from weaklabels import figures
+from weaklabels.experiments.l2d import FEATURE_TERMS, LOGIT_TERMS
+from weaklabels.methods import l2d
+from weaklabels.sweep import Record
+
+# -- tables ---------------------------------------------------------------------------------------
+
+METRICS = ("mAP", "OF1", "CF1")
+
+
+def long_table(groups: dict[str, list[Record]]) -> pd.DataFrame:
+    """Long frame (method, seed, metric, value) of the test scores, in percent."""
+    return pd.DataFrame(
+        [
+            {"method": name, "seed": record.spec["seed"], "metric": metric, "value": value}
+            for name, records in groups.items()
+            for record in records
+            for metric, value in zip(METRICS, record["test"].tolist(), strict=True)
+        ]
+    )
+
+
+def score(records: Sequence[Record], metric: str = "mAP") -> np.ndarray:
+    """One test score (percent) of each run."""
+    return np.array([record["test"][METRICS.index(metric)] for record in records])
+
+
+def structure_losses(records: Sequence[Record]) -> np.ndarray:
+    """``(runs, 2)``: structure losses CD and ID to the teacher on test scenes."""
+    return np.array([record["structure"] for record in records])
+
+
+def label_counts(scores: np.ndarray, truth: np.ndarray, values: Callable) -> dict[int, float]:
+    """Mean of ``values(scores)`` over the images with 2, 3, ... true labels.
+
+    Args:
+        scores: ``(N, C)`` logits.
+        truth: ``(N, C)`` in {0, 1}.
+        values: ``(N, C)`` logits -> ``(N,)``.
+    """
+    counts, measured = truth.sum(1), values(scores)
+    return {int(k): float(measured[counts == k].mean()) for k in np.unique(counts)}
+
+
+def largest_softmax(scores: np.ndarray) -> np.ndarray:
+    """Largest softmax probability of each row."""
+    return torch.softmax(torch.from_numpy(scores), 1).amax(1).numpy()
+
+
+def predicted_count(scores: np.ndarray) -> np.ndarray:
+    """Number of labels with a sigmoid probability of at least one half, of each row."""
+    return (scores >= 0).sum(1)
+
+
+# -- figures --------------------------------------------------------------------------------------
+
+
+def positive_pairs(student: Tensor, teacher: Tensor, labels: Tensor) -> dict[str, np.ndarray]:
+    """Normalised distances of all pairs that CD and ID compare.
+
+    Groups of two are left out: their normalised distance is 1 whatever the embeddings are.
+
+    Args:
+        student, teacher: embeddings ``(N, C, D)``.
+        labels: ``(N, C)`` in {0, 1}.
+
+    Returns:
+        ``CD`` and ``ID``, each ``(pairs, 2)``: teacher's and student's distance.
+    """
+    swapped = (student.transpose(0, 1), teacher.transpose(0, 1), labels.T)
+    result = {}
+    for kind, (own, target, present) in {
+        "CD": swapped,
+        "ID": (student, teacher, labels),
+    }.items():
+        mask = present == 1
+        mask = mask & (mask.sum(1, keepdim=True) > 2)
+        pairs = torch.triu(mask[:, :, None] & mask[:, None, :], diagonal=1)
+        distances = (l2d.normalised_distances(rows, mask)[pairs] for rows in (target, own))
+        result[kind] = torch.stack(list(distances), 1).numpy()
+    return result
+
+
+def draw_graph(ax: Axes, rows: np.ndarray, names: Sequence[str], colour: str) -> None:
+    """Rows as a graph: nodes on a circle, every edge labelled with its normalised distance.
+
+    Args:
+        ax: where to draw.
+        rows: ``(m, D)`` embeddings.
+        names: of the nodes.
+        colour: of the nodes.
+    """
+    group = torch.from_numpy(rows)[None]
+    distances = l2d.normalised_distances(group, torch.ones(1, len(rows), dtype=torch.bool))[0]
+    angles = np.pi / 2 + 2 * np.pi * np.arange(len(rows)) / len(rows)
+    place = np.stack([np.cos(angles), np.sin(angles)], 1)
+    for a in range(len(rows)):
+        for b in range(a + 1, len(rows)):
+            ax.plot(*place[[a, b]].T, color="#999999", lw=2 / float(distances[a, b]), zorder=1)
+            # Off the middle, where the diagonals cross.
+            at = 0.6 * place[a] + 0.4 * place[b]
+            ax.text(
+                *at, f"{distances[a, b]:.2f}", fontsize=9, ha="center", va="center", zorder=2,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
+            )  # fmt: skip
+    ax.scatter(*place.T, s=330, color=colour, zorder=3)
+    for name, at in zip(names, place, strict=True):
+        ax.text(*at, name, color="white", fontsize=9, ha="center", va="center", zorder=4)
+    ax.set(xlim=(-1.35, 1.35), ylim=(-1.3, 1.3), aspect="equal")
+    ax.set_axis_off()
+
+
+def figure_overview(
+    images: np.ndarray, labels: np.ndarray, embeddings: dict[str, np.ndarray]
+) -> Figure:
+    """The idea in one picture: a column of positive cells feeds CD, a row feeds ID.
+
+    Column: the class with most positives. Row: the scene with most labels.
+
+    Args:
+        images: ``(n, c, h, w)`` of a few scenes.
+        labels: ``(n, C)`` in {0, 1}.
+        embeddings: network -> ``(n, C, D)``; one column of graphs each.
+    """
+    column, row = int(labels.sum(0).argmax()), int(labels.sum(1).argmax())
+    scenes, classes = np.flatnonzero(labels[:, column]), np.flatnonzero(labels[row])
+    fig = plt.figure(figsize=(figures.WIDTH, 7.4))
+    top, bottom = fig.subfigures(2, 1, height_ratios=(1, 1.35))
+    grid = top.add_gridspec(len(images), 2, width_ratios=(1, 9))
+    for i, image in enumerate(images):
+        figures.show_image(top.add_subplot(grid[i, 0]), image)
+    _draw_cells(top.add_subplot(grid[:, 1]), labels, column, row)
+    axes = bottom.subplots(2, len(embeddings))
+    for j, (name, values) in enumerate(embeddings.items()):
+        draw_graph(
+            axes[0, j], values[scenes, column], [f"{i + 1}" for i in scenes], figures.PALETTE[0]
+        )
+        draw_graph(axes[1, j], values[row, classes], [f"{k}" for k in classes], figures.PALETTE[1])
+        axes[0, j].set_title(f"{name}: class {column}, scenes ...")
+        axes[1, j].set_title(f"{name}: scene {row + 1}, classes ...")
+    return fig
+
+
+def _draw_cells(ax: Axes, labels: np.ndarray, column: int, row: int) -> None:
+    """The N x q table of embeddings, positive cells filled, one column and one row framed."""
+    for i, k in np.ndindex(labels.shape):
+        ax.add_patch(
+            plt.Rectangle(
+                (k - 0.45, i - 0.45), 0.9, 0.9, lw=0.8, edgecolor="#BBBBBB",
+                facecolor="#BBBBBB" if labels[i, k] else "white",
+            )
+        )  # fmt: skip
+    rows, columns = labels.shape
+    frames = {"CD": (column - 0.5, -0.5, 1, rows), "ID": (-0.5, row - 0.5, columns, 1)}
+    for (name, (x, y, w, h)), colour in zip(frames.items(), figures.PALETTE, strict=False):
+        ax.add_patch(plt.Rectangle((x, y), w, h, fill=False, lw=2.5, edgecolor=colour))
+        ax.text(
+            *((x + 0.5, -0.6) if name == "CD" else (columns - 0.4, y + 0.5)), name,
+            color=colour, fontsize=11, weight="bold", ha="center" if name == "CD" else "left",
+            va="bottom" if name == "CD" else "center",
+        )  # fmt: skip
+    ax.set(
+        xlim=(-0.6, columns + 0.4), ylim=(rows - 0.4, -1.1), xlabel="class", ylabel="scene",
+        xticks=range(columns), yticks=range(rows), yticklabels=range(1, rows + 1), aspect="equal",
+    )  # fmt: skip
+    ax.grid(False)
+    for side in ax.spines.values():
+        side.set_visible(False)
+
+
+def figure_scores(table: pd.DataFrame) -> Figure:
+    """Bars of mAP with one standard deviation and one dot a seed; the teacher is a line.
+
+    Args:
+        table: of ``long_table``, first method the teacher.
+    """
+    scores = table[table["metric"] == "mAP"].pivot(index="seed", columns="method", values="value")
+    order = list(dict.fromkeys(table["method"]))
+    teacher, names = scores[order[0]], order[1:]
+    means, spread = scores[names].mean(), scores[names].std().fillna(0)
+    colours = [_colour(name) for name in names]
+    fig, ax = figures.panels(1, height=3.6)
+    ax.bar(names, means, yerr=spread, capsize=3, color=colours, alpha=0.85)
+    for i, name in enumerate(names):
+        ax.plot(np.full(len(scores), i), scores[name], ".", color="black", ms=4)
+    ax.axhline(teacher.mean(), color=figures.PALETTE[6], ls="--", lw=1.5, label="teacher")
+    ax.axhline(means["Vanilla"], color="grey", ls=":", lw=1.5, label="vanilla student")
+    ax.set(
+        ylabel="test mAP (%)", xlabel="student", ylim=(min(scores.min()) - 4, teacher.mean() + 2)
+    )
+    ax.tick_params(axis="x", rotation=40)
+    ax.legend(loc="upper left", ncol=2)
+    return fig
+
+
+def _colour(name: str) -> str:
+    if name in LOGIT_TERMS:
+        return figures.PALETTE[5]
+    if name in (*FEATURE_TERMS, "ReviewKD"):
+        return figures.PALETTE[4]
+    return "#999999" if name == "Vanilla" else figures.PALETTE[2]
+
+
+def figure_structure(pairs: dict[str, dict[str, np.ndarray]]) -> Figure:
+    """Teacher's against student's normalised distances, one column a student, rows CD and ID.
+
+    Args:
+        pairs: student -> of ``positive_pairs``.
+    """
+    fig, axes = figures.panels(len(pairs), 2, height=2.9, sharex="row", sharey="row")
+    for j, (name, kinds) in enumerate(pairs.items()):
+        for i, (kind, points) in enumerate(kinds.items()):
+            ax, colour = axes[i, j], figures.PALETTE[i]
+            ax.plot(*points.T, ".", color=colour, ms=3, alpha=0.5)
+            limit = [0, max(points.max() for p in pairs.values() for points in [p[kind]])]
+            ax.plot(limit, limit, color="black", lw=1)
+            correlation = np.corrcoef(points.T)[0, 1]
+            ax.set_title(f"{name}, {kind} pairs (correlation {correlation:.2f})")
+            ax.set(xlabel="teacher's distance (mean = 1)", ylabel="student's (mean = 1)")
+    return fig
+
+
+def figure_shares(
+    shares: Sequence[float], validation: dict[str, list[float]], vanilla: float
+) -> Figure:
+    """Validation mAP against the weight of each term, as a share of the hard-label loss.
+
+    Args:
+        shares: the grid.
+        validation: method -> mAP (percent) at each share.
+        vanilla: mAP without distillation.
+    """
+    groups = {
+        "logits": LOGIT_TERMS,
+        "features of the whole image": FEATURE_TERMS,
+        "label-wise embeddings": ("CD", "ID", "LED"),
+    }
+    fig, axes = figures.panels(3, height=3.4, sharey=True)
+    for ax, (title, names) in zip(axes, groups.items(), strict=True):
+        for name, marker in zip(names, "os^D", strict=False):
+            ax.semilogx(shares, validation[name], marker=marker, ms=5, label=name)
+        ax.axhline(vanilla, color="grey", ls=":", lw=1.5)
+        ax.set(title=title, xlabel="share of the hard loss")
+        ax.legend(loc="lower left")
+    axes[0].set_ylabel("validation mAP (%)")
+    return fig
+
+
+def figure_softmax(truths: Sequence[np.ndarray], scores: dict[str, Sequence[np.ndarray]]) -> Figure:
+    """What softmax hides, and what a student taught through it alone predicts.
+
+    Args:
+        truths: test labels of each seed, ``(N, C)``.
+        scores: network -> test logits of each seed; ``teacher`` among them.
+    """
+
+    def curves(name: str, values: Callable) -> tuple[list[int], np.ndarray]:
+        rows = [label_counts(s, y, values) for s, y in zip(scores[name], truths, strict=True)]
+        counts = sorted(set.intersection(*(set(row) for row in rows)))
+        return counts, np.array([[row[k] for k in counts] for row in rows])
+
+    fig, (left, right) = figures.panels(2, height=3.3)
+    counts, runs = curves("teacher", largest_softmax)
+    figures.band(left, counts, runs, "largest softmax probability")
+    left.plot(counts, 1 / np.array(counts), ":", color="black", label="1 / number of labels")
+    left.set(xlabel="true labels of the scene", ylabel="probability", title="the teacher's softmax")
+    left.set(ylim=(0, 1), xticks=counts)
+    left.legend()
+    for name, colour in zip(scores, ("#000000", *figures.PALETTE), strict=False):
+        figures.band(right, *curves(name, predicted_count), name, colour=colour)
+    right.plot(counts, counts, ":", color="grey", label="right answer")
+    right.set(xlabel="true labels of the scene", ylabel="predicted labels", xticks=counts)
+    right.set_title("students that saw no labels")
+    right.legend()
+    return fig
+
+
+def figure_epochs(epochs: Sequence[int], scores: dict[str, np.ndarray], teacher: float) -> Figure:
+    """Test mAP against the length of training.
+
+    Args:
+        epochs: lengths.
+        scores: student -> ``(seeds, lengths)`` test mAP, percent.
+        teacher: its mean test mAP.
+    """
+    fig, ax = figures.panels(1, height=3.2)
+    for name, runs in scores.items():
+        figures.band(ax, epochs, runs, name)
+    ax.axhline(teacher, color=figures.PALETTE[6], ls="--", lw=1.5, label="teacher")
+    ax.set_xscale("log")
+    ax.set_xticks(list(epochs), [str(e) for e in epochs])
+    ax.minorticks_off()
+    ax.set(xlabel="epochs of training (each a complete one-cycle schedule)", ylabel="test mAP (%)")
+    ax.legend()
+    return fig
