@@ -175,7 +175,8 @@ def _official_uniform(truth: np.ndarray, classes: int, rng: Rng) -> np.ndarray:
 def _permutations(rows: int, size: int, rng: Rng) -> np.ndarray:
     """Independent permutations, ``(rows, size)``."""
     if isinstance(rng, np.random.RandomState):  # it has no vectorised form
-        return np.stack([rng.permutation(size) for _ in range(rows)])
+        drawn = [rng.permutation(size) for _ in range(rows)]
+        return np.array(drawn, int).reshape(rows, size)
     return rng.permuted(np.tile(np.arange(size), (rows, 1)), axis=1)
 
 

@@ -25,7 +25,10 @@ REFRESH = ("post_step", "pre_step")
 
 
 def uniform_weights(candidates: Tensor) -> Tensor:
-    """Equal weights for the candidates of a row, ``(N, K)`` with rows that sum to 1."""
+    """Equal weights for the candidates of a row, ``(N, K)`` with rows that sum to 1.
+
+    Candidates in a floating-point type give weights of that type, others of the default one.
+    """
     return candidates / candidates.sum(1, keepdim=True)
 
 
@@ -48,7 +51,7 @@ def weighted_cross_entropy(logits: Tensor, weights: Tensor, reduction: str = "me
 
 def average_loss(logits: Tensor, candidates: Tensor) -> Tensor:
     r"""The averaging strategy: :math:`-\frac1B\sum_i\frac1{|S_i|}\sum_{j\in S_i}\log p_{ij}`."""
-    return weighted_cross_entropy(logits, uniform_weights(candidates).to(logits.dtype))
+    return weighted_cross_entropy(logits, uniform_weights(candidates.to(logits.dtype)))
 
 
 def cc_loss(logits: Tensor, candidates: Tensor) -> Tensor:
