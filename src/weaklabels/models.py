@@ -65,11 +65,13 @@ def patch_net(
     depth: int = 2,
     batch_norm: bool = True,
     pool: str = "avg",
+    normalise: tuple[float, float] | None = None,
 ) -> Network:
     """The small scene network: a digit-sized convolution, a 1 x 1 convolution, a global pool.
 
     On 24 x 24 scenes with patch 8 and stride 4 the maps are 5 x 5. ``depth`` counts the
-    convolutions; all but the first are 1 x 1.
+    convolutions; all but the first are 1 x 1. ``normalise`` is a mean to be taken off all pixels
+    first and a deviation to divide them by.
     """
 
     def norm() -> list[nn.Module]:
@@ -78,6 +80,8 @@ def patch_net(
     layers = [nn.Conv2d(channels, width, patch, stride), *norm(), nn.ReLU()]
     for _ in range(depth - 1):
         layers += [nn.Conv2d(width, width, 1), *norm(), nn.ReLU()]
+    if normalise is not None:
+        layers.insert(0, _Normalise(normalise[:1], normalise[1:]))
     features = nn.Sequential(*layers)
     return Network(features, POOLS[pool](), nn.Linear(width, classes))
 
