@@ -125,13 +125,16 @@ def paired_batches(
 def predict(
     model: nn.Module,
     x: Tensor,
-    batch_size: int = 1000,
+    batch_size: int | None = None,
     view: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:
     """Evaluation-mode logits ``(N, C)`` of all inputs, without gradients.
 
-    The model's mode is put back afterwards. ``view`` is applied to each batch of inputs.
+    The model's mode is put back afterwards. ``view`` is applied to each batch of inputs. Batches
+    hold 1000 inputs, or fewer of large images, unless ``batch_size`` says otherwise.
     """
+    if batch_size is None:
+        batch_size = max(1, min(1000, 2**24 // max(1, x[:1].numel())))
     was_training = model.training
     model.eval()
     with torch.no_grad():
