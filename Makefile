@@ -38,8 +38,9 @@ $(ENV): requirements.lock
 	  || { echo "$(PYTHON) is older than Python 3.11: name a newer one with PYTHON=..."; exit 1; }
 	@command -v uv > /dev/null || test -x $(PRIVATE_UV) || $(MAKE) --no-print-directory $(PRIVATE_UV)
 	@test -x $(PY) || $(UV) venv --quiet --python "$$(command -v $(PYTHON))" $(VENV)
-	$(UV) pip sync --quiet --python $(PY) --require-hashes requirements.lock
-	$(UV) pip install --quiet --python $(PY) --no-deps --no-build-isolation --editable .
+	@echo "Syncing $(VENV) with requirements.lock (the first time downloads a few gigabytes)"
+	@$(UV) pip sync --quiet --python $(PY) --require-hashes requirements.lock
+	@$(UV) pip install --quiet --python $(PY) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 # A private environment, because `pip install` into the system's Python is refused on many systems.
@@ -78,7 +79,7 @@ $(ACTIONLINT):
 
 lock: pyproject.toml  ## resolve requirements.lock again (keeps what still fits)
 	@test -x $(PRIVATE_UV) || command -v uv > /dev/null || $(MAKE) --no-print-directory $(PRIVATE_UV)
-	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --all-extras \
+	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --all-extras \
 	  --custom-compile-command "make lock" pyproject.toml --output-file requirements.lock
 
 data-%: $(ENV)
