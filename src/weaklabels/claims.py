@@ -181,15 +181,8 @@ class Ledger:
 
     def table(self) -> pd.DataFrame:
         """The claims as a table for the reader."""
-        columns = {
-            "claim": "claim",
-            "paper": "paper",
-            "ours": "here",
-            "verdict": "verdict",
-            "why": "why",
-        }
-        frame = pd.DataFrame(self.rows).set_index("id")
-        return frame[list(columns)].rename(columns=columns)
+        frame = pd.DataFrame(self.rows).set_index("id").rename_axis(None)
+        return frame[["claim", "paper", "ours", "verdict", "why"]].rename(columns={"ours": "here"})
 
     def totals(self) -> dict[str, int]:
         """Number of claims by verdict."""

@@ -21,7 +21,8 @@ WIDTH = 7.0
 
 
 def use_style() -> None:
-    """Set the style of all figures that follow; called in a chapter's first cell."""
+    """Set the style of all figures and tables that follow; called in a chapter's first cell."""
+    pd.set_option("display.max_colwidth", None)
     sns.set_theme(context="notebook", style="whitegrid", palette=PALETTE)
     plt.rcParams.update(
         {

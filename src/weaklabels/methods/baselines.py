@@ -12,6 +12,7 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from weaklabels.methods.base import Method, negative_log_sigmoid, register
 
@@ -88,10 +89,16 @@ def label_smoothing(
     """
     positive = observed == 1
     signed = torch.where(positive, logits, -logits)
-    share = smoothing * (~positive) if negatives_only else smoothing
-    right = negative_log_sigmoid(signed, epsilon)
-    wrong = negative_log_sigmoid(-signed, epsilon)
-    return (right + share * (wrong - right)).mean()
+    share = (smoothing * ~positive).to(logits.dtype) if negatives_only else smoothing
+    return -torch.lerp(*_log_likelihoods(signed, epsilon), share).mean()
+
+
+def _log_likelihoods(signed: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
+    """Logarithms of the probability of each label and of its opposite, with one sigmoid."""
+    if epsilon == 0:
+        return F.logsigmoid(signed), F.logsigmoid(-signed)
+    p = torch.sigmoid(signed)
+    return torch.log(p + epsilon), torch.log((1 + epsilon) - p)
 
 
 def pairwise_ranking(logits: Tensor, observed: Tensor) -> Tensor:
@@ -108,16 +115,17 @@ def pairwise_ranking(logits: Tensor, observed: Tensor) -> Tensor:
 
 def count_penalty(probabilities: Tensor, expected_positives: float) -> Tensor:
     """Squared gap between the batch's mean predicted count and the expected one, over C^2."""
-    classes = probabilities.shape[1]
-    return ((probabilities.sum(1).mean() - expected_positives) / classes) ** 2
+    rows, classes = probabilities.shape
+    return ((probabilities.sum() / rows - expected_positives) / classes) ** 2
 
 
 def expected_positive_regularisation(
     logits: Tensor, observed: Tensor, expected_positives: float, epsilon: float = EPSILON
 ) -> Tensor:
     """EPR: positives only, plus a penalty on the expected number of positives (Cole et al.)."""
-    positives = (negative_log_sigmoid(logits, epsilon) * (observed == 1)).mean()
-    return positives + count_penalty(torch.sigmoid(logits), expected_positives)
+    p = torch.sigmoid(logits)
+    likelihood = torch.log(p + epsilon) if epsilon else F.logsigmoid(logits)
+    return count_penalty(p, expected_positives) - (likelihood * (observed == 1)).mean()
 
 
 def role_half(

@@ -61,14 +61,9 @@ def large_loss_entries(logits: Tensor, observed: Tensor, k: int, *, strict: bool
         # Among unknown entries the loss softplus(z) rises with z, so the logits give the order
         # without its rounding; observed entries are put below all of them.
         scores = logits.masked_fill(~unknown, -math.inf)
-        k = min(k, scores.numel())
-        threshold = scores.flatten().topk(k).values[-1]
+        largest = scores.flatten().topk(min(k, scores.numel()), sorted=False).values
+        threshold = largest.min()
         return unknown & (scores > threshold if strict else scores >= threshold)
-
-
-def assumed_negative_losses(logits: Tensor, observed: Tensor) -> Tensor:
-    """Entry losses ``(B, K)`` when unknown labels are assumed negative (exact logit form)."""
-    return F.softplus(torch.where(observed == 1, -logits, logits))
 
 
 def large_loss(
@@ -95,11 +90,13 @@ def large_loss(
         raise ValueError(f"unknown scheme {scheme!r}: expected one of {', '.join(SCHEMES)}")
     if reduction not in ("mean", "none"):
         raise ValueError(f"unknown reduction {reduction!r}: expected 'mean' or 'none'")
+    positive = observed == 1
     if scheme == "reject":
-        entries = assumed_negative_losses(logits, observed).masked_fill(modified, 0.0)
-    else:
-        entries = F.softplus(torch.where(modified | (observed == 1), -logits, logits))
-    return entries.mean() if reduction == "mean" else entries
+        kept = (~modified).to(logits.dtype)
+        target = positive.to(logits.dtype)
+        return F.binary_cross_entropy_with_logits(logits, target, kept, reduction=reduction)
+    target = (positive | modified).to(logits.dtype)
+    return F.binary_cross_entropy_with_logits(logits, target, reduction=reduction)
 
 
 class LargeLoss(Method):
