@@ -13,8 +13,8 @@ import torch
 
 from weaklabels import sweep
 from weaklabels.claims import Ledger
+from weaklabels.runner.options import PROFILES
 
-PROFILES = ("quick", "paper", "smoke")
 REPOSITORY = Path(__file__).parents[2]
 T = TypeVar("T")
 
@@ -29,7 +29,8 @@ class Chapter:
             a GPU) or ``"smoke"`` (the smallest setting that executes every cell, for tests).
         device: ``"cpu"`` or ``"cuda"``.
         seeds: number of repetitions; they are numbered from 0.
-        data_root: folder of the downloaded datasets.
+        data_root: folder of the downloaded datasets; a relative one is under the repository, for
+            notebooks run in its folder ``book``.
         ledger: the chapter's claims.
 
     Raises:
@@ -50,6 +51,7 @@ class Chapter:
             raise ValueError(f"seeds is {self.seeds!r}: expected a whole number of at least 1")
         if self.device.startswith("cuda") and not torch.cuda.is_available():
             raise ValueError(f"device is {self.device!r}: this machine has no usable GPU")
+        object.__setattr__(self, "data_root", str(REPOSITORY / self.data_root))
         object.__setattr__(self, "ledger", Ledger(self._build / "claims" / f"{self.slug}.json"))
 
     @property

@@ -223,7 +223,10 @@ def _compute(
     elif workers == 1 or len(jobs) <= 1:
         yield from (_run_and_save(*job) for job in jobs)
     else:
-        with joblib.parallel_config("loky", n_jobs=workers, inner_max_num_threads=1):
+        # Idle workers end by themselves, soon, should this process be killed.
+        with joblib.parallel_config(
+            "loky", n_jobs=workers, inner_max_num_threads=1, idle_worker_timeout=60
+        ):
             parallel = joblib.Parallel(return_as="generator_unordered")
             yield from parallel(joblib.delayed(_run_and_forget)(*job) for job in jobs)
 
