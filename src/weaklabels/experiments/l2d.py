@@ -178,6 +178,29 @@ def full_l2d(base: Spec, weights: dict[str, float | None], *, track: tuple = ())
     return replace(base, method="L2D", method_options=options(**chosen), track=track)
 
 
+def table_specs(
+    base: Spec, weights: dict[str, float | None], seeds: Sequence[int]
+) -> dict[str, list[Spec]]:
+    """The runs of the main table, by method; the teacher stands first.
+
+    Args:
+        base: of ``base_spec``.
+        weights: of each term that is to be compared; None is the shipped weight.
+        seeds: one run each.
+    """
+    kinds = {"Vanilla": replace(base, track=("embeddings",))}
+    kinds |= {name: distil(base, name, weight) for name, weight in weights.items()}
+    kinds["L2D"] = full_l2d(base, weights, track=("embeddings",))
+    groups = {name: [repeat(spec, seed) for seed in seeds] for name, spec in kinds.items()}
+    return {"teacher": [spec.teacher for spec in groups["Vanilla"]]} | groups
+
+
+def run_groups(chapter: Chapter, groups: dict[str, list[Spec]]) -> dict[str, list[Record]]:
+    """Run all specs in one sweep; the records keep their groups."""
+    records = iter(chapter.run(run, [spec for specs in groups.values() for spec in specs]))
+    return {name: [next(records) for _ in specs] for name, specs in groups.items()}
+
+
 # -- runs -----------------------------------------------------------------------------------------
 
 
@@ -313,3 +336,10 @@ def weight_grid(sizes: dict[str, Record], shares: Sequence[float]) -> dict[str, 
         name: [float(f"{share * record['hard'] / record['term']:.2g}") for share in shares]
         for name, record in sizes.items()
     }
+
+
+def best_weights(
+    grid: dict[str, list[float]], validation: dict[str, list[float]]
+) -> dict[str, float]:
+    """The weight of each method at which a student validates best (the smallest, if several)."""
+    return {name: grid[name][int(np.argmax(validation[name]))] for name in grid}

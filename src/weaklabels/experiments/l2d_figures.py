@@ -69,6 +69,30 @@ def predicted_count(scores: np.ndarray) -> np.ndarray:
     return (scores >= 0).sum(1)
 
 
+def count_error(scores: Sequence[np.ndarray], truths: Sequence[np.ndarray]) -> np.ndarray:
+    """Mean absolute error of the number of predicted labels, one value a seed."""
+    pairs = zip(scores, truths, strict=True)
+    return np.array([np.abs(predicted_count(s) - y.sum(1)).mean() for s, y in pairs])
+
+
+def weights_table(
+    weights: dict[str, float | None],
+    shares: Sequence[float],
+    grid: dict[str, list[float]],
+    sizes: dict[str, Record],
+) -> pd.DataFrame:
+    """Chosen weights, their shares of the hard-label loss, and the weight of a share of one."""
+    rows = {}
+    for name, weight in weights.items():
+        if name in grid:
+            share = shares[grid[name].index(weight)]
+            unit = float(sizes[name]["hard"] / sizes[name]["term"])
+            rows[name] = (f"{weight:g}", f"{share:g}", f"{unit:.2g}")
+        else:
+            rows[name] = ("as released", "-", "-")
+    return pd.DataFrame(rows, index=["weight", "share", "weight at a share of 1"]).T
+
+
 # -- figures --------------------------------------------------------------------------------------
 
 
@@ -254,11 +278,13 @@ def figure_shares(
     }
     fig, axes = figures.panels(3, height=3.4, sharey=True)
     for ax, (title, names) in zip(axes, groups.items(), strict=True):
-        for name, marker in zip(names, "os^D", strict=False):
-            ax.semilogx(shares, validation[name], marker=marker, ms=5, label=name)
+        ax.set_xscale("log")
+        for name, marker in zip([n for n in names if n in validation], "os^D", strict=False):
+            ax.plot(shares, validation[name], marker=marker, ms=5, label=name)
         ax.axhline(vanilla, color="grey", ls=":", lw=1.5)
         ax.set(title=title, xlabel="share of the hard loss")
-        ax.legend(loc="lower left")
+        if validation:
+            ax.legend(loc="lower left")
     axes[0].set_ylabel("validation mAP (%)")
     return fig
 
