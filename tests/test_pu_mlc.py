@@ -583,7 +583,8 @@ def test_the_method_builds_the_papers_network_around_a_backbone():
     torch.manual_seed(0)
     features = nn.Sequential()
     features.add_module("stem", nn.Conv2d(1, 16, 7, 4))
-    features.add_module("last", nn.Sequential(nn.Conv2d(16, 16, 3, padding=1), nn.ReLU()))
+    last = nn.Sequential(nn.Conv2d(16, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU())
+    features.add_module("last", last)
     model = models.Network(features, models.GlobalAveragePool(), nn.Linear(16, 5))
     method = methods.create("PU-MLC", local_global=3, graph_head=True, train_features=("last",))
     method.start(torch.randint(-1, 2, (12, 5), dtype=torch.int8))
@@ -601,6 +602,8 @@ def test_the_method_builds_the_papers_network_around_a_backbone():
         order=torch.Generator().manual_seed(0),
     )
     assert torch.equal(model.features.stem.weight, frozen)
+    assert torch.equal(last[1].running_mean, torch.zeros(16))  # the statistics stay
+    assert not torch.equal(last[1].weight, torch.ones(16))  # the scale learns
     assert model(torch.rand(3, 1, 24, 24)).shape == (3, 5)
 
 

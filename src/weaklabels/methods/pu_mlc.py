@@ -514,7 +514,8 @@ class PuMlc(Method):
         local_global: kernel size of the convolutions that get a global branch; None: none do.
         graph_head: replace pool and head by SSGRL's, with the co-occurrences observed.
         train_features: names of the children of ``features`` that are trained, beside the global
-            branches and all that follows; None: all of them.
+            branches and all that follows, while batch norm keeps its statistics (the paper's way
+            with a pre-trained backbone); None: everything is trained.
         seed: of the mixing and of the new parameters.
     """
 
@@ -541,6 +542,7 @@ class PuMlc(Method):
         self.train_features = train_features
         self.seed = seed
         self.rng = numpy_rng(seed, "mixup")
+        self.constant: list[nn.Module] = []
 
     def prepare(self, model: Network) -> None:
         with torch.random.fork_rng(devices=[]):
@@ -551,6 +553,7 @@ class PuMlc(Method):
         if self.train_features is not None:
             for name, child in model.features.named_children():
                 child.requires_grad_(name in self.train_features)
+            self.constant = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
         if self.local_global is not None:
             add_global_branches(model.features, self.local_global)
         if self.graph_head:
@@ -559,6 +562,8 @@ class PuMlc(Method):
             model.pool, model.head = nn.Identity(), head.to(self.observed.device)
 
     def step(self, model: nn.Module, x: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+        for norm in self.constant:
+            norm.eval()
         observed = self.observed[index]
         logits = model(x)
         terms = variational_terms(logits, observed, **self.settings)
