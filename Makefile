@@ -83,8 +83,8 @@ lock: pyproject.toml  ## resolve requirements.lock again (keeps what still fits)
 	  --custom-compile-command "make lock" pyproject.toml --output-file requirements.lock
 
 data-%: $(ENV)
-	@test -f data_scripts/$(subst -,_,$*).py || { echo "There is no dataset '$*': choose from" \
-	  $$(ls data_scripts | sed -n 's/^\([a-z].*\)\.py$$/\1/p' | tr _ -); exit 1; }
+	@grep -qs __main__ data_scripts/$(subst -,_,$*).py || { echo "There is no dataset '$*':" \
+	  "choose from" $$(grep -l __main__ data_scripts/*.py | xargs -n1 basename -s .py | tr _ -); exit 1; }
 	@$(PY) data_scripts/$(subst -,_,$*).py --root '$(or $(DATA),data)' $(if $(MIRROR),--mirror '$(MIRROR)')
 
 clean:  ## remove everything generated (build/)

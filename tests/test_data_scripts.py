@@ -24,7 +24,8 @@ import pytest
 from tests import tiny_datasets as tiny
 
 SCRIPTS = tiny.REPOSITORY / "data_scripts"
-NAMES = sorted(path.stem for path in SCRIPTS.glob("*.py") if path.stem != "fetch")
+SHARED = {"fetch", "idx_files"}
+NAMES = sorted(path.stem for path in SCRIPTS.glob("*.py") if path.stem not in SHARED)
 
 
 @pytest.fixture(autouse=True)
