@@ -323,6 +323,17 @@ def test_permanent_correction_accumulates_and_leaves_the_given_labels_alone():
     assert int((observed == 1).sum()) == 8
 
 
+def test_curriculum_labels_what_it_is_sure_of_and_revises_it():
+    observed = torch.tensor([[1, 0, 0, -1]], dtype=torch.int8)
+    method = methods.create("Curriculum", threshold=2.0)
+    method.start(observed)
+    method.after_epoch(lambda: torch.tensor([[-9.0, 3.0, -1.0, 9.0]]))
+    assert method.labels.tolist() == [[1, 1, 0, -1]]
+    method.after_epoch(lambda: torch.tensor([[-9.0, 1.0, -3.0, 9.0]]))
+    assert method.labels.tolist() == [[1, 0, -1, -1]]
+    assert method.labels.dtype == torch.int8
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

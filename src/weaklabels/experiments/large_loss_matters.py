@@ -383,4 +383,4 @@ SIZE_GRID = {
 """Numbers of training images for the study of Figure 6, by profile."""
 
 FEWER_METHODS = ("Naive AN", "LSAN", "ROLE", "LL-Ct", "Full label")
-SPARSE_METHODS = ("Naive IU", "Naive AN", "WAN", "LSAN", *LL)
+SPARSE_METHODS = ("Naive IU", "Curriculum", "Naive AN", "WAN", "LSAN", *LL)

@@ -8,12 +8,14 @@ good (LL-Cp). Rates are shares per epoch: the paper's :math:`\Delta_{rel}` of 0.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from weaklabels.methods.base import Method, register
+from weaklabels.methods.baselines import durand_cross_entropy
 
 SCHEMES = ("reject", "correct temporarily", "correct permanently")
 
@@ -170,3 +172,34 @@ class CorrectPermanently(LargeLoss):
         if self.epoch > 1 and self.rate > 0:
             flips = self._flips if self.strict else self.modified[index]
             self.observed[index] = self.observed[index].masked_fill(flips, 1)
+
+
+@register("Curriculum")
+class CurriculumLabelling(Method):
+    """Curriculum labelling (Durand et al., CVPR 2019), a comparator of Table 3, in our reading.
+
+    Partial BCE with the weight of Durand et al. on the known labels; from the second epoch on, an
+    unknown label whose last score is beyond the threshold counts as known, with the sign of the
+    score. These labels are drawn anew after every epoch. Threshold and timing are ours: the paper's
+    details could not be read.
+
+    Args:
+        threshold: on the absolute logit.
+    """
+
+    def __init__(self, threshold: float = 3.0) -> None:
+        if threshold < 0:
+            raise ValueError(f"threshold is {threshold}: expected a logit of at least 0")
+        self.threshold = threshold
+
+    def start(self, observed: Tensor) -> None:
+        super().start(observed)
+        self.labels = observed
+
+    def loss(self, logits: Tensor, index: Tensor) -> Tensor:
+        return durand_cross_entropy(logits, self.labels[index])
+
+    def after_epoch(self, predict: Callable[[], Tensor]) -> None:
+        scores = predict()
+        guesses = scores.sign() * (scores.abs() > self.threshold)
+        self.labels = torch.where(self.observed == 0, guesses.to(self.observed), self.observed)
