@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from weaklabels import data, methods, models, weaken
@@ -57,7 +57,8 @@ class Spec:
         network, network_options: for ``models.build``; numbers of inputs and channels are filled
             in from the data.
         epochs, batch_size, optimiser: of the training.
-        track: what to measure after each epoch beside the accuracies, keys of ``TRACKERS``.
+        track: what to measure after each epoch beside the accuracies, keys of ``TRACKERS``; or
+            ``"weights"``, to keep the trained network (see ``restore``).
         device: where to compute.
     """
 
@@ -249,7 +250,7 @@ class Watch:
     def __init__(
         self, spec: Spec, splits: Splits, candidates: Tensor, model: Network, x_train: Tensor
     ) -> None:
-        if unknown := set(spec.track) - TRACKERS.keys():
+        if unknown := set(spec.track) - TRACKERS.keys() - {"weights"}:
             raise ValueError(f"cannot track {', '.join(sorted(unknown))}: see TRACKERS")
         self.model, self.x_train, self.track = model, x_train, spec.track
         self.candidates = candidates.to(spec.device)
@@ -273,7 +274,8 @@ class Watch:
                 predict(self.model, split.x, EVALUATION_BATCH), split.y
             )
         for name in self.track:
-            found |= TRACKERS[name](self)
+            if name in TRACKERS:
+                found |= TRACKERS[name](self)
         self.epochs.append(found)
 
     def selection_accuracy(self, selected: Tensor) -> float:
@@ -284,6 +286,9 @@ class Watch:
         """What ``run`` returns."""
         sizes = self.candidates.sum(1).cpu()
         curves = {name: np.array([found[name] for found in self.epochs]) for name in self.epochs[0]}
+        if "weights" in self.track:
+            state = self.model.state_dict()
+            curves |= {f"weights/{name}": value.cpu().numpy() for name, value in state.items()}
         return curves | {
             "chance": 100 * float((1 / sizes.double()).mean()),
             "set_sizes": torch.bincount(sizes, minlength=self.candidates.shape[1] + 1).numpy(),
@@ -336,6 +341,18 @@ TRACKERS: dict[str, Callable[[Watch], dict[str, float]]] = {"values": _values, "
 
 
 # -- records as tables ----------------------------------------------------------------------------
+
+
+def restore(model: nn.Module, record: Record) -> nn.Module:
+    """Put the weights of a run that tracked them into ``model``; it is left in evaluation mode."""
+    prefix = "weights/"
+    state = {
+        name.removeprefix(prefix): torch.from_numpy(value)
+        for name, value in record.values.items()
+        if name.startswith(prefix)
+    }
+    model.load_state_dict(state)
+    return model.eval()
 
 
 def last_epochs(record: Record, count: int, curve: str = "test_accuracy") -> float:

@@ -1,0 +1,253 @@
+"""Figures of the chapter on Class Activation Value Learning; they take arrays and frames."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
+from torch.nn import functional as F
+
+from weaklabels import figures
+from weaklabels.experiments.class_activation_value import Cells
+from weaklabels.methods.class_activation_value import WINDOW, class_activation_value
+
+COLOURS = {
+    "CAVL": figures.PALETTE[1],
+    "IM-max": figures.PALETTE[0],
+    "IM-avg": figures.PALETTE[7],
+    "CC": figures.PALETTE[2],
+    "RC": figures.PALETTE[3],
+    "PRODEN": figures.PALETTE[4],
+    "LWS": figures.PALETTE[5],
+    "LWC": "#555555",
+    "supervised": figures.PALETTE[6],
+}
+MARKERS = dict(zip(COLOURS, "osv^DPX<*", strict=True))
+LINES = {
+    "train_accuracy": ("classifier, all classes", figures.PALETTE[6], "-"),
+    "select IM-max": ("IM-max selection", figures.PALETTE[0], "--"),
+    "select CAM, count": ("CAM selection", figures.PALETTE[1], "-"),
+    "select CAV": ("CAV selection, final form", figures.PALETTE[1], "-"),
+    "select CAV, first form": ("CAV selection, first form", figures.PALETTE[0], "--"),
+}
+"""Curve -> its name in legends, colour and line style."""
+
+
+def figure_setting(
+    image: np.ndarray, truth: int, candidates: np.ndarray, classes: Sequence[str]
+) -> Figure:
+    """One instance with one label, and the same with a candidate set.
+
+    Args:
+        image: ``(c, h, w)`` in [0, 1].
+        truth: its class.
+        candidates: ``(K,)`` bool.
+        classes: their names.
+    """
+    fig, axes = plt.subplots(1, 4, figsize=(figures.WIDTH, 2.1), width_ratios=(1, 1.1, 1, 1.9))
+    single = np.arange(len(classes)) == truth
+    for k, (labels, title) in enumerate(
+        ((single, "ordinary supervision"), (candidates, "partial label"))
+    ):
+        figures.show_image(axes[2 * k], image)
+        ax = axes[2 * k + 1]
+        ax.set_title(title, fontsize=10)
+        ax.set_axis_off()
+        ax.set(xlim=(0, 1), ylim=(0, 1))
+        names = [classes[c] for c in np.flatnonzero(labels)]
+        for i, name in enumerate(names):
+            right = k == 0
+            ax.text(
+                0.12 + 0.26 * (i % 4 if len(names) > 1 else 1),
+                0.72 - 0.32 * (i // 4),
+                name,
+                fontsize=13,
+                ha="center",
+                bbox={
+                    "boxstyle": "round",
+                    "facecolor": "#DCEEF8" if right else "#F3F3F3",
+                    "edgecolor": figures.PALETTE[0] if right else "#888888",
+                },
+            )
+        note = "the true label" if k == 0 else "one of these is true; which one is not told"
+        ax.text(0.5, 0.02, note, fontsize=9, ha="center")
+    return fig
+
+
+def figure_sizes(sizes: Mapping[str, np.ndarray]) -> Figure:
+    """How many labels a candidate set holds: share of sets by size, one line per generator."""
+    fig, ax = plt.subplots(figsize=(figures.WIDTH, 3.0))
+    for (label, counts), marker in zip(sizes.items(), "osv^DP", strict=False):
+        share = 100 * counts / counts.sum()
+        ax.plot(np.arange(len(counts)), share, marker=marker, markersize=5, label=label)
+    ax.set(xlabel="labels in the candidate set", ylabel="share of sets (%)", xlim=(0.5, None))
+    ax.set_xticks(range(1, len(counts)))
+    ax.legend()
+    return fig
+
+
+def figure_maps(rows: Sequence[Mapping[str, object]]) -> Figure:
+    """Images with the maps of some classes laid over them.
+
+    Args:
+        rows: each with ``image`` ``(c, h, w)``, ``maps`` ``(n, h', w')``, ``titles`` (n strings)
+            and ``true`` (n bools); maps of a row share one colour scale, blue negative.
+    """
+    columns = 1 + max(len(row["titles"]) for row in rows)
+    fig, axes = plt.subplots(
+        len(rows), columns, figsize=(figures.WIDTH, 1.45 * len(rows)), squeeze=False
+    )
+    for row, line in zip(rows, axes, strict=True):
+        image, maps = np.asarray(row["image"]), torch.as_tensor(row["maps"])
+        figures.show_image(line[0], image, "image")
+        large = F.interpolate(
+            maps[None].float(), image.shape[1:], mode="bilinear", align_corners=False
+        )[0]
+        bound = float(large.abs().max()) or 1.0
+        for ax, field, title, true in zip(
+            line[1:], large, row["titles"], row["true"], strict=False
+        ):
+            ax.imshow(image.mean(0), cmap="gray", vmin=0, vmax=1.6)
+            ax.imshow(field, cmap="RdBu_r", vmin=-bound, vmax=bound, alpha=0.6)
+            ax.set_title(title, fontsize=9, fontweight="bold" if true else "normal")
+        for ax in line[1:]:
+            ax.set_axis_off()
+    return fig
+
+
+def draw_selection(
+    ax: Axes, curves: Mapping[str, np.ndarray], names: Sequence[str], chance: float
+) -> None:
+    """Accuracy curves of one training run with bands over seeds, and the chance level."""
+    for name in names:
+        label, colour, style = LINES[name]
+        epochs = np.arange(1, curves[name].shape[1] + 1)
+        figures.band(ax, epochs, curves[name], label, colour=colour, style=style)
+    ax.axhline(chance, color="grey", ls=":", label="chance")
+    figures.epoch_axis(ax)
+
+
+def figure_selection(
+    panels: Mapping[str, tuple[Mapping[str, np.ndarray], float]], names: Sequence[str]
+) -> Figure:
+    """One panel per training run; ``panels`` holds its curves and chance level by title."""
+    fig, axes = figures.panels(len(panels), height=3.4, sharey=True, squeeze=False)
+    for ax, (title, (curves, chance)) in zip(axes[0], panels.items(), strict=True):
+        draw_selection(ax, curves, names, chance)
+        ax.set_title(title)
+    axes[0, 0].set(ylabel="accuracy on training set (%)", ylim=(0, 102))
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    fig.legend(handles, labels, loc="outside lower center", ncols=3)
+    return fig
+
+
+def figure_geometry(shares: Mapping[str, np.ndarray]) -> Figure:
+    """The final form of the value, and how many instances meet its window.
+
+    Args:
+        shares: training run -> ``(seeds, epochs)``, percent of the training set whose largest
+            candidate logit is inside the window.
+    """
+    fig, (left, right) = figures.panels(2, height=3.0)
+    t = torch.linspace(-1, 2, 301)
+    left.plot(t, class_activation_value(t), color=figures.PALETTE[1])
+    left.axvspan(*WINDOW, color=figures.PALETTE[5], alpha=0.3)
+    left.axhline(0.25, color="grey", ls=":")
+    left.annotate("0.25", (-0.95, 0.29), color="#555555", fontsize=9)
+    left.set(xlabel="logit $f_j$", ylabel="class activation value $v_j$", ylim=(-2, 2))
+    for (title, values), name in zip(shares.items(), ("IM-avg", "CAVL"), strict=True):
+        epochs = np.arange(1, values.shape[1] + 1)
+        figures.band(right, epochs, values, title, colour=COLOURS[name])
+    figures.epoch_axis(right)
+    right.set(ylabel="instances inside the window (%)", ylim=(0, 100))
+    right.legend()
+    return fig
+
+
+def figure_flipping(panels: Mapping[str, Cells]) -> Figure:
+    """Test accuracy against the flipping probability, one line per method, one panel per network.
+
+    The points are shifted a little to the side of each other, so that error bars can be told apart.
+    """
+    fig, axes = figures.panels(len(panels), height=3.7, squeeze=False)
+    for ax, (title, cells) in zip(axes[0], panels.items(), strict=True):
+        qs = sorted({q for q, _ in cells})
+        names = [name for name in COLOURS if any(name == n for _, n in cells)]
+        for i, name in enumerate(names):
+            values = [cells[q, name] for q in qs]
+            shift = 0.006 * (i - len(names) / 2)
+            ax.errorbar(
+                np.array(qs) + shift,
+                [v.mean() for v in values],
+                [v.std(ddof=1) if len(v) > 1 else 0 for v in values],
+                label=name,
+                color=COLOURS[name],
+                marker=MARKERS[name],
+                markersize=5,
+                linewidth=2.4 if name == "CAVL" else 1.2,
+                capsize=2,
+            )
+        ax.set(title=title, xlabel="flipping probability $q$", xticks=qs)
+    axes[0, 0].set_ylabel("test accuracy (%)")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    fig.legend(handles, labels, loc="outside lower center", ncols=4)
+    return fig
+
+
+def figure_start(
+    starts: Sequence[int],
+    panels: Mapping[str, Mapping[str, np.ndarray]],
+    levels: Mapping[str, float],
+) -> Figure:
+    """Test accuracy against the starting epoch.
+
+    Args:
+        starts: T0.
+        panels: title -> method -> ``(starts, seeds)``.
+        levels: horizontal lines, mean accuracy of other methods.
+    """
+    fig, axes = figures.panels(len(panels), height=3.4, sharey=True, squeeze=False)
+    for ax, (title, lines) in zip(axes[0], panels.items(), strict=True):
+        for name, values in lines.items():
+            spread = values.std(1, ddof=1) if values.shape[1] > 1 else 0 * values[:, 0]
+            ax.errorbar(
+                starts,
+                values.mean(1),
+                spread,
+                label=name,
+                color=COLOURS[name],
+                marker=MARKERS[name],
+                markersize=5,
+                capsize=3,
+            )
+        for name, level in levels.items():
+            ax.axhline(level, color=COLOURS[name], ls=":", label=name)
+        ax.set_xscale("symlog", linthresh=1)
+        ax.xaxis.set_major_locator(FixedLocator(starts))
+        ax.xaxis.set_minor_locator(NullLocator())
+        ax.xaxis.set_major_formatter(ScalarFormatter())
+        ax.set(title=title, xlabel="starting epoch $T_0$")
+    axes[0, 0].set_ylabel("test accuracy (%)")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    fig.legend(handles, labels, loc="outside lower center", ncols=4)
+    return fig
+
+
+def figure_real_world(panels: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
+    """Test accuracy by method on each real-world set, a dot and one standard deviation."""
+    fig, axes = figures.panels(len(panels), height=3.4, sharey=True, squeeze=False)
+    for ax, (title, results) in zip(axes[0], panels.items(), strict=True):
+        names = list(results)
+        for y, name in enumerate(names):
+            colour = COLOURS[name.partition(",")[0]]
+            values = results[name]
+            ax.errorbar(values.mean(), y, xerr=values.std(ddof=1), fmt="o", color=colour, capsize=3)
+        ax.set_yticks(range(len(names)), names)
+        ax.set(title=title, xlabel="test accuracy (%)")
+    axes[0, 0].invert_yaxis()
+    return fig
