@@ -189,19 +189,27 @@ def validation(runs: Sequence[Record]) -> float:
     return float(np.mean([record["val_ap"].mean(1).max() for record in runs]))
 
 
-def pointing(runs: Sequence[Record], moment: str) -> np.ndarray:
-    """Pointing-game accuracy (%) of each run, pooled over all (image, class) pairs."""
-    return np.array([100 * record[f"pointing_{moment}"][:, 2].mean() for record in runs])
+def pointing(runs: Sequence[Record], moment: str, *, class_mean: bool = False) -> np.ndarray:
+    """Pointing-game accuracy (%) of each run: pooled over all pairs, or the mean over classes."""
+    values = []
+    for record in runs:
+        _, label, hit = record[f"pointing_{moment}"].T
+        pooled = hit.mean()
+        values.append(
+            np.mean([hit[label == c].mean() for c in np.unique(label)]) if class_mean else pooled
+        )
+    return 100 * np.array(values)
 
 
 def long_table(groups: dict[str, list[Record]]) -> pd.DataFrame:
-    """Long frame (method, moment, seed, mAP, pointing) for the tables."""
+    """Long frame for the tables: method, moment, seed, mAP, and the pointing game if tracked."""
     rows = []
     for name, runs in groups.items():
         for moment in ("best", "last"):
             values = {"mAP": mean_ap(runs, moment)}
             if f"pointing_{moment}" in runs[0].values:
                 values["pointing"] = pointing(runs, moment)
+                values["class mean"] = pointing(runs, moment, class_mean=True)
             rows += [
                 {
                     "method": name,
