@@ -106,10 +106,10 @@ def run(spec: Spec) -> dict[str, Any]:
     method = make_method(spec, splits.train.y)
     method.start(observed.to(spec.device))
     if spec.pretraining is not None:
-        _load(model, remember(pretrain, _backbone(spec)), "features.")
+        load_weights(model, remember(pretrain, backbone_spec(spec)), "features.")
     if spec.linear_init:
         phase = remember(linear_phase, _linear_spec(spec))
-        _load(model, phase, "head.")
+        load_weights(model, phase, "head.")
         if "estimates" in phase.values:
             method.start_from(torch.from_numpy(phase["estimates"]).to(spec.device))
     method.prepare(model)
@@ -237,7 +237,7 @@ def linear_phase(spec: Spec) -> dict[str, Any]:
         spec.network, len(splits.classes), seed=spec.seed, **dict(spec.network_options)
     ).to(spec.device)
     if spec.pretraining is not None:
-        _load(model, remember(pretrain, _backbone(spec)), "features.")
+        load_weights(model, remember(pretrain, backbone_spec(spec)), "features.")
     body = nn.Sequential(model.features, model.pool)
     x_train = predict(body, splits.train.x.to(spec.device))
     x_val = predict(body, splits.val.x.to(spec.device))
@@ -274,7 +274,7 @@ class _Softmax(Method):
         return F.cross_entropy(logits, self.observed[index])
 
 
-def _backbone(spec: Spec) -> Spec:
+def backbone_spec(spec: Spec) -> Spec:
     """The spec with only what pre-training depends on, so that all methods share one."""
     return Spec(
         method="AN",
@@ -309,7 +309,7 @@ def _weights(model: nn.Module) -> dict[str, np.ndarray]:
     return {name: value.cpu().numpy().copy() for name, value in model.state_dict().items()}
 
 
-def _load(model: nn.Module, record: Record, prefix: str) -> None:
+def load_weights(model: nn.Module, record: Record, prefix: str) -> None:
     """Copy the weights whose names start with ``prefix`` from a record into the model."""
     state = {k: torch.from_numpy(v) for k, v in record.values.items() if k.startswith(prefix)}
     model.load_state_dict(model.state_dict() | state)
