@@ -32,6 +32,14 @@ def walk(spec: Walk):
     return {"path": (steps @ steps.T).cumsum(0).numpy(), "end": float(steps.sum())}
 
 
+def seed_and_draw(spec: Walk):
+    """Like a network's initialisation: two at a time in one process would mix their draws."""
+    torch.manual_seed(spec.seed)
+    first = torch.randn(3)
+    time.sleep(spec.pause)
+    return {"first": first.numpy(), "second": torch.randn(3).numpy()}
+
+
 def build_on(spec: Walk):
     base = sweep.remember(walk, Walk(seed=spec.seed, log=spec.log))
     return {"base": base["end"], "length": spec.length}

@@ -18,6 +18,7 @@ import json
 import os
 import platform
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -138,8 +139,9 @@ def run(
         specs: frozen dataclasses.
         store: where finished runs are found and kept.
         workers: processes on this machine.
-        scheduler: address of a Dask scheduler that shares the store's file system; the runs go to
-            its workers instead.
+        scheduler: address of a Dask scheduler whose workers share the store's file system and have
+            this package; the runs go to them instead, one at a time in each worker process. Runs
+            of a worker that dies go to the others.
     """
     specs = list(specs)
     _note_modules(function, specs)
@@ -219,7 +221,8 @@ def _compute(
         from distributed import Client
 
         with Client(scheduler), joblib.parallel_config("dask"):
-            yield from joblib.Parallel()(joblib.delayed(_run_and_forget)(*job) for job in jobs)
+            parallel = joblib.Parallel(return_as="generator_unordered")
+            yield from parallel(joblib.delayed(_run_alone_and_forget)(*job) for job in jobs)
     elif workers == 1 or len(jobs) <= 1:
         yield from (_run_and_save(*job) for job in jobs)
     else:
@@ -241,6 +244,16 @@ def _run_and_save(function: RunFunction, spec: Any, store: Store, path: Path) ->
 def _run_and_forget(function: RunFunction, spec: Any, store: Store, path: Path) -> None:
     # The record is on disk: sending it between processes as well would only cost time.
     _run_and_save(function, spec, store, path)
+
+
+_alone = threading.Lock()
+
+
+def _run_alone_and_forget(function: RunFunction, spec: Any, store: Store, path: Path) -> None:
+    # A Dask worker has as many threads as its machine has cores, and runs seed global generators.
+    with _alone:
+        if store.load(path) is None:  # a worker that died may have stored it first
+            _run_and_forget(function, spec, store, path)
 
 
 def _run_one(function: RunFunction, spec: Any, store: Store | None) -> Record:
