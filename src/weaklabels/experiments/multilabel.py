@@ -23,6 +23,7 @@ from torch.nn import functional as F
 from weaklabels import data, methods, models, weaken
 from weaklabels.cam import class_activation_maps
 from weaklabels.data import Split, Splits
+from weaklabels.data.augment import pipeline
 from weaklabels.ema import WeightAverage
 from weaklabels.methods.base import Method
 from weaklabels.metrics import accuracy, average_precision, pointing_game
@@ -60,6 +61,7 @@ class Spec:
         pretraining: None starts from random weights.
         linear_init: train the head alone on frozen features first (25 epochs), start from it.
         epochs, batch_size, optimiser: of the training.
+        augment: steps for ``data.augment.pipeline``, applied to each training batch.
         average: decay, per step, of a running average of the weights, which is then evaluated and
             tracked instead of the weights; None evaluates these.
         track: what to record beside the scores, keys of ``TRACES`` or ``SNAPSHOTS``.
@@ -82,6 +84,7 @@ class Spec:
     epochs: int = 15
     batch_size: int = 16
     optimiser: OptimiserSpec = OptimiserSpec()
+    augment: tuple[tuple[Any, ...], ...] = ()
     average: float | None = None
     track: tuple[str, ...] = ()
     device: str = "cpu"
@@ -128,6 +131,9 @@ def run(spec: Spec) -> dict[str, Any]:
             optimiser, spec.epochs, math.ceil(len(x_train) / spec.batch_size)
         ),
         order=torch_rng(spec.seed, "batch order"),
+        augment=pipeline(spec.augment, torch_rng(spec.seed, "augmentation"), spec.device)
+        if spec.augment
+        else None,
         average=watch.average,
         after_step=watch.after_step if watch.traces else None,
         after_epoch=watch.after_epoch,
