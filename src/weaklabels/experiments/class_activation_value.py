@@ -8,12 +8,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from scipy import stats
+from torch import Tensor
 
 from weaklabels import data, sweep
 from weaklabels.chapter import Chapter
 from weaklabels.claims import Verdict, all_of, greater, mean_std
+from weaklabels.data import Splits
 from weaklabels.experiments.partial_label import Spec, last_epochs
+from weaklabels.methods.partial_label import best_candidate
 from weaklabels.sweep import Record, options
 from weaklabels.train import OptimiserSpec
 
@@ -264,11 +268,13 @@ def best(results: Mapping[str, np.ndarray], names: Sequence[str]) -> str:
     return max((name for name in names if name in results), key=lambda n: results[n].mean())
 
 
-def against_best(results: Mapping[str, np.ndarray], names: Sequence[str] = COMPARATORS) -> Verdict:
-    """Is CAVL better than the best of ``names`` (the one with the highest mean)?"""
+def against_best(
+    results: Mapping[str, np.ndarray], names: Sequence[str] = COMPARATORS, ours: str = "CAVL"
+) -> Verdict:
+    """Is ``ours`` better than the best of ``names`` (the one with the highest mean)?"""
     rival = best(results, names)
-    verdict = greater(results["CAVL"], results[rival])
-    return replace(verdict, ours=f"CAVL against {rival}: {verdict.ours}")
+    verdict = greater(results[ours], results[rival])
+    return replace(verdict, ours=f"against {rival} {verdict.ours}")
 
 
 def curve(runs: Sequence[Record], name: str) -> np.ndarray:
@@ -330,6 +336,61 @@ def rules_table(runs: Sequence[Record], rules: Mapping[str, str]) -> pd.DataFram
             "last epoch": mean_std(values[:, -1]),
         }
     return pd.DataFrame(rows).T
+
+
+def chance(runs: Sequence[Record]) -> float:
+    """Mean selection accuracy of guessing, in percent."""
+    return float(np.mean([record["chance"] for record in runs]))
+
+
+# -- maps on images -------------------------------------------------------------------------------
+
+
+def telling_rows(scores: Tensor, candidates: Tensor, truth: Tensor, count: int = 3) -> list[int]:
+    """Instances for the figure of maps, by a fixed rule.
+
+    Of those with four candidates (or, lacking them, of all) the first ones selected rightly and, as
+    the last, the first selected wrongly.
+
+    Args:
+        scores: ``(N, K)``.
+        candidates: ``(N, K)`` bool.
+        truth: ``(N,)``.
+        count: how many.
+    """
+    fitting = candidates.sum(1) == 4
+    fitting = fitting if fitting.sum() >= count else torch.ones_like(fitting)
+    right = best_candidate(scores, candidates) == truth
+    rows = (fitting & right).nonzero().flatten().tolist()
+    wrong = (fitting & ~right).nonzero().flatten().tolist()
+    kept = count - min(len(wrong), 1)
+    return [*rows[:kept], *wrong[: count - min(kept, len(rows))]]
+
+
+def map_row(
+    index: int, splits: Splits, candidates: Tensor, maps: Tensor, scores: Tensor
+) -> dict[str, Any]:
+    """A training image with the maps of its first four candidates, for ``figure_maps``."""
+    labels = candidates[index].nonzero().flatten()[:4]
+    return {
+        "image": splits.train.x[index].numpy(),
+        "maps": maps[index, labels].numpy(),
+        "titles": [f"{splits.classes[c]} ({int(scores[index, c])})" for c in labels.tolist()],
+        "true": [c == int(splits.train.y[index]) for c in labels.tolist()],
+    }
+
+
+def scene_row(index: int, splits: Splits, maps: Tensor) -> dict[str, Any]:
+    """A test scene with the maps of its classes and of one that is absent, for ``figure_maps``."""
+    there = splits.test.y[index].nonzero().flatten().tolist()
+    absent = int((splits.test.y[index] == 0).nonzero()[0])
+    labels = [*there, absent]
+    return {
+        "image": splits.test.x[index].numpy(),
+        "maps": maps[labels].numpy(),
+        "titles": [splits.classes[c] for c in labels],
+        "true": [c != absent for c in labels],
+    }
 
 
 # -- starting epoch -------------------------------------------------------------------------------
@@ -412,6 +473,17 @@ def flip_cells(
     return {(q, name): np.array([next(values) for _ in range(count)]) for q in qs for name in names}
 
 
+def flip_table(panels: Mapping[str, Cells]) -> pd.DataFrame:
+    """Mean and spread by method, one column per data set and q."""
+    columns = {}
+    for title, cells in panels.items():
+        for q in dict.fromkeys(q for q, _ in cells):
+            columns[title, f"q = {q}"] = {
+                name: mean_std(values) for (p, name), values in cells.items() if p == q
+            }
+    return pd.DataFrame(columns).fillna("-")
+
+
 def flip_claims(cells: Cells) -> Verdict:
     """Is CAVL better than the best comparator at each q?"""
     qs = dict.fromkeys(q for q, _ in cells)
@@ -473,17 +545,32 @@ def recorded_table(
 
 
 def recorded_claim(
-    record: Mapping[str, Any] | None, column: str, names: Mapping[Any, str], rivals: Sequence[str]
-) -> Verdict | None:
-    """Is CAVL the best on every recorded value of ``column``? None without a record."""
-    if record is None:
-        return None
-    return all_of(
-        {
-            label: against_best(recorded_scores(record["rows"], **{column: value}), rivals)
-            for value, label in names.items()
-        }
-    )
+    record: Mapping[str, Any],
+    column: str,
+    names: Mapping[Any, str],
+    ours: str = "CAVL",
+    rivals: Sequence[str] = COMPARATORS,
+) -> Verdict:
+    """Is ``ours`` better than the best of ``rivals`` on every recorded value of ``column``?"""
+    results = {
+        label: recorded_scores(record["rows"], **{column: value}) for value, label in names.items()
+    }
+    return all_of({label: against_best(r, rivals, ours) for label, r in results.items()})
+
+
+def recorded_curves(
+    record: Mapping[str, Any], dataset: str, method: str
+) -> tuple[dict[str, np.ndarray], float]:
+    """Recorded curves ``(seeds, epochs)`` by name, and the chance level in percent."""
+    found = [c for c in record["curves"] if (c["dataset"], c["method"]) == (dataset, method)]
+    curves = {
+        name: np.array([entry[name] for entry in found])
+        for name in ("train_accuracy", "test_accuracy", "select IM-max", "select CAV")
+    }
+    # The first form selects as IM-max does.
+    curves["select CAV, first form"] = curves["select IM-max"]
+    rows = [r for r in record["rows"] if (r["dataset"], r["method"]) == (dataset, method)]
+    return curves, float(np.mean([row["chance"] for row in rows]))
 
 
 def provenance_line(record: Mapping[str, Any]) -> str:
