@@ -271,6 +271,72 @@ def cyclic_transition(
     return transition
 
 
+def noisy_labels(truth: np.ndarray, transition: np.ndarray, rng: Rng) -> np.ndarray:
+    """Wrong single labels: class y is given as class j with probability ``transition[y, j]``.
+
+    Args:
+        truth: ``(N,)`` class numbers.
+        transition: ``(K, K)`` probabilities, every row sums to 1 (see ``symmetric_noise`` and
+            ``asymmetric_noise``).
+        rng: source of randomness; one number is drawn per example.
+
+    Returns:
+        ``(N,)`` int64 given labels.
+
+    Raises:
+        ValueError: if a class number or the transition is not as described.
+    """
+    transition = np.asarray(transition, float)
+    if (
+        transition.ndim != 2
+        or transition.shape[0] != transition.shape[1]
+        or (transition < 0).any()
+        or not np.allclose(transition.sum(1), 1)
+    ):
+        raise ValueError(
+            f"transition has shape {transition.shape}: expected (K, K) probabilities whose rows "
+            "sum to 1"
+        )
+    truth = _class_numbers(truth, len(transition))
+    drawn = rng.uniform(size=len(truth))
+    # The last class takes what rounding leaves of the row's total.
+    return (drawn[:, None] >= transition.cumsum(1)[truth, :-1]).sum(1)
+
+
+def symmetric_noise(classes: int, rate: float) -> np.ndarray:
+    """Transition in which a label is wrong with probability ``rate``, uniformly among the others.
+
+    ``(K, K)`` float64, for ``noisy_labels``. (Some papers draw the wrong label among all K classes:
+    their rate r is r (K - 1) / K here.)
+
+    Raises:
+        ValueError: if the rate is not in [0, 1].
+    """
+    others = np.ones((classes, classes)) - np.eye(classes)
+    return (1 - _share(rate)) * np.eye(classes) + rate / (classes - 1) * others
+
+
+def asymmetric_noise(
+    classes: int, rate: float, mistaken_for: tuple[int, ...] | None = None
+) -> np.ndarray:
+    """Transition in which class c is given as ``mistaken_for[c]`` with probability ``rate``.
+
+    ``(K, K)`` float64, for ``noisy_labels``. By default every class is mistaken for the next one,
+    the last for the first (pair flipping); a class mistaken for itself stays clean.
+
+    Raises:
+        ValueError: if the rate is not in [0, 1].
+    """
+    wrong = (np.arange(classes) + 1) % classes if mistaken_for is None else mistaken_for
+    return (1 - _share(rate)) * np.eye(classes) + rate * np.eye(classes)[list(wrong)]
+
+
+def _share(rate: float) -> float:
+    if not 0 <= rate <= 1:
+        raise ValueError(f"rate is {rate}: expected a share in [0, 1]")
+    return rate
+
+
 def _one_hot(truth: np.ndarray, classes: int) -> np.ndarray:
     return truth[:, None] == np.arange(classes)
 

@@ -135,7 +135,26 @@ def rand_augment(
     """
     from torchvision import transforms  # slow to import, and only photographs need it
 
-    apply = transforms.RandAugment(operations, magnitude)
+    return _image_by_image(transforms.RandAugment(operations, magnitude), batch, generator)
+
+
+def auto_augment(batch: Tensor, generator: torch.Generator, policy: str = "cifar10") -> Tensor:
+    """AutoAugment (Cubuk et al., 2019) with a learnt policy, drawn anew for each image.
+
+    Args:
+        batch: uint8 images.
+        generator: of the choices.
+        policy: ``"cifar10"``, ``"imagenet"`` or ``"svhn"``.
+    """
+    from torchvision import transforms
+
+    apply = transforms.AutoAugment(transforms.AutoAugmentPolicy(policy))
+    return _image_by_image(apply, batch, generator)
+
+
+def _image_by_image(
+    apply: Callable[[Tensor], Tensor], batch: Tensor, generator: torch.Generator
+) -> Tensor:
     seed = int(torch.randint(2**62, (), generator=generator))
     with torch.random.fork_rng(devices=[]):  # torchvision draws from the global CPU generator
         torch.manual_seed(seed)
@@ -174,6 +193,6 @@ def pipeline(
 
 AUGMENTATIONS: dict[str, Callable[..., Tensor]] = {
     function.__name__: function
-    for function in (flip, pad_crop, square_crop, cutout, noise, rand_augment)
+    for function in (flip, pad_crop, square_crop, cutout, noise, rand_augment, auto_augment)
 }
 """Name -> function ``(batch, generator, ...)``."""
