@@ -6,6 +6,7 @@ import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -80,6 +81,30 @@ def _fill(network: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
         )
 
 
+def fill_imagenet(network: nn.Module, weights: Any, file: str | Path | None = None) -> None:
+    """Put ImageNet weights into a network of torchvision.
+
+    Args:
+        network: as torchvision builds it, with its classifier.
+        weights: torchvision's entry for them, such as ``ResNet50_Weights.IMAGENET1K_V1``.
+        file: where they are; ``None`` lets torchvision find or download them.
+
+    Raises:
+        FileNotFoundError: if the file is missing, or the weights cannot be downloaded.
+        ValueError: if the file is damaged or holds other weights.
+    """
+    if file is not None:
+        _fill(network, _read_weights(Path(file)), Path(file))
+        return
+    try:
+        network.load_state_dict(weights.get_state_dict(progress=True, check_hash=True))
+    except OSError as error:
+        raise FileNotFoundError(
+            f"{weights.url} cannot be downloaded ({error}): give the weights as a file, or ask for "
+            "random ones"
+        ) from None
+
+
 def mobilenet_v1(file: str | Path) -> Backbone:
     """MobileNet v1 (1.0, 224) up to and including conv_dw_13: 1,024 channels, stride 32.
 
@@ -143,17 +168,8 @@ def resnet50(file: str | Path | None = None, *, pretrained: bool = True, seed: i
     name = "resnet50_imagenet"
     if not pretrained:
         name = f"resnet50_random{seed}"
-    elif file is not None:
-        _fill(network, _read_weights(Path(file)), Path(file))
     else:
-        weights = ResNet50_Weights.IMAGENET1K_V1
-        try:
-            network.load_state_dict(weights.get_state_dict(progress=True, check_hash=True))
-        except OSError as error:
-            raise FileNotFoundError(
-                f"{weights.url} cannot be downloaded ({error}): give the weights as a file, or "
-                "ask for random ones"
-            ) from None
+        fill_imagenet(network, ResNet50_Weights.IMAGENET1K_V1, file)
     features = nn.Sequential(OrderedDict(list(network.named_children())[:-2]))
     return _frozen(name, features, IMAGENET_MEAN, IMAGENET_STD, pretrained)
 

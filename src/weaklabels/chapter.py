@@ -70,6 +70,7 @@ class Chapter:
             sweep.Store(self._build / "runs"),
             workers=int(os.environ.get("WEAKLABELS_WORKERS", os.cpu_count() or 1)),
             scheduler=os.environ.get("WEAKLABELS_SCHEDULER") or None,
+            gpus=int(os.environ.get("WEAKLABELS_GPUS", 1)) if self.device == "cuda" else 1,
         )
 
     def recorded(self, name: str) -> dict[str, Any] | None:

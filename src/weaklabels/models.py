@@ -23,7 +23,13 @@ class Network(nn.Module):
         features: inputs to maps ``(B, D, h, w)`` or vectors ``(B, D)``.
         pool: maps to vectors ``(B, D)``; the identity for vectors.
         head: linear layer ``D -> classes`` (or one with its own input for every class).
+
+    Attributes:
+        autocast: type in which matrix products and convolutions are computed, such as
+            ``torch.bfloat16``; logits are float32 all the same. ``None`` leaves all as it is.
     """
+
+    autocast: torch.dtype | None = None
 
     def __init__(
         self, features: nn.Module, pool: nn.Module, head: nn.Linear | ClasswiseLinear
@@ -35,7 +41,10 @@ class Network(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits ``(B, classes)``."""
-        return self.head(self.pool(self.features(x)))
+        if self.autocast is None:
+            return self.head(self.pool(self.features(x)))
+        with torch.autocast(x.device.type, self.autocast):
+            return self.head(self.pool(self.features(x))).float()
 
 
 class GlobalAveragePool(nn.Module):
@@ -362,28 +371,39 @@ def label_decoder(
 
 
 def torchvision_resnet(
-    classes: int, *, depth: int, pretrained: bool = True, normalise: bool = False
+    classes: int,
+    *,
+    depth: int,
+    pretrained: bool = True,
+    weights: str | None = None,
+    normalise: bool = False,
 ) -> Network:
     """ResNet of torchvision with a new linear head, for photographs.
 
     Args:
         classes: number of classes.
         depth: 18, 34, 50, 101 or 152.
-        pretrained: start from the ImageNet weights (torchvision's first set), which torchvision
-            downloads once.
+        pretrained: start from the ImageNet weights (torchvision's first set); otherwise from random
+            ones.
+        weights: their file, such as ``resnet50-0676ba61.pth``; torchvision downloads it once if
+            none is named.
         normalise: subtract ImageNet's mean and divide by its deviation first, for papers that do;
             inputs are in [0, 1].
 
     Raises:
-        ValueError: if torchvision has no such depth.
+        FileNotFoundError: if the weights are not at hand and cannot be downloaded.
+        ValueError: if torchvision has no such depth, or the file holds other weights.
     """
-    from torchvision.models import get_model
+    from torchvision.models import get_model, get_model_weights
 
+    from weaklabels.backbones import fill_imagenet
     from weaklabels.data.augment import IMAGENET_MEAN, IMAGENET_STD
 
     if depth not in (18, 34, 50, 101, 152):
         raise ValueError(f"depth is {depth}: expected 18, 34, 50, 101 or 152")
-    body = get_model(f"resnet{depth}", weights="IMAGENET1K_V1" if pretrained else None)
+    body = get_model(f"resnet{depth}")
+    if pretrained:
+        fill_imagenet(body, get_model_weights(f"resnet{depth}").IMAGENET1K_V1, weights)
     width = body.fc.in_features
     layers = list(body.children())[:-2]
     if normalise:

@@ -32,6 +32,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from weaklabels import distributed
 from weaklabels.fingerprint import fingerprint
 
 META = "__meta__"
@@ -129,6 +130,7 @@ def run(
     *,
     workers: int = 1,
     scheduler: str | None = None,
+    gpus: int = 1,
 ) -> list[Record]:
     """Run ``function`` on every spec and return the records, in the order of the specs.
 
@@ -142,6 +144,8 @@ def run(
         scheduler: address of a Dask scheduler whose workers share the store's file system and have
             this package; the runs go to them instead, one at a time in each worker process. Runs
             of a worker that dies go to the others.
+        gpus: GPUs of this machine (on the CPU: processes) that work together on each run, one run
+            after the other (see :mod:`weaklabels.distributed`).
     """
     specs = list(specs)
     _note_modules(function, specs)
@@ -151,7 +155,7 @@ def run(
     spec_at = dict(zip(paths, specs, strict=True))
     missing = {path: spec_at[path] for path, record in found.items() if record is None}
     with _Progress(len(found), len(found) - len(missing)) as progress:
-        for _ in _compute(function, missing, store, workers, scheduler):
+        for _ in _compute(function, missing, store, workers, scheduler, gpus):
             progress.advance()
     found |= {path: _stored(store, path) for path in missing}
     return [found[path] for path in paths]
@@ -161,9 +165,17 @@ def remember(function: RunFunction, spec: Any) -> Record:
     """Inside a run: the record of another run it builds on, computed if it is not stored yet."""
     store = _active_store.get()
     if store is None:
-        return _run_one(function, spec, None)
+        return run_one(function, spec, None)
     path = store.path(function, spec)
     return store.load(path) or _run_and_save(function, spec, store, path)
+
+
+def checkpoint_file(function: RunFunction, spec: Any) -> Path | None:
+    """Inside a run: where it may keep its state; None if nothing is stored."""
+    store = _active_store.get()
+    if store is None:
+        return None
+    return store.folder / "checkpoints" / store.path(function, spec).with_suffix(".pt").name
 
 
 def run_key(function: RunFunction, spec: Any) -> str:
@@ -214,6 +226,7 @@ def _compute(
     store: Store,
     workers: int,
     scheduler: str | None,
+    gpus: int,
 ) -> Iterable[object]:
     """Compute and store the missing runs; yields once for each."""
     jobs = [(function, spec, store, path) for path, spec in missing.items()]
@@ -223,6 +236,8 @@ def _compute(
         with Client(scheduler), joblib.parallel_config("dask"):
             parallel = joblib.Parallel(return_as="generator_unordered")
             yield from parallel(joblib.delayed(_run_alone_and_forget)(*job) for job in jobs)
+    elif gpus > 1:
+        yield from (distributed.launch(*job, gpus) for job in jobs)
     elif workers == 1 or len(jobs) <= 1:
         yield from (_run_and_save(*job) for job in jobs)
     else:
@@ -236,7 +251,7 @@ def _compute(
 
 def _run_and_save(function: RunFunction, spec: Any, store: Store, path: Path) -> Record:
     # The worker itself saves: a finished run survives whatever happens to the process that asked.
-    record = _run_one(function, spec, store)
+    record = run_one(function, spec, store)
     store.save(path, record)
     return record
 
@@ -256,7 +271,8 @@ def _run_alone_and_forget(function: RunFunction, spec: Any, store: Store, path: 
             _run_and_forget(function, spec, store, path)
 
 
-def _run_one(function: RunFunction, spec: Any, store: Store | None) -> Record:
+def run_one(function: RunFunction, spec: Any, store: Store | None) -> Record:
+    """Compute one run here and now; what it builds on is looked up and kept in the store."""
     token = _active_store.set(store)
     started = time.perf_counter()
     try:

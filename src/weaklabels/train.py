@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
+from weaklabels.data.augment import to_float
+from weaklabels.data.reading import read_ahead
 from weaklabels.ema import WeightAverage
 from weaklabels.methods.base import Method
 from weaklabels.models import Network
@@ -130,19 +132,37 @@ def predict(
 ) -> Tensor:
     """Evaluation-mode logits ``(N, C)`` of all inputs, without gradients.
 
-    The model's mode is put back afterwards. ``view`` is applied to each batch of inputs. Batches
-    hold 1000 inputs, or fewer of large images, unless ``batch_size`` says otherwise.
+    The model's mode is put back afterwards. ``view`` is applied to each batch of inputs, on the
+    model's device; without it images of whole numbers are scaled to [0, 1]. Batches hold 1000
+    inputs, or fewer of large images, unless ``batch_size`` says otherwise.
     """
     if batch_size is None:
         batch_size = max(1, min(1000, 2**24 // max(1, x[:1].numel())))
+    view = view or _plain
     was_training = model.training
     model.eval()
     with torch.no_grad():
-        logits = torch.cat(
-            [model(batch if view is None else view(batch)) for batch in x.split(batch_size)]
-        )
+        rows = torch.arange(len(x)).split(batch_size)
+        logits = torch.cat([model(view(batch)) for _, batch in _read(x, rows, model)])
     model.train(was_training)
     return logits
+
+
+def _plain(batch: Tensor) -> Tensor:
+    return to_float(batch) if batch.dtype == torch.uint8 else batch
+
+
+def _read(
+    x: Tensor, batches: Iterable[Tensor], model: nn.Module
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Row numbers and inputs of each batch on the model's device; images are read ahead."""
+    device = next(model.parameters(), x).device
+    if x.dtype == torch.uint8:
+        batches_read = read_ahead(x, batches, device)
+    else:
+        batches_read = ((rows, x[rows.to(x.device)].to(device)) for rows in batches)
+    for rows, batch in batches_read:
+        yield rows.to(device), batch
 
 
 def fit(
@@ -161,12 +181,13 @@ def fit(
     batches: Callable[[torch.Generator], Iterable[Tensor]] | None = None,
     after_step: Callable[[Tensor, Tensor, Tensor], None] | None = None,
     after_epoch: Callable[[int], None] | None = None,
+    done: int = 0,
 ) -> None:
     """Train ``model`` in place.
 
     Args:
-        model: the network, on the device of ``x``.
-        x: all training inputs ``(N, ...)``, on the device; batches are slices of it.
+        model: the network, on the device that computes.
+        x: all training inputs ``(N, ...)``; uint8 images may lie in a memory map.
         method: has been given the weak labels (``method.start``).
         epochs: number of passes over the data.
         batch_size: examples a step; the last, smaller batch is kept.
@@ -174,12 +195,15 @@ def fit(
         order: CPU generator of the batch order.
         schedule: from ``OptimiserSpec.schedule``; advanced after every step.
         average: moving average of the weights; updated after every step.
-        augment: applied to each batch of inputs.
-        view: applied to the inputs of the predictions that the method asks for.
+        augment: applied to each batch of inputs; without it images of whole numbers are scaled to
+            [0, 1].
+        view: the same for the predictions that the method asks for.
         batches: the batches of an epoch, as row numbers, drawn with ``order``; by default all rows
             in random order, ``batch_size`` at a time.
         after_step: observer, called with (index, logits, loss), all detached.
         after_epoch: observer, called with the epoch, from 1, the model in training mode.
+        done: epochs that were trained before; everything given here must be as it was after them
+            (see :mod:`weaklabels.checkpoint`).
     """
 
     def predictions(averaged: bool = False) -> Tensor:
@@ -189,13 +213,13 @@ def fit(
     def shuffled(order: torch.Generator) -> Iterable[Tensor]:
         return torch.randperm(len(x), generator=order).split(batch_size)
 
-    method.begin(predictions)
-    for epoch in range(1, epochs + 1):
+    if not done:
+        method.begin(predictions)
+    for epoch in range(done + 1, epochs + 1):
         method.before_epoch(epoch)
         model.train()
-        for rows in (batches or shuffled)(order):
-            index = rows.to(x.device)
-            batch = x[index] if augment is None else augment(x[index])
+        for index, inputs in _read(x, (batches or shuffled)(order), model):
+            batch = (augment or _plain)(inputs)
             logits, loss = method.step(model, batch, index)
             optimiser.zero_grad()
             loss.backward()

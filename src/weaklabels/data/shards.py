@@ -12,9 +12,7 @@ import errno
 import hashlib
 import json
 import os
-import queue
 import shutil
-import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from itertools import islice
@@ -26,6 +24,8 @@ from filelock import FileLock
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from tqdm.auto import tqdm
+
+from weaklabels.data.reading import read_ahead
 
 BLOCK = 64
 FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
@@ -212,45 +212,12 @@ def batches(
         prefetch: batches held ready.
         drop_last: leave out a last batch that is not full.
 
-    Yields:
-        ``(rows, batch)``: ``(b,)`` int64 row numbers on the CPU and ``(b, ...)`` on the device.
+    Returns:
+        An iterator over ``(rows, batch)``: ``(b,)`` int64 row numbers on the CPU and ``(b, ...)``
+        on the device.
     """
     order = torch.as_tensor(order, dtype=torch.int64)
-    device = torch.device(device)
-    stop = len(order) - len(order) % batch_size if drop_last else len(order)
-    ready: queue.Queue[tuple[Tensor, Tensor] | BaseException | None] = queue.Queue(prefetch)
-    closed = threading.Event()
-
-    def put(item: tuple[Tensor, Tensor] | BaseException | None) -> bool:
-        while not closed.is_set():
-            try:
-                ready.put(item, timeout=0.1)
-                return True
-            except queue.Full:
-                continue
-        return False
-
-    def read() -> None:
-        try:
-            for start in range(0, stop, batch_size):
-                rows = order[start : min(start + batch_size, stop)]
-                batch = x.index_select(0, rows)
-                if device.type == "cuda":
-                    batch = batch.pin_memory()
-                if not put((rows, batch)):
-                    return
-            put(None)
-        except BaseException as error:  # handed to the consumer, which raises it
-            put(error)
-
-    thread = threading.Thread(target=read, daemon=True)
-    thread.start()
-    try:
-        while (item := ready.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            rows, batch = item
-            yield rows, batch.to(device, non_blocking=True)
-    finally:
-        closed.set()
-        thread.join()
+    rows = order.split(batch_size)
+    if drop_last and len(order) % batch_size:
+        rows = rows[:-1]
+    return read_ahead(x, rows if len(order) else (), device, prefetch=prefetch)

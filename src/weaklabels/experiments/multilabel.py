@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -20,16 +20,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from weaklabels import data, methods, models, weaken
+from weaklabels import data, distributed, methods, models, weaken
 from weaklabels.cam import class_activation_maps
+from weaklabels.checkpoint import Checkpoint
 from weaklabels.data import Split, Splits
 from weaklabels.data.augment import pipeline
 from weaklabels.ema import WeightAverage
 from weaklabels.methods.base import Method
 from weaklabels.metrics import accuracy, average_precision, pointing_game
 from weaklabels.models import Network
-from weaklabels.seeding import numpy_rng, torch_rng
-from weaklabels.sweep import Options, Record, options, remember
+from weaklabels.seeding import numpy_rng, seed_torch, torch_rng
+from weaklabels.sweep import Options, Record, checkpoint_file, options, remember
 from weaklabels.train import OptimiserSpec, fit, predict
 
 LINEAR_PHASE = {"LL-R": "AN", "LL-Ct": "AN", "LL-Cp": "AN"}
@@ -66,6 +67,9 @@ class Spec:
             tracked instead of the weights; None evaluates these.
         track: what to record beside the scores, keys of ``TRACES`` or ``SNAPSHOTS``.
         device: where to compute.
+        precision: ``"float32"`` or ``"bfloat16"`` (products and convolutions only).
+        compiled: whether ``torch.compile`` makes the network faster, after minutes of its own.
+        checkpoint: whether the state is kept after every epoch, so that a killed run goes on.
     """
 
     method: str
@@ -88,6 +92,9 @@ class Spec:
     average: float | None = None
     track: tuple[str, ...] = ()
     device: str = "cpu"
+    precision: str = "float32"
+    compiled: bool = False
+    checkpoint: bool = False
 
     def modules(self) -> list[str]:
         """Modules the run depends on beside this one."""
@@ -103,9 +110,8 @@ def run(spec: Spec) -> dict[str, Any]:
     """
     splits = load_splits(spec)
     observed = torch.from_numpy(annotate(spec, splits.train.y.numpy()))
-    model = models.build(
-        spec.network, len(splits.classes), seed=spec.seed, **dict(spec.network_options)
-    ).to(spec.device)
+    seed_torch(spec.seed, "dropout")
+    model = build_network(spec, len(splits.classes))
     method = make_method(spec, splits.train.y)
     method.start(observed.to(spec.device))
     if spec.pretraining is not None:
@@ -117,28 +123,74 @@ def run(spec: Spec) -> dict[str, Any]:
             method.start_from(torch.from_numpy(phase["estimates"]).to(spec.device))
     method.prepare(model)
 
-    x_train = splits.train.x.to(spec.device)
+    model = distributed.share(model)
     watch = _Watch(spec, splits, model, method)
     optimiser = spec.optimiser.build(model, method)
+    steps = math.ceil(len(splits.train) / spec.batch_size)
+    schedule = spec.optimiser.schedule(optimiser, spec.epochs, steps)
+    order, augmentation = (torch_rng(spec.seed, name) for name in ("batch order", "augmentation"))
+    checkpoint = Checkpoint(
+        checkpoint_file(run, spec) if spec.checkpoint else None,
+        model=model,
+        method=method,
+        optimiser=optimiser,
+        schedule=schedule,
+        order=order,
+        augmentation=augmentation,
+        **watch.parts(),
+    )
+
+    def after_epoch(epoch: int) -> None:
+        watch.after_epoch(epoch)
+        if distributed.leads():
+            checkpoint.save(epoch)
+
     fit(
         model,
-        x_train,
+        placed(splits.train.x, spec.device),
         method,
         epochs=spec.epochs,
         batch_size=spec.batch_size,
         optimiser=optimiser,
-        schedule=spec.optimiser.schedule(
-            optimiser, spec.epochs, math.ceil(len(x_train) / spec.batch_size)
-        ),
-        order=torch_rng(spec.seed, "batch order"),
-        augment=pipeline(spec.augment, torch_rng(spec.seed, "augmentation"), spec.device)
-        if spec.augment
-        else None,
+        schedule=schedule,
+        order=order,
         average=watch.average,
+        augment=pipeline(spec.augment, augmentation, spec.device) if spec.augment else None,
         after_step=watch.after_step if watch.traces else None,
-        after_epoch=watch.after_epoch,
+        after_epoch=after_epoch,
+        done=checkpoint.restore(),
     )
-    return watch.results()
+    results = watch.results()
+    if distributed.leads():
+        checkpoint.remove()
+    return results
+
+
+def build_network(spec: Spec, classes: int) -> Network:
+    """The network of a run with its initial weights, on its device.
+
+    Raises:
+        ValueError: if the precision is unknown.
+    """
+    if spec.precision not in PRECISIONS:
+        raise ValueError(
+            f"precision is {spec.precision!r}: expected one of {', '.join(PRECISIONS)}"
+        )
+    model = models.build(spec.network, classes, seed=spec.seed, **dict(spec.network_options))
+    if PRECISIONS[spec.precision] is not None:
+        model.autocast = PRECISIONS[spec.precision]
+        model.to(memory_format=torch.channels_last)  # what tensor cores want
+    if spec.compiled:
+        model.compile()
+    return model.to(spec.device)
+
+
+PRECISIONS: dict[str, torch.dtype | None] = {"float32": None, "bfloat16": torch.bfloat16}
+
+
+def placed(x: Tensor, device: str) -> Tensor:
+    """Inputs where they are read from: on the device, but images of whole numbers stay on disk."""
+    return x if x.dtype == torch.uint8 else x.to(device)
 
 
 def load_splits(spec: Spec) -> Splits:
@@ -215,14 +267,12 @@ def pretrain(spec: Spec) -> dict[str, Any]:
     source = splits.pretrain
     if source is None or settings is None:
         raise ValueError(f"dataset {spec.dataset!r} was loaded without images for pre-training")
-    model = models.build(
-        spec.network, len(splits.classes), seed=spec.seed, **dict(spec.network_options)
-    ).to(spec.device)
+    model = build_network(spec, len(splits.classes))
     method = _Softmax()
     method.start(source.y.to(spec.device))
     fit(
         model,
-        source.x.to(spec.device),
+        placed(source.x, spec.device),
         method,
         epochs=settings.epochs,
         batch_size=settings.batch_size,
@@ -239,14 +289,13 @@ def linear_phase(spec: Spec) -> dict[str, Any]:
     """Train the head alone on frozen, pre-extracted features; keep the best validation epoch."""
     splits = load_splits(spec)
     observed = torch.from_numpy(annotate(spec, splits.train.y.numpy())).to(spec.device)
-    model = models.build(
-        spec.network, len(splits.classes), seed=spec.seed, **dict(spec.network_options)
-    ).to(spec.device)
+    model = build_network(spec, len(splits.classes))
     if spec.pretraining is not None:
         load_weights(model, remember(pretrain, backbone_spec(spec)), "features.")
-    body = nn.Sequential(model.features, model.pool)
-    x_train = predict(body, splits.train.x.to(spec.device))
-    x_val = predict(body, splits.val.x.to(spec.device))
+    body = Network(model.features, model.pool, nn.Identity())
+    body.autocast = model.autocast
+    x_train = predict(body, placed(splits.train.x, spec.device))
+    x_val = predict(body, placed(splits.val.x, spec.device))
     method = make_method(spec, splits.train.y)
     method.start(observed)
     linear = Network(nn.Identity(), nn.Identity(), model.head)
@@ -416,8 +465,21 @@ TRACES: dict[str, type] = {
 """Recorded along the way: name -> class with ``after_step``, ``after_epoch`` and ``results``."""
 
 
+class _Maps(nn.Module):
+    """A network that answers with its class activation maps."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        return class_activation_maps(self.network, x)
+
+
 def _pointing(watch: _Watch) -> dict[str, Any]:
-    maps = class_activation_maps(watch.model, watch.test_x).cpu()
+    # Small scenes go through the network at once, photographs in batches.
+    size = None if watch.test_x.dtype == torch.uint8 else len(watch.test_x)
+    maps = predict(_Maps(watch.model), watch.test_x, size).cpu()
     test = watch.splits.test
     return {"pointing": pointing_game(maps, test.y, test.boxes, tuple(test.x.shape[2:]))}
 
@@ -431,7 +493,7 @@ def _val_scores(watch: _Watch) -> dict[str, Any]:
 
 
 def _train_scores(watch: _Watch) -> dict[str, Any]:
-    x = watch.splits.train.x.to(watch.spec.device)
+    x = placed(watch.splits.train.x, watch.spec.device)
     return {"train_scores": predict(watch.model, x).cpu().numpy()}
 
 
@@ -449,6 +511,16 @@ SNAPSHOTS: dict[str, Callable[[_Watch], dict[str, Any]]] = {
 """Recorded with the weights of the best and of the last epoch: ``name_best``, ``name_last``."""
 
 
+@dataclass
+class _Scores:
+    """Average precision per epoch, and the weights of the best one."""
+
+    val_ap: list[np.ndarray] = field(default_factory=list)
+    test_ap: list[np.ndarray] = field(default_factory=list)
+    best_epoch: int = 0
+    best_weights: dict[str, Tensor] = field(default_factory=dict)
+
+
 class _Watch:
     """Evaluates after every epoch and records what the spec asks for."""
 
@@ -459,42 +531,46 @@ class _Watch:
         self.spec, self.splits, self.method = spec, splits, method
         self.average = WeightAverage(model, spec.average) if spec.average is not None else None
         self.model = self.average.model if self.average else model
-        self.val_x = splits.val.x.to(spec.device)
-        self.test_x = splits.test.x.to(spec.device)
+        self.val_x = placed(splits.val.x, spec.device)
+        self.test_x = placed(splits.test.x, spec.device)
         self.traces = [TRACES[name](self) for name in spec.track if name in TRACES]
-        self.val_ap: list[np.ndarray] = []
-        self.test_ap: list[np.ndarray] = []
-        self.best_epoch = 0
-        self.best_weights: dict[str, Tensor] = {}
+        self.scores = _Scores()
 
     def after_step(self, index: Tensor, logits: Tensor, loss: Tensor) -> None:
         for trace in self.traces:
             trace.after_step(index, logits, loss)
 
     def after_epoch(self, epoch: int) -> None:
-        self.val_ap.append(
-            average_precision(predict(self.model, self.val_x).cpu(), self.splits.val.y)
-        )
-        self.test_ap.append(
-            average_precision(predict(self.model, self.test_x).cpu(), self.splits.test.y)
-        )
-        if not self.best_epoch or self.val_ap[-1].mean() > self.val_ap[self.best_epoch - 1].mean():
-            self.best_epoch = epoch
-            self.best_weights = {k: v.clone() for k, v in self.model.state_dict().items()}
+        scores = self.scores
+        for curve, x, split in (
+            (scores.val_ap, self.val_x, self.splits.val),
+            (scores.test_ap, self.test_x, self.splits.test),
+        ):
+            curve.append(average_precision(predict(self.model, x).cpu(), split.y))
+        best = scores.best_epoch
+        if not best or scores.val_ap[-1].mean() > scores.val_ap[best - 1].mean():
+            scores.best_epoch = epoch
+            scores.best_weights = {k: v.clone() for k, v in self.model.state_dict().items()}
         for trace in self.traces:
             trace.after_epoch()
 
+    def parts(self) -> dict[str, Any]:
+        """What a checkpoint keeps, by name."""
+        average = {"average": self.average.model} if self.average else {}
+        traces = {f"trace {i}": trace for i, trace in enumerate(self.traces)}
+        return {"scores": self.scores, **average, **traces}
+
     def results(self) -> dict[str, Any]:
         found = {
-            "val_ap": np.stack(self.val_ap),
-            "test_ap": np.stack(self.test_ap),
-            "best_epoch": self.best_epoch,
+            "val_ap": np.stack(self.scores.val_ap),
+            "test_ap": np.stack(self.scores.test_ap),
+            "best_epoch": self.scores.best_epoch,
         }
         for trace in self.traces:
             found |= trace.results()
         for moment in ("last", "best"):
             if moment == "best":
-                self.model.load_state_dict(self.best_weights)
+                self.model.load_state_dict(self.scores.best_weights)
             for name in self.spec.track:
                 if name in SNAPSHOTS:
                     for key, value in SNAPSHOTS[name](self).items():
