@@ -98,7 +98,8 @@ def _log_likelihoods(signed: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
     if epsilon == 0:
         return F.logsigmoid(signed), F.logsigmoid(-signed)
     p = torch.sigmoid(signed)
-    return torch.log(p + epsilon), torch.log((1 + epsilon) - p)
+    # Not (1 + epsilon) - p, which is 0 for p = 1 in half precision.
+    return torch.log(p + epsilon), torch.log((1 - p) + epsilon)
 
 
 def pairwise_ranking(logits: Tensor, observed: Tensor) -> Tensor:
