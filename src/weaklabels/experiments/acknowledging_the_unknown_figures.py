@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -29,15 +30,15 @@ def autograd(loss: object, logits: np.ndarray, observed: int) -> np.ndarray:
 
 def figure_gradients(alpha: float = 1.0) -> Figure:
     """Closed-form gradients (lines) and those of the code, by autograd (dots)."""
-    g = np.linspace(-10, 10, 401)
+    z = np.linspace(-10, 10, 401)
     dots = np.arange(-10.0, 10.5, 1.0)
-    p = 1 / (1 + np.exp(-g))
+    p = 1 / (1 + np.exp(-z))
     curves = {
         "annotated positive, $p-1$": (p - 1, assume_negative, 1, PALETTE[6], "-"),
         "unannotated, AN: $p$": (p, assume_negative, 0, AN, "--"),
-        r"unannotated, EM: $\alpha\,g\,p(1-p)$": (
-            alpha * g * p * (1 - p),
-            lambda z, y: entropy_maximisation(z, y, alpha),
+        r"unannotated, EM: $\alpha\,z\,p(1-p)$": (
+            alpha * z * p * (1 - p),
+            lambda logits, labels: entropy_maximisation(logits, labels, alpha),
             0,
             EM,
             "-.",
@@ -46,12 +47,12 @@ def figure_gradients(alpha: float = 1.0) -> Figure:
     fig, axes = panels(2, height=3.9, sharey=True)
     for ax, count, title in zip(axes, (2, 3), ("assume negative", "with EM"), strict=True):
         for name, (closed, loss, label, colour, style) in list(curves.items())[:count]:
-            ax.plot(g, closed, style, color=colour, label=name, linewidth=1.8)
+            ax.plot(z, closed, style, color=colour, label=name, linewidth=1.8)
             ax.plot(dots, autograd(loss, dots, label), "o", color=colour, markersize=4)
-        ax.set(xlabel="logit $g$", title=title, ylim=(-1.1, 1.1))
-    axes[0].set_ylabel("gradient of the loss with respect to $g$")
+        ax.set(xlabel="logit $z$", title=title, ylim=(-1.1, 1.1))
+    axes[0].set_ylabel("gradient of the loss with respect to $z$")
     notes = (
-        ("ambiguous:\nno push", (0, 0), (-3.2, 0.62)),
+        ("ambiguous:\nno push", (0, 0), (3.0, -0.62)),
         ("no false\nnegatives", (-7, 0), (-9.6, 0.28)),
         ("confident\npositives kept", (6.5, 0.01), (4.2, 0.45)),
     )
@@ -114,7 +115,7 @@ def figure_wasserstein(em: np.ndarray, an: np.ndarray) -> Figure:
     fig, ax = plt.subplots(figsize=(4.6, 4.2))
     ax.plot([0, top], [0, top], ls="--", color="grey", label="equal")
     ax.plot(x, y, "o", color=EM, alpha=0.8, label="a class")
-    ax.text(0.42 * top, 0.05 * top, f"below the diagonal: {share:.1f} %", fontsize=10)
+    ax.set_title(f"{share:.1f} % of the classes lie below the diagonal")
     ax.set(xlabel="Wasserstein distance, EM", ylabel="Wasserstein distance, AN")
     ax.set(xlim=(0, top), ylim=(0, top), aspect="equal")
     ax.legend(loc="upper left")
@@ -170,20 +171,27 @@ def figure_class_gain(gain: np.ndarray, classes: Sequence[str]) -> Figure:
 
 
 def figure_ranks(ours: pd.Series, published: pd.DataFrame) -> Figure:
-    """Rank of every method here against its rank in each published column (1 is best)."""
+    """Rank of every method here against its rank in four published columns (1 is best)."""
     here = ours.rank(ascending=False)
-    fig, axes = panels(published.shape[1], height=2.6, sharey=True)
-    for ax, column in zip(np.atleast_1d(axes), published, strict=True):
+    limit = (0, len(here) + 1)
+    fig, axes = panels(2, 2, height=3.3, sharex=True, sharey=True)
+    for ax, column in zip(axes.flat, published, strict=True):
         there = published.loc[ours.index, column].rank(ascending=False)
-        ax.plot([0, len(here) + 1], [0, len(here) + 1], ls="--", color="grey", linewidth=1)
+        ax.plot(limit, limit, ls="--", color="grey", linewidth=1)
         ax.scatter(there, here, color=EM, s=18)
         for name in there.index[(there - here).abs() >= 4]:
+            right = there[name] > len(here) / 2
             ax.annotate(
-                name, (there[name], here[name]), (4, -3), textcoords="offset points", fontsize=9
-            )
-        ax.set(title=column, xlabel="published rank", xlim=(0, len(here) + 1))
-        ax.set_aspect("equal")
-    np.atleast_1d(axes)[0].set_ylabel("rank here")
+                name.removeprefix("BCE, "), (there[name], here[name]),
+                (-5 if right else 5, -3), textcoords="offset points", fontsize=9,
+                ha="right" if right else "left",
+            )  # fmt: skip
+        ax.set(title=column, xlim=limit, ylim=limit, aspect="equal")
+        ax.set(xticks=[1, 5, 10, 15], yticks=[1, 5, 10, 15])
+    for ax in axes[:, 0]:
+        ax.set_ylabel("rank here")
+    for ax in axes[-1]:
+        ax.set_xlabel("published rank")
     return fig
 
 
@@ -209,7 +217,7 @@ def figure_landscapes(
             ax.set_title(f"{name}: {measure}")
             ax.set_aspect("equal")
             ax.grid(False)
-        fig.colorbar(filled, ax=line, label="rise over the centre (nats)")
+        fig.colorbar(filled, ax=line, label="rise over the centre (nats)", format="%.2f")
         line[0].set_ylabel(r"$\lambda_2$")
     for ax in axes[-1]:
         ax.set_xlabel(r"$\lambda_1$")
@@ -244,95 +252,120 @@ def figure_mlml(frame: pd.DataFrame, published: pd.DataFrame) -> Figure:
 
 
 def figure_pseudo_labels(
-    quality: Sequence[pd.DataFrame], guessing: float, curves: dict[str, np.ndarray]
+    quality: Sequence[pd.DataFrame], guessing: float, gain: np.ndarray
 ) -> Figure:
-    """Left: errors of the pseudo-labels; right: validation mAP with and without them.
+    """Left: errors of the pseudo-labels; right: what they change, epoch by epoch.
 
     Args:
         quality: one table per seed from ``pseudo_label_quality``.
         guessing: share (%) of hidden positives among unknown labels.
-        curves: method -> ``(seeds, epochs)`` validation mAP (%).
+        gain: ``(seeds, epochs)`` validation mAP with them minus that without (points).
     """
-    fig, (left, right) = panels(2)
+    fig, (left, right) = panels(2, height=3.4)
     epochs = quality[0]["epoch"]
     shown = epochs[quality[0]["labelled"] > 0]
     for column, name, colour in (
-        ("wrong", "wrong pseudo-labels", APL),
+        ("wrong", "wrong among all pseudo-labels", APL),
         ("hidden", "hidden positives caught", PALETTE[3]),
     ):
         runs = np.stack([table[column].to_numpy() for table in quality])
         band(left, shown, runs[:, shown.index], name, colour=colour)
     left.axhline(guessing, color="grey", ls=":", label="wrong, if drawn at random")
     left.set(ylabel="share (%)")
-    left.set_ylim(bottom=0)
-    for (name, runs), colour, style in zip(curves.items(), (EM, APL), ("-", "--"), strict=True):
-        band(right, np.arange(1, runs.shape[1] + 1), runs, name, colour=colour, style=style)
+    left.set_ylim(0, 1.5 * left.get_ylim()[1])
+    band(right, epochs, gain, "mean over seeds", colour=APL)
+    right.axhline(0, color="black", linewidth=0.8)
     right.axvline(shown.iloc[0], color="grey", ls=":", label="first pass")
-    right.set(ylabel="validation mAP (%)")
+    right.set(ylabel="gain in validation mAP (points)")
     for ax in (left, right):
         epoch_axis(ax)
-        ax.legend()
+        ax.legend(loc="upper left" if ax is left else "best")
     return fig
 
 
-def figure_study(frame: pd.DataFrame) -> Figure:
+def figure_study(frames: dict[str, pd.DataFrame]) -> Figure:
     """EM+APL minus EM for every setting of the study: mean and two-sided 95 % interval.
 
     Args:
-        frame: columns ``factor``, ``setting``, ``gain``, ``low``, ``high`` (mAP points).
+        frames: moment -> table with columns ``factor``, ``setting``, ``gain``, ``low``, ``high``
+            (mAP points), the same rows in each.
     """
-    fig, ax = plt.subplots(figsize=(WIDTH, 0.8 + 0.24 * len(frame)))
+    frame = next(iter(frames.values()))
     place = np.arange(len(frame))
     colours = dict(zip(dict.fromkeys(frame.factor), [*PALETTE, *PALETTE], strict=False))
-    for factor, group in frame.groupby("factor", sort=False):
-        rows = place[frame.factor == factor]
-        error = np.stack([group.gain - group.low, group.high - group.gain])
-        ax.errorbar(
-            group.gain, rows, xerr=error, fmt="o", color=colours[factor], capsize=3, label=factor
+    fig, axes = panels(len(frames), height=0.9 + 0.21 * len(frame), sharey=True)
+    for ax, (moment, table) in zip(axes, frames.items(), strict=True):
+        for factor, colour in colours.items():
+            rows = table.factor == factor
+            part = table[rows]
+            error = np.stack([part.gain - part.low, part.high - part.gain])
+            ax.errorbar(
+                part.gain, place[rows], xerr=error, fmt="o", color=colour, capsize=2, markersize=4
+            )
+        ax.axvline(0, color="black", linewidth=0.8)
+        ax.set(title=f"{moment} epoch", xlabel="gain of APL (mAP points)")
+    labels = [
+        setting if factor == before or setting.startswith(factor) else f"{factor}: {setting}"
+        for factor, before, setting in zip(
+            frame.factor, [None, *frame.factor[:-1]], frame.setting, strict=True
         )
-    ax.axvline(0, color="black", linewidth=0.8)
-    ax.set_yticks(place, frame.setting)
-    ax.invert_yaxis()
-    ax.set(xlabel="EM+APL minus EM, test mAP (points)")
+    ]
+    axes[0].set_yticks(place, labels, fontsize=9)
+    axes[0].invert_yaxis()
     return fig
 
 
-def figure_qualitative(
-    images: np.ndarray,
-    labels: Sequence[Sequence[tuple[str, bool]]],
-    bars: dict[str, Sequence[Sequence[float]]],
-    titles: Sequence[str],
-) -> Figure:
-    """Scenes with the predicted probability of each of their true labels.
+@dataclass(frozen=True)
+class Example:
+    """One image of the qualitative figure.
 
-    Args:
-        images: ``(M, c, h, w)``.
-        labels: per image its true labels, each with whether it was annotated.
-        bars: method -> per image the probabilities of those labels.
-        titles: per image.
+    Attributes:
+        title: above the image.
+        image: ``(c, h, w)``, values in [0, 1].
+        labels: names of its true labels.
+        annotated: which of them the training was told.
+        p: method -> predicted probability of each label.
+        boxes: ``(top, left, bottom, right)`` of each label in pixels; empty where unknown.
     """
-    columns = 3
-    rows = -(-len(images) // columns)
+
+    title: str
+    image: np.ndarray
+    labels: Sequence[str]
+    annotated: Sequence[bool]
+    p: dict[str, Sequence[float]]
+    boxes: Sequence[tuple[float, float, float, float]] = ()
+
+
+RED = "#B00020"
+
+
+def figure_qualitative(examples: Sequence[Example], columns: int = 3) -> Figure:
+    """Scenes with the predicted probability of each of their true labels; annotated ones red."""
+    rows = -(-len(examples) // columns)
     fig, axes = plt.subplots(
-        rows, 2 * columns, figsize=(WIDTH, 1.75 * rows),
+        rows, 2 * columns, figsize=(WIDTH, 1.75 * rows), squeeze=False,
         gridspec_kw={"width_ratios": [1, 1.25] * columns},
     )  # fmt: skip
-    for i, image in enumerate(images):
+    for i, example in enumerate(examples):
         picture, chart = axes[i // columns, 2 * (i % columns) :][:2]
-        show_image(picture, image, titles[i])
-        _bars(chart, labels[i], {name: values[i] for name, values in bars.items()})
+        show_image(picture, example.image, example.title)
+        for (top, left, bottom, right), red in zip(example.boxes, example.annotated, strict=False):
+            colour = RED if red else "white"
+            corner, size = (left - 0.5, top - 0.5), (right - left, bottom - top)
+            picture.add_patch(plt.Rectangle(corner, *size, fill=False, ec=colour, lw=1.2))
+        _bars(chart, example)
     handles, names = axes[0, 1].get_legend_handles_labels()
     fig.legend(handles, names, loc="outside lower center", ncols=2)
     return fig
 
 
-def _bars(ax: Axes, labels: Sequence[tuple[str, bool]], values: dict[str, Sequence[float]]) -> None:
-    place = np.arange(len(labels))
-    for k, ((name, p), colour) in enumerate(zip(values.items(), (AN, EM), strict=True)):
+def _bars(ax: Axes, example: Example) -> None:
+    place = np.arange(len(example.labels))
+    for k, ((name, p), colour) in enumerate(zip(example.p.items(), (AN, EM), strict=True)):
         ax.barh(place + 0.2 * (2 * k - 1), p, 0.38, color=colour, label=name)
-    ax.set_yticks(place, [name for name, _ in labels], fontsize=9)
-    for text, (_, annotated) in zip(ax.get_yticklabels(), labels, strict=True):
+    ax.set_yticks(place, example.labels, fontsize=9)
+    for text, annotated in zip(ax.get_yticklabels(), example.annotated, strict=True):
         if annotated:
-            text.set(color="#B00020", fontweight="bold")
-    ax.set(xlim=(0, 1), ylim=(max(3, len(labels) - 1) + 0.6, -0.6))
+            text.set(color=RED, fontweight="bold")
+    ax.set(xlim=(0, 1), ylim=(max(3, len(place) - 1) + 0.6, -0.6))
     ax.set_xticks([0, 0.5, 1], ["0", ".5", "1"])

@@ -82,7 +82,7 @@ ALPHA_SLIDER = """
   const logits = Array.from({ length: 161 }, (_, i) => -10 + i / 8);
   const shares = Array.from({ length: 100 }, (_, i) => i / 100);
   const left = chart("atu-alpha-gradient", [-10, -5, 0, 5, 10], [-1, -0.5, 0, 0.5, 1],
-    "Gradient of one label", "logit g", [
+    "Gradient of one label", "logit z", [
       ["annotated", "#000", "", 178, 196], ["unannotated, AN", "#D55E00", "6 3", 50, 46],
       ["unannotated, EM", "#0072B2", "", 50, 62]]);
   const right = chart("atu-alpha-rest", [0, 0.25, 0.5, 0.75, 1], [0, 0.25, 0.5, 0.75, 1],
@@ -94,7 +94,7 @@ ALPHA_SLIDER = """
   let gradient, rest;
 
   function resting(share, alpha) {
-    // The root of g p = s / ((1 - s) alpha); the left side grows with g from 0 on.
+    // The root of z p = s / ((1 - s) alpha); the left side grows with z from 0 on.
     const wanted = share / ((1 - share) * alpha);
     let low = 0, high = wanted * 2 + 1;
     for (let i = 0; i < 60; i++) {
