@@ -93,7 +93,10 @@ NOTES = {
     "large_loss_matters": (
         "LL-R, LL-Ct and LL-Cp: the published rates for VOC, 0.2, 0.2 and 0.1 % of the labels an "
         "epoch, and the same times 9/24, with which the 25 epochs modify as many labels as the "
-        "paper's 10.",
+        "paper's 10. The number of entries a batch is rounded up: LL-Cp modifies one of 320 either "
+        "way, so its two rows are the same.",
+        "The highest learning rate tried, 0.01, is that of the grid of Cole et al.; full labels, AN, "
+        "ROLE and LL choose it, and are best after few epochs.",
         "EPR and ROLE are told the mean number of positives of the training images.",
     ),
     "acknowledging_the_unknown": (
