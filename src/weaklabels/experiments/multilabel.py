@@ -61,6 +61,7 @@ class Spec:
         network, network_options: for ``models.build``.
         pretraining: None starts from random weights.
         linear_init: train the head alone on frozen features first (25 epochs), start from it.
+        linear_lr: learning rate of that phase; None: that of the head.
         epochs, batch_size, optimiser: of the training.
         augment: steps for ``data.augment.pipeline``, applied to each training batch.
         average: decay, per step, of a running average of the weights, which is then evaluated and
@@ -85,6 +86,7 @@ class Spec:
     network_options: Options = ()
     pretraining: Pretraining | None = None
     linear_init: bool = False
+    linear_lr: float | None = None
     epochs: int = 15
     batch_size: int = 16
     optimiser: OptimiserSpec = OptimiserSpec()
@@ -308,7 +310,7 @@ def linear_phase(spec: Spec) -> dict[str, Any]:
             if method.parameters():
                 best["estimates"] = torch.sigmoid(method.estimates.detach()).cpu().numpy()
 
-    rate = spec.optimiser.head_lr or spec.optimiser.lr
+    rate = spec.linear_lr or spec.optimiser.head_lr or spec.optimiser.lr
     fit(
         linear,
         x_train,
