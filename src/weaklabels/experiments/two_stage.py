@@ -300,6 +300,7 @@ def quality(counts: np.ndarray) -> dict[str, np.ndarray]:
 __all__ = [
     "Spec",
     "Stage",
+    "Steps",
     "first_stage",
     "mean_ap",
     "options",

@@ -1,0 +1,195 @@
+r"""Curriculum-Based Disambiguation and Consistency Regularisation (Sun, Xie, Huang, 2024), CDCR.
+
+Partial multi-label learning: an image comes with a set of candidate labels that holds all true ones
+and some wrong ones. At the start of every epoch the candidates with high confidence are selected as
+positives; the others are left out of the loss. What is no candidate is certainly negative.
+
+Observed labels: +1 for a candidate, -1 for everything else.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from weaklabels.methods.base import register
+from weaklabels.methods.pseudo_labels import Renewed, weighted_loss
+
+THRESHOLD = 0.6
+r""":math:`\alpha`; the authors' code parses an option of 0.8 as well and does not use it."""
+
+UNSELECTED = ("ignored", "negative")
+
+
+def class_confidences(confidences: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor]:
+    r"""How easy each class is: mean confidence :math:`m_k` over its candidates, and over all, m.
+
+    m pools the candidate entries of all classes; it is not the mean of the :math:`m_k`.
+
+    Args:
+        confidences: ``(N, C)`` in [0, 1].
+        candidates: ``(N, C)`` bool.
+
+    Returns:
+        ``(C,)`` and a scalar; a class without candidates gets m, and m is 0 if there are none.
+    """
+    entries = confidences * candidates
+    count = candidates.sum(0)
+    mean = entries.sum() / candidates.sum().clamp(min=1)
+    return torch.where(count > 0, entries.sum(0) / count.clamp(min=1), mean), mean
+
+
+def select(
+    confidences: Tensor,
+    candidates: Tensor,
+    threshold: float = THRESHOLD,
+    *,
+    class_difficulty: bool = True,
+) -> Tensor:
+    r"""The candidates that are taken as positives.
+
+    With class difficulty a candidate is selected if :math:`P_{ik}-m_k\ge\alpha-m`: the threshold of
+    a class is :math:`\alpha_k=\alpha+m_k-m`, lower for hard classes. Without, if
+    :math:`P_{ik}\ge\alpha`.
+
+    Args:
+        confidences: ``(N, C)`` in [0, 1].
+        candidates: ``(N, C)`` bool.
+        threshold: :math:`\alpha`.
+        class_difficulty: one threshold per class or one for all.
+
+    Returns:
+        ``(N, C)`` bool, within the candidates.
+
+    Raises:
+        ValueError: if the shapes differ.
+    """
+    if confidences.shape != candidates.shape or candidates.ndim != 2:
+        raise ValueError(
+            f"confidences {tuple(confidences.shape)} and candidates {tuple(candidates.shape)}: "
+            "expected the same shape (N, C)"
+        )
+    candidates = candidates.bool()
+    if not class_difficulty:
+        return candidates & (confidences >= threshold)
+    by_class, mean = class_confidences(confidences, candidates)
+    # Compared in the authors' form: rounding differs when the terms are moved.
+    return candidates & (confidences - by_class >= threshold - mean)
+
+
+def curriculum_weights(candidates: Tensor, selected: Tensor) -> Tensor:
+    """Weights of the loss, float32: 1 for non-candidates and selected candidates, 0 for the rest.
+
+    Args:
+        candidates, selected: ``(N, C)`` bool.
+    """
+    return (~candidates | selected).float()
+
+
+def smoothed_loss(
+    logits: Tensor,
+    candidates: Tensor,
+    weights: Tensor,
+    smoothing: float = 0.1,
+    margin: float = 0.05,
+) -> Tensor:
+    r"""A variant in the authors' loss file that their scripts do not use: label smoothing, summed.
+
+    A selected candidate costs :math:`-(1-s)\ln p-s\ln q` and a non-candidate :math:`-\ln q` with
+    :math:`q=\min(1-p+m,1)`; unselected candidates cost nothing.
+
+    Args:
+        logits: ``(B, C)``.
+        candidates: ``(B, C)``, 1 for a candidate.
+        weights: ``(B, C)`` curriculum weights.
+        smoothing: s.
+        margin: m, for all entries alike.
+    """
+    right = weighted_loss(logits, torch.ones_like(weights), weights, reduction="none")
+    wrong = weighted_loss(
+        logits, torch.zeros_like(weights), weights, margin=margin, reduction="none"
+    )
+    selected = (candidates == 1) & (weights > 0)
+    absent = candidates != 1
+    return (selected * ((1 - smoothing) * right + smoothing * wrong) + absent * wrong).sum()
+
+
+def count_regulariser(logits: Tensor, expected: float = 3.0, weight: float = 0.3) -> Tensor:
+    """Another variant that the scripts do not use: pulls the mean sum of *logits* to a number.
+
+    Squared difference of the batch's mean row sum and ``expected``, over C squared, times a weight.
+    The authors' code sums logits, not probabilities.
+    """
+    return weight * ((logits.sum() / len(logits) - expected) / logits.shape[1]) ** 2
+
+
+@register("CDCR")
+class Curriculum(Renewed):
+    """CDCR with class difficulty.
+
+    Args:
+        threshold: see ``select``.
+        warm_up: epochs on all candidates; 0 where the network has been warmed up.
+        class_difficulty: see ``select``.
+        unselected: what becomes of unselected candidates: ``"ignored"`` (the paper) or
+            ``"negative"``.
+        once: select in the first epoch after the warm-up and keep that selection.
+
+    Attributes:
+        selected: ``(N, C)`` bool, the selected candidates of this epoch.
+        thresholds: ``(C,)`` of this epoch; ``confidences`` the class means they are made of.
+
+    Raises:
+        ValueError: if ``unselected`` is unknown.
+    """
+
+    averaged = False
+
+    def __init__(
+        self,
+        threshold: float = THRESHOLD,
+        *,
+        warm_up: int = 16,
+        class_difficulty: bool = True,
+        unselected: str = "ignored",
+        once: bool = False,
+    ) -> None:
+        if unselected not in UNSELECTED:
+            raise ValueError(f"unselected is {unselected!r}: expected {', '.join(UNSELECTED)}")
+        super().__init__(warm_up=warm_up)
+        self.threshold = threshold
+        self.class_difficulty = class_difficulty
+        self.unselected = unselected
+        self.once = once
+
+    def start(self, observed: Tensor) -> None:
+        super().start(observed)
+        self.candidates = observed == 1
+        self.selected = self.candidates
+        self.confidences = torch.full((observed.shape[1],), torch.nan, device=observed.device)
+        self.thresholds = self.confidences
+
+    def renew(self, logits: Tensor) -> None:
+        if self.once and self.epoch > self.warm_up + 1:
+            return
+        p = torch.sigmoid(logits)
+        self.confidences, mean = class_confidences(p, self.candidates)
+        self.thresholds = self.threshold + self.class_difficulty * (self.confidences - mean)
+        self.selected = select(
+            p, self.candidates, self.threshold, class_difficulty=self.class_difficulty
+        )
+        if self.unselected == "ignored":
+            self.weights = curriculum_weights(self.candidates, self.selected)
+        else:
+            self.targets = self.selected
+
+    def trace(self) -> dict[str, Tensor]:
+        return {"thresholds": self.thresholds, "confidences": self.confidences}
+
+
+@register("CDCR, one threshold")
+class GlobalThreshold(Curriculum):
+    """CDCR with the same threshold for all classes."""
+
+    def __init__(self, threshold: float = THRESHOLD, **settings: object) -> None:
+        super().__init__(threshold, class_difficulty=False, **settings)
