@@ -62,6 +62,8 @@ class Spec:
         pretraining: None starts from random weights.
         linear_init: train the head alone on frozen features first (25 epochs), start from it.
         linear_lr: learning rate of that phase; None: that of the head.
+        frozen: train nothing but the head, on features that are extracted once (the linear
+            protocol).
         epochs, batch_size, optimiser: of the training.
         augment: steps for ``data.augment.pipeline``, applied to each training batch.
         average: decay, per step, of a running average of the weights, which is then evaluated and
@@ -87,6 +89,7 @@ class Spec:
     pretraining: Pretraining | None = None
     linear_init: bool = False
     linear_lr: float | None = None
+    frozen: bool = False
     epochs: int = 15
     batch_size: int = 16
     optimiser: OptimiserSpec = OptimiserSpec()
@@ -118,6 +121,8 @@ def run(spec: Spec) -> dict[str, Any]:
     method.start(observed.to(spec.device))
     if spec.pretraining is not None:
         load_weights(model, remember(pretrain, backbone_spec(spec)), "features.")
+    if spec.frozen:
+        splits, model = _on_features(spec, splits), _head_of(model)
     if spec.linear_init:
         phase = remember(linear_phase, _linear_spec(spec))
         load_weights(model, phase, "head.")
@@ -294,13 +299,12 @@ def linear_phase(spec: Spec) -> dict[str, Any]:
     model = build_network(spec, len(splits.classes))
     if spec.pretraining is not None:
         load_weights(model, remember(pretrain, backbone_spec(spec)), "features.")
-    body = Network(model.features, model.pool, nn.Identity())
-    body.autocast = model.autocast
+    body = _body_of(model)
     x_train = predict(body, placed(splits.train.x, spec.device))
     x_val = predict(body, placed(splits.val.x, spec.device))
     method = make_method(spec, splits.train.y)
     method.start(observed)
-    linear = Network(nn.Identity(), nn.Identity(), model.head)
+    linear = _head_of(model)
     best: dict[str, Any] = {"score": -1.0}
 
     def keep_best(epoch: int) -> None:
@@ -322,6 +326,42 @@ def linear_phase(spec: Spec) -> dict[str, Any]:
         after_epoch=keep_best,
     )
     return best
+
+
+def frozen_features(spec: Spec) -> dict[str, Any]:
+    """What the network's initial body makes of all inputs: ``train``, ``val``, ``test`` (N, D)."""
+    splits = load_splits(spec)
+    model = build_network(spec, len(splits.classes))
+    if spec.pretraining is not None:
+        load_weights(model, remember(pretrain, backbone_spec(spec)), "features.")
+    body = _body_of(model)
+    return {
+        name: predict(body, placed(getattr(splits, name).x, spec.device)).float().cpu().numpy()
+        for name in ("train", "val", "test")
+    }
+
+
+def _on_features(spec: Spec, splits: Splits) -> Splits:
+    """The same data with features in place of the inputs."""
+    source = replace(backbone_spec(spec), train_size=spec.train_size, precision=spec.precision)
+    record = remember(frozen_features, source)
+    parts = {
+        name: replace(getattr(splits, name), x=torch.from_numpy(record[name]))
+        for name in ("train", "val", "test")
+    }
+    return replace(splits, **parts)
+
+
+def _body_of(model: Network) -> Network:
+    """Everything but the head."""
+    body = Network(model.features, model.pool, nn.Identity())
+    body.autocast = model.autocast
+    return body
+
+
+def _head_of(model: Network) -> Network:
+    """The head alone, for inputs that are features."""
+    return Network(nn.Identity(), nn.Identity(), model.head)
 
 
 class _Softmax(Method):
@@ -455,7 +495,7 @@ class _AnnotatedLoss:
         pass
 
     def results(self) -> dict[str, Any]:
-        return {"annotated_loss": torch.stack(self.steps).cpu().numpy()}
+        return {"annotated_loss": torch.stack([loss.cpu() for loss in self.steps]).numpy()}
 
 
 TRACES: dict[str, type] = {
