@@ -22,6 +22,7 @@ from weaklabels.experiments import acknowledging_the_unknown as atu
 from weaklabels.experiments import acknowledging_the_unknown_figures as figs
 from weaklabels.experiments import acknowledging_the_unknown_study as study
 from weaklabels.experiments.acknowledging_the_unknown_slider import ALPHA_SLIDER
+from weaklabels.experiments.multilabel import frozen_features, load_splits, run
 from weaklabels.methods import baselines
 from weaklabels.methods.acknowledging_the_unknown import (
     AsymmetricPseudoLabels,
@@ -31,7 +32,7 @@ from weaklabels.methods.acknowledging_the_unknown import (
     labels_per_pass,
     lowest_scored,
 )
-from weaklabels.metrics import mean_average_precision
+from weaklabels.metrics import average_precision, mean_average_precision
 from weaklabels.models import Network
 from weaklabels.train import OptimiserSpec, fit
 from weaklabels.weaken import few_labels, single_positive
@@ -535,9 +536,24 @@ def test_every_row_of_the_table_is_a_method_that_exists(profile):
             needs = methods.get(spec.method).needs_expected_positives
             extra = {"expected_positives": 1.5} if needs else {}
             methods.create(spec.method, **dict(spec.method_options), **extra)
-            assert spec.linear_init == (row == "ROLE+LI")
+            assert spec.linear_init == (row == "ROLE+LI" and not spec.frozen)
         for rate in atu.RATES:
             assert len(atu.mlml_specs(benchmark, rate)) == 4
+
+
+def test_frozen_runs_train_the_head_on_what_the_body_makes_of_the_inputs():
+    base = atu.benchmarks(Chapter("acknowledging_the_unknown", "smoke"))[0].base
+    spec = replace(base, frozen=True, track=("weights",))
+    found, features = run(spec), frozen_features(spec)
+    assert {name for name in found if name.startswith("weights_last/")} == {
+        "weights_last/head.weight",
+        "weights_last/head.bias",
+    }
+    logits = features["test"] @ found["weights_last/head.weight"].T
+    logits += found["weights_last/head.bias"]
+    truth = load_splits(spec).test.y
+    wanted = average_precision(torch.from_numpy(logits), truth)
+    np.testing.assert_allclose(found["test_ap"][-1], wanted, atol=1e-3)
 
 
 def test_the_settings_are_those_chosen_on_validation():

@@ -253,9 +253,20 @@ def study_frame(rows: Iterable[dict[str, Any]], moment: str) -> pd.DataFrame:
 
 
 def voc_benchmark(data_root: str) -> atu.Benchmark:
-    """The linear protocol on the VOC 2012 subset: class-balanced splits of frozen features."""
-    frozen = atu.frozen_voc(data_root)
-    return replace(frozen, base=replace(frozen.base, data_options=options(balanced=True)))
+    """The linear protocol on features of the VOC 2012 subset, in class-balanced splits."""
+    base = Spec(
+        "AN",
+        dataset="voc2012_features",
+        data_root=data_root,
+        data_options=options(balanced=True),
+        network="linear",
+        network_options=options(inputs=1024),
+        epochs=25,
+        batch_size=16,
+        optimiser=OptimiserSpec("adam", lr=1e-3),
+    )
+    settings = replace(atu.PAPER_SETTINGS["VOC"][3], warm_up=12)
+    return atu.Benchmark("VOC subset, frozen features", base, settings, mlml_epochs=25)
 
 
 def study_voc(
@@ -270,7 +281,7 @@ def study_voc(
     for name in atu.ROWS:
         if name == "ROLE+LI":
             continue
-        spec = replace(atu.vary(benchmark, name), data_root=data_root)
+        spec = atu.vary(benchmark, name)
         records = run_all([replace(spec, seed=seed) for seed in seeds])
         rows.append(
             {
