@@ -21,13 +21,13 @@ from weaklabels.chapter import Chapter
 from weaklabels.data import Split
 from weaklabels.data.augment import pipeline, to_float
 from weaklabels.experiments import multilabel
-from weaklabels.experiments.multilabel import Options, load_splits, options
+from weaklabels.experiments.multilabel import load_splits
 from weaklabels.methods import l2d
 from weaklabels.methods.l2d import Distillation
 from weaklabels.metrics import known_count_f1, mean_average_precision
 from weaklabels.models import Network
 from weaklabels.seeding import seed_torch, torch_rng
-from weaklabels.sweep import Record, remember
+from weaklabels.sweep import Options, Record, options, remember
 from weaklabels.train import OptimiserSpec, fit, predict
 
 
@@ -37,11 +37,9 @@ class Spec(multilabel.Spec):
 
     Attributes:
         teacher: the run whose network teaches; None trains on the labels alone.
-        augment: steps for ``data.augment.pipeline``.
     """
 
     teacher: Spec | None = None
-    augment: tuple = ()
 
 
 # -- settings -------------------------------------------------------------------------------------
@@ -91,12 +89,6 @@ def base_spec(chapter: Chapter, dataset: str = "scenes") -> Spec:
     if dataset != "scenes":
         return _photographs(chapter, dataset)
 
-    def network(width: int) -> Options:
-        body = options(width=width, patch=8, stride=8, depth=1, batch_norm=False)
-        return options(
-            backbone="patch_net", backbone_options=body, width=32, heads=4, hidden=64, dropout=0.0
-        )
-
     sizes = chapter.choose(
         quick={"train": 600, "val": 500, "test": 1000},
         smoke={"train": 100, "val": 50, "test": 50},
@@ -109,20 +101,27 @@ def base_spec(chapter: Chapter, dataset: str = "scenes") -> Spec:
         ),
         annotation="full",
         network="label_decoder",
-        network_options=network(256),
+        network_options=_scene_network(256),
         epochs=chapter.choose(quick=30, smoke=2, paper=30),
         batch_size=50,
-        optimiser=OptimiserSpec(lr=3e-3, warm_up=0.2),
+        optimiser=OptimiserSpec(lr=1e-2, warm_up=0.2),
         track=("weights", "embeddings", "scores"),
         device=chapter.device,
     )
     return replace(
         teacher,
         teacher=teacher,
-        network_options=network(8),
+        network_options=_scene_network(8),
         epochs=chapter.choose(quick=20, smoke=2, paper=20),
-        optimiser=OptimiserSpec(lr=1e-2, warm_up=0.2),
         track=(),
+    )
+
+
+def _scene_network(width: int) -> Options:
+    """A backbone of one convolution with so many channels, and a small decoder."""
+    body = options(width=width, patch=8, stride=8, depth=1)
+    return options(
+        backbone="patch_net", backbone_options=body, width=32, heads=4, hidden=64, dropout=0.0
     )
 
 
@@ -151,6 +150,15 @@ def _photographs(chapter: Chapter, dataset: str) -> Spec:
     )
     student = options(backbone="resnet34")
     return replace(teacher, teacher=teacher, network_options=student, epochs=80, track=())
+
+
+def students(base: Spec) -> dict[str, Spec]:
+    """The same student in several sizes, by a name of the size."""
+    if base.dataset == "scenes":
+        sizes = {f"{n} channels": _scene_network(n) for n in (4, 8, 16)}
+    else:
+        sizes = {name: options(backbone=name) for name in ("resnet18", "resnet34")}
+    return {name: replace(base, network_options=network) for name, network in sizes.items()}
 
 
 def repeat(spec: Spec, seed: int) -> Spec:

@@ -139,11 +139,10 @@ def draw_graph(ax: Axes, rows: np.ndarray, names: Sequence[str], colour: str) ->
         for b in range(a + 1, len(rows)):
             ax.plot(*place[[a, b]].T, color="#999999", lw=2 / float(distances[a, b]), zorder=1)
             # Off the middle, where the diagonals cross.
-            at = 0.6 * place[a] + 0.4 * place[b]
-            ax.text(
-                *at, f"{distances[a, b]:.2f}", fontsize=9, ha="center", va="center", zorder=2,
-                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
-            )  # fmt: skip
+            at = 0.68 * place[a] + 0.32 * place[b]
+            white = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}
+            text = f"{distances[a, b]:.2f}"
+            ax.text(*at, text, fontsize=9, ha="center", va="center", zorder=2, bbox=white)
     ax.scatter(*place.T, s=330, color=colour, zorder=3)
     for name, at in zip(names, place, strict=True):
         ax.text(*at, name, color="white", fontsize=9, ha="center", va="center", zorder=4)
@@ -156,54 +155,51 @@ def figure_overview(
 ) -> Figure:
     """The idea in one picture: a column of positive cells feeds CD, a row feeds ID.
 
-    Column: the class with most positives. Row: the scene with most labels.
+    Column: the class with most positives. Row: the scene with most labels, up to four.
 
     Args:
-        images: ``(n, c, h, w)`` of a few scenes.
+        images: ``(n, 1, h, w)`` of a few scenes.
         labels: ``(n, C)`` in {0, 1}.
         embeddings: network -> ``(n, C, D)``; one column of graphs each.
     """
-    column, row = int(labels.sum(0).argmax()), int(labels.sum(1).argmax())
-    scenes, classes = np.flatnonzero(labels[:, column]), np.flatnonzero(labels[row])
+    counts = labels.sum(1)
+    column, row = int(labels.sum(0).argmax()), int(np.where(counts <= 4, counts, 0).argmax())
+    scenes, classes = np.flatnonzero(labels[:, column])[:4], np.flatnonzero(labels[row])
     fig = plt.figure(figsize=(figures.WIDTH, 7.4))
     top, bottom = fig.subfigures(2, 1, height_ratios=(1, 1.35))
-    grid = top.add_gridspec(len(images), 2, width_ratios=(1, 9))
-    for i, image in enumerate(images):
-        figures.show_image(top.add_subplot(grid[i, 0]), image)
-    _draw_cells(top.add_subplot(grid[:, 1]), labels, column, row)
+    _draw_cells(top.subplots(), images, labels, column, row)
     axes = bottom.subplots(2, len(embeddings))
     for j, (name, values) in enumerate(embeddings.items()):
-        draw_graph(
-            axes[0, j], values[scenes, column], [f"{i + 1}" for i in scenes], figures.PALETTE[0]
-        )
+        numbers = [f"{i + 1}" for i in scenes]
+        draw_graph(axes[0, j], values[scenes, column], numbers, figures.PALETTE[0])
         draw_graph(axes[1, j], values[row, classes], [f"{k}" for k in classes], figures.PALETTE[1])
-        axes[0, j].set_title(f"{name}: class {column}, scenes ...")
-        axes[1, j].set_title(f"{name}: scene {row + 1}, classes ...")
+        axes[0, j].set_title(f"{name}: class {column} in scenes")
+        axes[1, j].set_title(f"{name}: classes in scene {row + 1}")
     return fig
 
 
-def _draw_cells(ax: Axes, labels: np.ndarray, column: int, row: int) -> None:
+def _draw_cells(ax: Axes, images: np.ndarray, labels: np.ndarray, column: int, row: int) -> None:
     """The N x q table of embeddings, positive cells filled, one column and one row framed."""
-    for i, k in np.ndindex(labels.shape):
-        ax.add_patch(
-            plt.Rectangle(
-                (k - 0.45, i - 0.45), 0.9, 0.9, lw=0.8, edgecolor="#BBBBBB",
-                facecolor="#BBBBBB" if labels[i, k] else "white",
-            )
-        )  # fmt: skip
     rows, columns = labels.shape
-    frames = {"CD": (column - 0.5, -0.5, 1, rows), "ID": (-0.5, row - 0.5, columns, 1)}
-    for (name, (x, y, w, h)), colour in zip(frames.items(), figures.PALETTE, strict=False):
-        ax.add_patch(plt.Rectangle((x, y), w, h, fill=False, lw=2.5, edgecolor=colour))
-        ax.text(
-            *((x + 0.5, -0.6) if name == "CD" else (columns - 0.4, y + 0.5)), name,
-            color=colour, fontsize=11, weight="bold", ha="center" if name == "CD" else "left",
-            va="bottom" if name == "CD" else "center",
-        )  # fmt: skip
-    ax.set(
-        xlim=(-0.6, columns + 0.4), ylim=(rows - 0.4, -1.1), xlabel="class", ylabel="scene",
-        xticks=range(columns), yticks=range(rows), yticklabels=range(1, rows + 1), aspect="equal",
-    )  # fmt: skip
+    for i, image in enumerate(images):
+        place = (-1.7, -0.75, i + 0.47, i - 0.47)
+        ax.imshow(image[0].clip(0, 1), cmap="gray", extent=place)
+    for i, k in np.ndindex(labels.shape):
+        face = "#BBBBBB" if labels[i, k] else "white"
+        cell = plt.Rectangle((k - 0.45, i - 0.45), 0.9, 0.9, ec="#BBBBBB", fc=face, lw=0.8)
+        ax.add_patch(cell)
+    blue, red = figures.PALETTE[:2]
+    for corner, w, h, colour in (
+        ((column - 0.5, -0.5), 1, rows, blue),
+        ((-0.5, row - 0.5), columns, 1, red),
+    ):
+        ax.add_patch(plt.Rectangle(corner, w, h, fill=False, lw=2.5, ec=colour))
+    bold = {"fontsize": 11, "weight": "bold"}
+    ax.text(column, -0.6, "CD", color=blue, ha="center", va="bottom", **bold)
+    ax.text(columns - 0.4, row, "ID", color=red, ha="left", va="center", **bold)
+    ax.set(xlim=(-1.8, columns + 0.4), ylim=(rows - 0.4, -1.1), aspect="equal")
+    ax.set(xlabel="class", ylabel="scene", xticks=range(columns), yticks=range(rows))
+    ax.set_yticklabels(range(1, rows + 1))
     ax.grid(False)
     for side in ax.spines.values():
         side.set_visible(False)
@@ -226,9 +222,8 @@ def figure_scores(table: pd.DataFrame) -> Figure:
         ax.plot(np.full(len(scores), i), scores[name], ".", color="black", ms=4)
     ax.axhline(teacher.mean(), color=figures.PALETTE[6], ls="--", lw=1.5, label="teacher")
     ax.axhline(means["Vanilla"], color="grey", ls=":", lw=1.5, label="vanilla student")
-    ax.set(
-        ylabel="test mAP (%)", xlabel="student", ylim=(min(scores.min()) - 4, teacher.mean() + 2)
-    )
+    low, high = min(scores.min()), teacher.mean()
+    ax.set(ylabel="test mAP (%)", xlabel="student", ylim=(low - 4, high + 0.25 * (high - low)))
     ax.tick_params(axis="x", rotation=40)
     ax.legend(loc="upper left", ncol=2)
     return fig
@@ -318,21 +313,32 @@ def figure_softmax(truths: Sequence[np.ndarray], scores: dict[str, Sequence[np.n
     return fig
 
 
-def figure_epochs(epochs: Sequence[int], scores: dict[str, np.ndarray], teacher: float) -> Figure:
-    """Test mAP against the length of training.
+def figure_budgets(
+    lengths: dict[str, np.ndarray],
+    epochs: Sequence[int],
+    sizes: dict[str, np.ndarray],
+    names: Sequence[str],
+    teacher: float,
+) -> Figure:
+    """Test mAP against the length of training (left) and the size of the student (right).
 
     Args:
-        epochs: lengths.
-        scores: student -> ``(seeds, lengths)`` test mAP, percent.
+        lengths: method -> ``(seeds, len(epochs))`` test mAP, percent.
+        epochs: lengths of training.
+        sizes: method -> ``(seeds, len(names))``.
+        names: of the student sizes, ascending.
         teacher: its mean test mAP.
     """
-    fig, ax = figures.panels(1, height=3.2)
-    for name, runs in scores.items():
-        figures.band(ax, epochs, runs, name)
-    ax.axhline(teacher, color=figures.PALETTE[6], ls="--", lw=1.5, label="teacher")
-    ax.set_xscale("log")
-    ax.set_xticks(list(epochs), [str(e) for e in epochs])
-    ax.minorticks_off()
-    ax.set(xlabel="epochs of training (each a complete one-cycle schedule)", ylabel="test mAP (%)")
-    ax.legend()
+    fig, (left, right) = figures.panels(2, height=3.3, sharey=True)
+    for name, runs in lengths.items():
+        figures.band(left, np.arange(len(epochs)), runs, name)
+    for name, runs in sizes.items():
+        figures.band(right, np.arange(len(names)), runs, name)
+    left.set_xticks(range(len(epochs)), [str(e) for e in epochs])
+    left.set(xlabel="epochs of a complete training", ylabel="test mAP (%)")
+    right.set_xticks(range(len(names)), names)
+    right.set(xlabel="student's backbone")
+    for ax in (left, right):
+        ax.axhline(teacher, color=figures.PALETTE[6], ls="--", lw=1.5, label="teacher")
+        ax.legend(loc="lower right")
     return fig
