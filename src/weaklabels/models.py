@@ -377,6 +377,7 @@ def torchvision_resnet(
     pretrained: bool = True,
     weights: str | None = None,
     normalise: bool = False,
+    small: bool = False,
 ) -> Network:
     """ResNet of torchvision with a new linear head, for photographs.
 
@@ -389,6 +390,8 @@ def torchvision_resnet(
             none is named.
         normalise: subtract ImageNet's mean and divide by its deviation first, for papers that do;
             inputs are in [0, 1].
+        small: start with a 3 x 3 convolution of stride 1 and no max pool, for 32 x 32 images; its
+            layers 3, 4, 5 and 6 are then the four stages.
 
     Raises:
         FileNotFoundError: if the weights are not at hand and cannot be downloaded.
@@ -406,6 +409,9 @@ def torchvision_resnet(
         fill_imagenet(body, get_model_weights(f"resnet{depth}").IMAGENET1K_V1, weights)
     width = body.fc.in_features
     layers = list(body.children())[:-2]
+    if small:
+        stem = nn.Conv2d(3, body.conv1.out_channels, 3, padding=1, bias=False)
+        layers = [stem, *layers[1:3], *layers[4:]]
     if normalise:
         layers.insert(0, _Normalise(IMAGENET_MEAN, IMAGENET_STD))
     return Network(nn.Sequential(*layers), GlobalAveragePool(), nn.Linear(width, classes))
