@@ -426,15 +426,25 @@ def outputs(model: Network, x: Tensor) -> Outputs:
     )
 
 
-class NegativeHead(nn.Module):
-    """The negative head of a two-headed network as a classifier of its own."""
-
+class _OneHead(nn.Module):
     def __init__(self, model: Network) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.model.head.negative(self.model.pool(self.model.features(x)))
+        return getattr(self.model.head, self.name)(self.model.pool(self.model.features(x)))
+
+
+class PositiveHead(_OneHead):
+    """The positive head of a two-headed network as a classifier of its own."""
+
+    name = "positive"
+
+
+class NegativeHead(_OneHead):
+    """The negative head of a two-headed network as a classifier of its own."""
+
+    name = "negative"
 
 
 # -- methods --------------------------------------------------------------------------------------
