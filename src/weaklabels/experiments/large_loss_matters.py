@@ -162,12 +162,14 @@ def vary(spec: Spec, name: str, rate: float | None = None) -> Spec:
 
 
 def table_specs(base: Spec, methods: Sequence[str], seeds: Sequence[int]) -> list[Spec]:
-    """One spec per method and seed, methods outermost; LL runs also record what they modify."""
+    """One spec per method and seed, methods outermost.
+
+    Where anything is tracked, the LL runs also record what they modify and at which logits.
+    """
+    more = ("modified", "entry_logits") if base.track else ()
     return [
         replace(
-            vary(base, name),
-            seed=seed,
-            track=(*base.track, "modified") if name in LL and base.track else base.track,
+            vary(base, name), seed=seed, track=(*base.track, *more) if name in LL else base.track
         )
         for name in methods
         for seed in seeds
@@ -380,18 +382,18 @@ def draw_corrections(ax: Axes, record: Record, scene: int, classes: Sequence[str
 # -- studies --------------------------------------------------------------------------------------
 
 RATE_GRID = {
-    "quick": (0.0025, 0.005, 0.010, 0.015, 0.020, 0.030, 0.045, 0.060),
+    "quick": (0.0025, 0.005, 0.010, 0.015, 0.020, 0.030, 0.060),
     "paper": (0.001, 0.002, 0.003, 0.004, 0.005),
     "smoke": (0.010, 0.060),
 }
 """Rates of LL-Ct for the hyper-parameter study, by profile."""
 
 SIZE_GRID = {
-    "quick": (125, 250, 500, 1000),
-    "paper": (457, 1143, 2287, 4574),
-    "smoke": (80, 160),
+    "quick": (125, 250, 500),
+    "paper": (457, 1143, 2287),
+    "smoke": (80,),
 }
-"""Numbers of training images for the study of Figure 6, by profile."""
+"""Numbers of training images for the study of Figure 6, by profile; all of them come on top."""
 
 FEWER_METHODS = ("Naive AN", "LSAN", "ROLE", "LL-Ct", "Full label")
 SPARSE_METHODS = ("Naive IU", "Curriculum", "Naive AN", "WAN", "LSAN", *LL)
