@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
+from matplotlib.ticker import LogLocator, NullLocator, ScalarFormatter
 from torch.nn import functional as F
 
 from weaklabels import figures
@@ -82,10 +82,12 @@ def figure_setting(
 def figure_sizes(sizes: Mapping[str, np.ndarray]) -> Figure:
     """How many labels a candidate set holds: share of sets by size, one line per generator."""
     fig, ax = plt.subplots(figsize=(figures.WIDTH, 3.0))
-    for (label, counts), marker in zip(sizes.items(), "osv^DP", strict=False):
-        share = 100 * counts / counts.sum()
-        ax.plot(np.arange(len(counts)), share, marker=marker, markersize=5, label=label)
-    ax.set(xlabel="labels in the candidate set", ylabel="share of sets (%)", xlim=(0.5, None))
+    for i, (label, counts) in enumerate(sizes.items()):
+        share = 100 * counts[1:] / counts.sum()
+        # Broad and pale, because q = 0.5 draws nearly the same sets and would hide it.
+        broad = {"linewidth": 7, "alpha": 0.35} if i == 0 else {"marker": "osv^DP"[i % 6]}
+        ax.plot(np.arange(1, len(counts)), share, markersize=5, label=label, **broad)
+    ax.set(xlabel="labels in the candidate set", ylabel="share of sets (%)")
     ax.set_xticks(range(1, len(counts)))
     ax.legend()
     return fig
@@ -169,31 +171,52 @@ def figure_geometry(shares: Mapping[str, np.ndarray]) -> Figure:
     return fig
 
 
+def _error_axis(ax: Axes) -> None:
+    """Test error on a logarithmic axis with plain numbers."""
+    ax.set_yscale("log")
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_major_formatter(ScalarFormatter())
+    ax.yaxis.set_minor_locator(NullLocator())
+
+
+def _draw_errors(
+    ax: Axes, x: np.ndarray, accuracies: Sequence[np.ndarray], name: str, **style: object
+) -> None:
+    """Mean test error (%) with one standard deviation, from accuracies ``(seeds,)`` per point."""
+    error = np.array([100 - values.mean() for values in accuracies])
+    spread = np.array([values.std(ddof=1) if len(values) > 1 else 0 for values in accuracies])
+    below = np.minimum(spread, 0.9 * error)  # a logarithmic axis has no place for 0
+    ax.errorbar(
+        x,
+        error,
+        (below, spread),
+        label=name,
+        color=COLOURS[name],
+        marker=MARKERS[name],
+        markersize=5,
+        capsize=2,
+        **style,
+    )
+
+
 def figure_flipping(panels: Mapping[str, Cells]) -> Figure:
-    """Test accuracy against the flipping probability, one line per method, one panel per network.
+    """Test error against the flipping probability, one line per method, one panel per network.
 
     The points are shifted a little to the side of each other, so that error bars can be told apart.
     """
-    fig, axes = figures.panels(len(panels), height=3.7, squeeze=False)
+    fig, axes = figures.panels(len(panels), height=3.9, squeeze=False)
     for ax, (title, cells) in zip(axes[0], panels.items(), strict=True):
         qs = sorted({q for q, _ in cells})
         names = [name for name in COLOURS if any(name == n for _, n in cells)]
         for i, name in enumerate(names):
-            values = [cells[q, name] for q in qs]
             shift = 0.006 * (i - len(names) / 2)
-            ax.errorbar(
-                np.array(qs) + shift,
-                [v.mean() for v in values],
-                [v.std(ddof=1) if len(v) > 1 else 0 for v in values],
-                label=name,
-                color=COLOURS[name],
-                marker=MARKERS[name],
-                markersize=5,
-                linewidth=2.4 if name == "CAVL" else 1.2,
-                capsize=2,
+            width = 2.4 if name == "CAVL" else 1.2
+            _draw_errors(
+                ax, np.array(qs) + shift, [cells[q, name] for q in qs], name, linewidth=width
             )
+        _error_axis(ax)
         ax.set(title=title, xlabel="flipping probability $q$", xticks=qs)
-    axes[0, 0].set_ylabel("test accuracy (%)")
+    axes[0, 0].set_ylabel("test error (%, log scale)")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     fig.legend(handles, labels, loc="outside lower center", ncols=4)
     return fig
@@ -204,35 +227,24 @@ def figure_start(
     panels: Mapping[str, Mapping[str, np.ndarray]],
     levels: Mapping[str, float],
 ) -> Figure:
-    """Test accuracy against the starting epoch.
+    """Test error against the starting epoch; the epochs stand at equal distances.
 
     Args:
         starts: T0.
-        panels: title -> method -> ``(starts, seeds)``.
+        panels: title -> method -> accuracies ``(starts, seeds)`` in percent; NaN leaves a gap.
         levels: horizontal lines, mean accuracy of other methods.
     """
-    fig, axes = figures.panels(len(panels), height=3.4, sharey=True, squeeze=False)
+    fig, axes = figures.panels(len(panels), height=3.6, sharey=True, squeeze=False)
+    places = np.arange(len(starts))
     for ax, (title, lines) in zip(axes[0], panels.items(), strict=True):
         for name, values in lines.items():
-            spread = values.std(1, ddof=1) if values.shape[1] > 1 else 0 * values[:, 0]
-            ax.errorbar(
-                starts,
-                values.mean(1),
-                spread,
-                label=name,
-                color=COLOURS[name],
-                marker=MARKERS[name],
-                markersize=5,
-                capsize=3,
-            )
+            _draw_errors(ax, places, list(values), name)
         for name, level in levels.items():
-            ax.axhline(level, color=COLOURS[name], ls=":", label=name)
-        ax.set_xscale("symlog", linthresh=1)
-        ax.xaxis.set_major_locator(FixedLocator(starts))
-        ax.xaxis.set_minor_locator(NullLocator())
-        ax.xaxis.set_major_formatter(ScalarFormatter())
+            ax.axhline(100 - level, color=COLOURS[name], ls=":", label=name)
+        ax.set_xticks(places, [str(start) for start in starts])
         ax.set(title=title, xlabel="starting epoch $T_0$")
-    axes[0, 0].set_ylabel("test accuracy (%)")
+    _error_axis(axes[0, 0])
+    axes[0, 0].set_ylabel("test error (%, log scale)")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     fig.legend(handles, labels, loc="outside lower center", ncols=4)
     return fig
