@@ -331,9 +331,9 @@ def figure_budgets(
     """
     fig, (left, right) = figures.panels(2, height=3.3, sharey=True)
     for name, runs in lengths.items():
-        figures.band(left, np.arange(len(epochs)), runs, name)
+        figures.band(left, np.arange(len(epochs)), runs, name, colour=_colour(name))
     for name, runs in sizes.items():
-        figures.band(right, np.arange(len(names)), runs, name)
+        figures.band(right, np.arange(len(names)), runs, name, colour=_colour(name))
     left.set_xticks(range(len(epochs)), [str(e) for e in epochs])
     left.set(xlabel="epochs of a complete training", ylabel="test mAP (%)")
     right.set_xticks(range(len(names)), names)
