@@ -16,18 +16,20 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from weaklabels.methods.base import Method, negative_log_sigmoid, register
+from weaklabels.methods.base import Method, register
 from weaklabels.methods.baselines import EPSILON, AssumeNegative
 
 TARGETS = ("soft", "hard")
 
 
-def entropy(logits: Tensor, epsilon: float = EPSILON) -> Tensor:
-    r"""Entropy in nats of each predicted probability, :math:`H(p)`, entry by entry."""
+def costs(logits: Tensor, epsilon: float = EPSILON) -> tuple[Tensor, Tensor, Tensor]:
+    """Probabilities, and the costs of a present and of an absent label, entry by entry."""
     p = torch.sigmoid(logits)
-    on, off = negative_log_sigmoid(logits, epsilon), negative_log_sigmoid(-logits, epsilon)
-    return p * on + (1 - p) * off
+    if epsilon == 0:
+        return p, F.softplus(-logits), F.softplus(logits)
+    return p, -torch.log(p + epsilon), -torch.log((1 - p) + epsilon)
 
 
 def entropy_maximisation(
@@ -48,16 +50,18 @@ def entropy_maximisation(
         alpha: weight of the entropy.
         epsilon: inside the logarithm.
         reduction: ``"mean"`` or ``"none"``.
+
+    Raises:
+        ValueError: if the reduction is unknown.
     """
-    unlabelled = torch.zeros_like(logits, dtype=torch.bool)
-    return em_apl(logits, observed, unlabelled, logits, alpha, 0.0, epsilon, reduction)
+    return em_apl(logits, observed, None, None, alpha, 0.0, epsilon, reduction)
 
 
 def em_apl(
     logits: Tensor,
     observed: Tensor,
-    labelled: Tensor,
-    targets: Tensor,
+    labelled: Tensor | None,
+    targets: Tensor | None,
     alpha: float,
     beta: float,
     epsilon: float = EPSILON,
@@ -66,12 +70,13 @@ def em_apl(
     r"""The loss of EM with pseudo-labels (Eq. 8).
 
     Annotated: :math:`-\ln p` or :math:`-\ln(1-p)`. Pseudo-labelled: :math:`\beta` times the
-    cross-entropy with the soft target. Still unknown: :math:`-\alpha H(p)`.
+    cross-entropy with the soft target. Still unknown: :math:`-\alpha H(p)`. All are a target's
+    cross-entropy with a weight: the entropy is that with the target p itself.
 
     Args:
         logits: ``(B, C)``.
         observed: ``(B, C)`` in {-1, 0, +1}.
-        labelled: ``(B, C)`` bool, the unknown entries that carry a pseudo-label.
+        labelled: ``(B, C)`` bool, the unknown entries that carry a pseudo-label; None for none.
         targets: ``(B, C)`` in [0, 1], read where ``labelled``; no gradient flows through them.
         alpha: weight of the entropy.
         beta: weight of the pseudo-labels.
@@ -83,15 +88,14 @@ def em_apl(
     """
     if reduction not in ("mean", "none"):
         raise ValueError(f"unknown reduction {reduction!r}: expected 'mean' or 'none'")
-    on, off = negative_log_sigmoid(logits, epsilon), negative_log_sigmoid(-logits, epsilon)
-    p = torch.sigmoid(logits)
-    known = torch.where(observed == 1, on, off)
-    unknown = -alpha * (p * on + (1 - p) * off)
-    if labelled.any():
-        target = targets.detach().to(logits.dtype)
-        pseudo = beta * (target * on + (1 - target) * off)
-        unknown = torch.where(labelled, pseudo, unknown)
-    entries = torch.where(observed == 0, unknown, known)
+    p, present, absent = costs(logits, epsilon)
+    unknown = observed == 0
+    target = torch.where(unknown, p, (observed == 1).to(p.dtype))
+    weight = torch.ones_like(p).masked_fill(unknown, -alpha)
+    if labelled is not None and targets is not None:
+        target = torch.where(labelled, targets.detach().to(p.dtype), target)
+        weight = weight.masked_fill(labelled, beta)
+    entries = weight * (absent + target * (present - absent))
     return entries.mean() if reduction == "mean" else entries
 
 
