@@ -215,8 +215,9 @@ def generalised_cross_entropy(
     With a truncation k the constant :math:`(1-k^q)/q` is taken off; samples above it are left out
     by weights (see ``truncated_weights``).
     """
-    p = torch.softmax(logits, 1).gather(1, given[:, None])[:, 0]
-    entries = (1 - p**q) / q
+    # p^q by way of ln p: its slope stays finite where p is 0 in floating point.
+    log_p = F.log_softmax(logits, 1).gather(1, given[:, None])[:, 0]
+    entries = -torch.expm1(q * log_p) / q
     return entries if truncation is None else entries - (1 - truncation**q) / q
 
 
