@@ -26,7 +26,7 @@ _PARTS = {
     "BL, faster u": {"reweight": False, "distil": False, "u_rate": 30.0},
     "BL+DR, faster u": {"distil": False, "u_rate": 30.0},
     "BLDR without DR": {"reweight": False},
-    "BL+DR, spared always": {"distil": False, "spare_prediction": "always"},
+    "BL, spared always": {"reweight": False, "distil": False, "spare_prediction": "always"},
 }
 
 RATES = {"symmetric": 0.5, "asymmetric": 0.4}
