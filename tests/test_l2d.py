@@ -351,3 +351,35 @@ def test_weights_are_shares_of_the_hard_label_loss():
     grid = ex.weight_grid(sizes, (0.1, 1.0))
     assert grid == {"CD": [1.3, 13.0]}
     assert ex.best_weights(grid, {"CD": [80.0, 79.0]}) == {"CD": 1.3}
+
+
+def test_paper_profile_is_wired_to_the_papers_data():
+    chapter = Chapter("l2d", "paper", "cpu", 1)
+    for dataset in ex.DATASETS["paper"]:
+        base = ex.base_spec(chapter, dataset)
+        assert base.teacher.epochs < base.epochs == base.optimiser.cycle_epochs
+        groups = ex.table_specs(base, dict.fromkeys(ex.terms("paper")), range(1))
+        assert {"teacher", "Vanilla", "ReviewKD", "L2D"} <= groups.keys()
+        for (spec,) in groups.values():
+            assert spec.dataset == dataset
+            assert spec.modules()
+            methods.create(spec.method, **dict(spec.method_options))
+
+
+def test_review_distillation_finds_the_stages_of_a_resnet():
+    teacher, student = (
+        models.build(
+            "label_decoder", 4, backbone=name, backbone_options=(("pretrained", False),),
+            width=16, heads=2, hidden=16,
+        )
+        for name in ("resnet34", "resnet18")
+    )  # fmt: skip
+    _, options = ex.REVIEW_KD["ReviewKD"]
+    method = methods.create("ReviewKD", width=8, **dict(options))
+    method.start(torch.ones(2, 4, dtype=torch.int8))
+    method.learn_from(teacher)
+    method.prepare(student)
+    logits, loss = method.step(student.train(), torch.rand(2, 3, 64, 64), torch.arange(2))
+    assert logits.shape == (2, 4)
+    assert torch.isfinite(loss)
+    assert method._channels(student.features[0]) == [64, 128, 256, 512]

@@ -1,6 +1,7 @@
 """PU-MLC: values of the authors' code, closed forms, the cases that batches bring."""
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit
+from scipy.stats import hypergeom, norm
 from torch import nn
 from torch.nn import functional as F
 
 from weaklabels import methods, metrics, models, weaken
+from weaklabels.chapter import Chapter
+from weaklabels.data import Split
 from weaklabels.ema import WeightAverage
+from weaklabels.experiments import pu_mlc as experiments
+from weaklabels.experiments import pu_mlc_demo as demo
 from weaklabels.experiments.multilabel import Spec, annotate, options
 from weaklabels.methods import baselines
 from weaklabels.methods import pu_mlc as pu
@@ -626,3 +632,80 @@ def test_two_methods_with_one_seed_train_alike():
         results.append(torch.cat([p.flatten() for p in model.parameters()]))
     assert torch.equal(*results)
     assert torch.isfinite(results[0]).all()
+
+
+# -- the experiments ------------------------------------------------------------------------------
+
+
+def test_recorded_rates_belong_to_the_present_settings():
+    rates = experiments.Rates(Chapter("pu_mlc"), experiments.base_spec("quick"))
+    for name, percent in experiments.choices():
+        row = rates.record["validation"][name][str(percent)]
+        assert [float(lr) for lr in row] == list(experiments.GRID)
+        assert row[str(rates(name, percent))] == max(row.values())
+
+
+def test_rates_of_other_settings_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("weaklabels.chapter.REPOSITORY", tmp_path)
+    base = experiments.base_spec("quick")
+    with pytest.raises(FileNotFoundError, match="choose-rates"):
+        experiments.Rates(Chapter("pu_mlc"), base)
+    folder = tmp_path / "book" / "recorded" / "pu_mlc"
+    folder.mkdir(parents=True)
+    (folder / "rates.json").write_text(json.dumps({"settings": {"grid": [1]}}))
+    with pytest.raises(ValueError, match="other settings"):
+        experiments.Rates(Chapter("pu_mlc"), base)
+
+
+def test_what_a_method_is_given():
+    base = experiments.base_spec("quick")
+    for name, variant in experiments.VARIANTS.items():
+        spec = experiments.specify(base, name, 30, 5, 1e-3)
+        assert spec.annotation == ("fraction of positives" if "PU" in name else "fraction"), name
+        assert spec.optimiser.lr == 1e-3
+        assert spec.optimiser.weight_decay == (1e-5 if variant.mean_loss else 1e-4)
+        assert methods.create(spec.method, **dict(spec.method_options))
+    assert dict(experiments.specify(base, "nnPU", 30, 0, 1e-3).method_options) == {
+        "known_share": 0.3
+    }
+
+
+def test_the_paper_profile_names_the_papers_settings():
+    base = experiments.base_spec("paper", "cpu", "data")
+    spec = experiments.specify(base, "PU-MLC", 10, 0, 1e-4)
+    found = dict(spec.method_options)
+    assert (found["gamma"], found["alpha"]) == (0.55, 1.0)
+    assert (found["local_global"], found["graph_head"]) == (3, True)
+    assert (spec.dataset, spec.network, spec.average) == ("coco2014", "resnet101", 0.9997)
+    assert experiments.percents("paper") == tuple(range(10, 100, 10))
+
+
+@pytest.mark.parametrize("positives", [0, 1, 7, 150, 250, 299, 300])
+def test_share_of_batches_with_a_positive(positives):
+    expected = 1 - hypergeom.pmf(0, 300, positives, 100)
+    check(experiments._batches_with(np.array([positives]), 300, 100), [expected], atol=1e-9)
+
+
+def test_cells_with_objects_are_those_under_the_boxes():
+    boxes = torch.tensor([[0, 3, 0, 8, 8, 16], [1, 2, 16, 0, 24, 8], [2, 0, 4, 4, 12, 12]])
+    split = Split(torch.zeros(3, 1, 24, 24), torch.zeros(3, 10), boxes)
+    inside = experiments.cells_with_objects(split, (3, 3, 3))
+    assert np.argwhere(inside[:2]).tolist() == [[0, 0, 1], [1, 2, 0]]
+    assert inside[2].tolist() == [[True, True, False], [True, True, False], [False] * 3]
+
+
+def test_bayes_rule_on_the_line():
+    """The posterior is logistic with slope 3; its accuracy is that of the threshold."""
+    offset = math.log(0.3 / 0.7)
+    check(demo.posterior(demo.GRID), expit(3 * demo.GRID + offset), atol=1e-9)
+    threshold = -offset / 3
+    closed = 30 * norm.sf(threshold, 1.5) + 70 * norm.cdf(threshold, -1.5)
+    check(demo.bayes_accuracy(), closed, rtol=1e-3)
+
+
+def test_vpu_finds_the_rule_on_the_line_without_the_prior():
+    record = demo.fit_line(demo.LineSpec(1, labelled=3000))
+    found = dict(zip(demo.ESTIMATORS, record["accuracy"], strict=True))
+    assert found["VPU"] > demo.bayes_accuracy() - 0.5
+    assert found["uPU, prior 0.1"] < demo.bayes_accuracy() - 15
+    assert found["VPU"] <= demo.bayes_accuracy() + 1e-6

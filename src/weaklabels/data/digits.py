@@ -15,9 +15,7 @@ from weaklabels.data import Split, Splits
 CLASSES = tuple(str(digit) for digit in range(10))
 
 
-def load(
-    root: str | Path | None = None, *, seed: int = 0, test: int = 360, val: int = 0
-) -> Splits:
+def load(root: str | Path | None = None, *, seed: int = 0, test: int = 360, val: int = 0) -> Splits:
     """Digits as single-label data, split with equal class shares.
 
     Args:

@@ -14,7 +14,15 @@ from weaklabels import figures, models
 from weaklabels.chapter import Chapter
 from weaklabels.data.augment import pipeline
 from weaklabels.experiments.multilabel import annotate, load_splits
-from weaklabels.experiments.two_stage import Spec, Stage, Steps, mean_ap, options, quality
+from weaklabels.experiments.two_stage import (
+    Spec,
+    Stage,
+    Steps,
+    mean_ap,
+    options,
+    quality,
+    tail_weights,
+)
 from weaklabels.methods.cap import class_proportions, hoeffding_bound
 from weaklabels.seeding import numpy_rng
 from weaklabels.sweep import Record
@@ -161,12 +169,6 @@ def _paper_spec(
 def warm_up_batch(share: float) -> int:
     """16 images at 5 % labelled, 64 at 20 %: the number of steps stays, as in the authors' code."""
     return 16 * max(1, round(20 * share))
-
-
-def tail_weights(seed: int, ratio: float = 0.1) -> tuple[float, ...]:
-    """How likely each digit is: ``ratio ** (j / 9)``, in an order drawn with the seed."""
-    weights = ratio ** (np.arange(10) / 9)
-    return tuple(numpy_rng(seed, "class frequencies").permutation(weights).round(6).tolist())
 
 
 def vary(base: Spec, name: str) -> Spec:

@@ -372,8 +372,9 @@ def map_row(
 ) -> dict[str, Any]:
     """A training image with the maps of its first four candidates, for ``figure_maps``."""
     labels = candidates[index].nonzero().flatten()[:4]
+    image = splits.train.x[index]
     return {
-        "image": splits.train.x[index].numpy(),
+        "image": ((image - image.min()) / (image.max() - image.min())).numpy(),
         "maps": maps[index, labels].numpy(),
         "titles": [f"{splits.classes[c]} ({int(scores[index, c])})" for c in labels.tolist()],
         "true": [c == int(splits.train.y[index]) for c in labels.tolist()],

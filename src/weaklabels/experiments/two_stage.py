@@ -26,7 +26,7 @@ from weaklabels.methods.base import Method
 from weaklabels.methods.pseudo_labels import Annotated, tally
 from weaklabels.metrics import average_precision
 from weaklabels.models import Network
-from weaklabels.seeding import torch_rng
+from weaklabels.seeding import numpy_rng, torch_rng
 from weaklabels.sweep import Record, remember
 from weaklabels.train import OptimiserSpec, fit, paired_batches, predict
 
@@ -129,6 +129,12 @@ def first_stage(spec: Spec) -> Spec:
         labelled_batch=0,
         labelled_only=True,
     )
+
+
+def tail_weights(seed: int, ratio: float = 0.1) -> tuple[float, ...]:
+    """How likely each digit is: ``ratio ** (j / 9)``, in an order drawn with the seed."""
+    weights = ratio ** (np.arange(10) / 9)
+    return tuple(numpy_rng(seed, "class frequencies").permutation(weights).round(6).tolist())
 
 
 class _Setting:
@@ -306,5 +312,6 @@ __all__ = [
     "options",
     "quality",
     "run",
+    "tail_weights",
     "warm_up",
 ]

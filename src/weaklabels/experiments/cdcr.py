@@ -1,0 +1,233 @@
+"""The experiments of the chapter on CDCR, partial multi-label images (Sun, Xie, Huang, 2024)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from weaklabels import figures
+from weaklabels.chapter import Chapter
+from weaklabels.experiments.two_stage import (
+    Spec,
+    Stage,
+    first_stage,
+    mean_ap,
+    options,
+    quality,
+    tail_weights,
+)
+from weaklabels.sweep import Record
+from weaklabels.train import OptimiserSpec
+
+# -- settings -------------------------------------------------------------------------------------
+
+METHODS = ("BCE", "ASL", "CDCR, one threshold", "CDCR", "True labels")
+ABLATIONS = ("BCE", "CDCR", "CDCR, selected once", "CDCR, rest negative")
+RATES = {"quick": (0.1, 0.3, 0.5), "paper": (0.05, 0.1, 0.2), "smoke": (0.3, 0.5)}
+"""Probability with which a wrong label becomes a candidate, by profile."""
+
+ASL = {"focus_positive": 1.0, "focus_negative": 4.0, "margin": 0.05}
+WEAK, STRONG = 0.02, 0.1
+"""Noise of the two views of a scene, beside that of the scene itself."""
+
+SCENES = {
+    "train": 1500,
+    "val": 500,
+    "test": 1000,
+    "grid": 8,
+    "noise": 0.25,
+    "intensity": (1.0, 1.0),
+    "pools": (("pretrain", 0), ("train", 900), ("val", 297), ("test", 600)),
+}
+TAIL = 0.2
+"""How likely the rarest digit is to be drawn, relative to the most frequent one."""
+
+
+def base_spec(chapter: Chapter, rate: float, seed: int = 0, dataset: str = "coco2014") -> Spec:
+    """CDCR with class difficulty at one rate of wrong candidates; all other runs vary it.
+
+    Args:
+        chapter: gives profile and device.
+        rate: of wrong candidates.
+        seed: of everything random.
+        dataset: of the paper profile.
+    """
+    if chapter.profile == "paper":
+        return _paper_spec(chapter, rate, seed, dataset)
+    optimiser = OptimiserSpec("adam", lr=2e-3, warm_up=0.2)
+    data = SCENES | {"class_weights": tail_weights(seed, TAIL)}
+    quick = Spec(
+        "CDCR",
+        options(warm_up=0),
+        seed=seed,
+        data_options=options(**data),
+        annotation="candidates",
+        annotation_options=options(rate=rate),
+        network_options=options(stride=8, batch_norm=False, pool="max"),
+        warm_up=Stage(epochs=20, batch_size=50, optimiser=optimiser, evaluate_every=5),
+        weak=(("noise", WEAK),),
+        strong=(("noise", STRONG),),
+        decay=0.99,
+        epochs=15,
+        batch_size=50,
+        optimiser=optimiser,
+        evaluate_every=3,
+        device=chapter.device,
+    )
+    if chapter.profile == "quick":
+        return quick
+    return replace(
+        quick,
+        data_options=options(**data | {"train": 200, "val": 60, "test": 60}),
+        warm_up=replace(quick.warm_up, epochs=2, evaluate_every=1),
+        epochs=2,
+        evaluate_every=1,
+    )
+
+
+def _paper_spec(chapter: Chapter, rate: float, seed: int, dataset: str) -> Spec:
+    """The authors' settings, from their code, with a ResNet-101 in place of their TResNet-L."""
+    optimiser = OptimiserSpec(
+        "adam", lr=1e-4, weight_decay=1e-4, decay_vectors=False, warm_up=0.2, cycle_epochs=80
+    )
+    return Spec(
+        "CDCR",
+        options(warm_up=0),
+        seed=seed,
+        dataset=dataset,
+        data_root=chapter.data_root,
+        data_options=options(resolution=224, empty=True),
+        annotation="candidates",
+        annotation_options=options(rate=rate),
+        network="resnet101",
+        network_options=options(pretrained=True),
+        warm_up=Stage(epochs=16, batch_size=128, optimiser=optimiser),
+        strong=(("flip",), ("cutout", 0.5, None), ("rand_augment",)),
+        decay=0.9997,
+        epochs=21,
+        batch_size=128,
+        optimiser=optimiser,
+        device=chapter.device,
+    )
+
+
+def vary(base: Spec, name: str) -> Spec:
+    """The same run with a method of the tables, by the name used there."""
+    if name == "BCE":
+        return replace(base, method="Annotated", method_options=())
+    if name == "ASL":
+        settings = options(**ASL)
+        first = replace(base.warm_up, options=settings)
+        return replace(base, method="Annotated", method_options=settings, warm_up=first)
+    if name == "True labels":
+        return replace(vary(base, "BCE"), annotation="full", annotation_options=())
+    if name == "CDCR, selected once":
+        return replace(base, method_options=(*base.method_options, ("once", True)))
+    if name == "CDCR, rest negative":
+        return replace(base, method_options=(*base.method_options, ("unselected", "negative")))
+    if name == "CDCR, one threshold" and base.dataset == "coco2014":
+        return replace(base, method=name, epochs=41)
+    return replace(base, method=name)
+
+
+def balanced(spec: Spec, noise: float) -> Spec:
+    """The same run with equally frequent classes and another noise of the scenes."""
+    kept = {key: value for key, value in spec.data_options if key != "class_weights"}
+    return replace(spec, data_options=options(**kept | {"noise": noise}))
+
+
+def short_warm_up(spec: Spec) -> Spec:
+    """A warm-up that ends while the learning rate still rises, as in the authors' schedule."""
+    first = spec.warm_up
+    epochs = max(1, first.epochs // 2)
+    optimiser = replace(first.optimiser, cycle_epochs=5 * epochs)
+    return replace(spec, warm_up=replace(first, epochs=epochs, optimiser=optimiser))
+
+
+def first_stages(specs: Sequence[Spec]) -> list[Spec]:
+    """The different first stages of some runs."""
+    return list(dict.fromkeys(first_stage(spec) for spec in specs))
+
+
+# -- tables ---------------------------------------------------------------------------------------
+
+
+def long_table(groups: Mapping[tuple[str, float], Sequence[Record]]) -> pd.DataFrame:
+    """Long frame (method, rate, moment, seed, mAP)."""
+    rows = [
+        {"method": name, "rate": f"{rate:g}", "moment": moment, "seed": i, "mAP": value}
+        for (name, rate), runs in groups.items()
+        for moment in ("last", "best")
+        for i, value in enumerate(mean_ap(runs, moment))
+    ]
+    return pd.DataFrame(rows)
+
+
+def curves(runs: Sequence[Record], name: str) -> np.ndarray:
+    """A measure of the selected candidates by epoch of the second stage, ``(seeds, epochs)``.
+
+    Args:
+        runs: records.
+        name: ``"purity"`` (share of true labels among the selected ones) or ``"recall"`` (share of
+            the true labels that are selected), in percent.
+    """
+    key = {"purity": "OP", "recall": "OR"}[name]
+    return np.stack([quality(record["tally"])[key] for record in runs])
+
+
+def candidate_purity(runs: Sequence[Record]) -> np.ndarray:
+    """Share (%) of true labels among all candidates, ``(seeds,)``; from runs on all candidates."""
+    return curves(runs, "purity")[:, 0]
+
+
+def test_curve(first: Sequence[Record], runs: Sequence[Record]) -> tuple[np.ndarray, np.ndarray]:
+    """Test mAP (%) of the averaged weights over both stages: epochs, and ``(seeds, epochs)``."""
+    start = int(first[0]["evaluated"][-1])
+    epochs = np.concatenate([first[0]["evaluated"], start + runs[0]["evaluated"]])
+    scores = [
+        np.concatenate([a["test_ap"].mean(1), b["test_ap"].mean(1)])
+        for a, b in zip(first, runs, strict=True)
+    ]
+    return epochs, np.array(scores)
+
+
+# -- figures --------------------------------------------------------------------------------------
+
+COLOURS = dict(
+    zip(
+        (
+            "CDCR",
+            "CDCR, one threshold",
+            "True labels",
+            "ASL",
+            "BCE",
+            "CDCR, selected once",
+            "CDCR, rest negative",
+        ),
+        (*figures.PALETTE[:6], figures.PALETTE[7]),
+        strict=True,
+    )
+)
+
+
+def draw_thresholds(ax: Axes, record: Record, epoch: int, classes: Sequence[str]) -> None:
+    """Mean candidate confidence and threshold of each class, classes sorted by frequency.
+
+    Args:
+        ax: where to draw.
+        record: of a run of CDCR.
+        epoch: of the second stage, from 0.
+        classes: names.
+    """
+    frequency = record["tally"][epoch][..., 1].sum((1, 2))
+    order = np.argsort(-frequency, kind="stable")
+    x = np.arange(len(order))
+    ax.bar(x, record["confidences"][epoch][order], color=figures.PALETTE[5], label="confidence")
+    ax.plot(x, record["thresholds"][epoch][order], "kD", ms=5, label="threshold")
+    names = [classes[i] for i in order] if len(order) <= 20 else [""] * len(order)
+    ax.set_xticks(x, names)
+    ax.set(xlabel="class, by frequency", ylim=(0, 1))
