@@ -95,6 +95,8 @@ VARIANTS: dict[str, Variant] = {
 RIVALS = ("AN", "partial BCE", "partial BCE (Durand)", "ASL", "nnPU")
 FAMILY = ("VPU", "VPU + R", "PU-MLC", "PU-MLC (VOC setting)")
 MAIN = (*RIVALS, *FAMILY)
+FULL = ("partial BCE", "ASL", *FAMILY)
+"""Compared when all labels are known, where AN, BCE and partial BCE are one method."""
 ABLATION = (
     "VPU without mixup",
     "VPU",
@@ -121,7 +123,7 @@ SCENES = options(
 """3 x 3 cells, classes with a long tail: class 0 in about half of the scenes, class 9 in 5 %."""
 
 CLASSES = {"scenes": 10, "coco2014": 80, "voc2007": 20}
-GRID = (1e-3, 3e-3, 1e-2, 3e-2)
+GRID = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 """Learning rates from which the validation scenes choose."""
 RATE_SEEDS = (100, 101, 102)
 """Seeds of the choice; those of the results start at 0."""
@@ -229,7 +231,8 @@ def _tracked(name: str, percent: int, seed: int) -> tuple[str, ...]:
 
 def choices() -> list[tuple[str, int]]:
     """(method, percent) pairs whose learning rate is chosen."""
-    pairs = [(name, percent) for name in MAIN for percent in (*PERCENTS, 100)]
+    pairs = [(name, percent) for name in MAIN for percent in PERCENTS]
+    pairs += [(name, 100) for name in FULL]
     pairs += [(name, percent) for name in ABLATION for percent in ABLATION_PERCENTS]
     return list(dict.fromkeys([*pairs, *((name, 10) for name in PRETRAINED)]))
 
