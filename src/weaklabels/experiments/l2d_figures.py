@@ -268,7 +268,7 @@ def figure_shares(
     """
     groups = {
         "logits": LOGIT_TERMS,
-        "features of the whole image": FEATURE_TERMS,
+        "whole-image features": FEATURE_TERMS,
         "label-wise embeddings": ("CD", "ID", "LED"),
     }
     fig, axes = figures.panels(3, height=3.4, sharey=True)
