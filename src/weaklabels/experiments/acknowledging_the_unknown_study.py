@@ -30,7 +30,7 @@ from weaklabels.train import OptimiserSpec
 
 RECORDED = REPOSITORY / "book" / "recorded" / "acknowledging_the_unknown"
 TUNING_SEEDS = (100, 101, 102)
-STUDY_SEEDS = (200, 201, 202, 203, 204)
+STUDY_SEEDS = (200, 201, 202, 203)
 
 Runner = Callable[[Sequence[Spec]], list[Record]]
 
@@ -185,29 +185,28 @@ def cases() -> list[Case]:
         found.append(Case(factor, setting, em, with_apl))
 
     add("base", "30 epochs, $T_w$ 20, α 0.05, β 0.9, θ 0.9")
-    for warm_up in (5, 10, 15, 25):
+    for warm_up in (5, 12, 25):
         add("warm-up", f"$T_w$ {warm_up}", warm_up=warm_up)
-    for beta in (0.02, 0.1, 0.4, 2.0):
+    for beta in (0.02, 0.2, 2.0):
         add("β", f"β {beta}", beta=beta)
-    for share in (0.3, 0.6, 1.0):
+    for share in (0.3, 1.0):
         add("θ", f"θ {share}", share=share)
     # The larger alpha, the sooner EM is at its best.
-    for alpha, warm_up in ((0.025, 25), (0.1, 15), (0.2, 12)):
+    for alpha, warm_up in ((0.025, 25), (0.2, 12)):
         add("α", f"α {alpha}, $T_w$ {warm_up}", alpha=alpha, warm_up=warm_up)
     add("targets", "hard", apl={"targets": "hard"})
     add("targets", "one pass", apl={"passes": 1})
     add("length", "20 epochs, $T_w$ 15", epochs=20, warm_up=15)
-    for warm_up, beta, share in ((20, 0.1, 0.9), (20, 0.9, 0.9), (20, 0.9, 1.0), (40, 0.9, 0.9)):
+    for warm_up, beta, share in ((20, 0.1, 0.9), (20, 0.9, 0.9), (40, 0.9, 0.9)):
         text = f"60 epochs, $T_w$ {warm_up}, β {beta}, θ {share}"
         add("length", text, epochs=60, warm_up=warm_up, beta=beta, share=share)
     add("learning rate", "0.0005", lr=5e-4)
-    for width in (32, 256):
-        add("network", f"width {width}", net={"width": width})
+    add("network", "width 32", net={"width": 32})
     add("network", "average pooling", net={"pool": "avg"})
-    for count in (500, 6000):
+    for count in (500, 4000):
         add("training scenes", f"{count}", data={"train": count})
     add("labels", "1 to 9 positives a scene", data={"max_digits": 9})
-    for rate in (0.1, 0.2, 0.5):
+    for rate in (0.1, 0.5):
         add("labels", f"{rate:.0%} of all labels", annotation=("fraction", {"rate": rate}))
     return found
 
