@@ -22,7 +22,7 @@ reproduce_options = --profile='$(PROFILE)' \
   $(if $(SEEDS),--seeds='$(SEEDS)') $(if $(JOBS),--jobs='$(JOBS)') \
   $(if $(DATA),--data='$(DATA)') $(if $(SCHEDULER),--scheduler='$(SCHEDULER)')
 
-.PHONY: help env check reproduce book lab test bench lint lock clean distclean
+.PHONY: help env check reproduce book archive verify lab test bench lint lock clean distclean
 
 help:  ## list the commands
 	@grep -hE '^[a-z<>-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' \
@@ -59,6 +59,12 @@ reproduce: check  ## execute the chapters that changed, build the book, total th
 
 book: $(ENV)  ## build the HTML book from what has been executed
 	@$(PY) -m weaklabels.book --profile '$(PROFILE)'
+
+archive: $(ENV)  ## one zip with book, notebooks, claims and runs, with checksums
+	@$(PY) -m weaklabels.archive archive --profile '$(PROFILE)'
+
+verify: $(ENV)  ## recompute what an archive holds and compare (ARCHIVE=file)
+	@$(PY) -m weaklabels.archive verify --profile '$(PROFILE)' $(if $(ARCHIVE),--archive='$(ARCHIVE)')
 
 lab: $(ENV)  ## open JupyterLab on the notebooks
 	@$(BIN)/jupyter lab --notebook-dir=book
