@@ -338,6 +338,19 @@ def test_rebalancing_weakens_the_push_on_classes_believed_rare():
     assert ratio[0] < ratio[1] < 1
 
 
+@pytest.mark.parametrize(("positives", "direction"), [(0, 1), (2, -1)])
+def test_moving_all_logits_of_a_class_that_knows_nothing(positives, direction):
+    """The derivative is (p^gamma - [a labelled positive in the batch])(1 - p)."""
+    level = torch.tensor(-1.0, dtype=torch.float64, requires_grad=True)
+    y = torch.zeros(5, 1)
+    y[:positives] = 1
+    loss = pu.variational_loss(level.expand(5, 1), y, gamma=0.55, alpha=None)
+    p = expit(-1.0)
+    expected = (p**0.55 - (positives > 0)) * (1 - p)
+    check(torch.autograd.grad(loss, level)[0], expected)
+    assert np.sign(expected) == direction
+
+
 def test_settings_out_of_range_are_refused():
     with pytest.raises(ValueError, match="alpha 0"):
         methods.create("PU-MLC", alpha=0)
@@ -678,6 +691,21 @@ def test_the_paper_profile_names_the_papers_settings():
     assert (found["local_global"], found["graph_head"]) == (3, True)
     assert (spec.dataset, spec.network, spec.average) == ("coco2014", "resnet101", 0.9997)
     assert experiments.percents("paper") == tuple(range(10, 100, 10))
+
+
+def test_classes_that_are_not_learned_are_counted_by_frequency():
+    base = experiments.base_spec("smoke")
+    learned = np.full((2, 10), 100.0)
+    first, last = learned.copy(), learned.copy()
+    first[-1, 0] = 50  # class 0, in half of the scenes, ranked by chance
+    last[-1, 8:] = 1
+    last[0] = 0  # an earlier epoch does not count
+    groups = {("a", 10): [{"test_ap": first}, {"test_ap": learned}], ("b", 50): [{"test_ap": last}]}
+    found = experiments.not_learned(groups, base).set_index(["method", "seed"])
+    assert found.loc[("a", 0), ["frequent", "rare"]].tolist() == [1, 0]
+    assert found.loc[("a", 1), ["frequent", "rare"]].tolist() == [0, 0]
+    assert found.loc[("b", 0), ["frequent", "rare"]].tolist() == [0, 2]
+    assert found.known.tolist() == [10, 50, 10]
 
 
 @pytest.mark.parametrize("positives", [0, 1, 7, 150, 250, 299, 300])
