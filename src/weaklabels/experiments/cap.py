@@ -10,9 +10,9 @@ import pandas as pd
 import torch
 from matplotlib.axes import Axes
 
-from weaklabels import figures, models
+from weaklabels import figures
 from weaklabels.chapter import Chapter
-from weaklabels.data.augment import pipeline
+from weaklabels.experiments import two_stage
 from weaklabels.experiments.multilabel import annotate, load_splits
 from weaklabels.experiments.two_stage import (
     Spec,
@@ -26,7 +26,7 @@ from weaklabels.experiments.two_stage import (
 from weaklabels.methods.cap import class_proportions, hoeffding_bound
 from weaklabels.seeding import numpy_rng
 from weaklabels.sweep import Record
-from weaklabels.train import OptimiserSpec, predict
+from weaklabels.train import OptimiserSpec
 
 # -- published numbers ----------------------------------------------------------------------------
 
@@ -204,8 +204,7 @@ def with_strength(spec: Spec, strength: float) -> Spec:
 def table_cells(shares: Sequence[float]) -> list[tuple[str, float]]:
     """(method, share) of the main table: everything at the two lowest shares, less above."""
     cells = [(name, share) for share in shares[:2] for name in METHODS]
-    cells += [(name, share) for share in shares[2:] for name in ("Supervised", "IAT", "CAP")]
-    return cells + [(name, shares[0]) for name in LARGE_LOSS]
+    return cells + [(name, share) for share in shares[2:] for name in ("Supervised", "IAT", "CAP")]
 
 
 def table_specs(
@@ -273,17 +272,12 @@ def warmed_up(record: Record, spec: Spec) -> dict[str, torch.Tensor]:
         ``logits`` ``(M, C)`` of the averaged weights on clean images, ``truth`` ``(M, C)`` and
         ``proportions`` ``(C,)``, estimated on the annotated images.
     """
-    splits = load_splits(spec)
-    model = models.build(spec.network, len(splits.classes), **dict(spec.network_options))
-    model.to(spec.device)
-    state = {k.removeprefix("average/"): torch.from_numpy(v) for k, v in record.values.items()}
-    model.load_state_dict({name: state[name] for name in model.state_dict()})
-    observed = torch.from_numpy(annotate(spec, splits.train.y.numpy()))
+    truth = load_splits(spec).train.y
+    observed = torch.from_numpy(annotate(spec, truth.numpy()))
     rows = (observed == 0).all(1)
-    clean = pipeline((), torch.Generator(), spec.device)
     return {
-        "logits": predict(model, splits.train.x, view=clean).cpu()[rows],
-        "truth": splits.train.y[rows],
+        "logits": two_stage.warmed_up(record, spec)[rows],
+        "truth": truth[rows],
         "proportions": class_proportions(observed),
     }
 

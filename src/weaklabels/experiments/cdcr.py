@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import torch
 from matplotlib.axes import Axes
 
 from weaklabels import figures
 from weaklabels.chapter import Chapter
+from weaklabels.experiments.multilabel import annotate, load_splits
 from weaklabels.experiments.two_stage import (
     Spec,
     Stage,
@@ -18,15 +20,18 @@ from weaklabels.experiments.two_stage import (
     mean_ap,
     options,
     quality,
+    run,
     tail_weights,
+    warmed_up,
 )
+from weaklabels.metrics import separation_auc
 from weaklabels.sweep import Record
 from weaklabels.train import OptimiserSpec
 
 # -- settings -------------------------------------------------------------------------------------
 
 METHODS = ("BCE", "ASL", "CDCR, one threshold", "CDCR", "True labels")
-ABLATIONS = ("BCE", "CDCR", "CDCR, selected once", "CDCR, rest negative")
+ABLATIONS = ("BCE", "CDCR", "CDCR, selected once", "CDCR, rest negative", "CDCR, weak views")
 RATES = {"quick": (0.1, 0.3, 0.5), "paper": (0.05, 0.1, 0.2), "smoke": (0.3, 0.5)}
 """Probability with which a wrong label becomes a candidate, by profile."""
 
@@ -129,13 +134,21 @@ def vary(base: Spec, name: str) -> Spec:
         return replace(base, method_options=(*base.method_options, ("once", True)))
     if name == "CDCR, rest negative":
         return replace(base, method_options=(*base.method_options, ("unselected", "negative")))
+    if name == "CDCR, weak views":
+        first = replace(base.warm_up, strong=base.strong)
+        return replace(base, strong=base.weak, warm_up=first)
     if name == "CDCR, one threshold" and base.dataset == "coco2014":
         return replace(base, method=name, epochs=41)
     return replace(base, method=name)
 
 
 def balanced(spec: Spec, noise: float) -> Spec:
-    """The same run with equally frequent classes and another noise of the scenes."""
+    """The same run with equally frequent classes and another noise of the scenes.
+
+    Photographs have the frequencies they have: their runs stay as they are.
+    """
+    if spec.dataset != "scenes":
+        return spec
     kept = {key: value for key, value in spec.data_options if key != "class_weights"}
     return replace(spec, data_options=options(**kept | {"noise": noise}))
 
@@ -151,6 +164,50 @@ def short_warm_up(spec: Spec) -> Spec:
 def first_stages(specs: Sequence[Spec]) -> list[Spec]:
     """The different first stages of some runs."""
     return list(dict.fromkeys(first_stage(spec) for spec in specs))
+
+
+Groups = dict[tuple[str, float], list[Record]]
+"""Records by (method, rate), one per seed."""
+
+
+def run_cells(
+    chapter: Chapter,
+    cells: Sequence[tuple[str, float]],
+    seeds: Sequence[int],
+    change: Callable[[Spec], Spec] = lambda spec: spec,
+) -> Groups:
+    """Run (method, rate) cells with every seed; seeds outermost, so that scenes are drawn once.
+
+    Args:
+        chapter: runs them.
+        cells: what to run.
+        seeds: one run each.
+        change: of the setting, before the method is chosen.
+    """
+    specs = [
+        vary(change(base_spec(chapter, rate, seed)), name) for seed in seeds for name, rate in cells
+    ]
+    records = chapter.run(run, specs)
+    return {cell: records[j :: len(cells)] for j, cell in enumerate(cells)}
+
+
+def judged(record: Record, spec: Spec) -> dict[str, np.ndarray]:
+    """What the network thinks of the candidates at the end of the first stage.
+
+    Args:
+        record: of ``two_stage.warm_up``.
+        spec: the run whose first stage it is.
+
+    Returns:
+        ``confidence`` of every candidate, whether it is ``true``, and the ``auc`` with which the
+        confidence tells the two kinds apart.
+    """
+    truth = load_splits(spec).train.y.numpy()
+    chosen = annotate(spec, truth) == 1
+    confidence = torch.sigmoid(warmed_up(record, spec)).numpy()[chosen]
+    true = truth[chosen] == 1
+    auc = np.array(separation_auc(confidence, true))
+    return {"confidence": confidence, "true": true, "auc": auc}
 
 
 # -- tables ---------------------------------------------------------------------------------------
@@ -207,8 +264,9 @@ COLOURS = dict(
             "BCE",
             "CDCR, selected once",
             "CDCR, rest negative",
+            "CDCR, weak views",
         ),
-        (*figures.PALETTE[:6], figures.PALETTE[7]),
+        (*figures.PALETTE[:6], figures.PALETTE[7], figures.PALETTE[6]),
         strict=True,
     )
 )
@@ -231,3 +289,34 @@ def draw_thresholds(ax: Axes, record: Record, epoch: int, classes: Sequence[str]
     names = [classes[i] for i in order] if len(order) <= 20 else [""] * len(order)
     ax.set_xticks(x, names)
     ax.set(xlabel="class, by frequency", ylim=(0, 1))
+
+
+def draw_confidences(ax: Axes, found: Mapping[str, np.ndarray], threshold: float) -> None:
+    """Histogram of the confidences of true and wrong candidates, with the threshold.
+
+    Args:
+        ax: where to draw.
+        found: of ``judged``.
+        threshold: of the selection.
+    """
+    bins = np.linspace(0, 1, 26)
+    for name, mask, colour in (
+        ("true candidates", found["true"], figures.PALETTE[2]),
+        ("wrong candidates", ~found["true"], figures.PALETTE[1]),
+    ):
+        ax.hist(found["confidence"][mask], bins, color=colour, alpha=0.6, label=name)
+    ax.axvline(threshold, color="black", ls="--", lw=1.2, label="threshold")
+    ax.set(xlabel="confidence after the warm-up", ylabel="candidates")
+    ax.legend()
+
+
+def draw_curves(ax: Axes, groups: Mapping[str, Sequence[Record]], name: str) -> None:
+    """Purity or recall of the selected candidates by epoch of the second stage (see ``curves``)."""
+    for style, (method, runs) in zip(("-", "--", "-.", ":"), groups.items(), strict=False):
+        values = curves(runs, name)
+        epochs = np.arange(1, values.shape[1] + 1)
+        figures.band(ax, epochs, values, method, colour=COLOURS[method], style=style)
+    figures.epoch_axis(ax)
+    ax.set_ylabel(
+        {"purity": "true among the selected (%)", "recall": "true that are selected (%)"}[name]
+    )

@@ -99,16 +99,35 @@ def run(spec: Spec) -> dict[str, Any]:
     """
     setting = _Setting(spec)
     if spec.warm_up is not None:
-        record = remember(warm_up, first_stage(spec))
-        prefix = f"{spec.warm_up.hand_over}/"
-        setting.model.load_state_dict(
-            {
-                name.removeprefix(prefix): torch.from_numpy(value)
-                for name, value in record.values.items()
-                if name.startswith(prefix)
-            }
-        )
+        restore(setting.model, remember(warm_up, first_stage(spec)), spec.warm_up.hand_over)
     return _train(setting)
+
+
+def restore(model: Network, record: Record, weights: str) -> None:
+    """Give a network the ``"average"`` or ``"current"`` weights at the end of a first stage."""
+    prefix = f"{weights}/"
+    model.load_state_dict(
+        {
+            name.removeprefix(prefix): torch.from_numpy(value)
+            for name, value in record.values.items()
+            if name.startswith(prefix)
+        }
+    )
+
+
+def warmed_up(record: Record, spec: Spec) -> Tensor:
+    """Logits ``(N, C)`` of all training images, as they are, at the end of a first stage.
+
+    Args:
+        record: of ``warm_up``.
+        spec: the run whose first stage it is.
+    """
+    splits = load_splits(spec)
+    model = models.build(spec.network, len(splits.classes), **dict(spec.network_options))
+    model.to(spec.device)
+    restore(model, record, "average")
+    clean = pipeline((), torch.Generator(), spec.device)
+    return predict(model, splits.train.x, view=clean).cpu()
 
 
 def first_stage(spec: Spec) -> Spec:
@@ -311,7 +330,9 @@ __all__ = [
     "mean_ap",
     "options",
     "quality",
+    "restore",
     "run",
     "tail_weights",
     "warm_up",
+    "warmed_up",
 ]
