@@ -1,0 +1,199 @@
+"""Labels from crowds: simulated workers, sparse answers, and inference without a network.
+
+Answers are ``(n, R)`` int64: what worker r said about example i, -1 where they were not asked. A
+worker's confusion is ``(K, K)``: row true class, column answer; rows sum to 1.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+FLOOR = 1e-10
+"""Smallest share that counts as possible, before rows are normalised."""
+
+
+def long_tail(
+    truth: np.ndarray, classes: int, ratio: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows that keep fewer and fewer examples of each class, in a random order of the classes.
+
+    The k-th class keeps ``m * ratio ** (-k / (K - 1))`` examples, m being the size of the smallest
+    class.
+
+    Args:
+        truth: ``(N,)``.
+        classes: K, at least 2.
+        ratio: of the largest to the smallest class.
+        rng: source of randomness.
+
+    Returns:
+        sorted row numbers, and the classes from the most frequent to the rarest.
+    """
+    order = rng.permutation(classes)
+    largest = np.bincount(truth, minlength=classes).min()
+    rows = []
+    for k, c in enumerate(order):
+        size = max(round(largest * ratio ** (-k / (classes - 1))), 1)
+        rows.append(rng.permutation(np.flatnonzero(truth == c))[:size])
+    return np.sort(np.concatenate(rows)), order
+
+
+def draw_workers(
+    count: int,
+    classes: int,
+    rng: np.random.Generator,
+    *,
+    right: tuple[float, float] = (0.3, 0.8),
+    concentration: float = 0.5,
+) -> np.ndarray:
+    """Confusions of random workers, ``(count, K, K)``.
+
+    Each is right on each class at a rate drawn from ``right``; a Dirichlet distribution says how
+    the wrong answers are spread (small concentrations: the same mistake again and again).
+    """
+    rates = rng.uniform(*right, size=(count, classes))
+    spread = rng.dirichlet(np.full(classes - 1, concentration), size=(count, classes))
+    confusion = np.empty((count, classes, classes))
+    for c in range(classes):
+        confusion[:, c, c] = rates[:, c]
+        others = np.arange(classes) != c
+        confusion[:, c, others] = (1 - rates[:, c, None]) * spread[:, c]
+    return confusion
+
+
+def answer(
+    truth: np.ndarray, confusion: np.ndarray, asked: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Answers of the workers that are asked, ``(n, R)``; -1 elsewhere.
+
+    Args:
+        truth: ``(n,)``.
+        confusion: ``(R, K, K)``.
+        asked: ``(n, R)`` bool.
+        rng: source of randomness; one number is drawn for each pair, asked or not.
+    """
+    drawn = rng.uniform(size=asked.shape)
+    steps = confusion[:, truth].cumsum(2).transpose(1, 0, 2)[:, :, :-1]
+    return np.where(asked, (drawn[:, :, None] >= steps).sum(2), -1)
+
+
+def few_workers(possible: np.ndarray, mean: float, rng: np.random.Generator) -> np.ndarray:
+    """Which workers are asked: 1 + Poisson(mean - 1) of the possible ones for each example.
+
+    Args:
+        possible: ``(n, R)`` bool; an example is asked about at most as often as it allows.
+        mean: number of answers, at least 1.
+        rng: source of randomness.
+    """
+    wanted = 1 + rng.poisson(mean - 1, len(possible))
+    turn = np.where(possible, rng.uniform(size=possible.shape), 2).argsort(1).argsort(1)
+    return (turn < wanted[:, None]) & possible
+
+
+def votes(answers: np.ndarray, classes: int) -> np.ndarray:
+    """Number of answers for each class, ``(n, K)`` float64."""
+    return (answers[:, :, None] == np.arange(classes)).sum(1).astype(float)
+
+
+def class_counts(answers: np.ndarray, classes: int) -> np.ndarray:
+    """Number of annotations of each class, ``(K,)`` int64."""
+    return np.bincount(answers[answers >= 0], minlength=classes)
+
+
+def imbalance(counts: np.ndarray) -> float:
+    """Largest over smallest count, the latter at least 1."""
+    return float(counts.max() / max(counts.min(), 1))
+
+
+def evenness(counts: np.ndarray) -> float:
+    """Entropy of the shares over ln K: 1 if all classes are equally frequent."""
+    share = counts[counts > 0] / counts.sum()
+    return float(-(share * np.log(share)).sum() / np.log(len(counts)))
+
+
+def majority_vote(
+    answers: np.ndarray, classes: int, rng: np.random.Generator | None = None
+) -> np.ndarray:
+    """The most frequent answer, ``(n,)``; ties at random, or to the smallest class without ``rng``.
+
+    An example without answers counts as a tie of all classes.
+    """
+    count = votes(answers, classes)
+    if rng is not None:
+        count = count + 0.5 * rng.uniform(size=count.shape)
+    return count.argmax(1)
+
+
+def dawid_skene(
+    answers: np.ndarray, classes: int, *, iterations: int = 50, smoothing: float = 0.01
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """EM for the truth and the workers' confusions (Dawid and Skene, 1979), from vote shares.
+
+    Args:
+        answers: every example has at least one.
+        classes: K.
+        iterations: E- and M-steps.
+        smoothing: added to every count, so that few answers do not make certainties.
+
+    Returns:
+        posterior ``(n, K)``, class shares ``(K,)``, confusions ``(R, K, K)``.
+    """
+    given = answers[:, :, None] == np.arange(classes)
+    posterior = votes(answers, classes)
+    posterior /= posterior.sum(1, keepdims=True)
+    shares, confusion = _maximise(posterior, given, smoothing)
+    for _ in range(iterations):
+        scores = np.log(np.maximum(shares, FLOOR)) + _evidence(given, np.log(confusion))
+        posterior = _normalised(scores)
+        shares, confusion = _maximise(posterior, given, smoothing)
+    return posterior, shares, confusion
+
+
+def _maximise(
+    posterior: np.ndarray, given: np.ndarray, smoothing: float
+) -> tuple[np.ndarray, np.ndarray]:
+    counts = np.einsum("ic,irl->rcl", posterior, given.astype(float)) + smoothing
+    counts = np.maximum(counts, FLOOR)
+    return posterior.mean(0), counts / counts.sum(2, keepdims=True)
+
+
+def _evidence(given: np.ndarray, logs: np.ndarray) -> np.ndarray:
+    """Log-likelihood of an example's answers under each class, ``(n, K)``."""
+    return np.einsum("irl,rcl->ic", given.astype(float), logs)
+
+
+def _normalised(scores: np.ndarray) -> np.ndarray:
+    powers = np.exp(scores - scores.max(1, keepdims=True))
+    return powers / powers.sum(1, keepdims=True)
+
+
+def reliability(answers: np.ndarray, predictions: np.ndarray, prior: float = 1.0) -> np.ndarray:
+    """The workers' confusions as the EM of CrowdLayer estimates them, ``(K, K, R)``.
+
+    ``[c, l, r]`` is (prior + expected answers l of worker r to class c) / expected answers to
+    class c. As in the official code the prior is not in the divisor, so rows need not sum to 1.
+
+    Args:
+        answers: every worker has at least one.
+        predictions: ``(n, K)`` class probabilities of a network.
+        prior: added to every count.
+    """
+    classes = predictions.shape[1]
+    given = (answers[:, :, None] == np.arange(classes)).astype(float)
+    counts = np.einsum("ic,irl->clr", predictions, given)
+    return (prior + counts) / np.maximum(counts.sum(1, keepdims=True), FLOOR)
+
+
+def network_posterior(
+    answers: np.ndarray, predictions: np.ndarray, confusion: np.ndarray
+) -> np.ndarray:
+    """E-step of CrowdLayer's EM, ``(n, K)``: network times workers, normalised.
+
+    Args:
+        answers: ``(n, R)``.
+        predictions: ``(n, K)`` class probabilities.
+        confusion: from ``reliability``.
+    """
+    given = answers[:, :, None] == np.arange(predictions.shape[1])
+    logs = np.log(np.maximum(confusion, FLOOR)).transpose(2, 0, 1)
+    return _normalised(np.log(np.maximum(predictions, FLOOR)) + _evidence(given, logs))
