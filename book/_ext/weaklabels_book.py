@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -84,11 +85,24 @@ def depart_body(self: HTML5Translator, _: table_body) -> None:
     self.body.append("</div>\n")
 
 
+def entries_are_items(
+    _app: Sphinx,
+    _page: str,
+    _template: str,
+    context: dict[str, Any],
+    _doctree: nodes.document | None,
+) -> None:
+    """Give entries of the bibliography the role that their list needs; their own is obsolete."""
+    body = context.get("body", "")
+    context["body"] = body.replace('role="doc-biblioentry"', 'role="listitem"')
+
+
 def setup(app: Sphinx) -> dict[str, object]:
     app.add_enumerable_node(notebook_table, "table", html=(visit_table, depart_table))
     app.add_node(table_body, html=(visit_body, depart_body))
     app.add_transform(NumberTables)
     app.add_transform(RequireAlternativeText)
+    app.connect("html-page-context", entries_are_items)
     source = hashlib.sha256(Path(__file__).read_bytes()).digest()
     return {
         "env_version": int.from_bytes(source[:4], "big"),  # an edit parses every page again

@@ -37,6 +37,11 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+AXE = BOOK.parent / "build" / "axe" / "node_modules" / "axe-core" / "axe.min.js"
+ACCESSIBLE = """async () => {
+  const found = await axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]});
+  return found.violations.map((rule) => `${rule.id}: ${rule.nodes[0].html.slice(0, 200)}`);
+}"""
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 
 OBSERVE = """() => {
@@ -304,3 +309,21 @@ def test_wide_tables_scroll_and_are_reached_by_keyboard(toy_site: Site, browser:
     assert box.get_attribute("tabindex") == "0"
     assert box.get_attribute("aria-label") == "Table, scrolls sideways"
     page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_are_accessible(site: Site, browser: Any, scheme: str) -> None:
+    """By axe-core: contrast, names of links and controls, roles, order of headings, languages."""
+    if not AXE.exists():
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{AXE} is missing: in CI the pages must be checked")
+        pytest.skip(f"{AXE} is missing: `make test` fetches it where npm is installed")
+    page = browser.new_page(viewport=DESKTOP, color_scheme=scheme)
+    found = {}
+    for name in sorted(site.visits):
+        page.goto(site.address + name)
+        page.evaluate(READY)
+        page.evaluate(AXE.read_text(encoding="utf-8"))
+        found[name] = page.evaluate(ACCESSIBLE)
+    page.close()
+    assert {name: rules for name, rules in found.items() if rules} == {}
