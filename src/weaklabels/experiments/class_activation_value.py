@@ -16,7 +16,7 @@ from weaklabels import data, sweep
 from weaklabels.chapter import Chapter
 from weaklabels.claims import Verdict, all_of, greater, mean_std
 from weaklabels.data import Splits
-from weaklabels.experiments.partial_label import Spec, last_epochs
+from weaklabels.experiments.partial_label import Spec, last_epochs, load_splits
 from weaklabels.methods.partial_label import best_candidate
 from weaklabels.sweep import Record, options
 from weaklabels.train import OptimiserSpec
@@ -31,8 +31,25 @@ SECOND_HAND = {
 """Accuracies in percent from a third party's summary of a later paper (evidential deep PLL), whose
 authors ran these methods again. The numbers of the CAVL paper itself could not be read."""
 
-SETS = {"birdsong": "BirdSong", "lost": "Lost", "msrcv2": "MSRCv2"}
-"""Real-world sets at hand -> their names in tables."""
+SETS = {
+    "birdsong": "BirdSong",
+    "lost": "Lost",
+    "msrcv2": "MSRCv2",
+    "soccer_player": "Soccer Player",
+    "yahoo_news": "Yahoo! News",
+}
+"""Real-world sets -> their names in tables."""
+
+REAL_NETWORKS = {"real_world_mlp": "MLP", "real_world_linear": "linear"}
+"""Recorded results on them -> the network."""
+
+IMAGES = {
+    "mnist": "make data-mnist",
+    "fashion_mnist": "make data-fashion-mnist",
+    "kmnist": "make data-kmnist",
+    "cifar10": "make data-cifar10",
+}
+"""The paper's image sets -> the command that brings each."""
 
 # -- methods of the tables ------------------------------------------------------------------------
 
@@ -93,9 +110,11 @@ class Settings:
         qs: flipping probabilities.
         pilot: the pilot experiment, on a network that has class activation maps.
         later_start: the starting epoch of the pilot's runs with more warm-up.
+        lenet: the network without a pooled head whose Grad-CAM is drawn.
         vectors: the run on inputs without layout.
         start: the run whose starting epoch varies.
         starts: starting epochs.
+        real: the comparisons on real-world sets that are computed and not only recorded.
         last: a score is the mean over so many last epochs.
     """
 
@@ -104,9 +123,11 @@ class Settings:
     qs: tuple[float, ...]
     pilot: Spec
     later_start: int
+    lenet: Spec
     vectors: Spec
     start: Spec
     starts: tuple[int, ...]
+    real: dict[str, Spec]
     last: int
 
 
@@ -141,11 +162,18 @@ def _quick(chapter: Chapter) -> Settings:
         qs=(0.1, 0.3, 0.5, 0.7),
         pilot=gap,
         later_start=5,
+        lenet=_lenet(replace(gap, epochs=15)),
         vectors=replace(mlp, inputs="mixed"),
         start=mlp,
         starts=(0, 1, 4, 8, 16, 26),
+        real={},
         last=5,
     )
+
+
+def _lenet(spec: Spec) -> Spec:
+    """The same run with LeNet, which reads its images at 28 x 28."""
+    return replace(spec, network="lenet", inputs="28 x 28", track=("weights",))
 
 
 def _smoke(chapter: Chapter) -> Settings:
@@ -164,6 +192,7 @@ def _smoke(chapter: Chapter) -> Settings:
         qs=(0.1, 0.7),
         pilot=tiny(quick.pilot),
         later_start=2,
+        lenet=tiny(quick.lenet),
         vectors=tiny(quick.vectors),
         start=tiny(quick.start),
         starts=(0, 1, 2),
@@ -187,12 +216,10 @@ def _paper(chapter: Chapter) -> Settings:
         track=("values",),
         device=chapter.device,
     )
-    grey = [
-        name for name in ("mnist", "fashion_mnist", "kmnist") if present(name, chapter.data_root)
-    ]
-    colour = present("cifar10", chapter.data_root)
-    if not grey and not colour:
+    there = [name for name in IMAGES if present(name, chapter.data_root)]
+    if not there:
         data.load("fashion_mnist", chapter.data_root)
+    grey, colour = [name for name in there if name != "cifar10"], "cifar10" in there
     specs = {
         f"{name}, {network}": replace(image, dataset=name, network=network)
         for name in grey
@@ -219,10 +246,30 @@ def _paper(chapter: Chapter) -> Settings:
             track=("values", "maps"),
         ),
         later_start=5,
+        lenet=_lenet(first),
         vectors=replace(first, network="mlp", inputs="mixed"),
         start=first,
         starts=(0, 1, 5, 20, 50, 100, 150, 200, 240),
+        real={
+            label: real_world_spec(name, "mlp", chapter.data_root)
+            for name, label in SETS.items()
+            if present("partial_label", chapter.data_root, which=name)
+        },
         last=10,
+    )
+
+
+def real_world_spec(name: str, network: str, data_root: str) -> Spec:
+    """The protocol on a real-world set: random 80/20 splits, 250 epochs, batches of 128."""
+    return Spec(
+        "CAVL",
+        dataset="partial_label",
+        data_options=options(which=name),
+        data_root=data_root,
+        candidates="given",
+        network=network,
+        epochs=250,
+        batch_size=128,
     )
 
 
@@ -233,6 +280,29 @@ def present(dataset: str, root: str, **load_options: Any) -> bool:
     except FileNotFoundError:
         return False
     return True
+
+
+def data_line(chapter: Chapter, chosen: Settings) -> str:
+    """Which data the tables are computed on, and which of the paper's are missing, in Markdown."""
+    used = {spec.dataset: spec for spec in (*chosen.tables.values(), *chosen.real.values())}
+    parts = [_size(spec) for spec in (*chosen.tables.values(), *chosen.real.values())]
+    text = f"Data of this run: {'; '.join(dict.fromkeys(parts))}."
+    if chapter.profile != "paper":
+        return text
+    missing = [f"{name} (`{command}`)" for name, command in IMAGES.items() if name not in used]
+    missing += [f"{name} (`make data-pll`)" for name in SETS.values() if name not in chosen.real]
+    if missing:
+        text += f" Not on this machine, and left out: {', '.join(missing)}."
+    return text
+
+
+def _size(spec: Spec) -> str:
+    splits = load_splits(spec)
+    name = dict(spec.data_options).get("which", spec.dataset)
+    return (
+        f"{SETS.get(name, name)} ({len(splits.train):,} training and {len(splits.test):,} test "
+        "examples)"
+    )
 
 
 # -- tables ---------------------------------------------------------------------------------------
@@ -392,6 +462,21 @@ def scene_row(index: int, splits: Splits, maps: Tensor) -> dict[str, Any]:
         "titles": [splits.classes[c] for c in labels],
         "true": [c != absent for c in labels],
     }
+
+
+def strongest(
+    activations: Tensor, weights: Tensor, count: int = 4
+) -> tuple[list[int], list[float], list[float]]:
+    """The channels that move one logit most: their numbers, weights and spatial means.
+
+    Args:
+        activations: ``(C, h, w)`` of one image.
+        weights: ``(C,)`` of one class.
+        count: how many, by the absolute product of weight and mean.
+    """
+    means = activations.mean((1, 2))
+    channels = (weights * means).abs().topk(count).indices.tolist()
+    return channels, weights[channels].tolist(), means[channels].tolist()
 
 
 # -- starting epoch -------------------------------------------------------------------------------
@@ -556,6 +641,36 @@ def recorded_claim(
     results = {
         label: recorded_scores(record["rows"], **{column: value}) for value, label in names.items()
     }
+    return each_best(results, rivals, ours)
+
+
+def recorded_real(chapter: Chapter) -> dict[str, dict[str, np.ndarray]]:
+    """Recorded test accuracies on real-world sets: ``"<set>, <network>"`` -> method -> seeds."""
+    found = {}
+    for name, network in REAL_NETWORKS.items():
+        record = chapter.recorded(name)
+        for which in dict.fromkeys(row["dataset"] for row in record["rows"]) if record else ():
+            found[f"{SETS[which]}, {network}"] = recorded_scores(record["rows"], dataset=which)
+    return found
+
+
+def real_table(results: Mapping[str, Mapping[str, np.ndarray]]) -> pd.DataFrame:
+    """Mean and spread: methods x sets, and what others found for some of them."""
+    columns = {label: {n: mean_std(v) for n, v in r.items()} for label, r in results.items()}
+    columns |= {
+        f"{name}, elsewhere": {method: f"{value:.2f}" for method, value in known.items()}
+        for name, known in SECOND_HAND.items()
+    }
+    frame = pd.DataFrame(columns).fillna("-")
+    return frame.loc[list(next(iter(results.values())))]
+
+
+def each_best(
+    results: Mapping[str, Mapping[str, np.ndarray]],
+    rivals: Sequence[str] = COMPARATORS,
+    ours: str = "CAVL",
+) -> Verdict:
+    """Is ``ours`` better than the best of ``rivals`` on every set?"""
     return all_of({label: against_best(r, rivals, ours) for label, r in results.items()})
 
 

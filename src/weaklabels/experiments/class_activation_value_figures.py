@@ -60,13 +60,14 @@ def figure_setting(
         ax.set_axis_off()
         ax.set(xlim=(0, 1), ylim=(0, 1))
         names = [classes[c] for c in np.flatnonzero(labels)]
+        short = max(map(len, classes)) <= 3
         for i, name in enumerate(names):
             right = k == 0
             ax.text(
-                0.12 + 0.26 * (i % 4 if len(names) > 1 else 1),
-                0.72 - 0.32 * (i // 4),
+                0.12 + 0.26 * (i % 4 if len(names) > 1 else 1) if short else 0.5,
+                0.72 - 0.32 * (i // 4) if short else 0.85 - 0.2 * i,
                 name,
-                fontsize=13,
+                fontsize=13 if short else 9,
                 ha="center",
                 bbox={
                     "boxstyle": "round",
@@ -119,6 +120,34 @@ def figure_maps(rows: Sequence[Mapping[str, object]]) -> Figure:
             ax.set_title(title, fontsize=9, fontweight="bold" if true else "normal")
         for ax in line[1:]:
             ax.set_axis_off()
+    return fig
+
+
+def figure_anatomy(
+    image: np.ndarray, parts: Mapping[str, np.ndarray], maps: Mapping[str, np.ndarray]
+) -> Figure:
+    """How a class activation map is made, and what Grad-CAM makes of it.
+
+    Args:
+        image: ``(c, h, w)`` in [0, 1].
+        parts: title -> feature map ``(h', w')``, not negative; one shared grey scale.
+        maps: title -> map ``(h', w')``; each has a colour scale of its own, blue negative.
+    """
+    fig, axes = plt.subplots(2, 4, figsize=(figures.WIDTH, 4.1))
+    panels = iter(axes.flat)
+    figures.show_image(next(panels), image, "image")
+    bound = max(float(part.max()) for part in parts.values())
+    for title, part in parts.items():
+        ax = next(panels)
+        ax.imshow(part, cmap="gray", vmin=0, vmax=bound)
+        ax.set_title(title, fontsize=9)
+    for title, values in maps.items():
+        ax = next(panels)
+        limit = float(np.abs(values).max()) or 1.0
+        ax.imshow(values, cmap="RdBu_r", vmin=-limit, vmax=limit)
+        ax.set_title(title, fontsize=9)
+    for ax in axes.flat:
+        ax.set_axis_off()
     return fig
 
 
@@ -258,7 +287,8 @@ def figure_real_world(panels: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
         for y, name in enumerate(names):
             colour = COLOURS[name.partition(",")[0]]
             values = results[name]
-            ax.errorbar(values.mean(), y, xerr=values.std(ddof=1), fmt="o", color=colour, capsize=3)
+            spread = values.std(ddof=1) if len(values) > 1 else 0
+            ax.errorbar(values.mean(), y, xerr=spread, fmt="o", color=colour, capsize=3)
         ax.set_yticks(range(len(names)), names)
         ax.set(title=title, xlabel="test accuracy (%)")
     axes[0, 0].invert_yaxis()

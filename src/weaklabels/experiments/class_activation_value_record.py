@@ -21,7 +21,7 @@ from weaklabels import sweep
 from weaklabels.chapter import REPOSITORY
 from weaklabels.data.partial_label import FILES
 from weaklabels.experiments import class_activation_value as cavl
-from weaklabels.experiments.class_activation_value import SLUG, present
+from weaklabels.experiments.class_activation_value import SLUG, present, real_world_spec
 from weaklabels.experiments.partial_label import Spec, last_epochs, run
 from weaklabels.sweep import Record, options
 from weaklabels.train import OptimiserSpec
@@ -49,20 +49,6 @@ def vary(spec: Spec, label: str) -> Spec:
     """The same run with a method of the tables; ``", T0 = n"`` after its name starts it later."""
     name, _, start = label.partition(", T0 = ")
     return cavl.vary(spec, name, **({"start_epoch": int(start)} if start else {}))
-
-
-def real_world_spec(name: str, network: str, data_root: str) -> Spec:
-    """The protocol on a real-world set: five random 80/20 splits, 250 epochs, batches of 128."""
-    return Spec(
-        "CAVL",
-        dataset="partial_label",
-        data_options=options(which=name),
-        data_root=data_root,
-        candidates="given",
-        network=network,
-        epochs=250,
-        batch_size=128,
-    )
 
 
 def fashion_spec(data_root: str) -> Spec:
