@@ -14,7 +14,7 @@ from tests.tiny_datasets import coco
 from weaklabels import methods, models, sweep
 from weaklabels.chapter import Chapter
 from weaklabels.experiments import cdcr, two_stage
-from weaklabels.experiments.multilabel import annotate
+from weaklabels.experiments.multilabel import annotate, load_splits
 from weaklabels.methods.cdcr import (
     class_confidences,
     count_regulariser,
@@ -291,6 +291,69 @@ def test_thresholds_can_be_drawn(chapter):
     cdcr.draw_thresholds(ax, record, 0, [str(c) for c in range(10)])
     assert len(ax.patches) == 10
     plt.close(fig)
+
+
+def test_cells_keep_their_seeds_and_changes(chapter):
+    cells = [("BCE", 0.5), ("CDCR", 0.3)]
+    groups = cdcr.run_cells(chapter, cells, range(2), lambda spec: cdcr.balanced(spec, 0.1))
+    assert list(groups) == cells
+    for (name, rate), records in groups.items():
+        assert [record.spec["seed"] for record in records] == [0, 1]
+        assert all(["rate", rate] in record.spec["annotation_options"] for record in records)
+        assert all(["noise", 0.1] in record.spec["data_options"] for record in records)
+        assert {record.spec["method"] for record in records} == {
+            "CDCR" if name == "CDCR" else "Annotated"
+        }
+
+
+def test_candidates_are_judged_at_the_end_of_the_first_stage(chapter):
+    spec = cdcr.base_spec(chapter, 0.5)
+    (record,) = chapter.run(two_stage.warm_up, [two_stage.first_stage(spec)])
+    found = cdcr.judged(record, spec)
+    truth = load_splits(spec).train.y.numpy()
+    assert len(found["confidence"]) == (annotate(spec, truth) == 1).sum()
+    assert found["true"].sum() == truth.sum()
+    assert ((found["confidence"] > 0) & (found["confidence"] < 1)).all()
+    assert 0 <= found["auc"] <= 1
+    fig, ax = plt.subplots()
+    cdcr.draw_confidences(ax, found, 0.6)
+    assert sum(bar.get_height() for bar in ax.patches) == len(found["confidence"])
+    plt.close(fig)
+
+
+def test_the_selection_can_be_drawn(chapter):
+    runs = cdcr.run_cells(chapter, [("CDCR", 0.5)], range(2))
+    fig, ax = plt.subplots()
+    cdcr.draw_curves(ax, {"CDCR": runs["CDCR", 0.5]}, "recall")
+    np.testing.assert_allclose(
+        ax.lines[0].get_ydata(), cdcr.curves(runs["CDCR", 0.5], "recall").mean(0)
+    )
+    plt.close(fig)
+
+
+def test_gains_by_class_go_from_frequent_to_rare():
+    def record(ap, counts):
+        tally = np.zeros((1, 3, 2, 2, 2))
+        tally[0, :, 1, 1, 1] = counts
+        return sweep.Record({}, {"tally": tally, "test_ap": np.array([ap])}, {})
+
+    ours, other = [record([90, 80, 70], [5, 9, 7])], [record([80, 79, 75], [5, 9, 7])]
+    gains = cdcr.class_gains(ours, other)
+    assert gains.tolist() == [[1, -5, 10]]
+    fig, ax = plt.subplots()
+    cdcr.draw_class_gains(ax, {"CDCR": gains, "CDCR, one threshold": gains})
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == [
+        "CDCR",
+        "CDCR, one threshold",
+    ]
+    plt.close(fig)
+
+
+def test_weak_views_only_change_the_second_stage():
+    base = cdcr.base_spec(Chapter("cdcr", "quick"), 0.3)
+    weak = cdcr.vary(base, "CDCR, weak views")
+    assert weak.strong == base.weak
+    assert two_stage.first_stage(weak) == two_stage.first_stage(base)
 
 
 def test_variants_of_the_setting():

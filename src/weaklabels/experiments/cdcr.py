@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from weaklabels import figures
 from weaklabels.chapter import Chapter
@@ -252,6 +253,16 @@ def test_curve(first: Sequence[Record], runs: Sequence[Record]) -> tuple[np.ndar
     return epochs, np.array(scores)
 
 
+def class_gains(runs: Sequence[Record], against: Sequence[Record]) -> np.ndarray:
+    """How much the test AP of each class gains, ``(seeds, C)``, classes from frequent to rare."""
+    rows = []
+    for ours, other in zip(runs, against, strict=True):
+        frequency = ours["tally"][0][..., 1].sum((1, 2))
+        gain = ours["test_ap"][-1] - other["test_ap"][-1]
+        rows.append(gain[np.argsort(-frequency, kind="stable")])
+    return np.array(rows)
+
+
 # -- figures --------------------------------------------------------------------------------------
 
 COLOURS = dict(
@@ -320,3 +331,16 @@ def draw_curves(ax: Axes, groups: Mapping[str, Sequence[Record]], name: str) -> 
     ax.set_ylabel(
         {"purity": "true among the selected (%)", "recall": "true that are selected (%)"}[name]
     )
+
+
+def draw_class_gains(ax: Axes, gains: Mapping[str, np.ndarray]) -> None:
+    """Gains by class (see ``class_gains``): one dot a seed, a line through the means."""
+    for marker, (name, values) in zip("oXs^", gains.items(), strict=False):
+        x = np.tile(np.arange(1, values.shape[1] + 1), (len(values), 1))
+        colour = COLOURS[name]
+        ax.plot(x.T, values.T, marker, ls="none", ms=4, color=colour, alpha=0.5)
+        ax.plot(x[0], values.mean(0), color=colour, lw=1.8, marker=marker, label=name)
+    ax.axhline(0, color="#888888", lw=1)
+    ax.set(xlabel="class, from frequent to rare", ylabel="gain over BCE (points of test AP)")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.legend(loc="lower left")
