@@ -154,7 +154,7 @@ class Classifier:
             {
                 "positives": (truth == 1).sum(0).cpu().numpy(),
                 "AP": metrics.average_precision(logits, truth.cpu()),
-                "F1": 100 * (2 * right / made).numpy(),
+                "F1": (200 * right.double() / made).numpy(),
                 "threshold": self.thresholds,
             },
             index=pd.Index(self.classes, name="class"),

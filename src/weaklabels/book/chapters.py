@@ -86,6 +86,12 @@ class Shown:
         return self.slug.replace("_", " ")
 
     @cached_property
+    def tests_claims(self) -> bool:
+        """Whether the chapter keeps a ledger; one that only shows how to do things has none."""
+        cells = (cell for cell in self.source["cells"] if cell["cell_type"] == "code")
+        return any("ledger" in source_of(cell) for cell in cells)
+
+    @cached_property
     def state(self) -> Mapping[str, Any]:
         """What the execution used; empty if unknown."""
         state = read_json(self.results / "state" / f"{self.slug}.json")

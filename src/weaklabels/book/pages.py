@@ -52,7 +52,9 @@ def totals_sentence(chapters: Sequence[Shown]) -> str:
     counts = [
         span(f"{found[verdict]} {verdict}", "verdict", _class(verdict)) for verdict in VERDICTS
     ]
-    missing = [_link(chapter) for chapter in chapters if not chapter.claims]
+    missing = [
+        _link(chapter) for chapter in chapters if chapter.tests_claims and not chapter.claims
+    ]
     text = f"**{found.total()} claims** have been put to a test: {' '.join(counts)}"
     if missing:
         text += f"\n\nWithout a verdict in this build: {', '.join(missing)}."
