@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -127,13 +128,11 @@ def quote(
 def figure_examples(images: Mapping[str, np.ndarray]) -> Figure:
     """A row of pictures for each kind of example."""
     columns = max(len(rows) for rows in images.values())
-    fig, axes = figures.panels(columns, len(images), height=0.85)
-    for row, (title, pictures) in zip(axes, images.items(), strict=True):
-        for ax in row:
-            ax.set_axis_off()
-        for ax, picture in zip(row, pictures, strict=False):
+    fig = plt.figure(figsize=(figures.WIDTH, 0.95 * len(images)), layout="constrained")
+    for part, (title, pictures) in zip(fig.subfigures(len(images), 1), images.items(), strict=True):
+        part.suptitle(title, x=0.01, ha="left", fontsize=10)
+        for ax, picture in zip(part.subplots(1, columns), pictures, strict=True):
             figures.show_image(ax, picture)
-        row[0].set_title(title, loc="left")
     return fig
 
 
