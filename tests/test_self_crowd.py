@@ -272,7 +272,7 @@ def test_all_methods_of_a_run():
     task = ex.load_task(spec)
     given_ = int((task.answers >= 0).sum())
     for name in ex.LABEL_METHODS:
-        assert found[f"{name}/recall"].shape == (1, 10)
+        assert found[f"{name}/recall"].shape == (3, 10)
     for name in ("random", "plain", "aware"):
         totals = found[f"{name}/counts"].sum(1)
         assert totals.tolist() == [given_ + r * round(given_ / 2) for r in range(3)]

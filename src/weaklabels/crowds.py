@@ -143,7 +143,9 @@ def dawid_skene(
     posterior /= posterior.sum(1, keepdims=True)
     shares, confusion = _maximise(posterior, given, smoothing)
     for _ in range(iterations):
-        scores = np.log(np.maximum(shares, FLOOR)) + _evidence(given, np.log(confusion))
+        scores = np.log(np.maximum(shares, FLOOR)) + _evidence(
+            given, np.log(np.maximum(confusion, FLOOR))
+        )
         posterior = _normalised(scores)
         shares, confusion = _maximise(posterior, given, smoothing)
     return posterior, shares, confusion
@@ -153,8 +155,10 @@ def _maximise(
     posterior: np.ndarray, given: np.ndarray, smoothing: float
 ) -> tuple[np.ndarray, np.ndarray]:
     counts = np.einsum("ic,irl->rcl", posterior, given.astype(float)) + smoothing
-    counts = np.maximum(counts, FLOOR)
-    return posterior.mean(0), counts / counts.sum(2, keepdims=True)
+    # What a worker never says tells nothing about anybody, and takes no share without smoothing.
+    possible = given.any(0)[:, None] | (smoothing > 0)
+    counts = np.where(possible, np.maximum(counts, FLOOR), 0)
+    return posterior.mean(0), counts / np.maximum(counts.sum(2, keepdims=True), FLOOR)
 
 
 def _evidence(given: np.ndarray, logs: np.ndarray) -> np.ndarray:

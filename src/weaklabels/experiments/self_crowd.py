@@ -124,9 +124,9 @@ def run(spec: Spec) -> dict[str, Any]:
 
     Returns:
         ``truth_counts`` and ``order``; for every method ``"<name>/recall"`` ``(rounds + 1, K)``,
-        recall (%) of each class on the test set, first after the base training (label methods: at
-        the end only). For the methods of ``CONTINUED`` also ``counts`` ``(rounds + 1, K)``,
-        annotations of each class, ``right`` and ``added`` ``(rounds, K)``, pseudo-annotations of a
+        recall (%) of each class on the test set, after the base training and after each round (or
+        as many steps). For the methods of ``CONTINUED`` also ``counts`` ``(rounds + 1, K)``,
+        annotations of each class, ``added`` and ``right`` ``(rounds, K)``, pseudo-annotations of a
         round by their class, all of them and those that name the true class, and ``kernel``.
     """
     return run_on(spec, load_task(spec))
@@ -139,8 +139,7 @@ def run_on(spec: Spec, task: Task) -> dict[str, Any]:
         "order": task.order,
     }
     for name in (m for m in spec.methods if m in LABEL_METHODS):
-        model = _train_on_labels(spec, task, name)
-        found[f"{name}/recall"] = _recall(model, task)[None]
+        found[f"{name}/recall"] = _train_on_labels(spec, task, name)
     wanted = [m for m in spec.methods if m in CONTINUED]
     if wanted:
         base = _train_base(spec, task)
@@ -205,34 +204,34 @@ def _first_votes(spec: Spec, task: Task) -> np.ndarray:
     return _one_hot(crowds.majority_vote(task.answers, task.classes, rng), task.classes)
 
 
-def _train_on_labels(spec: Spec, task: Task, name: str) -> Network:
-    """As many steps as the others have in all their rounds."""
-    steps = spec.warm_up + spec.base_steps + spec.rounds * spec.round_steps
-    model = _network(spec, task.classes)
-    if name == "EM":
-        return _train_em(spec, task, model, steps)
-    if name == "MV":
-        labels = _first_votes(spec, task)
-    elif name == "DS":
+def _train_on_labels(spec: Spec, task: Task, name: str) -> np.ndarray:
+    """As many steps as the others have; recalls ``(rounds + 1, K)``."""
+    if name == "DS":
         labels = crowds.dawid_skene(task.answers, task.classes)[0]
-    else:
+    elif name == "true labels":
         labels = _one_hot(task.truth, task.classes)
-    _on_labels(spec, model, labels).go_on(spec, task, steps, name)
-    return model
+    else:
+        labels = _first_votes(spec, task)
+    training = _on_labels(spec, _network(spec, task.classes), labels)
+    training.go_on(spec, task, spec.warm_up, name, "warm-up")
+    recall = []
+    for part in range(spec.rounds + 1):
+        steps = spec.round_steps if part else spec.base_steps
+        # EM estimates the truth anew once in every pass over the data.
+        each = -(-len(task.x) // spec.batch_size) if name == "EM" else steps
+        for done in range(0, steps, each):
+            if name == "EM":
+                training.method.observed = _estimate(spec, task, training.model)
+            training.go_on(spec, task, min(each, steps - done), name, part, done)
+        recall.append(_recall(training.model, task))
+    return np.array(recall)
 
 
-def _train_em(spec: Spec, task: Task, model: Network, steps: int) -> Network:
-    """CrowdLayer's EM: one pass over the data for each estimate of the truth."""
-    training = _on_labels(spec, model, _first_votes(spec, task))
-    each = -(-len(task.x) // spec.batch_size)
-    training.go_on(spec, task, min(spec.warm_up, steps), "EM warm-up")
-    for cycle in range((steps - spec.warm_up) // each):
-        p = torch.softmax(predict(model, task.x), 1).double().cpu().numpy()
-        confusion = crowds.reliability(task.answers, p)
-        labels = crowds.network_posterior(task.answers, p, confusion)
-        training.method.observed = torch.from_numpy(labels).float().to(spec.device)
-        training.go_on(spec, task, each, "EM", cycle)
-    return model
+def _estimate(spec: Spec, task: Task, model: Network) -> Tensor:
+    """The truth by CrowdLayer's EM, from the network and the workers together."""
+    p = torch.softmax(predict(model, task.x), 1).double().cpu().numpy()
+    labels = crowds.network_posterior(task.answers, p, crowds.reliability(task.answers, p))
+    return torch.from_numpy(labels).float().to(spec.device)
 
 
 def _train_base(spec: Spec, task: Task) -> _Training:
@@ -251,7 +250,8 @@ def _train_base(spec: Spec, task: Task) -> _Training:
 def _continue(spec: Spec, task: Task, name: str, training: _Training) -> dict[str, np.ndarray]:
     answers = task.answers.copy()
     budget = round(spec.share * int((answers >= 0).sum()))
-    recall, counts = [_recall(training.model, task)], [crowds.class_counts(answers, task.classes)]
+    recall = [_recall(training.model, task)]
+    counts = [crowds.class_counts(answers, task.classes)]
     right, added = [], []
     rng = numpy_rng(spec.seed, "random pairs")
     for r in range(spec.rounds):

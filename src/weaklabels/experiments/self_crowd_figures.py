@@ -55,6 +55,11 @@ def final(runs: Runs, name: str, *, rare: bool = False) -> np.ndarray:
     return (minority if rare else accuracy)(runs, name)[:, -1]
 
 
+def best(runs: Runs, name: str) -> np.ndarray:
+    """Largest accuracy (%) of any round, one a seed: what an early stop could have had."""
+    return accuracy(runs, name).max(1)
+
+
 def ratio(runs: Runs, name: str) -> np.ndarray:
     """max N_c / min N_c of the annotations, ``(seeds, rounds + 1)``."""
     return np.array([[crowds.imbalance(row) for row in r[f"{name}/counts"]] for r in runs])
@@ -163,20 +168,16 @@ def figure_balance(runs: Runs) -> Figure:
 
 
 def figure_learning(runs: Runs) -> Figure:
-    """Accuracy and recall of the rarer half by round; label methods as lines."""
+    """Accuracy and recall of the rarer half by round."""
     fig, axes = figures.panels(2, height=4.0)
     for ax, curve, label in (
         (axes[0], accuracy, "test accuracy (%)"),
         (axes[1], minority, "recall of the rarer half (%)"),
     ):
-        for name in CONTINUED:
+        for name in ("MV", "EM", *CONTINUED):
             values = curve(runs, name)
             x = np.arange(values.shape[1])
             figures.band(ax, x, values, TITLES[name], colour=COLOURS[name])
-        for name, style in (("MV", ":"), ("EM", "--")):
-            ax.axhline(
-                curve(runs, name)[:, -1].mean(), color=COLOURS[name], ls=style, label=TITLES[name]
-            )
         ax.set_ylabel(label)
         _rounds(ax)
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncol=4)
@@ -207,7 +208,8 @@ def figure_agreement(runs: Runs) -> Figure:
         for name in SELF_TRAINING:
             values = agreement(runs, name, rare=rare)
             x = np.arange(1, values.shape[1] + 1)
-            keep = ~np.isnan(values).all(0)  # a strategy may add none of these classes at all
+            # A strategy may add none of these classes at all.
+            keep = (~np.isnan(values)).sum(0) >= min(2, len(values))
             if keep.any():
                 figures.band(ax, x[keep], values[:, keep], TITLES[name], colour=COLOURS[name])
         ax.set_title("rarer half of the classes" if rare else "more frequent half")
