@@ -1,5 +1,6 @@
 """Self-Crowd and its comparators against other code, closed forms and boundaries."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,8 @@ from tests.golden import cases
 from weaklabels import crowds, data, methods, sweep
 from weaklabels.chapter import Chapter
 from weaklabels.experiments import self_crowd as ex
+from weaklabels.experiments import self_crowd_figures as show
+from weaklabels.experiments import self_crowd_record as record
 from weaklabels.methods import self_crowd as sc
 
 GOLDEN = cases("self_crowd")
@@ -334,3 +337,33 @@ def test_the_paper_profile_has_a_real_crowd(monkeypatch):
     found = ex.run(spec)
     assert found["aware/recall"].shape == (2, 8)
     ex._load_task.cache_clear()
+
+
+def test_record_of_real_crowds(monkeypatch, tmp_path):
+    """The recorded command on a small crowd: every table of the chapter can be made from it."""
+    rng = np.random.default_rng(0)
+    truth = np.arange(120) % 4
+    answers = np.where(rng.random((120, 6)) < 0.7, truth[:, None], -1)
+    answers[:, 0] = rng.integers(0, 4, 120)
+    split = data.Split(torch.empty(120, 0), torch.from_numpy(truth), extra={"answers": answers})
+    splits = data.Splits(tuple("abcd"), split, None, split)
+    monkeypatch.setattr(record.data, "load", lambda *_, **__: splits)
+    vectors = torch.randn(120, 5, generator=torch.Generator().manual_seed(0))
+    parts = (vectors, truth, np.stack([truth] * 3, 1), vectors, truth)
+    monkeypatch.setattr(record, "features", lambda *_: parts)
+    monkeypatch.setattr(record, "SEEDS", range(2))
+    monkeypatch.setattr(record, "DRAWS", range(2))
+    monkeypatch.setattr(record, "REPOSITORY", tmp_path)
+    short = replace(ex.Spec(), warm_up=2, base_steps=2, round_steps=1)
+    monkeypatch.setattr(
+        record.ex, "Spec", lambda **given_: replace(short, **given_ | {"rounds": 1})
+    )
+    record.main(["--data", str(tmp_path)])
+    path = tmp_path / "book" / "recorded" / "self_crowd" / "real_crowds.json"
+    content = json.loads(path.read_text())
+    assert str(tmp_path) not in path.read_text()
+    inference = show.recorded_inference_table(content)
+    assert len(inference) == 3 * 4
+    assert show.recorded_network_table(content).shape == (len(record.METHODS), 6)
+    votes = [row["majority vote"][0] for row in content["truth_inference"] if row["set"] == "dog"]
+    assert max(votes) <= 100

@@ -32,6 +32,9 @@ SEEDS = range(5)
 COLUMNS = ("random_label1", "random_label2", "random_label3")
 WEIGHTS = "imagenet-weights/mobilenet_v1_imagenet_to_conv_dw_13.pth"
 RESOLUTION = 96
+IMAGES = 6000
+"""Training images that are used, the first ones; all test images."""
+
 METHODS = ("MV", "true labels", "DL-CL", "random", "plain", "aware", "quota")
 
 
@@ -74,14 +77,14 @@ def features(root: str, cache: Path) -> tuple[torch.Tensor, np.ndarray, np.ndarr
     """Training features, truth and answers, and the test features and truth."""
     splits = data.load("cifar10n", root, raw=True)
     backbone = mobilenet_v1(find(root, WEIGHTS, "make data-imagenet-weights"))
-    parts = []
-    for split in (splits.train, splits.test):
-        x = extract_features(split.x, backbone, resolution=RESOLUTION, cache=cache)
-        parts.append(x.float())
+    parts = [
+        extract_features(x, backbone, resolution=RESOLUTION, cache=cache).float()
+        for x in (splits.train.x[:IMAGES], splits.test.x)
+    ]
     mean, std = parts[0].mean(0), parts[0].std(0).clamp(min=1e-3)
     train, test = ((x - mean) / std for x in parts)
-    answers = np.stack([splits.train.extra[name] for name in COLUMNS], 1)
-    return train, splits.train.y.numpy(), answers, test, splits.test.y.numpy()
+    answers = np.stack([splits.train.extra[name][:IMAGES] for name in COLUMNS], 1)
+    return train, splits.train.y[:IMAGES].numpy(), answers, test, splits.test.y.numpy()
 
 
 def networks(root: str, cache: Path) -> list[dict[str, Any]]:
@@ -139,7 +142,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "provenance": sweep.provenance("cpu") | {"date": datetime.now(UTC).date().isoformat()},
         "settings": {
             "truth inference": f"{len(DRAWS)} random draws of 1 + Poisson(m - 1) answers a task",
-            "images": "15,000 training and 3,000 test images of CIFAR-10, a subset",
+            "images": f"the first {IMAGES:,} training images and 3,000 test images of CIFAR-10 (a "
+            "subset of both), thinned to the wanted imbalance",
             "features": f"frozen MobileNet v1 (ImageNet), images scaled to {RESOLUTION} pixels, "
             "standardised; MLP 1,024-128-10, dropout 0.3, Adam 1e-3, batch 64",
             "answers": "one of three an image, drawn at random; a column of the label file counts "
