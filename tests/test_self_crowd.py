@@ -367,3 +367,17 @@ def test_record_of_real_crowds(monkeypatch, tmp_path):
     assert show.recorded_network_table(content).shape == (len(record.METHODS), 6)
     votes = [row["majority vote"][0] for row in content["truth_inference"] if row["set"] == "dog"]
     assert max(votes) <= 100
+
+
+def test_implied_confusion_of_a_sure_network():
+    kernel = sc.first_kernel(3, 2).numpy()
+    kernel[2, 0, 1] = 3.0  # [answer, class, worker]
+    learnt = show.implied_confusion(kernel)
+    sure = sc.crowd_layer(torch.eye(3), torch.from_numpy(kernel))
+    wanted = torch.softmax(sure, 1).permute(2, 0, 1).numpy()
+    np.testing.assert_allclose(learnt, wanted, atol=1e-6)
+    assert learnt[1, 0].argmax() == 2
+    runs = [sweep.Record({}, {"aware/kernel": kernel}, {})]
+    for diagonal in (True, False):
+        same = show.confusion_correlation(runs, [learnt], diagonal=diagonal)
+        assert same.tolist() == pytest.approx([1])

@@ -246,14 +246,22 @@ def figure_workers(record: Record, confusion: np.ndarray, chosen: Sequence[int])
     return fig
 
 
-def confusion_correlation(runs: Runs, confusions: Sequence[np.ndarray]) -> np.ndarray:
-    """Correlation of the learnt with the simulated workers' entries, one a seed."""
-    return np.array(
-        [
-            np.corrcoef(implied_confusion(r["aware/kernel"]).ravel(), c.ravel())[0, 1]
-            for r, c in zip(runs, confusions, strict=True)
-        ]
-    )
+def confusion_correlation(
+    runs: Runs, confusions: Sequence[np.ndarray], *, diagonal: bool
+) -> np.ndarray:
+    """Correlation of what the crowd layer learnt with the truth about the workers, one a seed.
+
+    Args:
+        runs: with a matrix layer.
+        confusions: ``(R, K, K)`` true ones, one a run.
+        diagonal: compare the rates of right answers, otherwise the mistakes.
+    """
+    values = []
+    for record, confusion in zip(runs, confusions, strict=True):
+        learnt = implied_confusion(record["aware/kernel"])
+        chosen = np.broadcast_to(np.eye(learnt.shape[1], dtype=bool) == diagonal, learnt.shape)
+        values.append(np.corrcoef(learnt[chosen], confusion[chosen])[0, 1])
+    return np.array(values)
 
 
 def recorded_inference_table(record: Mapping[str, Any]) -> pd.DataFrame:
