@@ -73,7 +73,7 @@ def figure_curves(groups: dict[str, list[Record]], names: Sequence[str]) -> Figu
             figures.band(ax, runs[0]["epoch"], np.stack([r[curve] for r in runs]), name)
         figures.epoch_axis(ax)
         ax.set_ylabel(label)
-    axes[1].legend(loc="upper left")
+    axes[1].legend(loc="upper right", bbox_to_anchor=(1, 0.9))
     return fig
 
 
@@ -99,7 +99,7 @@ def figure_separation(groups: dict[str, list[Record]], names: dict[str, str]) ->
     for ax, (name, title) in zip(axes, names.items(), strict=True):
         record = groups[name][0]
         draw_histogram(ax, record["found"], record["wrong"], "probability of the given label")
-        ax.set_title(f"{title} (AUC {record['auc'][-1]:.3f})")
+        ax.set_title(f"{title}\n(AUC {record['auc'][-1]:.3f})", fontsize=10)
     axes[0].legend(loc="upper center")
     return fig
 
@@ -138,7 +138,6 @@ def figure_ladder(groups: dict[str, list[Record]], kinds: dict[str, Sequence[str
         kinds: kind of method (one colour each) -> methods.
     """
     fig, ax = figures.panels(1, height=3.8)
-    low = 100.0
     for (kind, names), colour in zip(kinds.items(), ("#999999", *figures.PALETTE), strict=False):
         scores = [last(groups[name]) for name in names]
         spread = [s.std(ddof=1) if len(s) > 1 else 0 for s in scores]
@@ -148,8 +147,7 @@ def figure_ladder(groups: dict[str, list[Record]], kinds: dict[str, Sequence[str
         )  # fmt: skip
         for name, values in zip(names, scores, strict=True):
             ax.plot([name] * len(values), values, ".", color="black", ms=4)
-        low = min(low, *(s.min() for s in scores))
-    ax.set(ylabel="test accuracy, last epoch (%)", ylim=(low - 5, 108))
+    ax.set(ylabel="test accuracy, last epoch (%)", ylim=(0, 115), yticks=range(0, 101, 20))
     ax.tick_params(axis="x", rotation=40)
     for label in ax.get_xticklabels():
         label.set_ha("right")
