@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from weaklabels import figures
@@ -157,7 +158,7 @@ def line_limit(frame: pd.DataFrame) -> Figure:
         va="bottom",
     )
     ax.set(xscale="log", xlabel="labelled positives", ylabel="accuracy (%)", ylim=(None, 98))
-    ax.legend(loc="center right", bbox_to_anchor=(1, 0.45))
+    ax.legend(loc="center left", bbox_to_anchor=(0.02, 0.5))
     return fig
 
 
@@ -212,9 +213,18 @@ def proportions(frame: pd.DataFrame, panels: Sequence[tuple[str, Sequence[str]]]
             figures.band(ax, runs.columns, runs.to_numpy(), name, colour=colour, style=style)
             ax.plot(runs.columns, runs.mean(), marker, color=colour, ms=5)
         ax.set(xlabel="known proportion (%)", title=title, xticks=sorted(frame.known.unique()))
-        ax.legend(loc="lower right")
+        _method_legend(ax, names, loc="lower right")
     np.atleast_1d(axes)[0].set_ylabel("test mAP (%), last epoch")
     return fig
+
+
+def _method_legend(ax: Axes, names: Sequence[str], **where: object) -> None:
+    """A legend with the line and the marker of every method."""
+    handles = []
+    for name in names:
+        colour, style, marker = STYLES[name]
+        handles.append(Line2D([], [], color=colour, ls=style, marker=marker, ms=5, label=name))
+    ax.legend(handles=handles, handlelength=3, **where)
 
 
 def against_annotations(frame: pd.DataFrame, counts: pd.DataFrame, names: Sequence[str]) -> Figure:
@@ -227,7 +237,7 @@ def against_annotations(frame: pd.DataFrame, counts: pd.DataFrame, names: Sequen
     """
     fig, ax = plt.subplots(figsize=(figures.WIDTH, 3.5))
     both = counts.set_index("known")
-    for name in names:
+    for place, name in enumerate(names):
         runs = frame[frame.method == name].pivot(index="seed", columns="known", values="last")
         known = both.loc[runs.columns]
         used = known.positive if "PU" in name else known.positive + known.negative
@@ -236,9 +246,10 @@ def against_annotations(frame: pd.DataFrame, counts: pd.DataFrame, names: Sequen
         ax.plot(used, runs.mean(), marker, color=colour, ms=5)
         for percent, x, y in zip(runs.columns, used, runs.mean(), strict=True):
             if percent in (runs.columns[0], runs.columns[-1]):
-                ax.annotate(f"{percent} %", (x, y), xytext=(4, -13), textcoords="offset points")
+                offset = (4, -13) if place % 2 else (4, 6)
+                ax.annotate(f"{percent} %", (x, y), xytext=offset, textcoords="offset points")
     ax.set(xscale="log", xlabel="annotations used in training", ylabel="test mAP (%), last epoch")
-    ax.legend(loc="lower right")
+    _method_legend(ax, names, loc="lower right")
     return fig
 
 
@@ -254,13 +265,12 @@ def ablation(frame: pd.DataFrame, names: Sequence[str], over: Sequence[int]) -> 
     for ax, percent in zip(np.atleast_1d(axes), over, strict=True):
         for row, name in enumerate(names):
             values = frame[(frame.method == name) & (frame.known == percent)]["last"]
-            ax.barh(row, values.mean(), color="#DCE6EE", edgecolor="#9FB6C8")
             deviation = values.std() if len(values) > 1 else 0
-            ax.errorbar(values.mean(), row, xerr=deviation, color=BLACK, capsize=3)
+            ax.errorbar(values.mean(), row, xerr=deviation, fmt="D", color=BLACK, ms=5, capsize=3)
             ax.plot(values, np.full(len(values), row) + 0.22, "o", color=RED, ms=3.5)
         ax.set(xlabel="test mAP (%)", title=f"{percent} % known")
         ax.set_yticks(range(len(names)), names)
-    np.atleast_1d(axes)[0].invert_yaxis()
+        ax.set_ylim(len(names) - 0.5, -0.5)
     return fig
 
 
@@ -342,7 +352,8 @@ def histograms(
         axes[2].plot(np.full(len(values), place), values, "o", color=STYLES[name][0], alpha=0.7)
         axes[2].plot([place - 0.2, place + 0.2], [values.mean()] * 2, color=STYLES[name][0])
     axes[2].set_xticks(range(len(names)), names)
-    axes[2].set(xlim=(-0.5, len(names) - 0.5), ylim=(0, None), title="every seed")
+    highest = max(values.max() for values in spread.values())
+    axes[2].set(xlim=(-0.5, len(names) - 0.5), ylim=(0, 1.1 * highest), title="every seed")
     axes[2].set_ylabel("std of test logits (median class)")
     return fig
 
@@ -363,15 +374,14 @@ def classes(table: pd.DataFrame, names: Sequence[str]) -> Figure:
     _frequency_axis(left, table)
     left.set(ylabel="average precision (%)", ylim=(0, 103))
     left.legend(loc="lower right")
-    right.plot(table.frequency, table.batches, "--", marker="s", color=SKY, ms=5)
-    right.annotate(
-        "batches with a\nlabelled positive",
-        (table.frequency.iloc[-3], table.batches.iloc[-3]),
-        xytext=(-8, -4),
-        textcoords="offset points",
-        ha="right",
-        va="bottom",
-        fontsize=9,
+    right.plot(
+        table.frequency,
+        table.batches,
+        "--",
+        marker="s",
+        color=SKY,
+        ms=5,
+        label="batches with a labelled positive",
     )
     for name in names:
         if f"{name}, probability" in table:
@@ -387,9 +397,8 @@ def classes(table: pd.DataFrame, names: Sequence[str]) -> Figure:
             )
     right.plot(table.frequency, table.frequency, color="#AAAAAA", lw=3, label="true frequency")
     _frequency_axis(right, table)
-    right.set(ylabel="share (%)", ylim=(0, 103))
-    handles, labels = right.get_legend_handles_labels()
-    right.legend(handles, labels, loc="upper left", bbox_to_anchor=(0, 0.86), fontsize=9)
+    right.set(ylabel="share (%)", ylim=(0, 168), yticks=range(0, 101, 20))
+    right.legend(loc="upper left", fontsize=9)
     return fig
 
 
