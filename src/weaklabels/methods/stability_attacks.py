@@ -17,6 +17,9 @@ from scipy.stats import norm as normal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from weaklabels.methods.base import Method, register
+from weaklabels.seeding import torch_rng
+
 Objective = Callable[[Tensor], Tensor]
 """Logits ``(B, C)`` -> scalar."""
 
@@ -314,3 +317,80 @@ class Gaussians:
             return 0.5
         margin = weights @ self.mean - eps * np.abs(weights).sum()
         return float(normal.cdf(margin / (self.sigma * length)))
+
+
+# -- training -------------------------------------------------------------------------------------
+
+
+class _AdversarialTraining(Method):
+    """Training on attacked inputs; the attack sees the model in evaluation mode.
+
+    Args:
+        eps: the defender's budget; 0 is plain training.
+        steps: of the attack, each of eps / 4.
+        seed: of the random starts, which are drawn on the CPU.
+    """
+
+    def __init__(self, eps: float, steps: int = 10, seed: int = 0) -> None:
+        self.eps, self.steps = eps, steps
+        self.generator = torch_rng(seed, "starts of attacks")
+
+    def step(self, model: nn.Module, x: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+        y = self.observed[index]
+        if self.eps == 0:
+            logits = model(x)
+            return logits, F.cross_entropy(logits, y)
+        model.eval()
+        moved = self.attack(model, x, y)
+        model.train()
+        loss = self.defend(model, x, moved, y)
+        return loss.new_zeros(len(x), 0), loss
+
+    def attack(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        """Attacked inputs ``(B, ...)``."""
+        raise NotImplementedError
+
+    def defend(self, model: nn.Module, x: Tensor, moved: Tensor, y: Tensor) -> Tensor:
+        """The loss."""
+        raise NotImplementedError
+
+    def _normal(self, x: Tensor) -> Tensor:
+        return torch.randn(x.shape, generator=self.generator).to(x)
+
+
+@register("PGD-AT")
+class PGDTraining(_AdversarialTraining):
+    """Adversarial training of Madry et al. (ICLR 2018), with random starts."""
+
+    def attack(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        uniform = torch.rand(x.shape, generator=self.generator).to(x)
+        start = random_start(x, self.eps, uniform)
+        return pgd(model, x, y, self.eps, steps=self.steps, start=start)
+
+    def defend(self, model: nn.Module, x: Tensor, moved: Tensor, y: Tensor) -> Tensor:
+        del x
+        return adversarial_loss(model, moved, y)
+
+
+@register("TRADES")
+class TRADES(_AdversarialTraining):
+    """TRADES (Zhang et al., ICML 2019) with beta 6."""
+
+    def attack(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        del y
+        return trades_attack(model, x, self._normal(x), self.eps, self.eps / 4, self.steps)
+
+    def defend(self, model: nn.Module, x: Tensor, moved: Tensor, y: Tensor) -> Tensor:
+        return trades_loss(model, x, moved, y)
+
+
+@register("MART")
+class MART(_AdversarialTraining):
+    """MART (Wang et al., ICLR 2020) with beta 6."""
+
+    def attack(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        start = x + 0.001 * self._normal(x)
+        return pgd(model, x, y, self.eps, steps=self.steps, start=start)
+
+    def defend(self, model: nn.Module, x: Tensor, moved: Tensor, y: Tensor) -> Tensor:
+        return mart_loss(model, x, moved, y)
