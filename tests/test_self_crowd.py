@@ -381,3 +381,13 @@ def test_implied_confusion_of_a_sure_network():
     for diagonal in (True, False):
         same = show.confusion_correlation(runs, [learnt], diagonal=diagonal)
         assert same.tolist() == pytest.approx([1])
+
+
+def test_variants_of_the_base_model_take_as_many_steps():
+    chosen = ex.variants(Chapter("self_crowd", "smoke"))
+    steps = {s.warm_up + s.base_steps + s.rounds * s.round_steps for s in chosen.values()}
+    main = next(iter(ex.settings(Chapter("self_crowd", "smoke")).values()))
+    assert steps == {main.warm_up + main.base_steps + main.rounds * main.round_steps}
+    found = ex.run(replace(chosen["form SW"], warm_up=2, base_steps=2, rounds=1, round_steps=2))
+    assert found["DL-CL/kernel"].shape == (20, 1)
+    assert [key for key in found if key.endswith("/recall")] == ["DL-CL/recall"]

@@ -21,7 +21,7 @@ from weaklabels import crowds, data, models
 from weaklabels.chapter import Chapter
 from weaklabels.dropout import add_dropout
 from weaklabels.methods.base import Method
-from weaklabels.methods.self_crowd import CrowdLayer, SoftLabels, pseudo_annotations
+from weaklabels.methods.self_crowd import FORMS, CrowdLayer, SoftLabels, pseudo_annotations
 from weaklabels.models import Network
 from weaklabels.seeding import derive, numpy_rng, seed_torch, torch_rng
 from weaklabels.sweep import Options, Record, options
@@ -363,16 +363,21 @@ def make_task(
 def settings(chapter: Chapter) -> dict[str, Spec]:
     """The settings of the profile by name; the first is the main one."""
     if chapter.profile == "paper":
-        base = labelme(chapter)
-        return {
-            f"{m:g} answers": replace(base, mean_answers=m) for m in (2, 1, 2.5)
-        } | {"2 answers, ratio 30": replace(base, ratio=30)}  # fmt: skip
-    base = Spec(device=chapter.device)
+        base, levels = labelme(chapter), (2, 1, 2.5)
+    else:
+        base, levels = Spec(device=chapter.device), (2, 1, 4)
     if chapter.profile == "smoke":
         base = replace(base, warm_up=20, base_steps=20, rounds=3, round_steps=5)
-    found = {f"{m} answers": replace(base, mean_answers=m) for m in (2, 1, 4)}
-    found = {name.replace("1 answers", "1 answer"): spec for name, spec in found.items()}
-    return found | {"2 answers, ratio 30": replace(base, ratio=30)}
+    found = {f"{m:g} answer{'s' * (m > 1)}": replace(base, mean_answers=float(m)) for m in levels}
+    return found | {"2 answers, ratio 30": replace(base, ratio=30, mean_answers=2.0)}
+
+
+def variants(chapter: Chapter) -> dict[str, Spec]:
+    """The base model alone: cheaper forms of the crowd layer, and no warm start."""
+    base = replace(next(iter(settings(chapter).values())), methods=("DL-CL",))
+    found = {f"form {form}": replace(base, form=form) for form in FORMS[1:]}
+    late = replace(base, warm_up=0, base_steps=base.base_steps + base.warm_up)
+    return found | {"no warm start": late}
 
 
 def labelme(chapter: Chapter) -> Spec:

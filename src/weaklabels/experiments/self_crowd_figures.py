@@ -95,6 +95,19 @@ def score_table(groups: Mapping[str, Runs], *, rare: bool = False) -> pd.DataFra
     return pd.DataFrame(rows).T
 
 
+def base_table(groups: Mapping[str, Runs]) -> pd.DataFrame:
+    """Accuracy, recall of the rarer half and worst class of the crowd layer alone."""
+    rows = {}
+    for title, runs in groups.items():
+        worst = [record["DL-CL/recall"][-1].min() for record in runs]
+        rows[title] = {
+            "accuracy": mean_std(final(runs, "DL-CL")),
+            "rarer half": mean_std(final(runs, "DL-CL", rare=True)),
+            "worst class": mean_std(worst),
+        }
+    return pd.DataFrame(rows).T
+
+
 def balance_table(groups: Mapping[str, Runs]) -> pd.DataFrame:
     """Imbalance ratio and evenness of the annotations, at first and after self-training."""
     rows = {}
