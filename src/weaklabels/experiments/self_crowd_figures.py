@@ -281,7 +281,7 @@ def recorded_inference_table(record: Mapping[str, Any]) -> pd.DataFrame:
     """Recorded truth inference: accuracy of majority vote and Dawid-Skene, imbalance of answers."""
     rows = {}
     for row in record["truth_inference"]:
-        rows[row["set"], row["answers"]] = {
+        rows[row["set"], f"{row['answers']:g}"] = {
             "majority vote": mean_std(row["majority vote"]),
             "Dawid-Skene": mean_std(row["Dawid-Skene"]),
             "ratio of answers": mean_std(row["ratio"]),
