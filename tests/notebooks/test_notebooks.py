@@ -12,6 +12,9 @@ REPOSITORY = Path(__file__).parents[2]
 NAMED = (REPOSITORY / "book" / "_toc.yml").read_text().split()
 NOTEBOOKS = [p for p in sorted((REPOSITORY / "book").glob("*.ipynb")) if p.stem in NAMED]
 
+TWICE = {"large_loss_matters": "from nothing", "acknowledging_the_unknown": "with stored runs"}
+"""Chapters executed a second time, for outputs of the same bytes; `make verify` does it for all."""
+
 
 def execute(notebook: Path, build: Path) -> nbformat.NotebookNode:
     build.mkdir(parents=True, exist_ok=True)
@@ -66,6 +69,6 @@ def test_notebook_runs_and_decides_its_claims(path, tmp_path):
         cell.metadata.get("mystnb", {}).get("figure", {}).get("name") for cell in executed.cells
     }
     assert {row["figure"] for row in rows or () if row["figure"]} <= labels
-    # A second execution, from nothing for the first chapter, else with the runs at hand.
-    build = tmp_path / "again" if path.stem == "large_loss_matters" else tmp_path
-    assert outputs(execute(path, build)) == outputs(executed)
+    if path.stem in TWICE:
+        build = tmp_path / "again" if TWICE[path.stem] == "from nothing" else tmp_path
+        assert outputs(execute(path, build)) == outputs(executed)
