@@ -181,19 +181,26 @@ def figure_balance(runs: Runs) -> Figure:
 
 
 def figure_learning(runs: Runs) -> Figure:
-    """Accuracy and recall of the rarer half by round."""
-    fig, axes = figures.panels(2, height=4.0)
-    for ax, curve, label in (
-        (axes[0], accuracy, "test accuracy (%)"),
-        (axes[1], minority, "recall of the rarer half (%)"),
-    ):
-        for name in ("MV", "EM", *CONTINUED):
+    """Accuracy and recall of the rarer half by round, and what each strategy adds to the base."""
+    fig, axes = figures.panels(2, 2, height=3.1)
+    kinds = ((accuracy, "test accuracy"), (minority, "recall of the rarer half"))
+    for (upper, lower), (curve, label) in zip(axes.T, kinds, strict=True):
+        for name in ("MV", "EM", "DL-CL", "aware"):
             values = curve(runs, name)
             x = np.arange(values.shape[1])
-            figures.band(ax, x, values, TITLES[name], colour=COLOURS[name])
-        ax.set_ylabel(label)
-        _rounds(ax)
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncol=4)
+            figures.band(upper, x, values, TITLES[name], colour=COLOURS[name])
+        for name in CONTINUED:
+            # Seeds differ much more than strategies: differences within a seed.
+            values = curve(runs, name)
+            figures.band(lower, x, values - values[:, :1], TITLES[name], colour=COLOURS[name])
+        upper.set(ylabel=f"{label} (%)", title=label)
+        lower.set_ylabel("gain over the base (points)")
+        for ax in (upper, lower):
+            _rounds(ax)
+    labels = {}
+    for ax in axes[:, 0]:
+        labels |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+    fig.legend(labels.values(), labels.keys(), loc="outside lower center", ncol=4)
     return fig
 
 
