@@ -386,3 +386,22 @@ def test_evenness_is_full_for_equal_shares_and_zero_for_one_class():
         return sweep.Record({}, {"counts": np.array([counts])}, {})
 
     assert show.evenness([record([5, 5, 5]), record([7, 0, 0])]).tolist() == pytest.approx([100, 0])
+
+
+def test_a_claim_about_every_comparator_needs_them_all():
+    def runs(values):
+        return [sweep.Record({}, {"recall": np.array([v])}, {}) for v in values]
+
+    groups = {
+        "LfOSA": runs([0.5, 0.51, 0.52]),
+        "A": runs([0.1, 0.1, 0.1]),
+        "B": runs([0.4, 0.6, 0.5]),
+    }
+
+    def recall(records):
+        return show.final(records, "recall")
+
+    assert show.against_each(groups, ["A"], recall).verdict == "holds"
+    both = show.against_each(groups, ["A", "B"], recall)
+    assert both.verdict == "fails"
+    assert both.ours == "51.0 ± 1.0; mean difference to A +41.0, B +1.0 (fails)"

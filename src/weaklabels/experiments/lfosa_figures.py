@@ -5,7 +5,8 @@ Apart from the runs (``experiments.lfosa``), so that a change of a figure recomp
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -15,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from weaklabels import figures
-from weaklabels.claims import mean_std
+from weaklabels.claims import HOLDS, Verdict, all_of, greater, mean_std
 from weaklabels.methods.lfosa import fit_mixture
 from weaklabels.sweep import Record
 
@@ -67,15 +68,29 @@ def evenness(runs: Sequence[Record]) -> np.ndarray:
     return np.array(values)
 
 
+def against_each(
+    groups: Groups, others: Sequence[str], measure: Callable[[Sequence[Record]], np.ndarray]
+) -> Verdict:
+    """Is LfOSA's measure larger than that of each of the others? The text names the differences."""
+    ours = measure(groups["LfOSA"])
+    parts = {name: greater(ours, measure(groups[name])) for name in others}
+    text = ", ".join(
+        f"{name} {(ours - measure(groups[name])).mean():+.1f}"
+        + ("" if part.verdict == HOLDS else f" ({part.verdict})")
+        for name, part in parts.items()
+    )
+    return replace(all_of(parts), ours=f"{mean_std(ours)}; mean difference to {text}")
+
+
 def score_table(groups: Groups) -> pd.DataFrame:
     """Mean and standard deviation over seeds, one row a strategy."""
     rows = {}
     for name, runs in groups.items():
         rows[name] = {
-            "mean precision": mean_std(mean_precision(runs)),
-            "final recall": mean_std(final(runs, "recall")),
-            "first accuracy": mean_std(curve(runs, "accuracy")[:, 0]),
-            "last accuracy": mean_std(final(runs, "accuracy")),
+            "precision": mean_std(mean_precision(runs)),
+            "recall": mean_std(final(runs, "recall")),
+            "first acc.": mean_std(curve(runs, "accuracy")[:, 0]),
+            "last acc.": mean_std(final(runs, "accuracy")),
             "evenness": mean_std(evenness(runs), 0),
         }
     return pd.DataFrame(rows).T

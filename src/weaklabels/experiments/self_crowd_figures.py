@@ -200,7 +200,7 @@ def figure_learning(runs: Runs) -> Figure:
     labels = {}
     for ax in axes[:, 0]:
         labels |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
-    fig.legend(labels.values(), labels.keys(), loc="outside lower center", ncol=4)
+    fig.legend(labels.values(), labels.keys(), loc="outside lower center", ncol=3)
     return fig
 
 
