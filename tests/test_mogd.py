@@ -261,7 +261,7 @@ def smoke_spec(name="MoGD", **changes):
     return replace(ex.vary(base, name), **changes)
 
 
-@pytest.mark.parametrize("name", ex.ROWS)
+@pytest.mark.parametrize("name", dict.fromkeys((*ex.ROWS, *ex.CHOICES)))
 def test_every_row_runs_and_reports(name):
     result = ex.run(smoke_spec(name))
     assert np.isfinite(result["test_accuracy"]).all()

@@ -39,6 +39,7 @@ METHODS: dict[str, tuple[str, Options]] = {
     "MoGD": ("MoGD", ()),
     "MoGD, no memory": ("MoGD", options(memory=0.0)),
     "MoGD, per batch": ("MoGD", options(memory=0.0, normalise="batch")),
+    "MoGD, 20 judges": ("MoGD", options(clean_batch=20)),
 }
 """Name in the tables -> registered method and its options."""
 
@@ -48,8 +49,11 @@ COMPARATORS = ("uniform CE", "CC", "RC", "PRODEN", "LW")
 WITH_CLEAN = tuple(f"{name} +v" for name in COMPARATORS)
 CLEAN_ONLY = "clean only"
 
-CHOICES = ("MoGD", "MoGD, no memory", "MoGD, per batch")
-ROWS = (*COMPARATORS, *CHOICES, CLEAN_ONLY, *WITH_CLEAN, "MoGD +v")
+ROWS = (*COMPARATORS, "MoGD", CLEAN_ONLY, *WITH_CLEAN, "MoGD +v")
+CHOICES = ("MoGD", "MoGD, no memory", "MoGD, per batch", "MoGD, 20 judges")
+LONGER = ("CC", "PRODEN", "LW", "MoGD")
+"""Rows that also train for twice as long."""
+
 SIZED = ("MoGD", CLEAN_ONLY, "CC +v", "PRODEN +v", "LW +v", "MoGD +v")
 """Rows of the comparison over the number of clean samples."""
 
@@ -285,8 +289,9 @@ def vary(base: Spec, name: str) -> Spec:
     Raises:
         ValueError: if there is no such row.
     """
-    if name not in ROWS:
-        raise ValueError(f"unknown row {name!r}: expected one of {', '.join(ROWS)}")
+    if name not in (*ROWS, *CHOICES):
+        known = ", ".join(dict.fromkeys((*ROWS, *CHOICES)))
+        raise ValueError(f"unknown row {name!r}: expected one of {known}")
     if name == CLEAN_ONLY:
         return replace(base, method="IM-avg", method_options=(), use="alone")
     plain = name.removesuffix(" +v")

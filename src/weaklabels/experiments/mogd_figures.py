@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from weaklabels import figures
@@ -75,6 +76,12 @@ def _grid(count: int, height: float):
     return fig, axes[:count]
 
 
+def _epochs(ax: Axes, axes: Sequence[Axes]) -> None:
+    figures.epoch_axis(ax)
+    if ax not in axes[-2:]:  # the panels below have the same axis
+        ax.set_xlabel("")
+
+
 def figure_curves(groups: Groups, rows: Sequence[str], curve: str, label: str) -> Figure:
     """A curve (%) over epochs, one panel a kind of candidate sets, with one legend below."""
     fig, axes = _grid(len(groups), 2.6)
@@ -84,7 +91,7 @@ def figure_curves(groups: Groups, rows: Sequence[str], curve: str, label: str) -
             colour, style = STYLES[row]
             epochs = range(1, values.shape[1] + 1)
             figures.band(ax, epochs, values, row, colour=colour, style=style)
-        figures.epoch_axis(ax)
+        _epochs(ax, axes)
         ax.set(title=kind, ylabel=label)
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncol=len(rows))
     return fig
@@ -103,7 +110,7 @@ def figure_weights(groups: Groups, row: str = "MoGD") -> Figure:
             figures.band(ax, range(1, values.shape[1] + 1), values, name, colour=colour)
         equal = np.mean([record["uniform"] for record in runs[row]])
         ax.axhline(equal, color="black", ls=":", label="mean of 1 / |S|")
-        figures.epoch_axis(ax)
+        _epochs(ax, axes)
         ax.set(title=kind, ylabel="mean weight", ylim=(0, 1))
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncol=3)
     return fig
@@ -117,8 +124,8 @@ def figure_auc(groups: Groups, row: str = "MoGD") -> Figure:
         figures.band(ax, range(1, values.shape[1] + 1), values, kind)
     ax.axhline(0.5, color="black", ls=":", label="guessing")
     figures.epoch_axis(ax)
-    ax.set(ylabel="AUC of the meta-gradient", ylim=(0.45, 1))
-    ax.legend(ncol=3, loc="lower right")
+    ax.set(ylabel="AUC of the meta-gradient", ylim=(0.4, 1))
+    ax.legend(ncol=5, loc="lower center")
     return fig
 
 
@@ -170,7 +177,7 @@ def figure_examples(
         axes[1, i].axhline(0, color="black", lw=0.8)
         axes[1, i].set(xlabel="candidate label", ylim=(-1.1, 1.1))
         axes[1, i].tick_params(axis="x", labelsize=9)
-    axes[1, 0].set_ylabel("meta-gradient\n(largest: 1)")
+    axes[1, 0].set_ylabel("meta-gradient\n(longest bar: 1)")
     return fig
 
 

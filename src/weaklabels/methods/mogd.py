@@ -12,6 +12,7 @@ Notation: batches of B samples, K classes; candidates ``(B, K)`` bool, clean lab
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
 import torch
@@ -21,6 +22,11 @@ from torch.nn import functional as F
 
 from weaklabels.methods.base import register
 from weaklabels.methods.partial_label import CandidateMethod, weighted_cross_entropy
+
+with warnings.catch_warnings():
+    # What forward mode loads on its first use calls a function that PyTorch itself discourages.
+    warnings.simplefilter("ignore", FutureWarning)
+    import torch._decomp.decompositions_for_jvp
 
 Clean = tuple[Tensor, Tensor]
 """Inputs ``(M, ...)`` and true labels ``(M,)`` int64 of the clean set."""
@@ -126,7 +132,7 @@ class MoGD(CandidateMethod):
         normalise: see ``label_weights``. Weights of a batch are then times B, so that the loss
             keeps its scale; this form has no memory.
         gradient: ``"closed form"`` or ``"double backward"``; the same numbers at another cost.
-        clean_batch: clean samples in a step; all of them if there are no more.
+        clean_batch: clean samples that judge a step, drawn anew each time; None: all of them.
 
     Attributes:
         clean: the clean set; the protocol sets it before training.
@@ -146,7 +152,7 @@ class MoGD(CandidateMethod):
         *,
         normalise: str = "instance",
         gradient: str = "closed form",
-        clean_batch: int = 100,
+        clean_batch: int | None = None,
     ) -> None:
         super().__init__()
         if not 0 <= memory < 1:
@@ -157,7 +163,7 @@ class MoGD(CandidateMethod):
             raise ValueError("normalise 'batch' has no memory: weights of two batches do not mix")
         if gradient not in GRADIENTS:
             raise ValueError(f"gradient is {gradient!r}: expected {' or '.join(GRADIENTS)}")
-        if clean_batch < 1:
+        if clean_batch is not None and clean_batch < 1:
             raise ValueError(f"clean_batch is {clean_batch}: expected at least one sample")
         self.memory, self.normalise, self.clean_batch = memory, normalise, clean_batch
         self.find: Callable[[nn.Module, Tensor, Clean], Tensor] = (
@@ -190,7 +196,7 @@ class MoGD(CandidateMethod):
 
     def _clean_batch(self) -> Clean:
         inputs, labels = self.clean
-        if len(labels) <= self.clean_batch:
+        if self.clean_batch is None or len(labels) <= self.clean_batch:
             return self.clean
         rows = torch.randperm(len(labels), generator=self.order)[: self.clean_batch]
         rows = rows.to(labels.device)
