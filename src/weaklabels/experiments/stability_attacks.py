@@ -93,10 +93,10 @@ def run(spec: Spec) -> dict[str, Any]:
         ``margin`` under PGD on the CW objective; ``curve`` ``(strengths,)`` under PGD of each of
         ``STRENGTHS``.
     """
-    splits = _load(spec)
+    splits = load_splits(spec)
     x, y = splits.train.x, splits.train.y
     if spec.attack != "clean":
-        poisoned = remember(craft, _crafting(spec))["x"]
+        poisoned = remember(craft, crafting_spec(spec))["x"]
         x = torch.from_numpy(poisoned)
         x = x.float() / 255 if x.dtype == torch.uint8 else x
     model = _train(spec, x, y, len(splits.classes), spec.method, spec.budget, spec.epochs)
@@ -117,7 +117,7 @@ def run(spec: Spec) -> dict[str, Any]:
 
 def craft(spec: Spec) -> dict[str, Any]:
     """The poisoned training images ``x`` of a run (uint8, cut, for datasets of bytes)."""
-    splits = _load(spec)
+    splits = load_splits(spec)
     x, y = splits.train.x, splits.train.y
     if spec.attack == "random":
         return {"x": sa.random_sign(x, spec.eps, torch_rng(spec.seed, "random signs")).numpy()}
@@ -146,12 +146,13 @@ def craft(spec: Spec) -> dict[str, Any]:
     return {"x": (poisoned if spec.dataset == "digits" else sa.as_bytes(poisoned)).numpy()}
 
 
-def _crafting(spec: Spec) -> Spec:
-    """What of a run its poison depends on."""
+def crafting_spec(spec: Spec) -> Spec:
+    """What of a run its poison depends on (see ``craft``)."""
     return replace(spec, budget=1.0, method="PGD-AT", epochs=spec.craft_epochs, drops=())
 
 
-def _load(spec: Spec) -> Splits:
+def load_splits(spec: Spec) -> Splits:
+    """The data of a run."""
     extra = {"seed": spec.seed} if spec.dataset == "digits" else {}
     return data.load(spec.dataset, spec.data_root, **dict(spec.data_options), **extra)
 
