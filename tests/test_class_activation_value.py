@@ -10,9 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from tests import tiny_datasets as tiny
 from tests.candidate_sets import TINY, batches, close, expected, follow, inputs
-from weaklabels import methods, models
+from weaklabels import claims, methods, models
 from weaklabels.cam import class_activation_maps, grad_cam
+from weaklabels.chapter import Chapter
+from weaklabels.experiments import class_activation_value as cavl
+from weaklabels.experiments import class_activation_value_record as recorded
 from weaklabels.experiments import partial_label as protocol
 from weaklabels.methods.class_activation_value import (
     MAP_RULES,
@@ -324,3 +328,104 @@ def test_maps_are_tracked_and_their_mean_is_the_logit_without_bias():
         assert found[f"select CAM, {rule}"].shape == (2,)
     assert (found["final differs outside window"] == 0).all()
     assert (found["first differs"] == 0).all()
+
+
+# -- the chapter ----------------------------------------------------------------------------------
+
+
+def chapter(profile, root="data"):
+    return Chapter(cavl.SLUG, profile, "cpu", 2, str(root))
+
+
+def test_paper_profile_without_data_names_the_command(tmp_path):
+    with pytest.raises(FileNotFoundError, match="make data-fashion-mnist"):
+        cavl.settings(chapter("paper", tmp_path))
+
+
+def test_paper_profile_runs_on_the_sets_that_are_there(tmp_path):
+    tiny.mnist_like(tmp_path, "FashionMNIST", train=20, test=10)
+    here = chapter("paper", tmp_path)
+    chosen = cavl.settings(here)
+    assert list(chosen.tables) == ["fashion_mnist, mlp", "fashion_mnist, lenet"]
+    assert chosen.real == {}
+    line = cavl.data_line(here, chosen)
+    assert "fashion_mnist (20 training and 10 test examples)" in line
+    assert "left out: mnist (`make data-mnist`), kmnist (`make data-kmnist`), cifar10" in line
+    assert "BirdSong (`make data-pll`)" in line
+    base = next(iter(chosen.tables.values()))
+    assert (base.epochs, base.batch_size, base.candidates) == (250, 64, "uniform official")
+    assert (base.optimiser.lr, base.optimiser.weight_decay, chosen.last) == (1e-3, 1e-3, 10)
+    specs = [*chosen.tables.values(), *chosen.flips.values(), chosen.pilot, chosen.lenet]
+    for spec in (*specs, chosen.vectors, chosen.start):
+        found = protocol.run(dataclasses.replace(spec, epochs=1, batch_size=8, q=0.3))
+        assert 0 <= found["test_accuracy"][0] <= 100
+
+
+def test_quick_profile_says_what_it_uses():
+    here = chapter("quick")
+    chosen = cavl.settings(here)
+    assert cavl.data_line(here, chosen) == (
+        "Data of this run: digits (1,437 training and 360 test examples)."
+    )
+    assert chosen.start == next(iter(chosen.tables.values()))  # T0 = 1 is a run of the tables
+
+
+def test_longer_runs_begin_as_the_shorter_one():
+    short = dataclasses.replace(TINY, epochs=2)
+    long = dataclasses.replace(TINY, epochs=4)
+    a, b = protocol.run(short), protocol.run(long)
+    assert a["test_accuracy"].tolist() == b["test_accuracy"][:2].tolist()
+
+
+def test_starts_have_equal_numbers_of_cav_epochs():
+    specs = cavl.start_specs(TINY, (0, 1, 4), (0, 1))
+    assert [spec.epochs - TINY.epochs for spec in specs] == [0, 0, 0, 0, 3, 3]
+    assert specs[2] == dataclasses.replace(cavl.vary(TINY, "CAVL"), seed=0)
+
+
+def test_a_curve_that_stands_still_has_no_correlation():
+    assert cavl._pearson(np.ones(3), np.arange(3.0)) == 0
+    assert cavl._pearson(np.arange(3.0), 2 * np.arange(3.0)) == pytest.approx(1)
+
+
+def test_falling_ignores_the_start_without_warm_up():
+    values = np.array([[10.0, 11.0], [90.0, 91.0], [80.0, 82.0], [70.0, 71.0]])
+    assert cavl.falling((0, 1, 4, 8), values).verdict == claims.HOLDS
+    assert cavl.falling((0, 1, 4, 8), values[[0, 3, 2, 1]]).verdict == claims.FAILS
+
+
+def test_telling_rows_end_with_an_error():
+    candidates = torch.zeros(6, 5, dtype=torch.bool)
+    candidates[:, :4] = True
+    candidates[0, 4] = True  # five candidates: never chosen
+    scores = torch.zeros(6, 5)
+    scores[:, 1] = 1
+    truth = torch.tensor([1, 1, 2, 1, 1, 2])
+    assert cavl.telling_rows(scores, candidates, truth) == [1, 3, 2]
+
+
+def test_strongest_channels_by_weight_times_mean():
+    activations = torch.tensor([1.0, 4.0, 2.0])[:, None, None].expand(3, 2, 2)
+    channels, weights, means = cavl.strongest(activations, torch.tensor([3.0, -2.0, 1.0]), 2)
+    assert (channels, weights, means) == ([1, 0], [-2.0, 3.0], [4.0, 1.0])
+
+
+def test_recorded_results_have_what_the_chapter_reads():
+    here = chapter("quick")
+    real = cavl.recorded_real(here)
+    assert {"BirdSong, MLP", "Lost, MLP", "MSRCv2, MLP"} <= set(real)
+    for results in real.values():
+        assert set(results) == set(recorded.RECORDED_REAL)
+        assert all(len(values) == 5 for values in results.values())
+    assert "elsewhere" in " ".join(cavl.real_table(real).columns)
+    cells = cavl.recorded_cells(here.recorded("fashion_mnist"))
+    assert {q for q, _ in cells} == set(recorded.FLIPPING)
+    assert all(len(values) == 5 for values in cells.values())
+    nets = here.recorded("networks")
+    table = cavl.recorded_table(nets, "network", {"cifar_resnet": "ResNet-32"})
+    assert set(table.index) == set(recorded.RECORDED_NETWORKS)
+
+
+def test_recorded_rows_are_one_line_each():
+    text = recorded._readable({"what": "x", "rows": [{"a": 1}, {"a": 2}]})
+    assert text == '{\n"what": "x",\n"rows": [\n{"a": 1},\n{"a": 2}\n]\n}\n'

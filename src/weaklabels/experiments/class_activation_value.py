@@ -233,6 +233,10 @@ def _paper(chapter: Chapter) -> Settings:
             for network in ("cifar_resnet", "cifar_densenet")
         }
     first = next(iter(specs.values()))
+    pilot = replace(
+        specs["cifar10, cifar_resnet"] if colour else replace(first, network="cifar_resnet"),
+        track=("values", "maps"),
+    )
     return Settings(
         tables=specs,
         flips={
@@ -241,12 +245,9 @@ def _paper(chapter: Chapter) -> Settings:
             if spec.network in ("lenet", "cifar_densenet")
         },
         qs=(0.1, 0.3, 0.5, 0.7),
-        pilot=replace(
-            specs["cifar10, cifar_resnet"] if colour else replace(first, network="cifar_resnet"),
-            track=("values", "maps"),
-        ),
+        pilot=pilot,
         later_start=5,
-        lenet=_lenet(first),
+        lenet=_lenet(pilot),
         vectors=replace(first, network="mlp", inputs="mixed"),
         start=first,
         starts=(0, 1, 5, 20, 50, 100, 150, 200, 240),
@@ -442,9 +443,8 @@ def map_row(
 ) -> dict[str, Any]:
     """A training image with the maps of its first four candidates, for ``figure_maps``."""
     labels = candidates[index].nonzero().flatten()[:4]
-    image = splits.train.x[index]
     return {
-        "image": ((image - image.min()) / (image.max() - image.min())).numpy(),
+        "image": splits.train.x[index].numpy(),
         "maps": maps[index, labels].numpy(),
         "titles": [f"{splits.classes[c]} ({int(scores[index, c])})" for c in labels.tolist()],
         "true": [c == int(splits.train.y[index]) for c in labels.tolist()],
@@ -661,8 +661,8 @@ def real_table(results: Mapping[str, Mapping[str, np.ndarray]]) -> pd.DataFrame:
         f"{name}, elsewhere": {method: f"{value:.2f}" for method, value in known.items()}
         for name, known in SECOND_HAND.items()
     }
-    frame = pd.DataFrame(columns).fillna("-")
-    return frame.loc[list(next(iter(results.values())))]
+    methods = dict.fromkeys(name for found in results.values() for name in found)
+    return pd.DataFrame(columns).fillna("-").loc[list(methods)]
 
 
 def each_best(

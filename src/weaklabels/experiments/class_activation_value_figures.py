@@ -38,13 +38,19 @@ LINES = {
 """Curve -> its name in legends, colour and line style."""
 
 
+def _unit(image: np.ndarray) -> np.ndarray:
+    """Scaled to [0, 1], for images that were standardised."""
+    low, high = image.min(), image.max()
+    return (image - low) / (high - low) if high > low else image
+
+
 def figure_setting(
     image: np.ndarray, truth: int, candidates: np.ndarray, classes: Sequence[str]
 ) -> Figure:
     """One instance with one label, and the same with a candidate set.
 
     Args:
-        image: ``(c, h, w)`` in [0, 1].
+        image: ``(c, h, w)``.
         truth: its class.
         candidates: ``(K,)`` bool.
         classes: their names.
@@ -54,7 +60,7 @@ def figure_setting(
     for k, (labels, title) in enumerate(
         ((single, "ordinary supervision"), (candidates, "partial label"))
     ):
-        figures.show_image(axes[2 * k], image)
+        figures.show_image(axes[2 * k], _unit(image))
         ax = axes[2 * k + 1]
         ax.set_title(title, fontsize=10)
         ax.set_axis_off()
@@ -106,7 +112,7 @@ def figure_maps(rows: Sequence[Mapping[str, object]]) -> Figure:
         len(rows), columns, figsize=(figures.WIDTH, 1.45 * len(rows)), squeeze=False
     )
     for row, line in zip(rows, axes, strict=True):
-        image, maps = np.asarray(row["image"]), torch.as_tensor(row["maps"])
+        image, maps = _unit(np.asarray(row["image"])), torch.as_tensor(row["maps"])
         figures.show_image(line[0], image, "image")
         large = F.interpolate(
             maps[None].float(), image.shape[1:], mode="bilinear", align_corners=False
@@ -129,13 +135,13 @@ def figure_anatomy(
     """How a class activation map is made, and what Grad-CAM makes of it.
 
     Args:
-        image: ``(c, h, w)`` in [0, 1].
+        image: ``(c, h, w)``.
         parts: title -> feature map ``(h', w')``, not negative; one shared grey scale.
         maps: title -> map ``(h', w')``; each has a colour scale of its own, blue negative.
     """
     fig, axes = plt.subplots(2, 4, figsize=(figures.WIDTH, 4.1))
     panels = iter(axes.flat)
-    figures.show_image(next(panels), image, "image")
+    figures.show_image(next(panels), _unit(image), "image")
     bound = max(float(part.max()) for part in parts.values())
     for title, part in parts.items():
         ax = next(panels)
@@ -200,6 +206,16 @@ def figure_geometry(shares: Mapping[str, np.ndarray]) -> Figure:
     return fig
 
 
+def _grid(count: int, height: float, **options: object) -> tuple[Figure, list[Axes]]:
+    """A figure with ``count`` panels, at most three beside each other."""
+    columns = min(count, 3)
+    rows = -(-count // columns)
+    fig, axes = figures.panels(columns, rows, height=height, squeeze=False, **options)
+    for ax in axes.flat[count:]:
+        ax.set_axis_off()
+    return fig, list(axes.flat[:count])
+
+
 def _error_axis(ax: Axes) -> None:
     """Test error on a logarithmic axis with plain numbers."""
     ax.set_yscale("log")
@@ -233,8 +249,8 @@ def figure_flipping(panels: Mapping[str, Cells]) -> Figure:
 
     The points are shifted a little to the side of each other, so that error bars can be told apart.
     """
-    fig, axes = figures.panels(len(panels), height=3.9, squeeze=False)
-    for ax, (title, cells) in zip(axes[0], panels.items(), strict=True):
+    fig, axes = _grid(len(panels), 3.9)
+    for ax, (title, cells) in zip(axes, panels.items(), strict=True):
         qs = sorted({q for q, _ in cells})
         names = [name for name in COLOURS if any(name == n for _, n in cells)]
         for i, name in enumerate(names):
@@ -245,8 +261,8 @@ def figure_flipping(panels: Mapping[str, Cells]) -> Figure:
             )
         _error_axis(ax)
         ax.set(title=title, xlabel="flipping probability $q$", xticks=qs)
-    axes[0, 0].set_ylabel("test error (%, log scale)")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
+    axes[0].set_ylabel("test error (%, log scale)")
+    handles, labels = axes[0].get_legend_handles_labels()
     fig.legend(handles, labels, loc="outside lower center", ncols=4)
     return fig
 
@@ -281,15 +297,15 @@ def figure_start(
 
 def figure_real_world(panels: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
     """Test accuracy by method on each real-world set, a dot and one standard deviation."""
-    fig, axes = figures.panels(len(panels), height=3.4, sharey=True, squeeze=False)
-    for ax, (title, results) in zip(axes[0], panels.items(), strict=True):
-        names = list(results)
-        for y, name in enumerate(names):
+    fig, axes = _grid(len(panels), 3.4, sharey=True)
+    names = list(dict.fromkeys(name for results in panels.values() for name in results))
+    for ax, (title, results) in zip(axes, panels.items(), strict=True):
+        for y, name in ((y, name) for y, name in enumerate(names) if name in results):
             colour = COLOURS[name.partition(",")[0]]
             values = results[name]
             spread = values.std(ddof=1) if len(values) > 1 else 0
             ax.errorbar(values.mean(), y, xerr=spread, fmt="o", color=colour, capsize=3)
         ax.set_yticks(range(len(names)), names)
         ax.set(title=title, xlabel="test accuracy (%)")
-    axes[0, 0].invert_yaxis()
+    axes[0].invert_yaxis()
     return fig
