@@ -45,9 +45,8 @@ def figure_closed_form(
                 ax.errorbar(budget, value.mean(), error, fmt=MARKS[name], color=colour, ms=5)
         for place, text in ((eps, "ε"), (eps + eta, "ε + η")):
             ax.axvline(place, color="0.4", lw=0.8, ls=":")
-            ax.text(place, 101, text, ha="center", va="bottom", fontsize=9)
+            ax.text(place + 0.005, 3, text, fontsize=9)
         ax.set(xlabel="budget of the defence", title=f"{measure} accuracy", ylim=(0, 100))
-        ax.title.set_y(1.07)
     axes[0].set_ylabel("accuracy on clean test data (%)")
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return fig
@@ -68,7 +67,7 @@ def figure_strengths(curves: Mapping[str, np.ndarray], strengths: Sequence[float
     ax.set(
         xlabel="radius of the attack at test time / ε", ylabel="test accuracy (%)", ylim=(0, 100)
     )
-    ax.legend(title="training images")
+    ax.legend(title="training images", title_fontsize=9)
     return fig
 
 
