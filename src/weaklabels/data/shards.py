@@ -23,7 +23,7 @@ import torch
 from filelock import FileLock
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from weaklabels.data.reading import read_ahead
 
