@@ -332,6 +332,7 @@ def test_pages_are_accessible(site: Site, browser: Any) -> None:
         page.emulate_media(color_scheme="light")
         page.goto(site.address + name)
         page.evaluate(READY)
+        page.add_style_tag(content="* { transition: none !important; }")
         page.evaluate(AXE.read_text(encoding="utf-8"))
         found[name, "light"] = page.evaluate(ACCESSIBLE)
         page.emulate_media(color_scheme="dark")
