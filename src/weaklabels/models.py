@@ -12,6 +12,7 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from weaklabels.seeding import seed_torch
 
@@ -141,22 +142,37 @@ def gap_cnn(
     return Network(nn.Sequential(*layers), GlobalAveragePool(), nn.Linear(widths[-1], classes))
 
 
+class _Halve(nn.Module):
+    """The largest of every 2 x 2 values.
+
+    Without a gradient to come, two maxima of slices take a third of the time of a pooling layer on
+    a CPU; with one, their backward pass takes twice as long.
+    """
+
+    def forward(self, maps: Tensor) -> Tensor:
+        if torch.is_grad_enabled():
+            return F.max_pool2d(maps, 2)
+        height, width = (2 * (side // 2) for side in maps.shape[2:])
+        rows = torch.maximum(maps[:, :, 0:height:2], maps[:, :, 1:height:2])
+        return torch.maximum(rows[..., 0:width:2], rows[..., 1:width:2])
+
+
 def lenet(classes: int, *, channels: int = 1) -> Network:
     """LeNet for 28 x 28 images: two 5 x 5 convolutions, then 400-120-84-classes, all with ReLU.
 
     Its features are the maps of the second convolution, ``(B, 16, 10, 10)``, so that Grad-CAM can
-    be taken there; the hidden linear layers make up its ``pool``. Channels come last in memory,
-    which makes its convolutions faster on a CPU.
+    be taken there; the hidden linear layers make up its ``pool``. Channels come last in memory and
+    the first maximum is taken before the ReLU: the same values, faster on a CPU.
     """
     features = nn.Sequential(
         nn.Conv2d(channels, 6, 5, padding=2),
+        _Halve(),
         nn.ReLU(),
-        nn.MaxPool2d(2),
         nn.Conv2d(6, 16, 5),
         nn.ReLU(),
     )
     hidden = nn.Sequential(
-        nn.MaxPool2d(2), nn.Flatten(), nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU()
+        _Halve(), nn.Flatten(), nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU()
     )
     return Network(features, hidden, nn.Linear(84, classes)).to(memory_format=torch.channels_last)
 
