@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from itertools import islice
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import torch
@@ -110,6 +111,7 @@ def _build(
     done = set(done_file.read_text().split()) if done_file.exists() else set()
     header = _header(partial / "images.npy", shape)
     blocks = [b for b in range(0, len(files), BLOCK) if str(b) not in done]
+    logging = Lock()
     try:
         with (
             open(partial / "images.npy", "r+b") as array,
@@ -127,6 +129,9 @@ def _build(
                 while data:  # a plain write says that the disk is full; a mapped one kills
                     written = os.pwrite(array.fileno(), data, offset)
                     data, offset = data[written:], offset + written
+                with logging:  # here, not below: an interruption must not lose a finished block
+                    log.write(f"{start}\n")
+                    log.flush()
                 return start
 
             # Few blocks are under way at a time, so that memory does not grow with N.
@@ -137,8 +142,6 @@ def _build(
                     finished, running = wait(running, return_when=FIRST_COMPLETED)
                     for future in finished:
                         start = future.result()
-                        log.write(f"{start}\n")
-                        log.flush()
                         bar.update(len(files[start : start + BLOCK]))
                         if (following := next(waiting, None)) is not None:
                             running.add(pool.submit(decode, following))
