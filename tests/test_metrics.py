@@ -1,4 +1,4 @@
-"""Metrics against scikit-learn, SciPy and hand-made cases."""
+"""Metrics against scikit-learn, torchmetrics, SciPy and hand-made cases."""
 
 import numpy as np
 import pytest
@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import wasserstein_distance
 from sklearn.metrics import average_precision_score
+from torchmetrics.functional.classification import multilabel_average_precision
 
 from weaklabels import metrics
 
@@ -42,9 +43,10 @@ def test_average_precision_refuses_other_shapes(shape):
         metrics.average_precision(torch.zeros(shape), torch.zeros(shape))
 
 
-def test_default_dtype_is_left_alone():
-    metrics.average_precision(torch.rand(4, 2), torch.ones(4, 2))
-    assert torch.get_default_dtype() == torch.float32
+def test_average_precision_is_torchmetrics():
+    scores, truth = torch.rand(50, 4, dtype=torch.float64), torch.rand(50, 4) < 0.3
+    wanted = multilabel_average_precision(scores, truth.long(), num_labels=4, average=None)
+    np.testing.assert_allclose(metrics.average_precision(scores, truth), 100 * wanted, rtol=1e-6)
 
 
 def test_class_without_annotation_is_left_out():

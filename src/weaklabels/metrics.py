@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import numpy as np
 import torch
 from scipy.stats import wasserstein_distance
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 from torch.nn import functional as F
-from torchmetrics.functional.classification import multilabel_average_precision
 
 
 def average_precision(scores: Tensor, truth: Tensor) -> np.ndarray:
@@ -36,28 +31,17 @@ def average_precision(scores: Tensor, truth: Tensor) -> np.ndarray:
             f"scores {tuple(scores.shape)} and truth {tuple(truth.shape)}: "
             "expected the same shape (N, C) with N >= 1"
         )
-    # Ranks in (0, 1) instead of scores: torchmetrics would pass raw logits through a sigmoid, and
-    # that makes ties of large ones.
-    _, ranks = torch.unique(scores.double(), return_inverse=True)
-    unit = (ranks.double() + 1) / (ranks.max() + 2)
-    with _float64_by_default(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*No positive samples found.*")
-        values = multilabel_average_precision(
-            unit, truth.long(), num_labels=scores.shape[1], average="none", validate_args=False
-        )
-    values = values.reshape(-1).cpu().numpy().astype(np.float64)
-    return 100 * np.where((truth == 1).any(0).cpu().numpy(), values, 0.0)
-
-
-@contextmanager
-def _float64_by_default() -> Iterator[None]:
-    """torchmetrics divides counts in the default dtype; in float32 the result is off by 1e-8."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
+    # Not torchmetrics: importing it imports torchvision and torch.compile's machinery, four seconds
+    # for every kernel and every worker. The tests hold this against it and against scikit-learn.
+    values, order = scores.double().sort(dim=0, descending=True)
+    positive = (truth == 1).double().gather(0, order)
+    rank = torch.arange(1, len(values) + 1, device=scores.device)[:, None]
+    precision = positive.cumsum(0) / rank
+    # Equal scores are passed together: each takes the precision at the last row of its tie.
+    ends = torch.cat([values[1:] != values[:-1], torch.ones_like(values[:1], dtype=torch.bool)])
+    last = torch.where(ends, rank, len(values)).flip(0).cummin(0).values.flip(0) - 1
+    total = (precision.gather(0, last) * positive).sum(0) / positive.sum(0).clamp(min=1)
+    return 100 * total.cpu().numpy()
 
 
 def mean_average_precision(scores: Tensor, truth: Tensor) -> float:
