@@ -1,0 +1,628 @@
+"""The experiments of the chapter on *implicit SGD for physics-informed networks* (AAAI 2023).
+
+A run trains one network on one equation with one optimiser, until a number of gradients is spent.
+Two smaller experiments look at wide two-layer networks, where theory says what to expect.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from weaklabels.chapter import Chapter
+from weaklabels.claims import mean_std
+from weaklabels.experiments import isgd_pinn_problems as problems
+from weaklabels.methods import isgd_pinn as pinn
+from weaklabels.seeding import torch_rng
+from weaklabels.sweep import Options, Record, options
+
+MARKS = 61
+"""Places, evenly spaced in the logarithm of the evaluations, at which a run is looked at."""
+
+SPECTRA = 11
+"""Places at which the tangent kernel is looked at."""
+
+BLOWN_UP = 1e3
+"""A run has diverged when its loss is this many times the first one, or not a number."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One run.
+
+    Attributes:
+        method: a key of ``METHODS``.
+        alpha: learning rate: of SGD in units of 2 / lambda_max of the tangent kernel at the start,
+            of the others as it is; L-BFGS with line search has none.
+        seed: of the initial weights and the batches.
+        problem, problem_options: see ``isgd_pinn_problems``.
+        hidden: widths of the hidden layers.
+        points: collocation points inside.
+        batch: fresh uniform points for every step; 0 takes all ``points`` every time.
+        budget: evaluations of a loss with its gradient.
+        iterations, inner_rate: of the inner optimiser in one implicit step; learning rate of an
+            inner Adam.
+        spectra: whether to follow the tangent kernel.
+        device: where to compute.
+    """
+
+    method: str = "ISGD (L-BFGS)"
+    alpha: float = 1.0
+    seed: int = 0
+    problem: str = "poisson"
+    problem_options: Options = ()
+    hidden: tuple[int, ...] = (40, 40)
+    points: int = 64
+    batch: int = 0
+    budget: int = 1500
+    iterations: int = 20
+    inner_rate: float = 1e-3
+    spectra: bool = False
+    device: str = "cpu"
+
+    def modules(self) -> list[str]:
+        """Modules the run depends on beside this one."""
+        return [problems.__name__]
+
+
+def _implicit_adam(spec: Spec, alpha: float) -> pinn.Optimiser:
+    return pinn.Implicit(alpha, partial(pinn.Adam, spec.inner_rate), spec.iterations)
+
+
+def _lbfgs(spec: Spec, rate: float | None = None) -> pinn.LBFGS:
+    return pinn.LBFGS(spec.iterations, spec.iterations * 5 // 4, rate)
+
+
+METHODS: dict[str, Callable[[Spec, float], pinn.Optimiser]] = {
+    "SGD": lambda spec, alpha: pinn.Explicit(alpha),
+    "Adam": lambda spec, alpha: pinn.Adam(alpha),
+    "ISGD (L-BFGS)": lambda spec, alpha: pinn.Implicit(alpha, partial(_lbfgs, spec)),
+    "ISGD (Adam)": _implicit_adam,
+    "L-BFGS": lambda spec, alpha: _lbfgs(spec),
+    "L-BFGS, fixed step": lambda spec, alpha: _lbfgs(spec, alpha),
+}
+"""Name in the tables -> optimiser. ISGD of infinite alpha is L-BFGS restarted again and again."""
+
+
+# -- training -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Task:
+    """A problem made ready: network, residuals on all points, truth."""
+
+    spec: Spec
+
+    def __post_init__(self) -> None:
+        spec = self.spec
+        problem = problems.create(spec.problem, **dict(spec.problem_options))
+        network = problem.network(spec.hidden)
+        dense = problem.dense().to(spec.device)
+        for name, value in {
+            "problem": problem,
+            "network": network,
+            "dense": dense,
+            "truth": problem.exact(problem.dense()).to(spec.device),
+            "residuals": problem.residuals(network, problem.grid(spec.points).to(spec.device)),
+            "start": problem.start(network, torch_rng(spec.seed, "weights")).to(spec.device),
+        }.items():
+            object.__setattr__(self, name, value)
+
+    def loss(self, theta: Tensor) -> Tensor:
+        return _half_square(self.residuals(theta))
+
+    def error(self, theta: Tensor) -> float:
+        with torch.no_grad():
+            return pinn.relative_error(self.network(theta, self.dense), self.truth)
+
+
+def run(spec: Spec) -> dict[str, Any]:
+    """Train once.
+
+    Returns:
+        ``evaluations`` ``(marks,)`` and the full ``loss``, relative ``error`` and unknown
+        ``coefficient`` at them, NaN after divergence; ``diverged``: evaluations until then, or 0;
+        ``limit``: 2 / lambda_max at the start; ``alpha``: the learning rate in absolute terms;
+        ``outer`` ``(steps + 1,)``: full loss at the ends of implicit steps (for other methods:
+        empty), ``moved`` and ``defect`` ``(steps,)``: squared length of those steps and by how much
+        they miss the implicit equation; ``prediction`` on the dense grid; with ``spectra``:
+        ``kernel_at`` and ``kernel`` ``(places, residuals)``, eigenvalues, and ``share``, what part
+        of the squared residual lies along each eigenvector.
+    """
+    task = Task(spec)
+    limit = pinn.explicit_limit(pinn.tangent_kernel(task.residuals, task.start))
+    alpha = spec.alpha * (limit if spec.method == "SGD" else 1)
+    optimiser = METHODS[spec.method](spec, alpha)
+    watch = _Watch(task, alpha)
+    generator = torch_rng(spec.seed, "batches")
+    theta, spent, diverged = task.start, 0, 0
+    while spent < spec.budget:
+        loss = task.loss
+        if spec.batch:
+            points = task.problem.draw(spec.batch, generator).to(spec.device)
+            residuals = task.problem.residuals(task.network, points)
+            loss = partial(_loss_of, residuals)
+        objective = pinn.Objective(loss)
+        new = optimiser.step(objective, theta)
+        watch.step(theta, new, spent, spent + objective.evaluations, objective)
+        theta, spent = new, spent + objective.evaluations
+        if not objective.value < BLOWN_UP * watch.first or not torch.isfinite(theta).all():
+            diverged = spent
+            break
+    watch.end(theta if not diverged else None)
+    return watch.results() | {
+        "diverged": diverged,
+        "limit": limit,
+        "alpha": alpha,
+        "prediction": task.network(theta, task.dense).detach().cpu().numpy(),
+    }
+
+
+def _half_square(s: Tensor) -> Tensor:
+    return 0.5 * s @ s
+
+
+def _loss_of(residuals: Callable[[Tensor], Tensor], theta: Tensor) -> Tensor:
+    return _half_square(residuals(theta))
+
+
+class _Watch:
+    """What is noted about a run; its own evaluations are not counted."""
+
+    def __init__(self, task: Task, alpha: float) -> None:
+        self.task, self.alpha = task, alpha
+        budget = task.spec.budget
+        self.marks = np.unique(np.geomspace(1, budget, MARKS).round().astype(int))
+        places = np.geomspace(1, budget, SPECTRA - 1).round().astype(int)
+        self.places = np.unique([0, *places]) if task.spec.spectra else np.zeros(0, int)
+        self.first = float(task.loss(task.start))
+        self.rows: list[tuple[float, float, float]] = []
+        self.kernels: list[tuple[np.ndarray, np.ndarray]] = []
+        implicit = task.spec.method.startswith("ISGD")
+        self.outer: list[float] | None = [self.first] if implicit else None
+        self.moved: list[float] = []
+        self.defect: list[float] = []
+
+    def step(
+        self, old: Tensor, new: Tensor, before: int, after: int, objective: pinn.Objective
+    ) -> None:
+        """A step that began with ``before`` evaluations and ended with ``after``."""
+        while len(self.rows) < len(self.marks) and self.marks[len(self.rows)] < after:
+            self.rows.append(self._look(old))
+        while len(self.kernels) < len(self.places) and self.places[len(self.kernels)] < after:
+            self.kernels.append(self._kernel(old))
+        if self.outer is not None:
+            self.outer.append(float(self.task.loss(new)))
+            self.moved.append(float((new - old) @ (new - old)))
+            alpha = self.alpha if math.isfinite(self.alpha) else 0.0
+            aside = pinn.Objective(objective.loss)
+            self.defect.append(pinn.implicit_defect(aside, old, new, alpha))
+
+    def end(self, theta: Tensor | None) -> None:
+        """Fill what is left with the last state, or with NaN after divergence."""
+        last = (math.nan,) * 3 if theta is None else self._look(theta)
+        self.rows += [last] * (len(self.marks) - len(self.rows))
+        if theta is not None:
+            kernels = len(self.places) - len(self.kernels)
+            self.kernels += [self._kernel(theta)] * kernels if kernels else []
+
+    def results(self) -> dict[str, Any]:
+        loss, error, coefficient = np.array(self.rows).T
+        found = {
+            "evaluations": self.marks,
+            "loss": loss,
+            "error": error,
+            "coefficient": coefficient,
+            "outer": np.array(self.outer or []),
+            "moved": np.array(self.moved),
+            "defect": np.array(self.defect),
+        }
+        if len(self.kernels):
+            found["kernel_at"] = self.places[: len(self.kernels)]
+            found["kernel"], found["share"] = map(np.array, zip(*self.kernels, strict=True))
+        return found
+
+    def _look(self, theta: Tensor) -> tuple[float, float, float]:
+        with torch.no_grad():
+            loss = float(self.task.loss(theta))
+        size = self.task.network.size
+        coefficient = float(theta[size]) if len(theta) > size else math.nan
+        return loss, self.task.error(theta), coefficient
+
+    def _kernel(self, theta: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        kernel = pinn.tangent_kernel(self.task.residuals, theta)
+        values, vectors = torch.linalg.eigh(kernel)
+        part = (vectors.T @ self.task.residuals(theta).detach()) ** 2
+        return values.flip(0).cpu().numpy(), (part / part.sum()).flip(0).cpu().numpy()
+
+
+# -- wide networks --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class WideSpec:
+    """Implicit steps of a wide two-layer network on a quadratic loss.
+
+    Attributes:
+        kind: ``"tanh"``: one input, all parameters learn; ``"relu"``: inputs of length 1, only the
+            first layer learns.
+        stiffness: alpha times the largest (tanh) or least (ReLU) eigenvalue of the kernel.
+        seed: of weights, and of inputs and targets where they are random.
+        width: of the hidden layer.
+        steps: implicit steps, each solved by L-BFGS until it stands still.
+    """
+
+    kind: str = "tanh"
+    stiffness: float = 10.0
+    seed: int = 0
+    width: int = 2000
+    steps: int = 5
+
+
+def wide(spec: WideSpec) -> dict[str, Any]:
+    """Implicit steps, and what a frozen kernel predicts.
+
+    Returns:
+        ``modes`` and ``predicted`` ``(steps + 1, n)``: residual along the eigenvectors of the first
+        kernel; ``eigenvalues`` ``(n,)``; ``limit_eigenvalues`` of the infinitely wide network
+        (ReLU) and ``gap``, the spectral norm of the difference between both kernels; ``explicit``:
+        length of the residual after as many explicit steps with the frozen kernel; ``alpha``.
+    """
+    theta, residuals, limit = (_wide_tanh if spec.kind == "tanh" else _wide_relu)(spec)
+    kernel = pinn.tangent_kernel(residuals, theta)
+    values, vectors = torch.linalg.eigh(kernel)
+    alpha = spec.stiffness / float(values[-1] if spec.kind == "tanh" else values[0])
+    optimiser = pinn.Implicit(alpha, partial(pinn.LBFGS, 1000, 1500))
+    objective = pinn.Objective(partial(_loss_of, residuals))
+    first = residuals(theta)
+    states = [first]
+    for _ in range(spec.steps):
+        theta = optimiser.step(objective, theta)
+        states.append(residuals(theta))
+    predicted = [pinn.frozen_decay(kernel, first, alpha, n) for n in range(spec.steps + 1)]
+    explicit = pinn.frozen_decay(kernel, first, alpha, spec.steps, implicit=False)
+    return {
+        "modes": (torch.stack(states) @ vectors).numpy(),
+        "predicted": (torch.stack(predicted) @ vectors).numpy(),
+        "eigenvalues": values.numpy(),
+        "limit_eigenvalues": torch.linalg.eigvalsh(limit).numpy(),
+        "gap": float(torch.linalg.matrix_norm(kernel - limit, 2)),
+        "explicit": float(explicit.norm()),
+        "alpha": alpha,
+    }
+
+
+def _wide_tanh(spec: WideSpec) -> tuple[Tensor, Callable[[Tensor], Tensor], Tensor]:
+    """20 points on [-1, 1], target sin(2 pi x) + 0.1 sin(10 pi x)."""
+    m, generator = spec.width, torch_rng(spec.seed, "wide tanh")
+    x = torch.linspace(-1, 1, 20, dtype=torch.float64)
+    target = torch.sin(2 * math.pi * x) + 0.1 * torch.sin(10 * math.pi * x)
+    w, b, a = torch.randn(3, m, generator=generator, dtype=torch.float64)
+    theta = torch.cat([2 * w, b, a.sign()])
+
+    def residuals(theta: Tensor) -> Tensor:
+        w, b, a = theta.view(3, m)
+        return torch.tanh(x[:, None] * w + b) @ a / math.sqrt(m) - target
+
+    return theta, residuals, pinn.tangent_kernel(residuals, theta)
+
+
+def _wide_relu(spec: WideSpec) -> tuple[Tensor, Callable[[Tensor], Tensor], Tensor]:
+    """12 random points on the sphere in 4 dimensions, random targets."""
+    m, generator = spec.width, torch_rng(spec.seed, "wide relu")
+    x = torch.randn(12, 4, generator=generator, dtype=torch.float64)
+    x = x / x.norm(dim=1, keepdim=True)
+    target = torch.randn(12, generator=generator, dtype=torch.float64)
+    a = torch.randn(m, generator=generator, dtype=torch.float64).sign()
+    theta = torch.randn(m * 4, generator=generator, dtype=torch.float64)
+
+    def residuals(theta: Tensor) -> Tensor:
+        return torch.relu(x @ theta.view(m, 4).T) @ a / math.sqrt(m) - target
+
+    return theta, residuals, pinn.relu_limit_gram(x)
+
+
+# -- one implicit step, looked at closely ---------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class InnerSpec:
+    """The first implicit step of a run, with more and more inner iterations.
+
+    Attributes:
+        of: the run.
+        iterations: of the inner optimiser.
+    """
+
+    of: Spec
+    iterations: tuple[int, ...] = (1, 2, 5, 10, 20, 50, 100)
+
+
+def inner(spec: InnerSpec) -> dict[str, Any]:
+    """How far the inner optimiser is from solving the implicit equation.
+
+    Returns:
+        ``evaluations`` and ``defect`` ``(iterations,)``: gradients spent, and the largest entry of
+        |theta' - theta + alpha grad L(theta')| as a part of that of |alpha grad L(theta)|.
+    """
+    task = Task(spec.of)
+    aside = pinn.Objective(task.loss)
+    scale = pinn.implicit_defect(aside, task.start, task.start, spec.of.alpha)
+    spent, defects = [], []
+    for iterations in spec.iterations:
+        objective = pinn.Objective(task.loss)
+        optimiser = METHODS[spec.of.method](replace(spec.of, iterations=iterations), spec.of.alpha)
+        new = optimiser.step(objective, task.start)
+        spent.append(objective.evaluations)
+        defects.append(pinn.implicit_defect(aside, task.start, new, spec.of.alpha) / scale)
+    return {"evaluations": np.array(spent), "defect": np.array(defects)}
+
+
+def start_spectrum(spec: Spec) -> np.ndarray:
+    """Eigenvalues of the tangent kernel at the start of a run, largest first."""
+    task = Task(spec)
+    return pinn.spectrum(pinn.tangent_kernel(task.residuals, task.start)).cpu().numpy()
+
+
+# -- settings -------------------------------------------------------------------------------------
+
+Key = tuple[str, float]
+"""Method and learning rate; L-BFGS with line search has the rate 0."""
+
+
+def base_spec(chapter: Chapter) -> Spec:
+    """The Poisson problem in full batch; the other runs vary it."""
+    paper = Spec(hidden=(50,) * 4, points=128, budget=50_000, device=chapter.device)
+    smoke = Spec(hidden=(6,), points=16, budget=40, iterations=4)
+    return chapter.choose(quick=Spec(), paper=paper, smoke=smoke)
+
+
+def grid(chapter: Chapter) -> list[Key]:
+    """Learning rates of every method, on the Poisson problem in full batch."""
+    rates = chapter.choose(
+        quick={
+            "SGD": (0.01, 0.1, 0.5, 1, 2, 10),
+            "Adam": (1e-4, 1e-3, 3e-3, 1e-2, 1e-1),
+            "ISGD (L-BFGS)": (1e-5, 1e-3, 0.1, 1, 10, 1e3, math.inf),
+            "ISGD (Adam)": (1e-2, 1, 100),
+            "L-BFGS": (0,),
+            "L-BFGS, fixed step": (0.01, 0.1, 1),
+        },
+        paper={
+            "SGD": (0.001, 0.01, 0.1, 0.2, 0.5, 1, 2, 10),
+            "Adam": (1e-5, 1e-4, 1e-3, 3e-3, 1e-2, 1e-1),
+            "ISGD (L-BFGS)": (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1, 10, 100, 1e3, math.inf),
+            "ISGD (Adam)": (1e-4, 1e-2, 1, 100),
+            "L-BFGS": (0,),
+            "L-BFGS, fixed step": (0.01, 0.1, 1),
+        },
+        smoke={
+            "SGD": (0.1, 0.5, 2, 10),
+            "Adam": (1e-3, 1e-2),
+            "ISGD (L-BFGS)": (0.1, 10, math.inf),
+            "ISGD (Adam)": (1,),
+            "L-BFGS": (0,),
+            "L-BFGS, fixed step": (1,),
+        },
+    )
+    return [(method, alpha) for method, alphas in rates.items() for alpha in alphas]
+
+
+FOLLOWED: tuple[Key, ...] = (("SGD", 0.1), ("Adam", 1e-3), ("ISGD (L-BFGS)", 10), ("L-BFGS", 0))
+"""Runs whose tangent kernel is followed."""
+
+
+def batch_grid(chapter: Chapter) -> list[Key]:
+    """Learning rates with fresh mini-batches."""
+    quick = {
+        "SGD": (0.1, 0.5),
+        "Adam": (1e-3, 3e-3, 1e-2),
+        "ISGD (L-BFGS)": (0.1, 1, 10, math.inf),
+    }
+    smoke = {"SGD": (0.1,), "Adam": (1e-3,), "ISGD (L-BFGS)": (1, math.inf)}
+    rates = chapter.choose(quick=quick, paper=quick, smoke=smoke)
+    return [(method, alpha) for method, alphas in rates.items() for alpha in alphas]
+
+
+def few_rates(chapter: Chapter) -> list[Key]:
+    """Learning rates on the other problems."""
+    few = [
+        ("SGD", 0.1),
+        ("Adam", 1e-3),
+        ("Adam", 1e-2),
+        ("ISGD (L-BFGS)", 0.1),
+        ("ISGD (L-BFGS)", 10),
+        ("L-BFGS", 0),
+    ]
+    more = [("SGD", 0.5), ("Adam", 1e-4), ("ISGD (L-BFGS)", 1), ("ISGD (L-BFGS)", 1e3)]
+    return chapter.choose(quick=few, paper=few + more, smoke=[few[1], few[3], few[5], few[0]])
+
+
+def frequencies(chapter: Chapter) -> tuple[int, ...]:
+    """Frequencies k of the Poisson problem's small component."""
+    return chapter.choose(quick=(4, 10, 20), paper=(10, 50), smoke=(4, 10))
+
+
+def other_problems(chapter: Chapter) -> dict[str, Spec]:
+    """The other problems: name in the tables -> run to be varied."""
+    base = base_spec(chapter)
+    inverse = replace(base, problem="inverse")
+    kinds = {
+        "Helmholtz": ("helmholtz", {"weight": 100.0}, 196),
+        "Reaction": ("reaction", {"weight": 10.0}, 144),
+        "Burgers": ("burgers", {"viscosity": 0.05 / math.pi}, 144),
+    }
+    if chapter.profile == "paper":
+        steep = {"viscosity": 0.01 / math.pi}
+        kinds = {
+            name: (problem, (steep if problem == "burgers" else extra) | {"side": 64}, 4096)
+            for name, (problem, extra, _) in kinds.items()
+        }
+    if chapter.profile == "smoke":
+        kinds = {name: (p, extra | {"side": 3}, 9) for name, (p, extra, _) in kinds.items()}
+    if chapter.profile == "quick":
+        base = replace(base, budget=800)
+        kinds = {name: (p, extra | {"side": 12}, n) for name, (p, extra, n) in kinds.items()}
+    return {"inverse Poisson": inverse} | {
+        name: replace(base, problem=problem, problem_options=options(**extra), points=points)
+        for name, (problem, extra, points) in kinds.items()
+    }
+
+
+def varied(base: Spec, keys: Sequence[Key]) -> dict[Key, Spec]:
+    """The base run with other methods and rates."""
+    return {
+        key: replace(base, method=key[0], alpha=key[1], spectra=base.spectra and key in FOLLOWED)
+        for key in keys
+    }
+
+
+def repeat(chapter: Chapter, table: dict[Any, Any], function: Any = run) -> dict[Any, list[Record]]:
+    """Run every spec of a table with all seeds, in one sweep."""
+    wanted = [
+        (key, replace(spec, seed=s)) for key, spec in table.items() for s in range(chapter.seeds)
+    ]
+    records = chapter.run(function, [spec for _, spec in wanted])
+    found: dict[Any, list[Record]] = {key: [] for key in table}
+    for (key, _), record in zip(wanted, records, strict=True):
+        found[key].append(record)
+    return found
+
+
+# -- tables ---------------------------------------------------------------------------------------
+
+Runs = dict[Key, list[Record]]
+
+
+def last(records: list[Record], name: str) -> np.ndarray:
+    """``(seeds,)``: the value at the end; infinite where the run diverged."""
+    values = np.array([float(record[name][-1]) for record in records])
+    return np.where(np.isnan(values), np.inf, values)
+
+
+def rates_of(runs: Runs, method: str, finite: bool = True) -> list[Key]:
+    """The keys of a method; without infinite rates unless they are asked for."""
+    return [key for key in runs if key[0] == method and not (finite and math.isinf(key[1]))]
+
+
+def chosen(runs: Runs, method: str) -> Key:
+    """The rate with the lowest final training loss, median over seeds: no solution is looked at."""
+    return min(rates_of(runs, method), key=lambda key: np.median(last(runs[key], "loss")))
+
+
+def best_of_grid(runs: Runs, method: str) -> np.ndarray:
+    """``(seeds,)``: the smallest final error of any rate."""
+    return np.min([last(runs[key], "error") for key in rates_of(runs, method)], 0)
+
+
+def median_of_grid(runs: Runs, method: str) -> np.ndarray:
+    """``(seeds,)``: the median final error of all rates."""
+    return np.median([last(runs[key], "error") for key in rates_of(runs, method)], 0)
+
+
+def spread(values: np.ndarray) -> str:
+    """Median and range of a few positive numbers."""
+    if not np.isfinite(np.median(values)):
+        return "diverged"
+    low, middle, high = (f"{v:.2g}" for v in (values.min(), np.median(values), values.max()))
+    return f"{middle} ({low} to {high})"
+
+
+def rate_text(key: Key) -> str:
+    """A learning rate for a table."""
+    method, alpha = key
+    if method == "L-BFGS":
+        return "line search"
+    if method == "SGD":
+        return f"{alpha:g} · 2/λ_max"
+    return "∞" if math.isinf(alpha) else f"{alpha:g}"
+
+
+def table(runs: Runs) -> pd.DataFrame:
+    """A row a method: error at the rate chosen by the loss, best and median of its rates."""
+    rows = {}
+    for method in dict.fromkeys(key[0] for key in runs):
+        keys = rates_of(runs, method)
+        if keys:
+            lost = sum(int(np.isinf(last(runs[key], "error")).sum()) for key in keys)
+            total = sum(len(runs[key]) for key in keys)
+            rows[method] = {
+                "rate": rate_text(chosen(runs, method)),
+                "error": spread(last(runs[chosen(runs, method)], "error")),
+                "best of all rates": spread(best_of_grid(runs, method)),
+                "median of all rates": spread(median_of_grid(runs, method)),
+                "diverged": f"{lost} of {total}",
+            }
+        for key in rates_of(runs, method, finite=False)[len(keys) :]:
+            error = spread(last(runs[key], "error"))
+            lost = int(np.isinf(last(runs[key], "error")).sum())
+            rows["restarted L-BFGS"] = {
+                "rate": "∞",
+                "error": error,
+                "best of all rates": error,
+                "median of all rates": error,
+                "diverged": f"{lost} of {len(runs[key])}",
+            }
+    return pd.DataFrame(rows).T
+
+
+def errors_by_problem(groups: dict[str, Runs], methods: Sequence[str]) -> pd.DataFrame:
+    """A row a problem, a column a method: error at the rate chosen by the loss."""
+    return pd.DataFrame(
+        {
+            method: {
+                name: spread(last(runs[chosen(runs, method)], "error"))
+                for name, runs in groups.items()
+            }
+            for method in methods
+        }
+    )
+
+
+def log_accuracy(values: np.ndarray) -> np.ndarray:
+    """-log10 of relative errors, digits that are right; a diverged run has none (0)."""
+    return np.where(np.isfinite(values), -np.log10(np.minimum(values, 1e300)), 0.0)
+
+
+def error_at(record: Record, evaluations: float) -> float:
+    """Relative error after that many evaluations (at the last mark before them)."""
+    place = np.searchsorted(record["evaluations"], evaluations, "right") - 1
+    return float(record["error"][max(place, 0)])
+
+
+def increases(records: list[Record], slack: float = 1e-12) -> np.ndarray:
+    """``(seeds,)``: implicit steps after which the full loss was higher than before."""
+    return np.array([int((np.diff(r["outer"]) > slack * r["outer"][:-1]).sum()) for r in records])
+
+
+def energy_violations(records: list[Record], slack: float = 1e-12) -> np.ndarray:
+    """``(seeds,)``: steps that break L(new) + |step|² / (2 alpha) <= L(old)."""
+    return np.array(
+        [
+            int(
+                (
+                    r["outer"][1:] + r["moved"] / (2 * float(r["alpha"]))
+                    > r["outer"][:-1] * (1 + slack)
+                ).sum()
+            )
+            for r in records
+        ]
+    )
+
+
+def spread_decades(alphas: Sequence[float]) -> str:
+    """How many decades a grid of rates covers."""
+    return f"{math.log10(max(alphas) / min(alphas)):.0f} decades"
+
+
+def mean_ratio(values: Sequence[float], digits: int = 2) -> str:
+    """Mean and deviation, for a table."""
+    return mean_std(values, digits)

@@ -1,0 +1,348 @@
+"""Implicit SGD for physics-informed networks: Li, Chen and Huang, AAAI 2023 (arXiv 2303.01767).
+
+A physics-informed network is trained until it satisfies a differential equation at collocation
+points. Here the parameters of a network are one flat vector ``theta`` (P,), float64, and a loss is
+a function of it; an optimiser is a step from one ``theta`` to the next. The paper's body could not
+be read and it has no public code: the method is what its definition fixes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+Loss = Callable[[Tensor], Tensor]
+"""Parameters ``(P,)`` -> scalar."""
+
+# -- networks whose derivatives are known ---------------------------------------------------------
+
+
+class Jet(NamedTuple):
+    """A function of q inputs at N points: value ``(N,)``, d/dx_i and d²/dx_i² ``(q, N)``."""
+
+    value: Tensor
+    first: Tensor
+    second: Tensor
+
+
+@dataclass(frozen=True)
+class Network:
+    """A fully connected tanh network from q inputs to one output.
+
+    Attributes:
+        widths: ``(q, hidden ..., 1)``.
+        lower, upper: box of the inputs, which is mapped to [-1, 1]; empty for inputs as they are.
+    """
+
+    widths: tuple[int, ...]
+    lower: tuple[float, ...] = ()
+    upper: tuple[float, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Number of parameters; theta holds W (out, in) and b (out,) of layer after layer."""
+        return sum(b * (a + 1) for a, b in zip(self.widths, self.widths[1:], strict=False))
+
+    def initial(self, generator: torch.Generator) -> Tensor:
+        """Xavier-normal weights and zero biases, ``(P,)`` float64."""
+        parts = []
+        for inputs, outputs in zip(self.widths, self.widths[1:], strict=False):
+            draw = torch.randn(outputs * inputs, generator=generator, dtype=torch.float64)
+            parts += [draw * math.sqrt(2 / (inputs + outputs)), draw.new_zeros(outputs)]
+        return torch.cat(parts)
+
+    def jet(self, theta: Tensor, x: Tensor, order: int = 2) -> Jet:
+        """Value and pure derivatives up to ``order``, carried forward layer by layer.
+
+        With h = tanh z: h' = (1 - h²) z' and h'' = (1 - h²) z'' - 2 h h' z'. One backward pass
+        then gives the gradient of any loss of the three; reverse mode applied twice for the
+        derivatives and once for the gradient gives the same numbers several times slower.
+
+        Args:
+            theta: ``(P,)``.
+            x: ``(N, q)``.
+            order: 0, 1 or 2; what is not asked for is empty.
+        """
+        scale = torch.ones_like(x[0])
+        if self.lower:
+            low, high = x.new_tensor(self.lower), x.new_tensor(self.upper)
+            scale = 2 / (high - low)
+            x = (x - low) * scale - 1
+        q = x.shape[1]
+        directions = torch.diag(scale)[:, None, :].expand(q, len(x), q)
+        streams = torch.cat([x[None], directions, torch.zeros_like(directions)][: order + 1])
+        *hidden, (weight, bias) = self._layers(theta)
+        for w, b in hidden:
+            streams = F.linear(streams, w)
+            h = torch.tanh(streams[0] + b)
+            slope, z1, z2 = 1 - h * h, streams[1 : 1 + q], streams[1 + q :]
+            h1 = slope * z1
+            h2 = slope * z2 - 2 * h * h1 * z1 if order > 1 else z2
+            streams = torch.cat([h[None], h1, h2])
+        out = F.linear(streams, weight)[..., 0]
+        return Jet(out[0] + bias, out[1 : 1 + q], out[1 + q :])
+
+    def __call__(self, theta: Tensor, x: Tensor) -> Tensor:
+        """The network's values at ``x`` (N, q): ``(N,)``."""
+        return self.jet(theta, x, 0).value
+
+    def _layers(self, theta: Tensor) -> list[tuple[Tensor, Tensor]]:
+        shapes = list(zip(self.widths, self.widths[1:], strict=False))
+        parts = theta[: self.size].split([n for a, b in shapes for n in (a * b, b)])
+        weights = [w.view(b, a) for w, (a, b) in zip(parts[::2], shapes, strict=True)]
+        return list(zip(weights, parts[1::2], strict=True))
+
+
+# -- the loss and its stiffness -------------------------------------------------------------------
+
+
+def scaled(interior: Tensor, edge: Tensor, weight: float) -> Tensor:
+    """The residual vector s whose half squared length is the loss.
+
+    L = mean of squares inside + weight * mean of squares at the edge = 0.5 |s|².
+
+    Args:
+        interior: ``(N,)``, by how much the equation is missed at the collocation points.
+        edge: ``(M,)``, by how much the boundary conditions or the data are missed.
+        weight: of the edge.
+    """
+    return torch.cat(
+        [math.sqrt(2 / len(interior)) * interior, math.sqrt(2 * weight / len(edge)) * edge]
+    )
+
+
+def tangent_kernel(residuals: Callable[[Tensor], Tensor], theta: Tensor) -> Tensor:
+    """K = J Jᵀ, ``(n, n)``, where J is the Jacobian of the residual vector at ``theta``."""
+    jacobian = torch.func.jacrev(residuals)(theta.detach())
+    return jacobian @ jacobian.T
+
+
+def spectrum(kernel: Tensor) -> Tensor:
+    """Eigenvalues of a symmetric matrix, largest first."""
+    return torch.linalg.eigvalsh(kernel).flip(0)
+
+
+def explicit_limit(kernel: Tensor) -> float:
+    """2 / lambda_max: the learning rate beyond which an explicit step enlarges some residual."""
+    return 2 / float(spectrum(kernel)[0])
+
+
+def frozen_decay(
+    kernel: Tensor, residual: Tensor, alpha: float, steps: int, implicit: bool = True
+) -> Tensor:
+    """Residual after some steps, were the kernel constant: (I + alpha K)^-n s or (I - alpha K)^n s.
+
+    Args:
+        kernel: ``(n, n)``.
+        residual: ``(n,)`` at the start.
+        alpha: learning rate.
+        steps: how many.
+        implicit: which of the two.
+    """
+    values, vectors = torch.linalg.eigh(kernel)
+    factor = 1 / (1 + alpha * values) if implicit else 1 - alpha * values
+    return vectors @ (factor**steps * (vectors.T @ residual))
+
+
+def relative_error(prediction: Tensor, truth: Tensor) -> float:
+    """|prediction - truth|₂ / |truth|₂."""
+    return float((prediction - truth).norm() / truth.norm())
+
+
+def relu_limit_gram(x: Tensor) -> Tensor:
+    """Tangent kernel of an infinitely wide two-layer ReLU network of which the first layer learns.
+
+    H_ij = x_i·x_j (pi - arccos x_i·x_j) / (2 pi), for rows ``x`` (N, d) of length 1.
+    """
+    cosine = (x @ x.T).clamp(-1, 1)
+    return cosine * (math.pi - torch.arccos(cosine)) / (2 * math.pi)
+
+
+# -- optimisers -----------------------------------------------------------------------------------
+
+
+class Objective:
+    """A loss that hands out its value and gradient, and counts how often.
+
+    Attributes:
+        loss: parameters -> scalar.
+        evaluations: losses with gradients so far: the cost that optimisers are compared at.
+        value: the last loss.
+    """
+
+    def __init__(self, loss: Loss) -> None:
+        self.loss, self.evaluations, self.value = loss, 0, math.nan
+
+    def __call__(self, theta: Tensor) -> tuple[Tensor, Tensor]:
+        theta = theta.detach().requires_grad_()
+        value = self.loss(theta)
+        (gradient,) = torch.autograd.grad(value, theta)
+        value = value.detach()
+        self.evaluations, self.value = self.evaluations + 1, float(value)
+        return value, gradient
+
+
+Evaluate = Callable[[Tensor], tuple[Tensor, Tensor]]
+"""Parameters -> value and gradient."""
+
+
+class Optimiser(Protocol):
+    """A way from one vector of parameters to the next."""
+
+    def step(self, objective: Evaluate, theta: Tensor) -> Tensor:
+        """The next parameters; ``theta`` is not changed."""
+
+
+@dataclass
+class Explicit:
+    """SGD: theta - alpha grad L(theta), forward Euler for the gradient flow."""
+
+    alpha: float
+
+    def step(self, objective: Evaluate, theta: Tensor) -> Tensor:
+        _, gradient = objective(theta)
+        return theta - self.alpha * gradient
+
+
+@dataclass
+class Adam:
+    """Adam (Kingma and Ba, ICLR 2015) with its usual constants."""
+
+    alpha: float
+    moments: tuple[Tensor, Tensor] | None = None
+    count: int = 0
+
+    def step(self, objective: Evaluate, theta: Tensor) -> Tensor:
+        _, gradient = objective(theta)
+        first, second = self.moments or (torch.zeros_like(theta), torch.zeros_like(theta))
+        first = 0.9 * first + 0.1 * gradient
+        second = 0.999 * second + 0.001 * gradient**2
+        self.moments, self.count = (first, second), self.count + 1
+        mean, scale = first / (1 - 0.9**self.count), second / (1 - 0.999**self.count)
+        return theta - self.alpha * mean / (scale.sqrt() + 1e-8)
+
+
+@dataclass
+class LBFGS:
+    """L-BFGS, which remembers its curvature from step to step.
+
+    Attributes:
+        iterations: in one step, unless they need more than ``evaluations``.
+        evaluations: see above; one line search may exceed them.
+        rate: length of its steps without line search; with it (``None``) strong Wolfe decides.
+        history: pairs that it remembers.
+    """
+
+    iterations: int = 20
+    evaluations: int = 25
+    rate: float | None = None
+    history: int = 50
+    _state: tuple[Tensor, torch.optim.LBFGS] | None = field(default=None, repr=False)
+
+    def step(self, objective: Evaluate, theta: Tensor) -> Tensor:
+        if self._state is None:
+            free = theta.detach().clone().requires_grad_()
+            optimiser = torch.optim.LBFGS(
+                [free],
+                lr=self.rate or 1,
+                max_iter=self.iterations,
+                max_eval=self.evaluations,
+                history_size=self.history,
+                tolerance_grad=1e-11,
+                tolerance_change=1e-15,
+                line_search_fn=None if self.rate else "strong_wolfe",
+            )
+            self._state = free, optimiser
+        free, optimiser = self._state
+
+        def closure() -> Tensor:
+            value, free.grad = objective(free)
+            return value
+
+        optimiser.step(closure)
+        return free.detach().clone()
+
+
+@dataclass
+class Implicit:
+    """Implicit SGD: theta' = theta - alpha grad L(theta'), backward Euler for the gradient flow.
+
+    The equation says that theta' is a stationary point of J(t) = 0.5 |t - theta|² + alpha L(t)
+    (``proximal``), and a fresh inner optimiser descends J from theta. Fresh: neither moments nor
+    curvature outlive the outer step. An infinite alpha leaves the proximal term out.
+
+    Attributes:
+        alpha: learning rate, which is not that of the inner optimiser.
+        inner: makes an inner optimiser.
+        steps: of the inner optimiser.
+    """
+
+    alpha: float
+    inner: Callable[[], Optimiser] = LBFGS
+    steps: int = 1
+
+    def step(self, objective: Evaluate, theta: Tensor) -> Tensor:
+        inner, descended = proximal(objective, theta, self.alpha), theta
+        optimiser = self.inner()
+        for _ in range(self.steps):
+            descended = optimiser.step(inner, descended)
+        return descended
+
+
+def proximal(objective: Evaluate, theta: Tensor, alpha: float) -> Evaluate:
+    """J(t) = 0.5 |t - theta|² + alpha L(t) and its gradient; L itself if alpha is infinite."""
+    if math.isinf(alpha):
+        return objective
+    centre = theta.detach().clone()
+
+    def evaluate(t: Tensor) -> tuple[Tensor, Tensor]:
+        value, gradient = objective(t)
+        away = t.detach() - centre
+        return 0.5 * away @ away + alpha * value, away + alpha * gradient
+
+    return evaluate
+
+
+def implicit_defect(objective: Evaluate, old: Tensor, new: Tensor, alpha: float) -> float:
+    """Largest entry of |new - old + alpha grad L(new)|: zero for an exact implicit step."""
+    return float((new - old + alpha * objective(new)[1]).abs().max())
+
+
+def newton_step(
+    loss: Loss, theta: Tensor, alpha: float, start: Tensor | None = None, iterations: int = 50
+) -> Tensor:
+    """The implicit step to rounding, by Newton's method on its equation: for few parameters.
+
+    Args:
+        loss: twice differentiable.
+        theta: ``(P,)``.
+        alpha: learning rate.
+        start: of the search, for continuation from a smaller alpha; default ``theta``.
+        iterations: at most.
+
+    Raises:
+        ArithmeticError: if the equation is not solved to 1e-10 of its scale.
+    """
+    centre = theta.detach()
+    slope, hessian = torch.func.grad(loss), torch.func.hessian(loss)
+    new = centre if start is None else start.detach()
+    identity = torch.eye(len(centre), dtype=centre.dtype)
+    for _ in range(iterations):
+        defect = new - centre + alpha * slope(new)
+        change = torch.linalg.solve(identity + alpha * hessian(new), defect)
+        new = new - change
+        if float(change.abs().max()) < 1e-14 * (1 + float(new.abs().max())):
+            break
+    defect = float((new - centre + alpha * slope(new)).abs().max())
+    if not defect < 1e-10 * (1 + float(new.abs().max())):
+        raise ArithmeticError(
+            f"the implicit step with alpha {alpha:g} is missed by {defect:.1e}: come from a smaller "
+            "alpha"
+        )
+    return new
