@@ -34,13 +34,14 @@ env: $(ENV)  ## create or update .venv from requirements.lock
 	@:
 
 # The stamp is older than the lock exactly when the lock changed: nothing is synced otherwise.
+# Compiled here, for all: where Python may not write bytecode, each kernel would compile PyTorch anew.
 $(ENV): requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "$(PYTHON) is older than Python 3.11: name a newer one with PYTHON=..."; exit 1; }
 	@command -v uv > /dev/null || test -x $(PRIVATE_UV) || $(MAKE) --no-print-directory $(PRIVATE_UV)
 	@test -x $(PY) || $(UV) venv --quiet --python "$$(command -v $(PYTHON))" $(VENV)
 	@echo "Syncing $(VENV) with requirements.lock (the first time downloads a few gigabytes)"
-	@$(UV) pip sync --quiet --python $(PY) --require-hashes requirements.lock
+	@$(UV) pip sync --quiet --compile-bytecode --python $(PY) --require-hashes requirements.lock
 	@$(UV) pip install --quiet --python $(PY) --no-deps --no-build-isolation --editable .
 	@touch $@
 

@@ -31,8 +31,8 @@ def average_precision(scores: Tensor, truth: Tensor) -> np.ndarray:
             f"scores {tuple(scores.shape)} and truth {tuple(truth.shape)}: "
             "expected the same shape (N, C) with N >= 1"
         )
-    # Not torchmetrics: importing it imports torchvision and torch.compile's machinery, four seconds
-    # for every kernel and every worker. The tests hold this against it and against scikit-learn.
+    # Not torchmetrics: it takes three times as long, and to import it is to import torchvision, two
+    # seconds for every kernel. The tests hold this against it and against scikit-learn.
     values, order = scores.double().sort(dim=0, descending=True)
     positive = (truth == 1).double().gather(0, order)
     rank = torch.arange(1, len(values) + 1, device=scores.device)[:, None]
