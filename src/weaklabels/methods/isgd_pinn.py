@@ -342,7 +342,7 @@ def newton_step(
     defect = float((new - centre + alpha * slope(new)).abs().max())
     if not defect < 1e-10 * (1 + float(new.abs().max())):
         raise ArithmeticError(
-            f"the implicit step with alpha {alpha:g} is missed by {defect:.1e}: come from a smaller "
-            "alpha"
+            f"the implicit step with alpha {alpha:g} is missed by {defect:.1e}: start from the "
+            "solution for a smaller alpha"
         )
     return new

@@ -1,0 +1,260 @@
+"""Settings and tables of the chapter on implicit SGD for physics-informed networks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from weaklabels.chapter import Chapter
+from weaklabels.experiments.isgd_pinn import Spec, run
+from weaklabels.sweep import Record, options
+
+# -- settings -------------------------------------------------------------------------------------
+
+Key = tuple[str, float]
+"""Method and learning rate; L-BFGS with line search has the rate 0."""
+
+
+def base_spec(chapter: Chapter) -> Spec:
+    """The Poisson problem in full batch; the other runs vary it."""
+    paper = Spec(hidden=(50,) * 4, points=128, budget=50_000, device=chapter.device)
+    smoke = Spec(hidden=(6,), points=16, budget=40, iterations=4)
+    return chapter.choose(quick=Spec(), paper=paper, smoke=smoke)
+
+
+def grid(chapter: Chapter) -> list[Key]:
+    """Learning rates of every method, on the Poisson problem in full batch."""
+    rates = chapter.choose(
+        quick={
+            "SGD": (0.01, 0.1, 0.5, 1, 2, 10),
+            "Adam": (1e-4, 1e-3, 3e-3, 1e-2, 1e-1),
+            "ISGD (L-BFGS)": (1e-5, 1e-3, 0.1, 1, 10, 1e3, math.inf),
+            "ISGD (Adam)": (1e-2, 1, 100),
+            "L-BFGS": (0,),
+            "L-BFGS, fixed step": (0.01, 0.1, 1),
+        },
+        paper={
+            "SGD": (0.001, 0.01, 0.1, 0.2, 0.5, 1, 2, 10),
+            "Adam": (1e-5, 1e-4, 1e-3, 3e-3, 1e-2, 1e-1),
+            "ISGD (L-BFGS)": (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1, 10, 100, 1e3, math.inf),
+            "ISGD (Adam)": (1e-4, 1e-2, 1, 100),
+            "L-BFGS": (0,),
+            "L-BFGS, fixed step": (0.01, 0.1, 1),
+        },
+        smoke={
+            "SGD": (0.1, 0.5, 2, 10),
+            "Adam": (1e-3, 1e-2),
+            "ISGD (L-BFGS)": (0.1, 10, math.inf),
+            "ISGD (Adam)": (1,),
+            "L-BFGS": (0,),
+            "L-BFGS, fixed step": (1,),
+        },
+    )
+    return [(method, alpha) for method, alphas in rates.items() for alpha in alphas]
+
+
+FOLLOWED: tuple[Key, ...] = (("SGD", 0.1), ("Adam", 1e-3), ("ISGD (L-BFGS)", 10), ("L-BFGS", 0))
+"""Runs whose tangent kernel is followed."""
+
+
+def batch_grid(chapter: Chapter) -> list[Key]:
+    """Learning rates with fresh mini-batches."""
+    quick = {
+        "SGD": (0.1, 0.5),
+        "Adam": (1e-3, 3e-3, 1e-2),
+        "ISGD (L-BFGS)": (0.1, 1, 10, math.inf),
+    }
+    smoke = {"SGD": (0.1,), "Adam": (1e-3,), "ISGD (L-BFGS)": (1, math.inf)}
+    rates = chapter.choose(quick=quick, paper=quick, smoke=smoke)
+    return [(method, alpha) for method, alphas in rates.items() for alpha in alphas]
+
+
+def few_rates(chapter: Chapter) -> list[Key]:
+    """Learning rates on the other problems."""
+    few = [
+        ("SGD", 0.1),
+        ("Adam", 1e-3),
+        ("Adam", 1e-2),
+        ("ISGD (L-BFGS)", 0.1),
+        ("ISGD (L-BFGS)", 10),
+        ("L-BFGS", 0),
+    ]
+    more = [("SGD", 0.5), ("Adam", 1e-4), ("ISGD (L-BFGS)", 1), ("ISGD (L-BFGS)", 1e3)]
+    return chapter.choose(quick=few, paper=few + more, smoke=[few[1], few[3], few[5], few[0]])
+
+
+def frequencies(chapter: Chapter) -> tuple[int, ...]:
+    """Frequencies k of the Poisson problem's small component."""
+    return chapter.choose(quick=(4, 10, 20), paper=(10, 50), smoke=(4, 10))
+
+
+def other_problems(chapter: Chapter) -> dict[str, Spec]:
+    """The other problems: name in the tables -> run to be varied."""
+    base = base_spec(chapter)
+    inverse = replace(base, problem="inverse")
+    kinds = {
+        "Helmholtz": ("helmholtz", {"weight": 100.0}, 196),
+        "Reaction": ("reaction", {"weight": 10.0}, 144),
+        "Burgers": ("burgers", {"viscosity": 0.05 / math.pi}, 144),
+    }
+    if chapter.profile == "paper":
+        steep = {"viscosity": 0.01 / math.pi}
+        kinds = {
+            name: (problem, (steep if problem == "burgers" else extra) | {"side": 64}, 4096)
+            for name, (problem, extra, _) in kinds.items()
+        }
+    if chapter.profile == "smoke":
+        kinds = {name: (p, extra | {"side": 3}, 9) for name, (p, extra, _) in kinds.items()}
+    if chapter.profile == "quick":
+        base = replace(base, budget=800)
+        kinds = {name: (p, extra | {"side": 12}, n) for name, (p, extra, n) in kinds.items()}
+    return {"inverse Poisson": inverse} | {
+        name: replace(base, problem=problem, problem_options=options(**extra), points=points)
+        for name, (problem, extra, points) in kinds.items()
+    }
+
+
+def varied(base: Spec, keys: Sequence[Key]) -> dict[Key, Spec]:
+    """The base run with other methods and rates."""
+    return {
+        key: replace(base, method=key[0], alpha=key[1], spectra=base.spectra and key in FOLLOWED)
+        for key in keys
+    }
+
+
+def repeat(chapter: Chapter, table: dict[Any, Any], function: Any = run) -> dict[Any, list[Record]]:
+    """Run every spec of a table with all seeds, in one sweep."""
+    wanted = [
+        (key, replace(spec, seed=s)) for key, spec in table.items() for s in range(chapter.seeds)
+    ]
+    records = chapter.run(function, [spec for _, spec in wanted])
+    found: dict[Any, list[Record]] = {key: [] for key in table}
+    for (key, _), record in zip(wanted, records, strict=True):
+        found[key].append(record)
+    return found
+
+
+# -- tables ---------------------------------------------------------------------------------------
+
+Runs = dict[Key, list[Record]]
+
+
+def last(records: list[Record], name: str) -> np.ndarray:
+    """``(seeds,)``: the value at the end; infinite where the run diverged."""
+    values = np.array([float(record[name][-1]) for record in records])
+    return np.where(np.isnan(values), np.inf, values)
+
+
+def rates_of(runs: Runs, method: str, finite: bool = True) -> list[Key]:
+    """The keys of a method; without infinite rates unless they are asked for."""
+    return [key for key in runs if key[0] == method and not (finite and math.isinf(key[1]))]
+
+
+def chosen(runs: Runs, method: str) -> Key:
+    """The rate with the lowest final training loss, median over seeds: no solution is looked at."""
+    return min(rates_of(runs, method), key=lambda key: np.median(last(runs[key], "loss")))
+
+
+def best_of_grid(runs: Runs, method: str) -> np.ndarray:
+    """``(seeds,)``: the smallest final error of any rate."""
+    return np.min([last(runs[key], "error") for key in rates_of(runs, method)], 0)
+
+
+def median_of_grid(runs: Runs, method: str) -> np.ndarray:
+    """``(seeds,)``: the median final error of all rates."""
+    return np.median([last(runs[key], "error") for key in rates_of(runs, method)], 0)
+
+
+def spread(values: np.ndarray) -> str:
+    """Median and range of a few positive numbers."""
+    if not np.isfinite(np.median(values)):
+        return "diverged"
+    low, middle, high = (f"{v:.2g}" for v in (values.min(), np.median(values), values.max()))
+    return f"{middle} ({low} to {high})"
+
+
+def rate_text(key: Key) -> str:
+    """A learning rate for a table."""
+    method, alpha = key
+    if method == "L-BFGS":
+        return "line search"
+    if method == "SGD":
+        return f"{alpha:g} · 2/λ_max"
+    return "∞" if math.isinf(alpha) else f"{alpha:g}"
+
+
+def table(runs: Runs) -> pd.DataFrame:
+    """A row a method: error at the rate chosen by the loss, best and median of its rates."""
+    rows = {}
+    for method in dict.fromkeys(key[0] for key in runs):
+        keys = rates_of(runs, method)
+        if keys:
+            lost = sum(int(np.isinf(last(runs[key], "error")).sum()) for key in keys)
+            total = sum(len(runs[key]) for key in keys)
+            rows[method] = {
+                "rate": rate_text(chosen(runs, method)),
+                "error": spread(last(runs[chosen(runs, method)], "error")),
+                "best of all rates": spread(best_of_grid(runs, method)),
+                "median of all rates": spread(median_of_grid(runs, method)),
+                "diverged": f"{lost} of {total}",
+            }
+        for key in rates_of(runs, method, finite=False)[len(keys) :]:
+            error = spread(last(runs[key], "error"))
+            lost = int(np.isinf(last(runs[key], "error")).sum())
+            rows["restarted L-BFGS"] = {
+                "rate": "∞",
+                "error": error,
+                "best of all rates": error,
+                "median of all rates": error,
+                "diverged": f"{lost} of {len(runs[key])}",
+            }
+    return pd.DataFrame(rows).T
+
+
+def errors_by_problem(groups: dict[str, Runs], methods: Sequence[str]) -> pd.DataFrame:
+    """A row a problem, a column a method: error at the rate chosen by the loss."""
+    return pd.DataFrame(
+        {
+            method: {
+                name: spread(last(runs[chosen(runs, method)], "error"))
+                for name, runs in groups.items()
+            }
+            for method in methods
+        }
+    )
+
+
+def log_accuracy(values: np.ndarray) -> np.ndarray:
+    """-log10 of relative errors, digits that are right; a diverged run has none (0)."""
+    return np.where(np.isfinite(values), -np.log10(np.minimum(values, 1e300)), 0.0)
+
+
+def error_at(record: Record, evaluations: float) -> float:
+    """Relative error after that many evaluations (at the last mark before them)."""
+    place = np.searchsorted(record["evaluations"], evaluations, "right") - 1
+    return float(record["error"][max(place, 0)])
+
+
+def increases(records: list[Record], slack: float = 1e-12) -> np.ndarray:
+    """``(seeds,)``: implicit steps after which the full loss was higher than before."""
+    return np.array([int((np.diff(r["outer"]) > slack * r["outer"][:-1]).sum()) for r in records])
+
+
+def energy_violations(records: list[Record], slack: float = 1e-12) -> np.ndarray:
+    """``(seeds,)``: steps that break L(new) + |step|² / (2 alpha) <= L(old)."""
+    return np.array(
+        [
+            int(
+                (
+                    r["outer"][1:] + r["moved"] / (2 * float(r["alpha"]))
+                    > r["outer"][:-1] * (1 + slack)
+                ).sum()
+            )
+            for r in records
+        ]
+    )
