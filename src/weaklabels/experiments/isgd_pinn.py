@@ -21,7 +21,7 @@ from weaklabels.methods import isgd_pinn as pinn
 from weaklabels.seeding import torch_rng
 from weaklabels.sweep import Options
 
-MARKS = 61
+MARKS = 45
 """Places, evenly spaced in the logarithm of the evaluations, at which a run is looked at."""
 
 SPECTRA = 11
@@ -92,26 +92,19 @@ METHODS: dict[str, Callable[[Spec, float], pinn.Optimiser]] = {
 # -- training -------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
 class Task:
-    """A problem made ready: network, residuals on all points, truth."""
+    """A run's problem made ready: network, first parameters, residuals on all points, truth."""
 
-    spec: Spec
-
-    def __post_init__(self) -> None:
-        spec = self.spec
-        problem = problems.create(spec.problem, **dict(spec.problem_options))
-        network = problem.network(spec.hidden)
-        dense = problem.dense().to(spec.device)
-        for name, value in {
-            "problem": problem,
-            "network": network,
-            "dense": dense,
-            "truth": problem.exact(problem.dense()).to(spec.device),
-            "residuals": problem.residuals(network, problem.grid(spec.points).to(spec.device)),
-            "start": problem.start(network, torch_rng(spec.seed, "weights")).to(spec.device),
-        }.items():
-            object.__setattr__(self, name, value)
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+        self.problem = problems.create(spec.problem, **dict(spec.problem_options))
+        self.network = self.problem.network(spec.hidden)
+        points = self.problem.grid(spec.points).to(spec.device)
+        self.residuals = self.problem.residuals(self.network, points)
+        generator = torch_rng(spec.seed, "weights")
+        self.start = self.problem.start(self.network, generator).to(spec.device)
+        dense = self.problem.dense()
+        self.dense, self.truth = dense.to(spec.device), self.problem.exact(dense).to(spec.device)
 
     def loss(self, theta: Tensor) -> Tensor:
         return _half_square(self.residuals(theta))
@@ -254,7 +247,8 @@ class WideSpec:
         stiffness: alpha times the largest (tanh) or least (ReLU) eigenvalue of the kernel.
         seed: of weights, and of inputs and targets where they are random.
         width: of the hidden layer.
-        steps: implicit steps, each solved by L-BFGS until it stands still.
+        steps: implicit steps.
+        iterations: of the inner L-BFGS in each, unless it stands still before.
     """
 
     kind: str = "tanh"
@@ -262,6 +256,7 @@ class WideSpec:
     seed: int = 0
     width: int = 2000
     steps: int = 5
+    iterations: int = 300
 
 
 def wide(spec: WideSpec) -> dict[str, Any]:
@@ -277,7 +272,7 @@ def wide(spec: WideSpec) -> dict[str, Any]:
     kernel = pinn.tangent_kernel(residuals, theta)
     values, vectors = torch.linalg.eigh(kernel)
     alpha = spec.stiffness / float(values[-1] if spec.kind == "tanh" else values[0])
-    optimiser = pinn.Implicit(alpha, partial(pinn.LBFGS, 1000, 1500))
+    optimiser = pinn.Implicit(alpha, partial(pinn.LBFGS, spec.iterations, 2 * spec.iterations))
     objective = pinn.Objective(partial(_loss_of, residuals))
     first = residuals(theta)
     states = [first]

@@ -52,7 +52,7 @@ class Problem:
 
     def dense(self) -> Tensor:
         """Points at which errors are measured."""
-        return _product(self.lower, self.upper, 1001 if len(self.lower) == 1 else 101**2, 0)
+        return _product(self.lower, self.upper, 501 if len(self.lower) == 1 else 51**2, 0)
 
     def residuals(self, network: Network, x: Tensor):
         """The function theta -> scaled residual vector s, with loss 0.5 |s|², for points ``x``."""

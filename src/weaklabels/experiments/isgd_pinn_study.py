@@ -85,7 +85,7 @@ def few_rates(chapter: Chapter) -> list[Key]:
         ("L-BFGS", 0),
     ]
     more = [("SGD", 0.5), ("Adam", 1e-4), ("ISGD (L-BFGS)", 1), ("ISGD (L-BFGS)", 1e3)]
-    return chapter.choose(quick=few, paper=few + more, smoke=[few[1], few[3], few[5], few[0]])
+    return chapter.choose(quick=few, paper=few + more, smoke=[few[0], few[2], few[4], few[5]])
 
 
 def frequencies(chapter: Chapter) -> tuple[int, ...]:
@@ -258,3 +258,25 @@ def energy_violations(records: list[Record], slack: float = 1e-12) -> np.ndarray
             for r in records
         ]
     )
+
+
+def first_factors(records: list[Record], share: float = 1e-3) -> tuple[np.ndarray, np.ndarray]:
+    """Patterns of a wide network: alpha lambda and the observed factor of the first step.
+
+    Args:
+        records: of ``isgd_pinn.wide``.
+        share: of the residual's length that a pattern must hold, so that its factor is no noise.
+    """
+    where, factors = [], []
+    for r in records:
+        before, after = np.abs(r["modes"][:2])
+        large = before > share * np.linalg.norm(before)
+        where.append(float(r["alpha"]) * r["eigenvalues"][large])
+        factors.append(after[large] / before[large])
+    return np.concatenate(where), np.concatenate(factors)
+
+
+def with_frequency(spec: Spec, k: int) -> Spec:
+    """The Poisson problem with another frequency; the paper profile's points grow with it."""
+    points = max(spec.points, 8 * k if spec.budget > 10_000 else 0)
+    return replace(spec, problem_options=options(k=k), points=points)
