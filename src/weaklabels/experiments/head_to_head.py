@@ -134,7 +134,7 @@ METHODS: dict[str, Entry] = {
     "EM": Entry("EM", _dial("alpha", (0.03, 0.1, 0.3), epsilon=0.0), options(alpha=0.2)),
     "EM+APL": Entry(
         "EM+APL",
-        _dial("beta", (0.1, 0.3, 0.9), alpha=0.1, warm_up=6, epochs=12, epsilon=0.0),
+        _dial("alpha", (0.03, 0.1, 0.3), beta=0.3, warm_up=6, epochs=12, epsilon=0.0),
         options(alpha=0.2, beta=0.02, warm_up=5, epochs=10),
     ),
     "LL-R": Entry("LL-R", _dial("rate", LARGE_LOSS_RATES), options(rate=0.002)),
@@ -154,7 +154,8 @@ METHODS: dict[str, Entry] = {
     "CAP thresholds": Entry("CAP thresholds", _dial("warm_up", (3, 6, 9)), both_signs=True),
 }
 """Name in the tables -> what is run. The knobs bracket the authors' values; on small scenes they
-reach further, because a larger share of the labels is hidden than on photographs."""
+reach further, because a larger share of the labels is hidden than on photographs. The dial of
+EM+APL is that of EM; its beta hardly mattered in trials."""
 
 RANKED = tuple(name for name, entry in METHODS.items() if not entry.both_signs)
 """Methods that apply under every weakening: those that can be ranked over all."""
@@ -271,7 +272,7 @@ def _shortest(epochs: int) -> dict[str, int]:
 
 # -- choices --------------------------------------------------------------------------------------
 
-CHOICE_SEEDS = (100, 101)
+CHOICE_SEEDS = (100,)
 """Seeds of the choice; those of the results start at 0."""
 
 
