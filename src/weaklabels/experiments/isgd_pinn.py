@@ -107,7 +107,7 @@ class Task:
         self.dense, self.truth = dense.to(spec.device), self.problem.exact(dense).to(spec.device)
 
     def loss(self, theta: Tensor) -> Tensor:
-        return _half_square(self.residuals(theta))
+        return _loss_of(self.residuals, theta)
 
     def error(self, theta: Tensor) -> float:
         with torch.no_grad():
@@ -156,12 +156,9 @@ def run(spec: Spec) -> dict[str, Any]:
     }
 
 
-def _half_square(s: Tensor) -> Tensor:
-    return 0.5 * s @ s
-
-
 def _loss_of(residuals: Callable[[Tensor], Tensor], theta: Tensor) -> Tensor:
-    return _half_square(residuals(theta))
+    s = residuals(theta)
+    return 0.5 * s @ s
 
 
 class _Watch:

@@ -330,7 +330,8 @@ def newton_step(
         ArithmeticError: if the equation is not solved to 1e-10 of its scale.
     """
     centre = theta.detach()
-    slope, hessian = torch.func.grad(loss), torch.func.hessian(loss)
+    slope = torch.func.grad(loss)
+    hessian = torch.func.jacrev(slope)
     new = centre if start is None else start.detach()
     identity = torch.eye(len(centre), dtype=centre.dtype)
     for _ in range(iterations):
