@@ -66,9 +66,9 @@ class Spec:
     width: int = 8
     trunk: tuple[int, ...] = (2, 3)
     branch: tuple[int, ...] = (2,)
-    episodes: int = 500
-    batch: int = 4
-    crop: int = 16
+    episodes: int = 400
+    batch: int = 3
+    crop: int = 24
     scales: tuple[int, ...] = (1, 2, 3)
     turn: float = 0.0
     lr: float = 2e-3
