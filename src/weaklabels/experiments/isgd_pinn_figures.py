@@ -67,10 +67,11 @@ def figure_wide(
     z = np.geomspace(1e-4, 1e3, 200)
     right.loglog(z, 1 / (1 + z), color="black", lw=1.2, label="1/(1 + αλ)")
     right.loglog(z, np.abs(1 - z), color="0.5", lw=1.2, ls="--", label="|1 − αλ|")
-    right.set(xlabel="αλ of the mode", ylabel="factor of the first step", ylim=(5e-4, 50))
+    right.set(xlabel="αλ of the mode", ylabel="factor of the first step")
+    right.set(xlim=(1e-4, 2e3), ylim=(5e-4, 50))
     right.legend(loc="lower left")
     left.set(xlabel="implicit steps", ylabel="|s| / |s₀|")
-    left.legend(title="α λ_max", title_fontsize=9)
+    left.legend(title=r"$\alpha\lambda_{\max}$", title_fontsize=9)
     return fig
 
 
@@ -86,8 +87,8 @@ def figure_relu(lengths: Mapping[float, np.ndarray], bounds: Mapping[float, np.n
         x = np.arange(found.shape[1])
         ax.semilogy(x, found.T, "o-", color=colour, ms=4, lw=1)
         ax.semilogy(x, bounds[stiffness].T, "--", color=colour, lw=1.2)
-        ax.plot([], [], "o-", color=colour, label=f"α λ₀ = {stiffness:g}")
-    ax.plot([], [], "--", color="0.4", label="(1 + α λ₀)^−n")
+        ax.plot([], [], "o-", color=colour, label=rf"$\alpha\lambda_0$ = {stiffness:g}")
+    ax.plot([], [], "--", color="0.4", label=r"$(1 + \alpha\lambda_0)^{-n}$")
     ax.set(xlabel="implicit steps n", ylabel="|s|² / |s₀|²", ylim=(1e-17, 3))
     ax.legend()
     return fig
@@ -110,7 +111,7 @@ def figure_spectra(spectra: Mapping[str, np.ndarray]) -> Figure:
             ms=3.5,
             lw=1,
             color=figures.PALETTE[number],
-            label=f"{name}: 2/λ_max = {2 / values[0]:.1e}",
+            label=rf"{name}: $2/\lambda_{{\max}}$ = {2 / values[0]:.1e}",
         )
     ax.set(xlabel="number of the eigenvalue", ylabel="eigenvalue of K", xlim=(0, 100))
     ax.legend()
@@ -136,7 +137,7 @@ def figure_stiffness(
         left.loglog(places, np.median(values, 0), line, color=colour, label=name)
         left.fill_between(places, values.min(0), values.max(0), color=colour, alpha=0.2, lw=0)
     left.axhline(2 / limit, color="0.4", lw=0.8, ls=":")
-    left.set(xlabel="evaluations (start at the left edge)", ylabel="λ_max of K")
+    left.set(xlabel="evaluations (start at the left edge)", ylabel=r"$\lambda_{\max}$ of K")
     left.legend()
     for number, (name, values) in enumerate(spectra.items()):
         shown = values[values > values[0] * 1e-15]
@@ -173,7 +174,8 @@ def figure_curves(
                     ax.plot(x[max(lost[0] - 1, 0)], top / 1.5, "x", color=colour, ms=6)
             ax.plot([], [], color=colour, label=rate)
         ax.set_title(method)
-        ax.legend(title="α", title_fontsize=9, loc="lower left", ncols=2, handlelength=1.2)
+        unit = r"$\alpha\,/\,(2/\lambda_{\max})$" if method == "SGD" else "α"
+        ax.legend(title=unit, title_fontsize=9, loc="lower left", ncols=2, handlelength=1.2)
         ax.set_ylim(top=top)
     for ax in axes[-1]:
         ax.set_xlabel("evaluations")
@@ -227,7 +229,7 @@ def figure_solution(x: np.ndarray, truth: np.ndarray, found: Mapping[str, np.nda
         left.plot(x, values, line, color=colour, lw=1.3, label=name)
         right.semilogy(x, np.abs(values - truth), line, color=colour, lw=1.1)
     left.set(xlabel="x", ylabel="u")
-    right.set(xlabel="x", ylabel="|u_θ − u|", ylim=(1e-6, 3))
+    right.set(xlabel="x", ylabel=r"$|u_\theta - u|$", ylim=(1e-6, 3))
     fig.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return fig
 
@@ -249,7 +251,7 @@ def figure_maps(
         for ax, (method, values) in zip(line[1:], found.items(), strict=True):
             drawn = _map(ax, values - truth, extent, "PuOr_r", 0.5 * np.abs(truth).max())
             ax.set(title=method, xlabel=labels[0], yticklabels=[])
-        fig.colorbar(drawn, ax=line.tolist(), shrink=0.8, label="u_θ − u")
+        fig.colorbar(drawn, ax=line.tolist(), shrink=0.8, label=r"$u_\theta - u$")
     for ax in axes.flat:
         ax.title.set_fontsize(9)
     return fig
