@@ -72,7 +72,7 @@ lab: $(ENV)  ## open JupyterLab on the notebooks
 	@$(BIN)/jupyter lab --notebook-dir=book
 
 test: $(ENV) $(ACTIONLINT) $(AXE)  ## run all tests
-	@OMP_NUM_THREADS=1 $(PY) -m pytest -n $${WORKERS:-2} --dist loadgroup $(TESTS)
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -n $${WORKERS:-2} $(TESTS)
 
 bench: $(ENV)  ## run the benchmarks
 	@$(PY) -m pytest tests/benchmarks

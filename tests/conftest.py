@@ -1,11 +1,20 @@
-"""How the tests are shared between processes (``pytest -n 2 --dist loadgroup``)."""
+"""How the tests are shared between processes (``pytest -n 2``)."""
+
+from pathlib import PurePosixPath
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a file's tests together, as they share fixtures; notebooks go each on its own."""
-    for item in items:
-        if "notebooks" not in item.path.parts:
-            item.add_marker(pytest.mark.xdist_group(str(item.path)))
+class FilesAndNotebooks(LoadScopeScheduling):
+    """A file's tests stay together, and those of the book, which share what is slow to build;
+    notebooks go each on its own, last."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = PurePosixPath(nodeid.split("::")[0])
+        return {"notebooks": nodeid, "book": "book"}.get(file.parent.name, str(file))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesAndNotebooks:
+    return FilesAndNotebooks(config, log)

@@ -17,8 +17,6 @@ from weaklabels.book import BookError, build
 from weaklabels.book.markup import plain
 from weaklabels.book.staging import stage
 
-pytestmark = pytest.mark.xdist_group("book")
-
 
 def page(book: ToyBook, name: str) -> BeautifulSoup:
     return BeautifulSoup((book.html / f"{name}.html").read_text(encoding="utf-8"), "html.parser")
