@@ -25,7 +25,6 @@ from bs4 import BeautifulSoup
 from tests.book.conftest import ToyBook
 from weaklabels.book import BOOK, build
 
-
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 ARGUMENTS = [
     "--no-sandbox",
