@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -111,6 +112,16 @@ class Shown:
     def claims(self) -> list[dict[str, Any]]:
         """The claims that the book shows."""
         return self.computed or self.recorded
+
+    def picture(self, label: str) -> tuple[bytes, dict[str, Any]] | None:
+        """A figure of this execution: its PNG and the cell's ``mystnb`` metadata; None if absent."""
+        for cell in (self.executed or {}).get("cells", []):
+            settings = cell.get("metadata", {}).get("mystnb", {})
+            if settings.get("figure", {}).get("name") == label:
+                for output in cell.get("outputs", []):
+                    if png := output.get("data", {}).get("image/png"):
+                        return base64.b64decode("".join(png)), settings
+        return None
 
     def totals(self) -> Counter[str]:
         """Number of claims by verdict, in the order of ``VERDICTS``."""

@@ -1,4 +1,4 @@
-"""The pages that are generated: the scoreboard of claims, the provenance, the totals."""
+"""What is generated: scoreboard of claims, provenance, totals and figure of the front page."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from weaklabels.book.chapters import Shown
 from weaklabels.book.markup import plain, span, table
 from weaklabels.runner.report import VERDICTS, clock
 
+FRONT = "fig-fg-front"
+FRONT_FILE = "generated/front"
 UNKNOWN = "–"
 ENDINGS = tuple(f", {verdict}" for verdict in VERDICTS)
 WIDE = "---\nhtml_theme.sidebar_secondary.remove: true\n---\n"
@@ -59,6 +61,22 @@ def totals_sentence(chapters: Sequence[Shown]) -> str:
     if missing:
         text += f"\n\nWithout a verdict in this build: {', '.join(missing)}."
     return text
+
+
+def front_figure(chapters: Sequence[Shown]) -> dict[str, bytes]:
+    """The figure of the front page, which a chapter has computed, and the text that includes it.
+
+    Returns:
+        file name -> content; the text is empty if the chapter was not executed.
+    """
+    for chapter in chapters:
+        if found := chapter.picture(FRONT):
+            png, settings = found
+            alt = plain(settings["image"]["alt"])
+            caption = f"*{settings['figure']['caption']}* Computed in {_link(chapter)}."
+            text = f"![{alt}]({FRONT_FILE}.png)\n\n{caption}\n"
+            return {f"{FRONT_FILE}.md": text.encode(), f"{FRONT_FILE}.png": png}
+    return {f"{FRONT_FILE}.md": b""}
 
 
 def claims_table(chapters: Sequence[Shown]) -> str:

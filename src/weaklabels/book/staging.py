@@ -53,6 +53,7 @@ def stage(profile: str, results: Path, book: Path) -> Path:
     contents["scoreboard.md"] = pages.scoreboard(chapters).encode()
     contents["provenance.md"] = pages.provenance(chapters).encode()
     contents["generated/totals.md"] = pages.totals_sentence(chapters).encode()
+    contents |= pages.front_figure(chapters)
     if profile == "smoke":
         contents["_config.yml"] = _with_banner(contents["_config.yml"])
     source = results / "source"
