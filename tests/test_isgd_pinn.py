@@ -89,6 +89,11 @@ def test_the_network_is_a_tanh_network():
     assert (start[4:8] == 0).all()
     assert start[-1] == 0
     assert start.dtype == torch.float64
+    linear = network.initial(torch.Generator().manual_seed(0), "torch")
+    assert linear[:8].abs().max() <= 1
+    assert linear[8:].abs().max() <= 0.5
+    with pytest.raises(ValueError, match="expected 'xavier' or 'torch'"):
+        network.initial(torch.Generator(), "zeros")
 
 
 # -- reference values -----------------------------------------------------------------------------
@@ -323,12 +328,14 @@ def test_runs_end_at_their_budget_and_repeat(method):
     assert np.array_equal(found["loss"], again["loss"])
     assert (len(found["outer"]) > 1) == method.startswith("ISGD")
     assert not found["diverged"]
+    assert (np.diff(found["kept_loss"]) <= 0).all()
+    assert found["kept_loss"][-1] <= np.min(found["loss"]) * (1 + 1e-12)
 
 
 def test_a_diverging_run_says_when():
     found = ex.run(ex.replace(SMALL, method="SGD", alpha=1e3))
     assert 1 <= found["diverged"] < SMALL.budget
-    assert np.isnan(found["error"][-1])
+    assert np.isnan(found["kept_error"][-1])
     assert np.isfinite(found["error"][0])
 
 

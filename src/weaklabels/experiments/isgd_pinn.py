@@ -117,13 +117,16 @@ class Task:
 def run(spec: Spec) -> dict[str, Any]:
     """Train once.
 
+    In full batch the state with the lowest loss so far is *kept*, as anybody would: every step
+    begins with a look at the loss. With mini-batches no such look is free, and the last one is.
+
     Returns:
-        ``evaluations`` ``(marks,)`` and the full ``loss``, relative ``error`` and unknown
-        ``coefficient`` at them, NaN after divergence; ``diverged``: evaluations until then, or 0;
-        ``limit``: 2 / lambda_max at the start; ``alpha``: the learning rate in absolute terms;
-        ``outer`` ``(steps + 1,)``: full loss at the ends of implicit steps (for other methods:
-        empty), ``moved`` and ``defect`` ``(steps,)``: squared length of those steps and by how much
-        they miss the implicit equation; ``prediction`` on the dense grid; with ``spectra``:
+        ``evaluations`` ``(marks,)`` and, at them, the full ``loss`` and relative ``error``, and of
+        the kept state ``kept_loss``, ``kept_error`` and the unknown ``coefficient``, NaN after
+        divergence; ``diverged``: evaluations until then, or 0; ``limit``: 2 / lambda_max at the
+        start; ``alpha``: the learning rate in absolute terms; ``outer`` ``(steps + 1,)``: full loss
+        at the ends of implicit steps (for other methods: empty), ``moved`` ``(steps,)``: squared
+        length of those steps; ``prediction`` of the kept state on the dense grid; with ``spectra``:
         ``kernel_at`` and ``kernel`` ``(places, residuals)``, eigenvalues, and ``share``, what part
         of the squared residual lies along each eigenvector.
     """
@@ -131,7 +134,7 @@ def run(spec: Spec) -> dict[str, Any]:
     limit = pinn.explicit_limit(pinn.tangent_kernel(task.residuals, task.start))
     alpha = spec.alpha * (limit if spec.method == "SGD" else 1)
     optimiser = METHODS[spec.method](spec, alpha)
-    watch = _Watch(task, alpha)
+    watch = _Watch(task)
     generator = torch_rng(spec.seed, "batches")
     theta, spent, diverged = task.start, 0, 0
     while spent < spec.budget:
@@ -142,9 +145,10 @@ def run(spec: Spec) -> dict[str, Any]:
             loss = partial(_loss_of, residuals)
         objective = pinn.Objective(loss)
         new = optimiser.step(objective, theta)
-        watch.step(theta, new, spent, spent + objective.evaluations, objective)
-        theta, spent = new, spent + objective.evaluations
-        if not objective.value < BLOWN_UP * watch.first or not torch.isfinite(theta).all():
+        spent += objective.evaluations
+        watch.step(theta, new, spent, objective.values[0])
+        theta = new
+        if not objective.values[-1] < BLOWN_UP * watch.first or not torch.isfinite(theta).all():
             diverged = spent
             break
     watch.end(theta if not diverged else None)
@@ -152,7 +156,7 @@ def run(spec: Spec) -> dict[str, Any]:
         "diverged": diverged,
         "limit": limit,
         "alpha": alpha,
-        "prediction": task.network(theta, task.dense).detach().cpu().numpy(),
+        "prediction": task.network(watch.kept, task.dense).detach().cpu().numpy(),
     }
 
 
@@ -164,65 +168,64 @@ def _loss_of(residuals: Callable[[Tensor], Tensor], theta: Tensor) -> Tensor:
 class _Watch:
     """What is noted about a run; its own evaluations are not counted."""
 
-    def __init__(self, task: Task, alpha: float) -> None:
-        self.task, self.alpha = task, alpha
-        budget = task.spec.budget
-        self.marks = np.unique(np.geomspace(1, budget, MARKS).round().astype(int))
-        places = np.geomspace(1, budget, SPECTRA - 1).round().astype(int)
-        self.places = np.unique([0, *places]) if task.spec.spectra else np.zeros(0, int)
+    def __init__(self, task: Task) -> None:
+        self.task, spec = task, task.spec
+        self.marks = np.unique(np.geomspace(1, spec.budget, MARKS).round().astype(int))
+        places = np.geomspace(1, spec.budget, SPECTRA - 1).round().astype(int)
+        self.places = np.unique([0, *places]) if spec.spectra else np.zeros(0, int)
         self.first = float(task.loss(task.start))
-        self.rows: list[tuple[float, float, float]] = []
+        self.kept, self.lowest = task.start, math.inf
+        self.rows: list[tuple[float, ...]] = []
         self.kernels: list[tuple[np.ndarray, np.ndarray]] = []
-        implicit = task.spec.method.startswith("ISGD")
-        self.outer: list[float] | None = [self.first] if implicit else None
+        self.outer = [self.first] if spec.method.startswith("ISGD") else []
         self.moved: list[float] = []
-        self.defect: list[float] = []
 
-    def step(
-        self, old: Tensor, new: Tensor, before: int, after: int, objective: pinn.Objective
-    ) -> None:
-        """A step that began with ``before`` evaluations and ended with ``after``."""
-        while len(self.rows) < len(self.marks) and self.marks[len(self.rows)] < after:
-            self.rows.append(self._look(old))
-        while len(self.kernels) < len(self.places) and self.places[len(self.kernels)] < after:
-            self.kernels.append(self._kernel(old))
-        if self.outer is not None:
+    def step(self, old: Tensor, new: Tensor, after: int, loss: float) -> None:
+        """A step that began with this loss and ended after so many evaluations of the run."""
+        self._keep(old, loss)
+        self._fill(old, after)
+        if self.outer:
             self.outer.append(float(self.task.loss(new)))
             self.moved.append(float((new - old) @ (new - old)))
-            alpha = self.alpha if math.isfinite(self.alpha) else 0.0
-            aside = pinn.Objective(objective.loss)
-            self.defect.append(pinn.implicit_defect(aside, old, new, alpha))
 
     def end(self, theta: Tensor | None) -> None:
         """Fill what is left with the last state, or with NaN after divergence."""
-        last = (math.nan,) * 3 if theta is None else self._look(theta)
-        self.rows += [last] * (len(self.marks) - len(self.rows))
-        if theta is not None:
-            kernels = len(self.places) - len(self.kernels)
-            self.kernels += [self._kernel(theta)] * kernels if kernels else []
+        if theta is None:
+            self.rows += [(math.nan,) * 5] * (len(self.marks) - len(self.rows))
+        else:
+            self._keep(theta, float(self.task.loss(theta)))
+            self._fill(theta, self.task.spec.budget + 1)
 
     def results(self) -> dict[str, Any]:
-        loss, error, coefficient = np.array(self.rows).T
-        found = {
-            "evaluations": self.marks,
-            "loss": loss,
-            "error": error,
-            "coefficient": coefficient,
-            "outer": np.array(self.outer or []),
-            "moved": np.array(self.moved),
-            "defect": np.array(self.defect),
-        }
+        names = ("loss", "error", "kept_loss", "kept_error", "coefficient")
+        found = dict(zip(names, np.array(self.rows).T, strict=True))
+        found["evaluations"] = self.marks
+        found |= {"outer": np.array(self.outer), "moved": np.array(self.moved)}
         if len(self.kernels):
             found["kernel_at"] = self.places[: len(self.kernels)]
             found["kernel"], found["share"] = map(np.array, zip(*self.kernels, strict=True))
         return found
 
-    def _look(self, theta: Tensor) -> tuple[float, float, float]:
+    def _keep(self, theta: Tensor, loss: float) -> None:
+        if self.task.spec.batch or loss < self.lowest:
+            self.kept, self.lowest = theta, loss
+
+    def _fill(self, theta: Tensor, after: int) -> None:
+        """Note the state for all places before ``after`` evaluations that are still empty."""
+        rows = int((self.marks < after).sum()) - len(self.rows)
+        if rows > 0:
+            self.rows += [self._look(theta)] * rows
+        kernels = int((self.places < after).sum()) - len(self.kernels)
+        if kernels > 0:
+            self.kernels += [self._kernel(theta)] * kernels
+
+    def _look(self, theta: Tensor) -> tuple[float, ...]:
+        task, size = self.task, self.task.network.size
         with torch.no_grad():
-            loss = float(self.task.loss(theta))
-        size = self.task.network.size
-        coefficient = float(theta[size]) if len(theta) > size else math.nan
-        return loss, self.task.error(theta), coefficient
+            losses = [float(task.loss(t)) for t in (theta, self.kept)]
+        errors = [task.error(t) for t in (theta, self.kept)]
+        coefficient = float(self.kept[size]) if len(theta) > size else math.nan
+        return losses[0], errors[0], losses[1], errors[1], coefficient
 
     def _kernel(self, theta: Tensor) -> tuple[np.ndarray, np.ndarray]:
         kernel = pinn.tangent_kernel(self.task.residuals, theta)

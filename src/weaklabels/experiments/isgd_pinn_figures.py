@@ -163,7 +163,8 @@ def figure_curves(
             divergence.
         top: of the loss axis.
     """
-    fig, axes = figures.panels(2, -(-len(curves) // 2), height=3.2, sharex=True, sharey=True)
+    fig, axes = figures.panels(2, -(-len(curves) // 2), height=3.4, sharex=True, sharey=True)
+    lowest = min(np.nanmin(y) for rates in curves.values() for _, y in rates.values())
     for ax, (method, rates) in zip(axes.flat, curves.items(), strict=False):
         for number, (rate, (x, losses)) in enumerate(rates.items()):
             colour = colormaps["viridis"](0.9 * number / max(len(rates) - 1, 1))
@@ -176,7 +177,7 @@ def figure_curves(
         ax.set_title(method)
         unit = r"$\alpha\,/\,(2/\lambda_{\max})$" if method == "SGD" else "α"
         ax.legend(title=unit, title_fontsize=9, loc="lower left", ncols=2, handlelength=1.2)
-        ax.set_ylim(top=top)
+        ax.set_ylim(lowest / 100, top)  # room for the legend
     for ax in axes[-1]:
         ax.set_xlabel("evaluations")
     for ax in axes[:, 0]:

@@ -24,6 +24,8 @@ class Problem:
         weight: of the edge in the loss.
         order: highest derivative of the equation.
         side: points along each edge of a two-dimensional box.
+        initial: ``"xavier"``: inputs scaled to [-1, 1], zero biases; ``"torch"``: inputs as they
+            are, PyTorch's defaults.
     """
 
     lower: tuple[float, ...] = (0.0,)
@@ -31,14 +33,16 @@ class Problem:
     weight: float = 1000.0
     order: int = 2
     side: int = 16
+    initial: str = "xavier"
 
     def network(self, hidden: tuple[int, ...]) -> Network:
         """A network for the problem."""
-        return Network((len(self.lower), *hidden, 1), self.lower, self.upper)
+        box = (self.lower, self.upper) if self.initial == "xavier" else ()
+        return Network((len(self.lower), *hidden, 1), *box)
 
     def start(self, network: Network, generator: torch.Generator) -> Tensor:
         """Initial parameters, unknown coefficients last."""
-        return network.initial(generator)
+        return network.initial(generator, self.initial)
 
     def grid(self, points: int) -> Tensor:
         """Collocation points ``(points, q)``: regular, off the edge; points is a q-th power."""
@@ -134,7 +138,7 @@ class InversePoisson(Poisson):
     seed: int = 0
 
     def start(self, network: Network, generator: torch.Generator) -> Tensor:
-        theta = network.initial(generator)
+        theta = super().start(network, generator)
         return torch.cat([theta, torch.ones_like(theta[:1])])
 
     def operator(self, u: Jet, coefficients: Tensor) -> Tensor:

@@ -34,7 +34,7 @@ def grid(chapter: Chapter) -> list[Key]:
             "SGD": (0.01, 0.1, 0.5, 1, 2, 10),
             "Adam": (1e-4, 1e-3, 3e-3, 1e-2, 1e-1),
             "ISGD (L-BFGS)": (1e-5, 1e-3, 0.1, 1, 10, 1e3, math.inf),
-            "ISGD (Adam)": (1e-2, 1, 100),
+            "ISGD (Adam)": (1, 100),
             "L-BFGS": (0,),
             "L-BFGS, fixed step": (0.01, 0.1, 1),
         },
@@ -72,6 +72,13 @@ def batch_grid(chapter: Chapter) -> list[Key]:
     smoke = {"SGD": (0.1,), "Adam": (1e-3,), "ISGD (L-BFGS)": (1, math.inf)}
     rates = chapter.choose(quick=quick, paper=quick, smoke=smoke)
     return [(method, alpha) for method, alphas in rates.items() for alpha in alphas]
+
+
+def start_grid(chapter: Chapter) -> list[Key]:
+    """Learning rates with PyTorch's default initial parameters."""
+    quick = [("Adam", 1e-3), ("Adam", 3e-3), ("Adam", 1e-2)]
+    quick += [("ISGD (L-BFGS)", alpha) for alpha in (0.1, 1, 10)] + [("L-BFGS", 0)]
+    return chapter.choose(quick=quick, paper=quick, smoke=[quick[0], quick[4], quick[6]])
 
 
 def few_rates(chapter: Chapter) -> list[Key]:
@@ -145,8 +152,8 @@ Runs = dict[Key, list[Record]]
 
 
 def last(records: list[Record], name: str) -> np.ndarray:
-    """``(seeds,)``: the value at the end; infinite where the run diverged."""
-    values = np.array([float(record[name][-1]) for record in records])
+    """``(seeds,)``: ``"loss"`` or ``"error"`` of the kept state; infinite where a run diverged."""
+    values = np.array([float(record[f"kept_{name}"][-1]) for record in records])
     return np.where(np.isnan(values), np.inf, values)
 
 
@@ -156,17 +163,17 @@ def rates_of(runs: Runs, method: str, finite: bool = True) -> list[Key]:
 
 
 def chosen(runs: Runs, method: str) -> Key:
-    """The rate with the lowest final training loss, median over seeds: no solution is looked at."""
+    """The rate with the lowest training loss, median over seeds: no solution is looked at."""
     return min(rates_of(runs, method), key=lambda key: np.median(last(runs[key], "loss")))
 
 
 def best_of_grid(runs: Runs, method: str) -> np.ndarray:
-    """``(seeds,)``: the smallest final error of any rate."""
+    """``(seeds,)``: the smallest error of any rate."""
     return np.min([last(runs[key], "error") for key in rates_of(runs, method)], 0)
 
 
 def median_of_grid(runs: Runs, method: str) -> np.ndarray:
-    """``(seeds,)``: the median final error of all rates."""
+    """``(seeds,)``: the median error of all rates."""
     return np.median([last(runs[key], "error") for key in rates_of(runs, method)], 0)
 
 
@@ -235,9 +242,9 @@ def log_accuracy(values: np.ndarray) -> np.ndarray:
 
 
 def error_at(record: Record, evaluations: float) -> float:
-    """Relative error after that many evaluations (at the last mark before them)."""
+    """Relative error of the state kept after that many evaluations (the last mark before them)."""
     place = np.searchsorted(record["evaluations"], evaluations, "right") - 1
-    return float(record["error"][max(place, 0)])
+    return float(record["kept_error"][max(place, 0)])
 
 
 def increases(records: list[Record], slack: float = 1e-12) -> np.ndarray:

@@ -49,12 +49,27 @@ class Network:
         """Number of parameters; theta holds W (out, in) and b (out,) of layer after layer."""
         return sum(b * (a + 1) for a, b in zip(self.widths, self.widths[1:], strict=False))
 
-    def initial(self, generator: torch.Generator) -> Tensor:
-        """Xavier-normal weights and zero biases, ``(P,)`` float64."""
+    def initial(self, generator: torch.Generator, kind: str = "xavier") -> Tensor:
+        """First parameters, ``(P,)`` float64.
+
+        Args:
+            generator: of the draws.
+            kind: ``"xavier"``: normal weights, zero biases; ``"torch"``: as ``torch.nn.Linear``,
+                weights and biases uniform within one over the square root of the inputs.
+
+        Raises:
+            ValueError: if there is no such kind.
+        """
+        if kind not in ("xavier", "torch"):
+            raise ValueError(f"initial parameters {kind!r}: expected 'xavier' or 'torch'")
         parts = []
-        for inputs, outputs in zip(self.widths, self.widths[1:], strict=False):
-            draw = torch.randn(outputs * inputs, generator=generator, dtype=torch.float64)
-            parts += [draw * math.sqrt(2 / (inputs + outputs)), draw.new_zeros(outputs)]
+        for a, b in zip(self.widths, self.widths[1:], strict=False):
+            if kind == "xavier":
+                draw = torch.randn(a * b, generator=generator, dtype=torch.float64)
+                parts += [draw * math.sqrt(2 / (a + b)), draw.new_zeros(b)]
+            else:
+                draw = torch.rand(a * b + b, generator=generator, dtype=torch.float64)
+                parts.append((2 * draw - 1) / math.sqrt(a))
         return torch.cat(parts)
 
     def jet(self, theta: Tensor, x: Tensor, order: int = 2) -> Jet:
@@ -172,20 +187,23 @@ class Objective:
 
     Attributes:
         loss: parameters -> scalar.
-        evaluations: losses with gradients so far: the cost that optimisers are compared at.
-        value: the last loss.
+        values: all losses so far.
     """
 
     def __init__(self, loss: Loss) -> None:
-        self.loss, self.evaluations, self.value = loss, 0, math.nan
+        self.loss, self.values = loss, []
+
+    @property
+    def evaluations(self) -> int:
+        """Losses with gradients so far: the cost that optimisers are compared at."""
+        return len(self.values)
 
     def __call__(self, theta: Tensor) -> tuple[Tensor, Tensor]:
         theta = theta.detach().requires_grad_()
         value = self.loss(theta)
         (gradient,) = torch.autograd.grad(value, theta)
-        value = value.detach()
-        self.evaluations, self.value = self.evaluations + 1, float(value)
-        return value, gradient
+        self.values.append(float(value.detach()))
+        return value.detach(), gradient
 
 
 Evaluate = Callable[[Tensor], tuple[Tensor, Tensor]]
