@@ -1,17 +1,23 @@
 """ALL-E: values of the authors' code, closed forms, boundaries."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from torchmetrics.functional.image import (
     peak_signal_noise_ratio,
     structural_similarity_index_measure,
 )
 
 from tests.golden import cases
+from weaklabels.experiments import all_e as ex
 from weaklabels.methods import all_e
+from weaklabels.seeding import numpy_rng
+from weaklabels.sweep import Record
 
 CASES = cases("all_e")
 
@@ -272,3 +278,65 @@ def test_direct_descent_has_a_gradient():
     alpha = net(raw)
     all_e.direct_loss(all_e.bend_repeatedly(raw, alpha, 3), raw, alpha).backward()
     assert all(p.grad.abs().sum() > 0 for p in net.parameters())
+
+
+# -- the experiments ------------------------------------------------------------------------------
+
+
+def test_darkened_photographs_are_darker_and_repeatable():
+    left, right = ex.halves()
+    assert left.shape == right.shape == (3, 214, 160)
+    first, second = (ex.darken(right, 2, numpy_rng(0, "test")) for _ in range(2))
+    assert torch.equal(first, second)
+    assert first.min() >= 0
+    assert 0.12 < float(first.mean() / right.mean()) < 0.8
+
+
+def test_comparators_do_what_they_say():
+    x = 0.4 * torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    assert float(ex.gamma_to_mean(x).mean()) == pytest.approx(0.6, abs=1e-4)
+    even = all_e.luminance(ex.equalise(x))
+    assert float(even.median()) == pytest.approx(0.5, abs=0.02)
+    photos = ex.Photographs(x, ex.repeat_action(x, (17,) * 3, 3), x, x)
+    assert ex.best_constant(photos, 3, with_reference=True) == 17
+    with pytest.raises(ValueError, match="expected 'direct descent' or one of"):
+        ex.enhancer(ex.Comparator("magic"), photos)
+    with pytest.raises(ValueError, match="expected 'china' or 'lol'"):
+        ex.photographs(ex.Spec(dataset="moon"))
+
+
+def test_the_correlation_of_a_constant_map_is_zero():
+    a = torch.arange(6.0)
+    assert ex.correlation(a, -2 * a) == pytest.approx(-1)
+    assert ex.correlation(a, torch.ones(6)) == 0
+
+
+def test_a_run_and_its_agents_come_back(monkeypatch):
+    spec = ex.Spec(copies=1, tests=1, episodes=1, batch=2, width=4, test_steps=1)
+    small = ex.photographs(spec)
+    small = ex.Photographs(*(images[..., :32, :32] for images in vars(small).values()))
+    monkeypatch.setattr(ex, "photographs", lambda _: small)
+    spec = replace(spec, crop=8)
+    values = {name: np.asarray(value) for name, value in ex.run(spec).items()}
+    assert values["psnr"].shape == (1, 2)
+    assert values["terms"].shape == (1, 5)
+    agents = ex.agents_of(Record({}, values, {}), spec)
+    states, actions = all_e.enhance(agents, small.test, 1)
+    assert np.array_equal(actions[:, 0].numpy(), values["actions"])
+    assert np.array_equal(all_e.to_bytes(states[:, 0]).numpy(), values["states"])
+
+
+def test_patches_of_the_paired_photographs(tmp_path):
+    for part in ("our485", "eval15"):
+        for kind, value in (("low", 20), ("high", 150)):
+            folder = tmp_path / "lowlight" / "LOL" / part / kind
+            folder.mkdir(parents=True)
+            Image.new("RGB", (40, 32), (value, value, value)).save(folder / "1.png")
+    spec = ex.Spec(dataset="lol", data_root=str(tmp_path), crop=16, scales=(1,), turn=10.0, batch=8)
+    photos = ex.photographs(spec)
+    assert float(photos.test_reference.mean()) == pytest.approx(150 / 255)
+    found = ex.patches(photos.train, spec, numpy_rng(0, "patches"))
+    assert found.shape == (8, 3, 16, 16)
+    assert found.max() <= 20 / 255 + 1e-6
+    assert (found.flatten(1).std(1) > 0).any()  # a turned patch has black corners
+    assert "weaklabels.data.lowlight" in spec.modules()

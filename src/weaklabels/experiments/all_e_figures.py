@@ -52,7 +52,7 @@ def figure_judge(
         best = int(np.argmax(values))
         ax.plot(light[best], values[best], "o", color=COLOURS["without"])
         ax.annotate(
-            f"best: x^{gammas[best]:.2f}", (light[best], values[best]), (0, -16),
+            f"best: x^{gammas[best]:.2f}", (light[best], values[best]), (0, -45),
             textcoords="offset points", ha="center", fontsize=9,
         )  # fmt: skip
         ax.set(xlabel="mean value of the corrected image", ylabel=label)
