@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -173,7 +174,8 @@ def test_every_cell_is_a_method_on_its_weak_labels(profile: str) -> None:
             method = make_method(spec, torch.from_numpy(truth))
             assert isinstance(method, methods.get(spec.method))
         observed = annotate(spec, truth)
-        assert h2h.WEAKENINGS[weak].negatives == bool((observed == -1).any())
+        uses = h2h.METHODS[name].negatives not in (h2h.SAME, h2h.THROWN)
+        assert (h2h.WEAKENINGS[weak].negatives and uses) == bool((observed == -1).any())
         assert set(observed[truth == 0].ravel()) <= {-1, 0}
 
 
@@ -188,6 +190,17 @@ def test_known_share_of_positives_is_what_nnpu_is_told() -> None:
         else:
             found = (annotate(spec, truth) == 1).sum() / truth.sum()
             assert found == pytest.approx(told, abs=0.02)
+
+
+@pytest.mark.parametrize("name", h2h.RANKED)
+def test_who_makes_nothing_of_negatives_learns_the_same_without(name: str) -> None:
+    base = h2h.base_spec("smoke")
+    spec = h2h.specify(base, name, "50 % known", 0, 0.01, 0)
+    if spec.annotation == "fraction":
+        return
+    known = replace(spec, annotation="fraction")
+    one, other = (run_one(run, s, None) for s in (spec, known))
+    assert np.array_equal(one["test_ap"], other["test_ap"])
 
 
 def test_the_reference_is_told_everything_once() -> None:
@@ -297,6 +310,7 @@ def test_the_least_demanding_of_the_near_ones() -> None:
     demands = {"a": (1, 0, 1.0), "b": (0, 0, 2.0), "c": (0, 0, 1.0)}
     table = h2h.decision_table(SCORES, ["t", "u"], "abc"[:2], "a", demands)
     assert table["least demanding choice"].tolist() == ["b", "b"]
+    assert table.loc["t", "not shown to be worse"] == "b"
     assert table.loc["u", "lead over a"] == "10.3 ± 0.6"
 
 

@@ -16,6 +16,11 @@ from weaklabels.experiments.head_to_head_ranking import Ranking
 STYLES = ("-", "--", "-.", ":")
 
 
+def _two_lines(name: str) -> str:
+    """A label with its last word on a line of its own."""
+    return "\n".join(name.rsplit(" ", 1))
+
+
 def figure_gaps(frame: pd.DataFrame, unit: str, most: float = 30.0) -> Figure:
     """Points behind the best method of each task, as numbers on colour.
 
@@ -34,8 +39,7 @@ def figure_gaps(frame: pd.DataFrame, unit: str, most: float = 30.0) -> Figure:
         ax.text(
             column, row, text, ha="center", va="center", color=colour, fontsize=9, weight=weight
         )
-    names = [name.replace(" ", "\n", 1) for name in frame.columns]
-    ax.set_xticks(range(len(frame.columns)), names)
+    ax.set_xticks(range(len(frame.columns)), [_two_lines(name) for name in frame.columns])
     ax.set_yticks(range(len(frame)), frame.index)
     ax.set_xlabel("weakening")
     ax.grid(False)
@@ -106,17 +110,17 @@ def draw_critical(ax: Axes, ranking: Ranking) -> None:
 
 def figure_agreement(correlations: np.ndarray, tasks: Sequence[str]) -> Figure:
     """Do two weakenings order the methods alike? Spearman's correlation of every pair."""
-    fig, ax = plt.subplots(figsize=(figures.WIDTH, 4.2))
-    shown = ax.imshow(correlations, cmap="RdBu", vmin=-1, vmax=1)
+    fig, ax = plt.subplots(figsize=(figures.WIDTH, 4.0))
+    shown = ax.imshow(correlations, cmap="RdBu", vmin=-1, vmax=1, aspect="auto")
     for (row, column), value in np.ndenumerate(correlations):
         colour = "white" if abs(value) > 0.75 else "black"
         ax.text(column, row, f"{value:.2f}", ha="center", va="center", color=colour, fontsize=9)
-    ax.set_xticks(range(len(tasks)), [task.replace(" ", "\n", 1) for task in tasks])
+    ax.set_xticks(range(len(tasks)), [_two_lines(task) for task in tasks])
     ax.set_yticks(range(len(tasks)), tasks)
     ax.set(xlabel="weakening", ylabel="weakening")
     ax.grid(False)
     ax.tick_params(length=0)
-    fig.colorbar(shown, ax=ax).set_label("rank correlation of the methods", fontsize=10)
+    fig.colorbar(shown, ax=ax, pad=0.02).set_label("rank correlation of the methods", fontsize=10)
     return fig
 
 
@@ -165,10 +169,10 @@ def figure_partial(
     names: Sequence[str],
     reference: str,
 ) -> Figure:
-    """Test accuracy along one quantity a panel, with bands over seeds.
+    """Test error along one quantity a panel, on a logarithmic scale, with bands over seeds.
 
     Args:
-        scores: (task, method) -> values over seeds.
+        scores: (task, method) -> accuracy in percent, over seeds.
         panels: label of the x axis -> place on it -> task.
         names: methods.
         reference: told the truth, drawn in grey.
@@ -178,7 +182,7 @@ def figure_partial(
         x = list(places)
 
         def values(name: str, places: Mapping[float, str] = places) -> np.ndarray:
-            return np.stack([scores[task, name] for task in places.values()], 1)
+            return 100 - np.stack([scores[task, name] for task in places.values()], 1)
 
         figures.band(ax, x, values(reference), reference, colour="grey", style=":")
         for i, name in enumerate(names):
@@ -192,7 +196,8 @@ def figure_partial(
             )
         ax.set_xticks(x)
         ax.set_xlabel(label)
-    axes[0].set_ylabel("test accuracy (%)")
+    axes[0].set(ylabel="test error (%)", yscale="log")
+    axes[0].yaxis.set_major_formatter("{x:g}")
     handles, labels = axes[0].get_legend_handles_labels()
     fig.legend(handles, labels, loc="outside lower center", ncols=5)
     return fig
