@@ -23,7 +23,7 @@ Key = tuple[str, float]
 def base_spec(chapter: Chapter) -> Spec:
     """The Poisson problem in full batch; the other runs vary it."""
     paper = Spec(hidden=(50,) * 4, points=128, budget=50_000, device=chapter.device)
-    smoke = Spec(hidden=(6,), points=16, budget=40, iterations=4)
+    smoke = Spec(hidden=(6,), points=16, budget=24, iterations=3)
     return chapter.choose(quick=Spec(), paper=paper, smoke=smoke)
 
 
@@ -47,8 +47,8 @@ def grid(chapter: Chapter) -> list[Key]:
             "L-BFGS, fixed step": (0.01, 0.1, 1),
         },
         smoke={
-            "SGD": (0.1, 0.5, 2, 10),
-            "Adam": (1e-3, 1e-2),
+            "SGD": (0.1, 0.5, 10),
+            "Adam": (1e-3,),
             "ISGD (L-BFGS)": (0.1, 10, math.inf),
             "ISGD (Adam)": (1,),
             "L-BFGS": (0,),
