@@ -23,7 +23,7 @@ reproduce_options = --profile='$(PROFILE)' \
   $(if $(SEEDS),--seeds='$(SEEDS)') $(if $(JOBS),--jobs='$(JOBS)') \
   $(if $(DATA),--data='$(DATA)') $(if $(SCHEDULER),--scheduler='$(SCHEDULER)')
 
-.PHONY: help env check reproduce book archive verify lab test bench lint lock clean distclean
+.PHONY: help env check reproduce book pdf archive verify lab test bench lint lock clean distclean
 
 help:  ## list the commands
 	@grep -hE '^[a-z<>-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' \
@@ -61,6 +61,9 @@ reproduce: check  ## execute the chapters that changed, build the book, total th
 
 book: $(ENV)  ## build the HTML book from what has been executed
 	@$(PY) -m weaklabels.book --profile '$(PROFILE)'
+
+pdf: $(ENV)  ## the same as one PDF, printed by Chromium
+	@$(PY) -m weaklabels.book --profile '$(PROFILE)' --pdf
 
 archive: $(ENV)  ## one zip with book, notebooks, claims and runs, with checksums
 	@$(PY) -m weaklabels.archive archive --profile '$(PROFILE)'

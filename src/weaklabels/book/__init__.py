@@ -1,4 +1,4 @@
-"""The HTML book: executed notebooks, text and generated pages, staged and built by Jupyter Book."""
+"""The book: executed notebooks, text and generated pages, staged and built by Jupyter Book."""
 
 from weaklabels.book.builder import BOOK, BookError, build
 

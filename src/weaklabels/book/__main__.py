@@ -1,4 +1,4 @@
-"""``make book``: build the HTML book from what has been executed."""
+"""``make book`` and ``make pdf``: build the book from what has been executed."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from weaklabels.book.builder import BOOK, BookError, build
+from weaklabels.book.pdf import build_pdf
 from weaklabels.runner.options import PROFILES, UsageError
 from weaklabels.runner.reproduction import places_of
 
@@ -18,14 +19,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--profile", choices=PROFILES, default="quick")
     parser.add_argument("--build", type=Path, help="folder of everything generated")
     parser.add_argument("--book", type=Path, default=BOOK, help="folder of the book's sources")
+    parser.add_argument("--pdf", action="store_true", help="one PDF instead of HTML pages")
     options = parser.parse_args(arguments)
     generated = options.build or places_of(BOOK.parent).build
     try:
-        index = build(options.profile, generated, options.book)
+        made = (build_pdf if options.pdf else build)(options.profile, generated, options.book)
     except (BookError, UsageError) as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"Book: {index}")
+    print(f"Book: {made}")
     return 0
 
 

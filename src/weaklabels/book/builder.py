@@ -44,24 +44,32 @@ def build(profile: str, build: Path, book: Path = BOOK) -> Path:
     if profile not in PROFILES:
         raise ValueError(f"profile is {profile!r}: expected {', '.join(PROFILES)}")
     results = build.absolute() / profile
-    work, html = results / "sphinx", results / "html"
-    with _only_one(results):
+    html = results / "html"
+    with only_one(results):
         source = stage(profile, results, book)
-        _run_sphinx(source, work)
-        _publish(work / "html", html)
+        _publish(run_sphinx(source, results / "sphinx"), html)
     return html / "index.html"
 
 
-def _run_sphinx(source: Path, work: Path) -> None:
+def run_sphinx(source: Path, work: Path, builder: str = "html") -> Path:
+    """Run Sphinx in a process of its own; what it knows already is kept under ``work``.
+
+    Returns:
+        The folder of the pages.
+
+    Raises:
+        BookError: if it warns or fails.
+    """
     code = f"import sys; from {sphinx.__name__} import main; sys.exit(main(*sys.argv[1:]))"
     command = [sys.executable, "-c", code]
-    command += [str(source), str(work / "html"), str(work / "doctrees")]
+    command += [str(source), str(work / builder), str(work / "doctrees"), builder]
     environment = {**os.environ, "NO_COLOR": "1", "PYTHONWARNINGS": "ignore"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode:
         shutil.rmtree(work, ignore_errors=True)  # or the next build would not warn again
         said = COLOURS.sub("", done.stderr + done.stdout).strip().replace(f"{source}/", "")
         raise BookError(f"The book was not built. Sphinx says:\n{said}")
+    return work / builder
 
 
 def _publish(new: Path, html: Path) -> None:
@@ -77,7 +85,7 @@ def _publish(new: Path, html: Path) -> None:
 
 
 @contextmanager
-def _only_one(results: Path) -> Iterator[None]:
+def only_one(results: Path) -> Iterator[None]:
     """Wait until no other process builds this profile's book."""
     results.mkdir(parents=True, exist_ok=True)
     with (results / ".book.lock").open("w") as lock:

@@ -114,7 +114,7 @@ class Shown:
         return self.computed or self.recorded
 
     def picture(self, label: str) -> tuple[bytes, dict[str, Any]] | None:
-        """A figure of this execution: its PNG and the cell's ``mystnb`` metadata; None if absent."""
+        """A figure of this execution: its PNG and its cell's ``mystnb`` metadata, or None."""
         for cell in (self.executed or {}).get("cells", []):
             settings = cell.get("metadata", {}).get("mystnb", {})
             if settings.get("figure", {}).get("name") == label:

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 
-def main(source: str, html: str, doctrees: str) -> int:
+def main(source: str, target: str, doctrees: str, builder: str) -> int:
     """Write every page, from parsed documents that are kept; any warning makes the status 1.
 
     All pages are written each time, because Sphinx rewrites only changed ones otherwise and their
@@ -18,8 +18,9 @@ def main(source: str, html: str, doctrees: str) -> int:
 
     Args:
         source: the staged folder.
-        html: where the pages go.
+        target: where the pages go.
         doctrees: where parsed pages are kept.
+        builder: Sphinx's name of the format, ``"html"`` or ``"singlehtml"``.
     """
     # A format that jsonschema would check if it could: importing it is a quarter of a small build.
     sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
@@ -28,7 +29,7 @@ def main(source: str, html: str, doctrees: str) -> int:
     folder = Path(source)
     status = build_sphinx(
         folder,
-        html,
+        target,
         noconfig=True,
         path_config=folder / "_config.yml",
         confoverrides={
@@ -37,6 +38,7 @@ def main(source: str, html: str, doctrees: str) -> int:
             "nitpicky": True,
         },
         doctreedir=doctrees,
+        builder=builder,
         force_all=True,
         quiet=True,
         warningiserror=True,

@@ -1,0 +1,58 @@
+"""The toy book as one PDF."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from pypdf import PdfReader
+
+from tests.book.conftest import ToyBook
+from weaklabels.book import BookError, pdf
+
+
+@pytest.fixture(scope="module")
+def printed(toy_book: ToyBook) -> PdfReader:
+    if not any(map(shutil.which, pdf.BROWSERS)):
+        if os.environ.get("CI") == "true":
+            pytest.fail("Chromium is missing: in CI the PDF must be tested")
+        pytest.skip("Chromium is missing: install Debian's chromium to test the PDF")
+    return PdfReader(pdf.build_pdf("smoke", toy_book.build, toy_book.book))
+
+
+def test_all_pages_are_in_it_with_an_outline(printed: PdfReader) -> None:
+    def titles(entries: list) -> list[str]:
+        nested = [titles(e) if isinstance(e, list) else [e.title] for e in entries]
+        return [title for group in nested for title in group]
+
+    found = " | ".join(titles(printed.outline))
+    for title in ("A toy book", "Executed executed", "Executed unexecuted", "Scoreboard", "Words"):
+        assert title in found
+    text = " ".join(page.extract_text() for page in printed.pages)
+    assert "A striped horse" in text
+    assert "15 claims" in text.replace("\n", " ")
+
+
+def test_maths_is_typeset_and_figures_are_there(printed: PdfReader) -> None:
+    text = " ".join(page.extract_text() for page in printed.pages)
+    assert "\\begin{" not in text
+    assert "\\alpha" not in text
+    assert any(len(page.images) for page in printed.pages)
+
+
+def test_chapters_start_on_a_page(printed: PdfReader) -> None:
+    tops = [page.extract_text().strip() for page in printed.pages]
+    for number, slug in enumerate(("executed", "unexecuted"), start=1):
+        assert any(top.startswith(f"{number}. Executed {slug}") for top in tops)
+
+
+def test_without_a_browser_it_says_so(
+    toy_book: ToyBook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    with pytest.raises(BookError, match="printed by Chromium or Chrome, which is not installed"):
+        pdf.build_pdf("smoke", tmp_path, toy_book.book)
+    with pytest.raises(ValueError, match="profile is 'large'"):
+        pdf.build_pdf("large", tmp_path, toy_book.book)
