@@ -13,7 +13,7 @@ from bs4 import BeautifulSoup
 
 from tests.book import toy
 from tests.book.conftest import ToyBook
-from weaklabels.book import BookError, build
+from weaklabels.book import BookError, build, pages
 from weaklabels.book.markup import plain
 from weaklabels.book.staging import stage
 
@@ -90,6 +90,21 @@ def test_scoreboard_shows_every_claim_with_its_evidence(toy_book: ToyBook) -> No
     assert rows[1].select("td")[6].a["href"] == "executed.html"
     assert rows[2].summary.get_text() == "2 of 3 comparisons hold"
     assert len(rows[2].select("details li")) == 3
+
+
+def test_the_front_page_shows_a_figure_that_a_chapter_computed(
+    toy_book: ToyBook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "FRONT", "fig-executed-line")
+    results = tmp_path / "smoke"
+    shutil.copytree(toy_book.build / "smoke" / "notebooks", results / "notebooks")
+    source = stage("smoke", results, toy_book.book)
+    assert "![A rising line" in (source / "generated" / "front.md").read_text()
+    assert (source / "generated" / "front.png").read_bytes().startswith(b"\x89PNG")
+    (results / "notebooks" / "executed.ipynb").unlink()
+    stage("smoke", results, toy_book.book)
+    assert (source / "generated" / "front.md").read_text() == ""
+    assert not (source / "generated" / "front.png").exists()
 
 
 def test_text_of_a_claim_is_shown_as_it_stands(toy_book: ToyBook) -> None:
