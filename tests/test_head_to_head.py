@@ -314,6 +314,15 @@ def test_the_least_demanding_of_the_near_ones() -> None:
     assert table.loc["u", "lead over a"] == "10.3 ± 0.6"
 
 
+def test_a_short_text_of_several_leads() -> None:
+    from weaklabels.claims import greater
+
+    parts = {"t": greater(SCORES["t", "a"], SCORES["t", "c"]), "u": greater(*[np.arange(3.0)] * 2)}
+    found = h2h.leads(parts)
+    assert found.verdict == "fails"
+    assert found.ours == ("t: +10.0 (lower end +9.9), holds; u: +0.0 (lower end +0.0), fails")
+
+
 def test_close_to_the_best_everywhere() -> None:
     found = h2h.always_close(SCORES, ["t", "u"], ["a", "b"])
     assert found.tolist() == [[False] * 3, [True] * 3]

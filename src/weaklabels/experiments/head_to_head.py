@@ -24,7 +24,7 @@ import pandas as pd
 
 from weaklabels import sweep
 from weaklabels.chapter import REPOSITORY, Chapter
-from weaklabels.claims import HOLDS, greater, mean_std
+from weaklabels.claims import HOLDS, Verdict, all_of, greater, mean_std
 from weaklabels.experiments import class_activation_value as cavl
 from weaklabels.experiments import large_loss_matters as llm
 from weaklabels.experiments import partial_label
@@ -614,7 +614,7 @@ def decision_table(
         scores: of the runs.
         tasks, names: rows, and methods in question.
         plain: the method that one would use without a thought.
-        demands: of each method, compared in order, less is better. The last column names the
+        demands: of each method, compared in order, less is better. The second column names the
             method with the least demands among those at most ``TOLERANCE`` points behind in the
             mean.
     """
@@ -626,9 +626,9 @@ def decision_table(
         near = [n for n in usable if top.mean() - scores[task, n].mean() <= TOLERANCE]
         rows[task] = {
             "highest mean": f"{close[0]} ({mean_std(top)})",
-            "not shown to be worse": ", ".join(close[1:]) or "-",
-            f"lead over {plain}": mean_std(top - scores[task, plain]),
             "least demanding choice": min(near, key=lambda name: demands[name]),
+            f"lead over {plain}": mean_std(top - scores[task, plain]),
+            "not shown to be worse": ", ".join(close[1:]) or "-",
         }
     return pd.DataFrame(rows).T
 
@@ -643,6 +643,12 @@ def demands(cost: Mapping[str, Sequence[float]]) -> dict[str, tuple[float, ...]]
         name: (bool(entry.told), len(entry.knobs) > 1, cost[name][1])
         for name, entry in METHODS.items()
     }
+
+
+def leads(parts: Mapping[str, Verdict]) -> Verdict:
+    """All of several comparisons by ``claims.greater``, in a text with the differences alone."""
+    short = {name: replace(part, ours=part.ours.partition(": ")[2]) for name, part in parts.items()}
+    return all_of(short)
 
 
 def always_close(scores: Scores, tasks: Sequence[str], names: Sequence[str]) -> np.ndarray:
