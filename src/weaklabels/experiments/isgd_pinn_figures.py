@@ -309,7 +309,8 @@ def figure_inner(
         )
         ax.fill_between(x, defects.min(0), defects.max(0), color=colour, alpha=0.12, lw=0)
     ax.set(xlabel="evaluations in one implicit step", ylabel="defect / |α ∇L(θ)|, largest entries")
-    ax.legend(ncols=2)
+    ax.set_ylim(bottom=1e-9)
+    ax.legend(ncols=2, loc="lower left")
     return fig
 
 
