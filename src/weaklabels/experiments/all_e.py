@@ -459,7 +459,7 @@ def base_spec(chapter: Chapter) -> Spec:
         )
     if chapter.profile == "quick":
         return Spec(device=chapter.device)
-    return Spec(copies=2, tests=2, episodes=2, batch=2, test_steps=2, device=chapter.device)
+    return Spec(copies=1, tests=1, episodes=2, batch=2, test_steps=2, device=chapter.device)
 
 
 ALL, NO_SCORE, NO_LIGHT, NO_FEATURES, NO_VARIATION, LOW_DISCOUNT, AS_CODED = (
