@@ -13,6 +13,7 @@ from scipy import optimize
 from tests.golden import cases
 from weaklabels.experiments import isgd_pinn as ex
 from weaklabels.experiments import isgd_pinn_problems as problems
+from weaklabels.experiments import isgd_pinn_study as study
 from weaklabels.methods import isgd_pinn as pinn
 
 CASES = cases("isgd_pinn")
@@ -169,9 +170,8 @@ def test_a_stiff_quadratic(alpha):
 def test_the_limit_of_wide_relu_networks():
     given, expected = case("relu_limit_gram")
     limit = pinn.relu_limit_gram(given["X"])
-    # The diagonal passes through arccos near 1, where half of the digits are lost.
-    close(limit, expected["H"], 1e-7)
-    close(pinn.spectrum(limit), expected["eigenvalues"], 1e-7)
+    close(limit, expected["H"])
+    close(pinn.spectrum(limit), expected["eigenvalues"])
 
 
 def test_helmholtz_and_relative_errors():
@@ -366,3 +366,44 @@ def test_more_inner_iterations_come_closer_to_the_implicit_step():
     found = ex.inner(ex.InnerSpec(ex.replace(SMALL, alpha=1e-3), (1, 4, 200)))
     assert found["defect"][2] < found["defect"][1] < found["defect"][0]
     assert found["evaluations"][0] < found["evaluations"][2]
+
+
+# -- tables ---------------------------------------------------------------------------------------
+
+
+def record(loss, error, outer=(), moved=(), alpha=1.0):
+    """A run of two looks, as far as the tables read it."""
+    return {
+        "evaluations": np.array([1, 10]),
+        "kept_loss": np.array([9.0, loss]),
+        "kept_error": np.array([0.9, error]),
+        "outer": np.array(outer),
+        "moved": np.array(moved),
+        "alpha": np.array(alpha),
+    }
+
+
+def test_rates_are_chosen_by_the_loss_and_divergence_counts_as_infinite():
+    nan = math.nan
+    runs = {
+        ("Adam", 0.1): [record(2.0, 0.01), record(2.0, 0.01)],
+        ("Adam", 1.0): [record(1.0, 0.5), record(1.0, 0.3)],
+        ("Adam", 10.0): [record(nan, nan), record(0.1, 0.2)],
+    }
+    assert study.chosen(runs, "Adam") == ("Adam", 1.0)
+    assert study.best_of_grid(runs, "Adam").tolist() == [0.01, 0.01]
+    assert study.median_of_grid(runs, "Adam").tolist() == [0.5, 0.2]
+    assert study.last(runs["Adam", 10.0], "error").tolist() == [math.inf, 0.2]
+    found = study.table(runs).loc["Adam"]
+    assert found["error"] == "0.4 (0.3–0.5)"
+    assert found["diverged"] == "1 of 6"
+    exactly(study.log_accuracy(np.array([0.01, math.inf])), [2, 0])
+    assert study.error_at(runs["Adam", 0.1][0], 5) == 0.9
+
+
+def test_rises_and_broken_inequalities_are_counted():
+    fine = record(0, 0, outer=[4.0, 2.0, 1.0], moved=[1.0, 1.0])
+    rising = record(0, 0, outer=[4.0, 5.0, 1.0], moved=[0.1, 0.1])
+    far = record(0, 0, outer=[4.0, 3.0, 1.0], moved=[4.0, 1.0])
+    assert study.increases([fine, rising, far]).tolist() == [0, 1, 0]
+    assert study.energy_violations([fine, rising, far]).tolist() == [0, 1, 1]

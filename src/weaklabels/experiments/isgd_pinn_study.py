@@ -181,8 +181,9 @@ def spread(values: np.ndarray) -> str:
     """Median and range of a few positive numbers."""
     if not np.isfinite(np.median(values)):
         return "diverged"
-    low, middle, high = (f"{v:.2g}" for v in (values.min(), np.median(values), values.max()))
-    return f"{middle} ({low} to {high})"
+    ends = (np.median(values), values.min(), values.max())
+    middle, low, high = (f"{v:.2g}" if np.isfinite(v) else "∞" for v in ends)
+    return f"{middle} ({low}–{high})"
 
 
 def rate_text(key: Key) -> str:
@@ -206,8 +207,8 @@ def table(runs: Runs) -> pd.DataFrame:
             rows[method] = {
                 "rate": rate_text(chosen(runs, method)),
                 "error": spread(last(runs[chosen(runs, method)], "error")),
-                "best of all rates": spread(best_of_grid(runs, method)),
-                "median of all rates": spread(median_of_grid(runs, method)),
+                "best rate": spread(best_of_grid(runs, method)),
+                "median rate": spread(median_of_grid(runs, method)),
                 "diverged": f"{lost} of {total}",
             }
         for key in rates_of(runs, method, finite=False)[len(keys) :]:
@@ -216,8 +217,8 @@ def table(runs: Runs) -> pd.DataFrame:
             rows["restarted L-BFGS"] = {
                 "rate": "∞",
                 "error": error,
-                "best of all rates": error,
-                "median of all rates": error,
+                "best rate": error,
+                "median rate": error,
                 "diverged": f"{lost} of {len(runs[key])}",
             }
     return pd.DataFrame(rows).T
