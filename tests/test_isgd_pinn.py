@@ -340,7 +340,7 @@ def test_a_diverging_run_says_when():
 
 
 def test_batches_and_kernels():
-    spec = ex.replace(SMALL, alpha=1.0, batch=4, spectra=True)
+    spec = ex.replace(SMALL, method="SGD", alpha=0.1, batch=4, spectra=True)
     found = ex.run(spec)
     assert found["kernel"].shape == found["share"].shape == (len(found["kernel_at"]), 14)
     exactly(found["share"].sum(1), np.ones(len(found["share"])))

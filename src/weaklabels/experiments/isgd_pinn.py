@@ -123,15 +123,17 @@ def run(spec: Spec) -> dict[str, Any]:
     Returns:
         ``evaluations`` ``(marks,)`` and, at them, the full ``loss`` and relative ``error``, and of
         the kept state ``kept_loss``, ``kept_error`` and the unknown ``coefficient``, NaN after
-        divergence; ``diverged``: evaluations until then, or 0; ``limit``: 2 / lambda_max at the
-        start; ``alpha``: the learning rate in absolute terms; ``outer`` ``(steps + 1,)``: full loss
-        at the ends of implicit steps (for other methods: empty), ``moved`` ``(steps,)``: squared
-        length of those steps; ``prediction`` of the kept state on the dense grid; with ``spectra``:
-        ``kernel_at`` and ``kernel`` ``(places, residuals)``, eigenvalues, and ``share``, what part
-        of the squared residual lies along each eigenvector.
+        divergence. ``diverged``: evaluations until then, or 0. ``limit``: 2 / lambda_max at the
+        start, for SGD. ``alpha``: the learning rate in absolute terms. ``outer`` ``(steps + 1,)``:
+        full loss at the ends of implicit steps (for other methods: empty). ``moved`` ``(steps,)``:
+        squared length of those steps. ``prediction``: of the kept state on the dense grid. With
+        ``spectra``: ``kernel_at`` and ``kernel`` ``(places, residuals)``, eigenvalues, and
+        ``share``, what part of the squared residual lies along each eigenvector.
     """
     task = Task(spec)
-    limit = pinn.explicit_limit(pinn.tangent_kernel(task.residuals, task.start))
+    limit = math.nan
+    if spec.method == "SGD":
+        limit = pinn.explicit_limit(pinn.tangent_kernel(task.residuals, task.start))
     alpha = spec.alpha * (limit if spec.method == "SGD" else 1)
     optimiser = METHODS[spec.method](spec, alpha)
     watch = _Watch(task)

@@ -134,7 +134,9 @@ def scaled(interior: Tensor, edge: Tensor, weight: float) -> Tensor:
 
 def tangent_kernel(residuals: Callable[[Tensor], Tensor], theta: Tensor) -> Tensor:
     """K = J Jᵀ, ``(n, n)``, where J is the Jacobian of the residual vector at ``theta``."""
-    jacobian = torch.func.jacrev(residuals)(theta.detach())
+    theta = theta.detach().requires_grad_()
+    rows = [torch.autograd.grad(s, theta, retain_graph=True)[0] for s in residuals(theta)]
+    jacobian = torch.stack(rows)
     return jacobian @ jacobian.T
 
 
@@ -348,17 +350,17 @@ def newton_step(
         ArithmeticError: if the equation is not solved to 1e-10 of its scale.
     """
     centre = theta.detach()
-    slope = torch.func.grad(loss)
-    hessian = torch.func.jacrev(slope)
+    objective = Objective(loss)
     new = centre if start is None else start.detach()
     identity = torch.eye(len(centre), dtype=centre.dtype)
     for _ in range(iterations):
-        defect = new - centre + alpha * slope(new)
-        change = torch.linalg.solve(identity + alpha * hessian(new), defect)
+        defect = new - centre + alpha * objective(new)[1]
+        hessian = torch.autograd.functional.hessian(loss, new)
+        change = torch.linalg.solve(identity + alpha * hessian, defect)
         new = new - change
         if float(change.abs().max()) < 1e-14 * (1 + float(new.abs().max())):
             break
-    defect = float((new - centre + alpha * slope(new)).abs().max())
+    defect = implicit_defect(objective, centre, new, alpha)
     if not defect < 1e-10 * (1 + float(new.abs().max())):
         raise ArithmeticError(
             f"the implicit step with alpha {alpha:g} is missed by {defect:.1e}: start from the "
