@@ -276,7 +276,7 @@ def _shortest(epochs: int) -> dict[str, int]:
 
 # -- choices --------------------------------------------------------------------------------------
 
-CHOICE_SEEDS = (100,)
+CHOICE_SEEDS = (100, 101)
 """Seeds of the choice; those of the results start at 0."""
 
 
