@@ -19,7 +19,7 @@ import nbformat
 import psutil
 import pytest
 
-from weaklabels.runner import stamps
+from weaklabels.runner import schedule, stamps
 from weaklabels.runner.chapters import Places, chapters_of
 from weaklabels.runner.options import Options, UsageError, parse
 from weaklabels.runner.reproduction import reproduce
@@ -246,9 +246,20 @@ def test_parameters_reach_the_notebook_and_only_differing_ones_are_injected(toy:
     assert [cell.source for cell in injected] == ['# Parameters\nprofile = "smoke"\n']
 
 
+@pytest.mark.parametrize(
+    ("chapters", "device", "cores", "jobs"),
+    [(1, "cpu", 8, 1), (2, "cpu", 2, 2), (15, "cpu", 1, 1), (15, "cpu", 16, 2), (15, "cuda", 16, 1)],
+)
+def test_two_notebooks_at_a_time_where_that_helps(
+    chapters: int, device: str, cores: int, jobs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schedule.joblib, "cpu_count", lambda: cores)
+    assert schedule.default_jobs(chapters, device) == jobs
+
+
 def test_two_executions_give_the_same_bytes_and_record_how(toy: ToyBook) -> None:
     both = ("alone", "sharing")
-    toy.reproduce(chapters=both)
+    toy.reproduce(chapters=both, jobs=1)
     first = toy.executed()
     shutil.rmtree(toy.places.build)
     toy.reproduce(chapters=both, jobs=2)

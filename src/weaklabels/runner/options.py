@@ -33,7 +33,8 @@ class Options:
         seeds: repetitions of every experiment; None leaves each chapter its own number.
         data_root: folder of the downloaded datasets; absolute when the user named one.
         chapters: slugs asked for; empty means all.
-        jobs: notebooks executed at a time.
+        jobs: notebooks executed at a time; None: two on two or more cores, where there are two to
+            do, as one draws figures while the other computes, and one on a GPU.
         scheduler: address of a Dask scheduler that takes the runs, or None.
     """
 
@@ -42,7 +43,7 @@ class Options:
     seeds: int | None = None
     data_root: str = "data"
     chapters: tuple[str, ...] = ()
-    jobs: int = 1
+    jobs: int | None = None
     scheduler: str | None = None
 
     def parameters(self) -> dict[str, Any]:
@@ -80,7 +81,7 @@ def parse(arguments: Sequence[str], book: Path) -> tuple[Options, bool]:
     parser.add_argument("--chapters", default="", help="comma-separated slugs; all if left out")
     parser.add_argument("--device", default="cpu", help="cpu | cuda | cuda:N")
     parser.add_argument("--seeds", default="", help="repetitions; else each chapter's own number")
-    parser.add_argument("--jobs", default="1", help="notebooks executed at a time")
+    parser.add_argument("--jobs", default="", help="notebooks executed at a time")
     parser.add_argument("--data", default="", help="folder of the downloaded datasets")
     parser.add_argument("--scheduler", default="", help="tcp:// address of a Dask scheduler")
     parser.add_argument("--check", action="store_true", help="only check these parameters")
@@ -91,7 +92,7 @@ def parse(arguments: Sequence[str], book: Path) -> tuple[Options, bool]:
         seeds=_positive("SEEDS", given.seeds) if given.seeds else None,
         data_root=_folder(given.data),
         chapters=_chapters(given.chapters, book),
-        jobs=_positive("JOBS", given.jobs),
+        jobs=_positive("JOBS", given.jobs) if given.jobs else None,
         scheduler=_scheduler(given.scheduler),
     )
     return options, given.check

@@ -37,7 +37,7 @@ PACKAGES = (
 def execute_all(
     chapters: Sequence[Chapter], options: Options, places: Places, overall: tqdm
 ) -> Iterator[Outcome]:
-    """Execute chapters, ``options.jobs`` at a time, and draw a bar for each that is running.
+    """Execute chapters, some at a time, and draw a bar for each that is running.
 
     Args:
         chapters: what to execute.
@@ -48,13 +48,14 @@ def execute_all(
     Yields:
         An outcome as soon as a chapter ends.
     """
-    workers = max(1, joblib.cpu_count() // options.jobs)
+    jobs = options.jobs or default_jobs(len(chapters), options.device)
+    workers = max(1, joblib.cpu_count() // jobs)
     positions: SimpleQueue[int] = SimpleQueue()
-    for position in range(1, options.jobs + 1):
+    for position in range(1, jobs + 1):
         positions.put(position)
     with (
         tempfile.TemporaryDirectory(prefix="weaklabels-") as scratch,
-        ThreadPoolExecutor(options.jobs) as pool,
+        ThreadPoolExecutor(jobs) as pool,
     ):
         running = [_Running(chapter, Path(scratch)) for chapter in chapters]
         waiting: dict[Future[Outcome], _Running] = {
@@ -70,6 +71,11 @@ def execute_all(
                 waiting.pop(future)
                 overall.update()
                 yield future.result()
+
+
+def default_jobs(chapters: int, device: str) -> int:
+    """How many notebooks to execute at a time if nothing is said (see ``Options``)."""
+    return 2 if device == "cpu" and min(chapters, joblib.cpu_count()) >= 2 else 1
 
 
 class _Running:
