@@ -248,7 +248,13 @@ def test_parameters_reach_the_notebook_and_only_differing_ones_are_injected(toy:
 
 @pytest.mark.parametrize(
     ("chapters", "device", "cores", "jobs"),
-    [(1, "cpu", 8, 1), (2, "cpu", 2, 2), (15, "cpu", 1, 1), (15, "cpu", 16, 2), (15, "cuda", 16, 1)],
+    [
+        (1, "cpu", 8, 1),
+        (2, "cpu", 2, 2),
+        (15, "cpu", 1, 1),
+        (15, "cpu", 16, 2),
+        (15, "cuda", 16, 1),
+    ],
 )
 def test_two_notebooks_at_a_time_where_that_helps(
     chapters: int, device: str, cores: int, jobs: int, monkeypatch: pytest.MonkeyPatch
