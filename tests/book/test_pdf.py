@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,12 @@ def printed(toy_book: ToyBook) -> PdfReader:
         if os.environ.get("CI") == "true":
             pytest.fail("Chromium is missing: in CI the PDF must be tested")
         pytest.skip("Chromium is missing: install Debian's chromium to test the PDF")
-    return PdfReader(pdf.build_pdf("smoke", toy_book.build, toy_book.book))
+    # The command, in a process of its own: in this one the browser tests use Playwright already.
+    command = [sys.executable, "-m", "weaklabels.book", "--pdf", "--profile", "smoke"]
+    command += ["--build", str(toy_book.build), "--book", str(toy_book.book)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return PdfReader(done.stdout.removeprefix("Book: ").strip())
 
 
 def test_all_pages_are_in_it_with_an_outline(printed: PdfReader) -> None:
