@@ -1,5 +1,7 @@
 """What a notebook opens first."""
 
+from dataclasses import dataclass
+
 import pytest
 
 from tests import sweep_runs
@@ -37,3 +39,25 @@ def test_runs_and_claims_go_to_the_build_folder_of_the_profile(tmp_path, monkeyp
     assert chapter.ledger.path == tmp_path / "smoke" / "claims" / "x.json"
     assert chapter.choose(quick=1, paper=2, smoke=3) == 3
     assert chapter.recorded("nothing") is None
+
+
+@dataclass(frozen=True)
+class Toy:
+    size: int
+    seed: int = 0
+
+
+def measure(spec: Toy) -> dict:
+    return {"value": 10 * spec.size + spec.seed}
+
+
+def test_repeat_gives_one_record_a_seed_under_each_name(tmp_path, monkeypatch):
+    monkeypatch.setenv("WEAKLABELS_BUILD", str(tmp_path))
+    monkeypatch.setenv("WEAKLABELS_WORKERS", "1")
+    chapter = Chapter("toy", "smoke", seeds=2)
+    table = {"one": Toy(1), "two": Toy(2)}
+    found = chapter.repeat(measure, table)
+    values = {name: [int(r["value"]) for r in records] for name, records in found.items()}
+    assert values == {"one": [10, 11], "two": [20, 21]}
+    assert [r.spec["seed"] for r in chapter.repeat(measure, table, iter([5]))["two"]] == [5]
+    assert chapter.repeat(measure, {}) == {}

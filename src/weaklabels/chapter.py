@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +16,7 @@ from weaklabels.claims import Ledger
 from weaklabels.runner.options import PROFILES
 
 REPOSITORY = Path(__file__).parents[2]
+K = TypeVar("K")
 T = TypeVar("T")
 
 
@@ -72,6 +73,27 @@ class Chapter:
             scheduler=os.environ.get("WEAKLABELS_SCHEDULER") or None,
             gpus=int(os.environ.get("WEAKLABELS_GPUS", 1)) if self.device == "cuda" else 1,
         )
+
+    def repeat(
+        self,
+        function: sweep.RunFunction,
+        table: Mapping[K, Any],
+        seeds: Iterable[int] | None = None,
+    ) -> dict[K, list[sweep.Record]]:
+        """Run every spec of a table once a seed, in one sweep.
+
+        Args:
+            function: what to run.
+            table: name -> spec, which has a field ``seed``.
+            seeds: the chapter's, if left out.
+
+        Returns:
+            name -> one record a seed.
+        """
+        seeds = range(self.seeds) if seeds is None else list(seeds)
+        wanted = [replace(spec, seed=seed) for spec in table.values() for seed in seeds]
+        records = iter(self.run(function, wanted))
+        return {name: [next(records) for _ in seeds] for name in table}
 
     def recorded(self, name: str) -> dict[str, Any] | None:
         """A committed result, ``book/recorded/<slug>/<name>.json``; None if there is none."""

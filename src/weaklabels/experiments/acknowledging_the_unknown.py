@@ -280,17 +280,6 @@ def with_options(spec: Spec, **changes: Any) -> Spec:
     return replace(spec, method_options=options(**(dict(spec.method_options) | changes)))
 
 
-def repeat(
-    chapter: Chapter,
-    specs: dict[str, Spec],
-    seeds: Sequence[int],
-) -> dict[str, list[Record]]:
-    """Run every spec with every seed: name -> one record per seed."""
-    wanted = [replace(spec, seed=seed) for spec in specs.values() for seed in seeds]
-    records = iter(chapter.run(run, wanted))
-    return {name: [next(records) for _ in seeds] for name in specs}
-
-
 TRACKED = ("annotated_loss", "train_scores", "val_scores", "test_scores", "weights")
 
 

@@ -500,16 +500,6 @@ def variants(chapter: Chapter) -> dict[str, Spec]:
     }
 
 
-def repeat(chapter: Chapter, table: dict[str, Spec]) -> dict[str, list[Record]]:
-    """Run every spec of a table with all seeds, in one sweep."""
-    wanted = [(k, replace(spec, seed=s)) for k, spec in table.items() for s in range(chapter.seeds)]
-    found: dict[str, list[Record]] = {name: [] for name in table}
-    records = chapter.run(run, [spec for _, spec in wanted])
-    for (name, _), record in zip(wanted, records, strict=True):
-        found[name].append(record)
-    return found
-
-
 def final(records: list[Record], measure: str) -> np.ndarray:
     """``(seeds,)``: mean over test photographs after the last step."""
     return np.array([record[measure][:, -1].mean() for record in records])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from weaklabels import figures
@@ -78,12 +79,7 @@ def figure_training(
     for ax, name in zip(axes.flat, shown, strict=True):
         for (label, values), key in zip(terms.items(), ("with", "without"), strict=True):
             part = values.sum(2) if name == "reward" else values[:, :, list(names).index(name)]
-            count = min(bins, part.shape[1])
-            kept = part[:, : part.shape[1] // count * count]
-            means = kept.reshape(len(kept), count, -1).mean(2)
-            centres = (np.arange(count) + 0.5) * kept.shape[1] / count
-            line = "-" if key == "with" else "--"
-            figures.band(ax, centres, means, label, colour=COLOURS[key], style=line)
+            _binned_band(ax, part, bins, label, key)
         ax.set_title(name)
     for ax in axes[1]:
         ax.set_xlabel("episode")
@@ -207,13 +203,18 @@ def figure_collapse(
     titles = ("noise: spread within a pixel's policy", "pattern: spread across pixels")
     for ax, groups, title in zip(axes, (noise, pattern), titles, strict=True):
         for (name, values), key in zip(groups.items(), ("coded", "with"), strict=True):
-            count = min(bins, values.shape[1])
-            kept = values[:, : values.shape[1] // count * count]
-            means = kept.reshape(len(kept), count, -1).mean(2)
-            centres = (np.arange(count) + 0.5) * kept.shape[1] / count
-            style = "-" if key == "with" else "--"
-            figures.band(ax, centres, means, name, colour=COLOURS[key], style=style)
+            _binned_band(ax, values, bins, name, key)
         ax.set(xlabel="episode", title=title, ylim=(0, None))
     axes[0].set_ylabel("standard deviation of the strength")
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return fig
+
+
+def _binned_band(ax: Axes, values: np.ndarray, bins: int, label: str, key: str) -> None:
+    """A band over seeds of ``(seeds, episodes)`` values, averaged over runs of episodes."""
+    count = min(bins, values.shape[1])
+    kept = values[:, : values.shape[1] // count * count]
+    means = kept.reshape(len(kept), count, -1).mean(2)
+    centres = (np.arange(count) + 0.5) * kept.shape[1] / count
+    style = "-" if key == "with" else "--"
+    figures.band(ax, centres, means, label, colour=COLOURS[key], style=style)

@@ -57,7 +57,7 @@ def study(root: str) -> list[dict[str, Any]]:
             )
     chapter = Chapter("all_e", "quick", "cpu", SEEDS)
     specs = {name: ex.variants(chapter)[name] for name in (ex.ALL, ex.NO_SCORE, ex.AS_CODED)}
-    for name, records in ex.repeat(chapter, specs).items():
+    for name, records in chapter.repeat(ex.run, specs).items():
         for seed, record in enumerate(records):
             agents = ex.agents_of(record, specs[name])
             paths = [all_e.enhance(agents, x, base.test_steps) for x in photos[:, None]]
@@ -81,7 +81,7 @@ def longer() -> list[dict[str, Any]]:
         {"agents": name}
         | {m: _rounded(ex.final(records, m)) for m in ex.MEASURES}
         | {"follows": _rounded(record["follows"].mean() for record in records)}
-        for name, records in ex.repeat(chapter, specs).items()
+        for name, records in chapter.repeat(ex.run, specs).items()
     ]
 
 

@@ -13,11 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from weaklabels import methods
 from weaklabels.data import Split, Splits
 from weaklabels.experiments import partial_label as protocol
-from weaklabels.seeding import numpy_rng, torch_rng
-from weaklabels.train import fit
+from weaklabels.seeding import numpy_rng
 
 CHANNELS = 3
 DIGITS = 10
@@ -38,24 +36,8 @@ class ClassSpec(protocol.Spec):
 
 def run_classes(spec: ClassSpec) -> dict[str, Any]:
     """Train and evaluate; returns what ``partial_label.run`` does."""
-    splits = with_classes(protocol.load_splits(spec), spec.classes, spec.examples, spec.seed)
-    candidates = torch.from_numpy(protocol.draw_candidates(spec, splits))
-    model = protocol.build_network(spec, splits).to(spec.device)
-    method = methods.create(spec.method, **dict(spec.method_options))
-    method.start(candidates.to(spec.device))
-    x = splits.train.x.to(spec.device)
-    watch = protocol.Watch(spec, splits, candidates, model, x)
-    fit(
-        model,
-        x,
-        method,
-        epochs=spec.epochs,
-        batch_size=spec.batch_size,
-        optimiser=spec.optimiser.build(model, method),
-        order=torch_rng(spec.seed, "batch order"),
-        after_epoch=watch.after_epoch,
-    )
-    return watch.results()
+    splits = protocol.load_splits(spec)
+    return protocol.train(spec, with_classes(splits, spec.classes, spec.examples, spec.seed))
 
 
 def with_classes(splits: Splits, classes: int, examples: int, seed: int) -> Splits:

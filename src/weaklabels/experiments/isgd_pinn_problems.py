@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,7 @@ PI = math.pi
 
 
 @dataclass(frozen=True)
-class Problem:
+class Problem(ABC):
     """An equation on a box, its boundary conditions or data, and its exact solution.
 
     Attributes:
@@ -74,17 +75,17 @@ class Problem:
 
     # What each problem says for itself.
 
+    @abstractmethod
     def operator(self, u: Jet, coefficients: Tensor) -> Tensor:
         """Left side of the equation."""
-        raise NotImplementedError
 
     def source(self, x: Tensor) -> Tensor:
         """Right side of the equation at ``x``."""
         return torch.zeros_like(x[:, 0])
 
+    @abstractmethod
     def edge(self) -> Tensor:
         """Points of the boundary conditions or data, ``(E, q)``."""
-        raise NotImplementedError
 
     def conditions(self, u: Tensor) -> Tensor:
         """What the conditions are about, from the values ``(E,)`` at the edge."""
@@ -94,9 +95,9 @@ class Problem:
         """What the conditions ask for."""
         return self.exact(self.edge())
 
+    @abstractmethod
     def exact(self, x: Tensor) -> Tensor:
         """The solution."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from weaklabels.chapter import Chapter
-from weaklabels.experiments.isgd_pinn import Spec, run
+from weaklabels.experiments.isgd_pinn import Spec
 from weaklabels.sweep import Record, options
 
 # -- settings -------------------------------------------------------------------------------------
@@ -132,18 +131,6 @@ def varied(base: Spec, keys: Sequence[Key]) -> dict[Key, Spec]:
         key: replace(base, method=key[0], alpha=key[1], spectra=base.spectra and key in FOLLOWED)
         for key in keys
     }
-
-
-def repeat(chapter: Chapter, table: dict[Any, Any], function: Any = run) -> dict[Any, list[Record]]:
-    """Run every spec of a table with all seeds, in one sweep."""
-    wanted = [
-        (key, replace(spec, seed=s)) for key, spec in table.items() for s in range(chapter.seeds)
-    ]
-    records = chapter.run(function, [spec for _, spec in wanted])
-    found: dict[Any, list[Record]] = {key: [] for key in table}
-    for (key, _), record in zip(wanted, records, strict=True):
-        found[key].append(record)
-    return found
 
 
 # -- tables ---------------------------------------------------------------------------------------

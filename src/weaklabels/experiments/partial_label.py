@@ -95,7 +95,11 @@ def run(spec: Spec) -> dict[str, Any]:
         ``chance``, the selection accuracy of guessing, in percent, and ``set_sizes`` ``(K + 1,)``,
         the number of candidate sets of each size.
     """
-    splits = load_splits(spec)
+    return train(spec, load_splits(spec))
+
+
+def train(spec: Spec, splits: Splits) -> dict[str, Any]:
+    """``run`` on data that are there."""
     candidates = torch.from_numpy(draw_candidates(spec, splits))
     model = build_network(spec, splits).to(spec.device)
     method = methods.create(spec.method, **dict(spec.method_options))

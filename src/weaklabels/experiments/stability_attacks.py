@@ -319,18 +319,6 @@ def radii(chapter: Chapter) -> tuple[float, ...]:
     return chapter.choose(quick=(0.15, 0.1), paper=(8 / 255,), smoke=(0.15,))
 
 
-def repeat(chapter: Chapter, table: dict[Any, Spec]) -> dict[Any, list[Record]]:
-    """Run every spec of a table with all seeds, in one sweep."""
-    wanted = [
-        (key, replace(spec, seed=s)) for key, spec in table.items() for s in range(chapter.seeds)
-    ]
-    records = chapter.run(run, [spec for _, spec in wanted])
-    found: dict[Any, list[Record]] = {key: [] for key in table}
-    for (key, _), record in zip(wanted, records, strict=True):
-        found[key].append(record)
-    return found
-
-
 def scores(records: list[Record], measure: str) -> np.ndarray:
     """``(seeds,)`` of one measure."""
     return np.array([float(record[measure]) for record in records])

@@ -12,6 +12,7 @@ Also here: the rows of the paper's benchmark that no other chapter needs (L1R, L
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import torch
@@ -250,7 +251,7 @@ class AsymmetricPseudoLabels(EntropyMaximisation):
             self.targets = torch.where(new, scores, self.targets)
 
 
-class _PenalisedAssumeNegative(AssumeNegative):
+class _PenalisedAssumeNegative(AssumeNegative, ABC):
     """AN with a penalty on all trainable parameters of the network, outside the mean."""
 
     def __init__(self, weight: float, epsilon: float = EPSILON) -> None:
@@ -262,9 +263,9 @@ class _PenalisedAssumeNegative(AssumeNegative):
         penalties = [self.penalty(p) for p in model.parameters() if p.requires_grad]
         return logits, loss + self.weight * torch.stack(penalties).sum()
 
+    @abstractmethod
     def penalty(self, parameter: Tensor) -> Tensor:
         """Penalty of one tensor, a scalar."""
-        raise NotImplementedError
 
 
 @register("L1R")

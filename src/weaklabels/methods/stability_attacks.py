@@ -8,6 +8,7 @@ code: sign steps, then the projection onto the ball around the clean input, then
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -322,7 +323,7 @@ class Gaussians:
 # -- training -------------------------------------------------------------------------------------
 
 
-class _AdversarialTraining(Method):
+class _AdversarialTraining(Method, ABC):
     """Training on attacked inputs; the attack sees the model in evaluation mode.
 
     Args:
@@ -346,13 +347,13 @@ class _AdversarialTraining(Method):
         loss = self.defend(model, x, moved, y)
         return loss.new_zeros(len(x), 0), loss
 
+    @abstractmethod
     def attack(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         """Attacked inputs ``(B, ...)``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def defend(self, model: nn.Module, x: Tensor, moved: Tensor, y: Tensor) -> Tensor:
         """The loss."""
-        raise NotImplementedError
 
     def _normal(self, x: Tensor) -> Tensor:
         return torch.randn(x.shape, generator=self.generator).to(x)
