@@ -11,10 +11,9 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 
 from tests.golden import cases
-from weaklabels import data, methods, models, sweep
+from weaklabels import data, methods, sweep
 from weaklabels.chapter import Chapter
 from weaklabels.data import patches
-from weaklabels.dropout import add_dropout, dropout_passes
 from weaklabels.experiments import lfosa as ex
 from weaklabels.experiments import lfosa_figures as show
 from weaklabels.methods import lfosa
@@ -259,21 +258,6 @@ def test_openmax_doubts_what_lies_far_from_all_means():
     assert unknown[2] > 0.5 > max(unknown[:2])
     wrong = lfosa.openmax_unknown(pool, labelled[:, ::-1], labels)  # no example is classified right
     assert np.isfinite(wrong).all()
-
-
-def test_dropout_is_inserted_once_and_drawn_anew():
-    mlp = add_dropout(models.build("mlp", 3, inputs=4, hidden=(8, 6)), 0.5)
-    assert sum(isinstance(m, torch.nn.Dropout) for m in mlp.features) == 2
-    assert isinstance(mlp.pool, torch.nn.Identity)
-    deep = add_dropout(models.build("gap_cnn", 3), 0.5)
-    assert isinstance(deep.pool[1], torch.nn.Dropout)
-    x = torch.rand(5, 4)
-    passes = dropout_passes(mlp, x, 4, seed=1)
-    assert passes.shape == (4, 5, 3)
-    assert not torch.equal(passes[0], passes[1])
-    assert torch.equal(passes, dropout_passes(mlp, x, 4, seed=1))
-    assert mlp.training
-    assert add_dropout(models.build("mlp", 3, inputs=4), 0).features[-1].__class__ is torch.nn.ReLU
 
 
 def test_patches_fill_the_range_of_grey():

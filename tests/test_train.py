@@ -69,6 +69,17 @@ def test_the_methods_own_parameters_learn_at_their_own_rate():
     assert (method.extra > 0).all()
 
 
+def test_parameters_with_equal_settings_are_updated_in_one_call():
+    model, method = models.build("mlp", 3, inputs=4), methods.create("AN")
+    (group,) = OptimiserSpec("adam").build(model, method).param_groups
+    assert [id(p) for p in group["params"]] == [id(p) for p in model.parameters()]
+    vectors_apart = OptimiserSpec("adamw", weight_decay=0.1, decay_vectors=False)
+    matrices, vectors = vectors_apart.build(model, method).param_groups
+    assert (matrices["weight_decay"], vectors["weight_decay"]) == (0.1, 0.0)
+    assert all(p.ndim > 1 for p in matrices["params"])
+    assert all(p.ndim == 1 for p in vectors["params"])
+
+
 @pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
 def test_same_seed_same_bits(name):
     a, b, c = (train(Diary(), name=name, seed=seed) for seed in (0, 0, 1))

@@ -9,6 +9,16 @@ from weaklabels.models import Network
 from weaklabels.seeding import seed_torch
 
 
+class Dropout(nn.Dropout):
+    """Dropout from uniform numbers: on a CPU twice as fast as PyTorch's Bernoulli numbers."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return x
+        kept = torch.rand(x.shape, device=x.device) >= self.p
+        return x * (kept / (1 - self.p)).to(x.dtype)
+
+
 def add_dropout(model: Network, share: float) -> Network:
     """Insert dropout: after every ReLU of a fully connected network, else before the head.
 
@@ -23,10 +33,10 @@ def add_dropout(model: Network, share: float) -> Network:
         return model
     layers = list(model.features.children())
     if any(isinstance(layer, nn.Linear) for layer in layers):
-        parts = [[a, nn.Dropout(share)] if isinstance(a, nn.ReLU) else [a] for a in layers]
+        parts = [[a, Dropout(share)] if isinstance(a, nn.ReLU) else [a] for a in layers]
         model.features = nn.Sequential(*(layer for part in parts for layer in part))
     else:
-        model.pool = nn.Sequential(model.pool, nn.Dropout(share))
+        model.pool = nn.Sequential(model.pool, Dropout(share))
     return model
 
 

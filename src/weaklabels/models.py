@@ -59,10 +59,20 @@ class GlobalMaxPool(nn.Module):
     """Largest value over the two spatial dimensions: ``(B, D, h, w) -> (B, D)``."""
 
     def forward(self, maps: Tensor) -> Tensor:
-        return maps.amax((2, 3))
+        return F.adaptive_max_pool2d(maps, 1).flatten(1)
 
 
 POOLS = {"avg": GlobalAveragePool, "max": GlobalMaxPool}
+
+
+class _ChannelsLast(nn.Conv2d):
+    """A convolution whose maps have their channels last in memory, for all that follows.
+
+    An image of one channel has both orders at once, so PyTorch would keep the usual one.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x).contiguous(memory_format=torch.channels_last)
 
 
 def patch_net(
@@ -81,19 +91,20 @@ def patch_net(
 
     On 24 x 24 scenes with patch 8 and stride 4 the maps are 5 x 5. ``depth`` counts the
     convolutions; all but the first are 1 x 1. ``normalise`` is a mean to be taken off all pixels
-    first and a deviation to divide them by.
+    first and a deviation to divide them by. Channels come last in memory: on a CPU normalisation
+    and pools then take a half to a tenth of the time.
     """
 
     def norm() -> list[nn.Module]:
         return [nn.BatchNorm2d(width)] if batch_norm else []
 
-    layers = [nn.Conv2d(channels, width, patch, stride), *norm(), nn.ReLU()]
+    layers = [_ChannelsLast(channels, width, patch, stride), *norm(), nn.ReLU()]
     for _ in range(depth - 1):
         layers += [nn.Conv2d(width, width, 1), *norm(), nn.ReLU()]
     if normalise is not None:
         layers.insert(0, _Normalise(normalise[:1], normalise[1:]))
-    features = nn.Sequential(*layers)
-    return Network(features, POOLS[pool](), nn.Linear(width, classes))
+    network = Network(nn.Sequential(*layers), POOLS[pool](), nn.Linear(width, classes))
+    return network.to(memory_format=torch.channels_last)
 
 
 def linear(classes: int, *, inputs: int) -> Network:
@@ -132,14 +143,15 @@ def gap_cnn(
 ) -> Network:
     """Three 3 x 3 convolutions with batch norm, one max pool, global average pooling.
 
-    On 8 x 8 digits the maps are 4 x 4.
+    On 8 x 8 digits the maps are 4 x 4. Channels come last in memory, which is faster on a CPU.
     """
     layers: list[nn.Module] = []
     for i, (width_in, width_out) in enumerate(zip((channels, *widths[:-1]), widths, strict=True)):
         layers += [nn.MaxPool2d(2)] if i == 2 else []
         layers += [nn.Conv2d(width_in, width_out, 3, padding=1), nn.BatchNorm2d(width_out)]
         layers.append(nn.ReLU())
-    return Network(nn.Sequential(*layers), GlobalAveragePool(), nn.Linear(widths[-1], classes))
+    network = Network(nn.Sequential(*layers), GlobalAveragePool(), nn.Linear(widths[-1], classes))
+    return network.to(memory_format=torch.channels_last)
 
 
 class _Halve(nn.Module):

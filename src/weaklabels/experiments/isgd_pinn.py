@@ -222,12 +222,15 @@ class _Watch:
             self.kernels += [self._kernel(theta)] * kernels
 
     def _look(self, theta: Tensor) -> tuple[float, ...]:
-        task, size = self.task, self.task.network.size
-        with torch.no_grad():
-            losses = [float(task.loss(t)) for t in (theta, self.kept)]
-        errors = [task.error(t) for t in (theta, self.kept)]
+        size = self.task.network.size
+        last = self._loss_and_error(theta)
+        kept = last if self.kept is theta else self._loss_and_error(self.kept)
         coefficient = float(self.kept[size]) if len(theta) > size else math.nan
-        return losses[0], errors[0], losses[1], errors[1], coefficient
+        return *last, *kept, coefficient
+
+    def _loss_and_error(self, theta: Tensor) -> tuple[float, float]:
+        with torch.no_grad():
+            return float(self.task.loss(theta)), self.task.error(theta)
 
     def _kernel(self, theta: Tensor) -> tuple[np.ndarray, np.ndarray]:
         kernel = pinn.tangent_kernel(self.task.residuals, theta)

@@ -205,7 +205,7 @@ def load_splits(spec: Spec) -> Splits:
     return _load_splits(spec.dataset, spec.data_root, spec.data_options, spec.seed, spec.train_size)
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=8)  # all seeds of a table: drawing scenes takes a tenth of a short run
 def _load_splits(
     dataset: str, root: str | None, data_options: Options, seed: int, train_size: int | None
 ) -> Splits:
