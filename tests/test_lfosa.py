@@ -389,3 +389,20 @@ def test_a_claim_about_every_comparator_needs_them_all():
     both = show.against_each(groups, ["A", "B"], recall)
     assert both.verdict == "fails"
     assert both.ours == "51.0 ± 1.0; mean difference to A +41.0, B +1.0 (fails)"
+
+
+def test_mixtures_are_drawn_of_a_class_that_both_runs_predict_if_there_is_one():
+    def record(predicted):
+        mav = np.arange(len(predicted), dtype=np.float32)
+        values = {
+            "predicted": np.array(predicted),
+            "mav": mav,
+            "truth": np.zeros(len(predicted), int),
+        }
+        return sweep.Record({}, values, {})
+
+    first, second = record([0] * 9 + [1] * 6), record([1] * 8 + [2] * 7)
+    both = show.figure_mixtures({"a": first, "b": second}, 2)
+    assert [len(ax.patches) > 0 for ax in both.axes] == [True, True]
+    nothing = show.figure_mixtures({"a": first, "b": record([2] * 15)}, 2)
+    assert "no two examples" in nothing.axes[1].texts[0].get_text().replace("\n", " ")

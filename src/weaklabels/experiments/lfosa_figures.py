@@ -151,18 +151,25 @@ def figure_examples(images: Mapping[str, np.ndarray]) -> Figure:
     return fig
 
 
-def figure_mixtures(runs: Mapping[str, Record], classes: int, chosen: int) -> Figure:
+def figure_mixtures(runs: Mapping[str, Record], classes: int) -> Figure:
     """Maximum activations of the pool that one class is predicted for, with the two Gaussians.
+
+    The class is the one that all runs predict for some examples, and the most by the fewest.
 
     Args:
         runs: panel title -> record with ``mav``, ``predicted`` and ``truth``.
         classes: K.
-        chosen: the predicted class.
     """
+    counts = [np.bincount(r["predicted"], minlength=classes)[:classes] for r in runs.values()]
+    chosen = np.min(counts, axis=0).argmax()
     fig, axes = figures.panels(len(runs), height=3.3)
     for ax, (title, record) in zip(axes, runs.items(), strict=True):
         mine = record["predicted"] == chosen
         values, known = record["mav"][mine].astype(float), record["truth"][mine] < classes
+        ax.set(title=title, xlabel="maximum activation")
+        if len(values) < 2:
+            ax.text(0.5, 0.5, "predicted for\nno two examples", ha="center", transform=ax.transAxes)
+            continue
         edges = np.linspace(values.min(), values.max() + 1e-6, 25)
         ax.hist(
             [values[known], values[~known]], edges, stacked=True, color=[_P[0], _P[1]],
@@ -174,9 +181,9 @@ def figure_mixtures(runs: Mapping[str, Record], classes: int, chosen: int) -> Fi
         for density, style in zip(mixture.densities(grid).T, ("--", "-"), strict=True):
             ax.plot(grid, scale * density, style, color="black", lw=1.5)
         top = max(np.histogram(values, edges)[0].max(), 1)
-        ax.set(title=title, xlabel="maximum activation", ylim=(0, 1.25 * top))
+        ax.set_ylim(0, 1.25 * top)
+        ax.legend(loc="upper left")
     axes[0].set_ylabel("examples of the pool")
-    axes[0].legend(loc="upper left")
     return fig
 
 
