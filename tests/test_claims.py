@@ -75,3 +75,12 @@ def test_ledger_is_written_whole_and_ids_are_unique(tmp_path):
     assert ledger.totals() == {HOLDS: 1, FAILS: 0, NOT_TESTABLE: 1}
     assert list(ledger.table().index) == ["1", "2"]
     assert [p.name for p in ledger.path.parent.iterdir()] == ["x.json"]
+
+
+def test_a_comparison_that_fails_says_how():
+    assert greater([2, 3, 4], [1, 2, 3.1]).why == ""
+    assert "spread" in greater([2, 3, 9], [1, 2.5, 1]).why
+    assert "other way" in greater([1, 2, 3], [2, 3, 4]).why
+    assert "falls short" in greater([2, 3, 4], [1, 2, 3.1], margin=5).why
+    both = all_of({"a": greater([2, 3, 9], [1, 2.5, 1]), "b": exact(True, "", "")})
+    assert (both.verdict, "spread" in both.why) == (FAILS, True)

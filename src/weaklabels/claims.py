@@ -25,7 +25,7 @@ class Verdict:
         ours: what was measured, with its spread.
         test: the rule that was applied.
         seeds: how many repetitions stand behind it; 0 for an exact statement.
-        why: for what cannot be tested, the reason.
+        why: the reason, of what cannot be tested or of a comparison that fails.
     """
 
     verdict: str
@@ -65,7 +65,12 @@ def greater(
     error = difference.std(ddof=1) / np.sqrt(len(a))
     low = difference.mean() - stats.t.ppf(LEVEL, len(a) - 1) * error
     text += f" (lower end {low:+.{digits}f})"
-    return Verdict(HOLDS if low > margin else FAILS, text, test, len(a))
+    if low > margin:
+        return Verdict(HOLDS, text, test, len(a))
+    why = "the mean is as claimed, but not by more than the spread over the seeds"
+    if difference.mean() <= margin:
+        why = "the mean difference falls short" if margin else "the mean points the other way"
+    return Verdict(FAILS, text, test, len(a), why)
 
 
 def every_seed(outcomes: Sequence[bool], ours: str, test: str) -> Verdict:

@@ -127,6 +127,9 @@ def _execute_one(
                 "WEAKLABELS_PROGRESS": str(running.progress),
                 "WEAKLABELS_USED": str(running.used),
                 **({"WEAKLABELS_SCHEDULER": options.scheduler} if options.scheduler else {}),
+                # As in the runs: the same bits whatever the number of cores, and two notebooks
+                # do not fight for them.
+                **({"OMP_NUM_THREADS": "1"} if options.device == "cpu" else {}),
             },
             {"desc": chapter.slug, "position": position, "leave": False, "disable": None},
             running.started,
