@@ -22,6 +22,14 @@ def test_dropout_has_the_moments_of_pytorchs(share):
     assert ours.var().item() == pytest.approx(theirs.var().item(), rel=0.01)
 
 
+def test_all_or_nothing_is_dropped_as_in_pytorch():
+    x = torch.rand(6, 5, dtype=torch.float64)
+    assert torch.equal(Dropout(1.0)(x), torch.nn.Dropout(1.0)(x))
+    assert torch.equal(Dropout(0.0)(x), x)
+    third = Dropout(1 / 3)(x)
+    torch.testing.assert_close(third[third != 0], 1.5 * x[third != 0], rtol=1e-12, atol=0)
+
+
 def test_the_gradient_passes_where_a_value_was_kept():
     torch.manual_seed(0)
     x = torch.ones(50, 40, dtype=torch.float64, requires_grad=True)

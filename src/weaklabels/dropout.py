@@ -16,7 +16,8 @@ class Dropout(nn.Dropout):
         if not self.training:
             return x
         kept = torch.rand(x.shape, device=x.device) >= self.p
-        return x * (kept / (1 - self.p)).to(x.dtype)
+        scale = 1 / (1 - self.p) if self.p < 1 else 0.0
+        return x * (kept.to(x.dtype) * scale)
 
 
 def add_dropout(model: Network, share: float) -> Network:
