@@ -35,14 +35,14 @@ env: $(ENV)  ## create or update .venv from requirements.lock
 
 # The stamp is older than the lock exactly when the lock changed: nothing is synced otherwise.
 # Compiled here, for all: where Python may not write bytecode, each kernel would compile PyTorch anew.
-$(ENV): requirements.lock
+$(ENV): requirements.lock book/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "$(PYTHON) is older than Python 3.11: name a newer one with PYTHON=..."; exit 1; }
 	@command -v uv > /dev/null || test -x $(PRIVATE_UV) || $(MAKE) --no-print-directory $(PRIVATE_UV)
 	@test -x $(PY) || $(UV) venv --quiet --python "$$(command -v $(PYTHON))" $(VENV)
 	@echo "Syncing $(VENV) with requirements.lock (the first time downloads a few gigabytes)"
 	@$(UV) pip sync --quiet --compile-bytecode --python $(PY) --require-hashes requirements.lock
-	@$(UV) pip install --quiet --python $(PY) --no-deps --no-build-isolation --editable .
+	@$(UV) pip install --quiet --python $(PY) --no-deps --no-build-isolation --editable . --editable book
 	@touch $@
 
 # A private environment, because `pip install` into the system's Python is refused on many systems.
@@ -53,23 +53,23 @@ $(PRIVATE_UV):
 
 # The parameters are checked with the system's Python before anything is created.
 check:
-	@PYTHONPATH=src $(PYTHON) -B -m weaklabels.reproduce --check $(reproduce_options)
+	@PYTHONPATH=src $(PYTHON) -B -m weaklabels.press.reproduce --check $(reproduce_options)
 
 reproduce: check  ## execute the chapters that changed, build the book, total the claims
 	@$(MAKE) --no-print-directory env
-	@$(PY) -m weaklabels.reproduce $(reproduce_options)
+	@$(PY) -m weaklabels.press.reproduce $(reproduce_options)
 
 book: $(ENV)  ## build the HTML book from what has been executed
-	@$(PY) -m weaklabels.book --profile '$(PROFILE)'
+	@$(PY) -m weaklabels.press.html --profile '$(PROFILE)'
 
 pdf: $(ENV)  ## the same as one PDF, printed by Chromium
-	@$(PY) -m weaklabels.book --profile '$(PROFILE)' --pdf
+	@$(PY) -m weaklabels.press.html --profile '$(PROFILE)' --pdf
 
 archive: $(ENV)  ## one zip with book, notebooks, claims and runs, with checksums
-	@$(PY) -m weaklabels.archive archive --profile '$(PROFILE)'
+	@$(PY) -m weaklabels.press.archive archive --profile '$(PROFILE)'
 
 verify: $(ENV)  ## recompute what an archive holds and compare (ARCHIVE=file)
-	@$(PY) -m weaklabels.archive verify --profile '$(PROFILE)' $(if $(ARCHIVE),--archive='$(ARCHIVE)')
+	@$(PY) -m weaklabels.press.archive verify --profile '$(PROFILE)' $(if $(ARCHIVE),--archive='$(ARCHIVE)')
 
 lab: $(ENV)  ## open JupyterLab on the notebooks
 	@$(BIN)/jupyter lab --notebook-dir=book

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 import yaml
 
-from weaklabels.runner.chapters import chapters_of, default_parameters, read_notebook
-from weaklabels.runner.options import Options
+from weaklabels.press.runner.notebooks import chapters_of, default_parameters, read_notebook
+from weaklabels.press.runner.options import Options
 
 ROOT = Path(__file__).parents[1]
-NOTEBOOKS = sorted((ROOT / "book").glob("*.ipynb"))
+NOTEBOOKS = sorted((ROOT / "book" / "chapters").glob("*/*.ipynb"))
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 PAPERS = (
     "large_loss_matters",
@@ -195,7 +195,11 @@ def test_workflows_pin_major_versions_and_ask_for_few_permissions() -> None:
 
 def test_readme_table_is_in_step_with_the_book() -> None:
     table = re.findall(r"^\| (.+?) \| .+ \| .+ \|$", (ROOT / "README.md").read_text(), re.M)[1:]
-    linked = [m[1] for row in table if (m := re.fullmatch(r"\[.+\]\(book/(\w+)\.ipynb\)", row))]
+    linked = [
+        m[1]
+        for row in table
+        if (m := re.fullmatch(r"\[.+\]\(book/chapters/\w+/(\w+)\.ipynb\)", row))
+    ]
     chapters = [chapter.slug for chapter in chapters_of(ROOT / "book")]
     assert len(table) == len(PAPERS)
     assert linked == [slug for slug in PAPERS if slug in chapters]

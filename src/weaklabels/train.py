@@ -220,7 +220,7 @@ def fit(
         after_step: observer, called with (index, logits, loss), all detached.
         after_epoch: observer, called with the epoch, from 1, the model in training mode.
         done: epochs that were trained before; everything given here must be as it was after them
-            (see :mod:`weaklabels.checkpoint`).
+            (see :mod:`weaklabels.lab.checkpoint`).
     """
 
     def predictions(averaged: bool = False) -> Tensor:

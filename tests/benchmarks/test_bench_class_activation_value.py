@@ -14,12 +14,13 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import ToTensor
 
-from tests import tiny_datasets as tiny
 from tests.benchmarks.ratios import cpu_seconds, ratio
-from weaklabels import methods, models, sweep
+from tests.library import tiny_datasets as tiny
+from weaklabels import methods, models
 from weaklabels.data.idx import read_idx
-from weaklabels.experiments import partial_label as protocol
-from weaklabels.experiments.partial_label import Spec
+from weaklabels.lab import candidate_sets as protocol
+from weaklabels.lab import sweep
+from weaklabels.lab.candidate_sets import Spec
 from weaklabels.seeding import torch_rng
 from weaklabels.train import OptimiserSpec, fit
 

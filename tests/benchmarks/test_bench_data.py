@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests import tiny_datasets as tiny
+from tests.library import tiny_datasets as tiny
 from weaklabels.data import augment, shards
 from weaklabels.models import patch_net
 

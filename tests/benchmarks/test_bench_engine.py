@@ -7,8 +7,10 @@ import torch
 from torch.nn import functional as F
 
 from tests.benchmarks.ratios import ratio, seconds
-from weaklabels import data, methods, models, sweep
-from weaklabels.experiments.multilabel import Spec, annotate, make_method, run
+from weaklabels import data, methods, models
+from weaklabels.lab import sweep
+from weaklabels.lab.multilabel import Spec, annotate, make_method, run
+from weaklabels.lab.store import Store
 from weaklabels.methods.base import Method
 from weaklabels.train import OptimiserSpec, fit
 
@@ -112,7 +114,7 @@ class Numbered(Spec):
 
 def test_two_workers_are_nearly_twice_as_fast(tmp_path):
     numbers = iter(range(10**6))
-    store = sweep.Store(tmp_path)
+    store = Store(tmp_path)
 
     def work(workers, runs=6):
         specs = [Numbered("AN", epochs=8, number=next(numbers)) for _ in range(runs)]
@@ -125,7 +127,7 @@ def test_two_workers_are_nearly_twice_as_fast(tmp_path):
 
 
 def test_stored_runs_cost_next_to_nothing(tmp_path):
-    store, specs = sweep.Store(tmp_path), [Spec("AN", epochs=4, seed=s) for s in range(3)]
+    store, specs = Store(tmp_path), [Spec("AN", epochs=4, seed=s) for s in range(3)]
     first = seconds(lambda: sweep.run(run, specs, store))
     again = seconds(lambda: sweep.run(run, specs, store))
     print(f"\nsecond sweep: {again / first:.4f} of the first")

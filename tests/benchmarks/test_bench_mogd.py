@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from tests.benchmarks.ratios import ratio
-from weaklabels import methods, models, sweep
+from weaklabels import methods, models
+from weaklabels.lab import sweep
 from weaklabels.methods.mogd import meta_gradient, virtual_step_gradient
 from weaklabels.methods.partial_label import uniform_weights, weighted_cross_entropy
 from weaklabels.train import OptimiserSpec

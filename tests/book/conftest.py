@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.book import toy
-from weaklabels.book import build
+from weaklabels.press.html import build
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from bs4 import BeautifulSoup
 
 from tests.book import toy
 from tests.book.conftest import ToyBook
-from weaklabels.book import BookError, build, pages
-from weaklabels.book.markup import plain
-from weaklabels.book.staging import stage
+from weaklabels.press.html import BookError, build, pages
+from weaklabels.press.html.markup import plain
+from weaklabels.press.html.staging import stage
 
 
 def page(book: ToyBook, name: str) -> BeautifulSoup:
@@ -156,7 +156,7 @@ def test_the_executed_notebook_can_be_downloaded(toy_book: ToyBook) -> None:
 
 def test_an_edited_chapter_says_so_but_a_new_caption_needs_no_run(copy: ToyBook) -> None:
     results = copy.build / "smoke"
-    path = copy.book / "executed.ipynb"
+    path = toy.notebook(copy.book, "executed")
     notebook = toy.authored("executed")
     notebook["cells"][2]["metadata"]["mystnb"]["figure"]["caption"] = "A new caption."
     toy.write_json(path, notebook)
@@ -188,8 +188,10 @@ def test_staging_again_touches_only_what_changed(copy: ToyBook) -> None:
     source = stage("smoke", copy.build / "smoke", copy.book)
     before = {path: path.stat().st_mtime_ns for path in source.rglob("*")}
     (copy.book / "words.md").write_text(toy.WORDS.replace("striped", "spotted"))
-    (copy.book / "unexecuted.ipynb").unlink()
-    (copy.book / "_toc.yml").write_text(toy.TOC.replace("      - file: unexecuted\n", ""))
+    toy.notebook(copy.book, "unexecuted").unlink()
+    (copy.book / "_toc.yml").write_text(
+        toy.TOC.replace("      - file: chapters/unexecuted/unexecuted\n", "")
+    )
     stage("smoke", copy.build / "smoke", copy.book)
     after = {path: path.stat().st_mtime_ns for path in source.rglob("*")}
     changed = {path.name for path in before if before[path] != after.get(path)}
@@ -207,7 +209,7 @@ def test_warnings_fail_the_build_and_leave_the_previous_html(copy: ToyBook) -> N
     del notebook["cells"][3]["metadata"]["mystnb"]["image"]
     authored = toy.authored("executed")
     del authored["cells"][2]["metadata"]["mystnb"]["image"]
-    toy.write_json(copy.book / "executed.ipynb", authored)
+    toy.write_json(toy.notebook(copy.book, "executed"), authored)
     toy.write_json(copy.build / "smoke" / "notebooks" / "executed.ipynb", notebook)
     copy.html.rename(copy.html.with_name("html.old"))  # as if killed between two renames
     with pytest.raises(BookError) as caught:
@@ -221,7 +223,7 @@ def test_warnings_fail_the_build_and_leave_the_previous_html(copy: ToyBook) -> N
 
 
 def test_importing_the_builder_is_cheap() -> None:
-    code = "import sys, weaklabels.book; sys.exit('torch' in sys.modules)"
+    code = "import sys, weaklabels.press.html; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 

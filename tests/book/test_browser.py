@@ -23,7 +23,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from tests.book.conftest import ToyBook
-from weaklabels.book import BOOK, build
+from weaklabels.press.html import BOOK, build
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 ARGUMENTS = [

@@ -12,7 +12,7 @@ import pytest
 from pypdf import PdfReader
 
 from tests.book.conftest import ToyBook
-from weaklabels.book import BookError, pdf
+from weaklabels.press.html import BookError, pdf
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def printed(toy_book: ToyBook) -> PdfReader:
             pytest.fail("Chromium is missing: in CI the PDF must be tested")
         pytest.skip("Chromium is missing: install Debian's chromium to test the PDF")
     # The command, in a process of its own: in this one the browser tests use Playwright already.
-    command = [sys.executable, "-m", "weaklabels.book", "--pdf", "--profile", "smoke"]
+    command = [sys.executable, "-m", "weaklabels.press.html", "--pdf", "--profile", "smoke"]
     command += ["--build", str(toy_book.build), "--book", str(toy_book.book)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -10,7 +10,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from weaklabels.book import BOOK
+from weaklabels.press.html import BOOK
 
 TRICKY = "A *star*, a_b_c, [x](y), <b>bold</b>, {{curly}} and $\\alpha$ stay as they are"
 
@@ -20,8 +20,8 @@ parts:
   - caption: Chapters
     numbered: 2
     chapters:
-      - file: executed
-      - file: unexecuted
+      - file: chapters/executed/executed
+      - file: chapters/unexecuted/unexecuted
   - caption: Back matter
     chapters:
       - file: scoreboard
@@ -161,11 +161,17 @@ def write(book: Path, results: Path) -> None:
     ):
         (book / name).write_text(text, encoding="utf-8")
     for slug in ("executed", "unexecuted"):
-        write_json(book / f"{slug}.ipynb", authored(slug))
-    write_json(book / "recorded" / "claims" / "unexecuted.json", claims("unexecuted", number=3))
+        write_json(notebook(book, slug), authored(slug))
+    recorded = notebook(book, "unexecuted").parent / "recorded"
+    write_json(recorded / "claims.json", claims("unexecuted", number=3))
     write_json(results / "notebooks" / "executed.ipynb", executed("executed"))
     write_json(results / "claims" / "executed.json", claims("executed"))
     write_json(results / "state" / "executed.json", STATE)
+
+
+def notebook(book: Path, slug: str) -> Path:
+    """Where a chapter's notebook is."""
+    return book / "chapters" / slug / f"{slug}.ipynb"
 
 
 def write_json(path: Path, content: object) -> None:

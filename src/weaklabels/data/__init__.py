@@ -6,6 +6,7 @@ imported only when it is asked for, so that a run depends on the one loader it u
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -100,12 +101,16 @@ def load(name: str, /, root: str | Path | None = None, **options: Any) -> Splits
         FileNotFoundError: if a dataset's files are not under ``root``; the message names the
             command that brings them.
     """
-    module = import_module(module_of(name))
-    return getattr(module, LOADERS[name].partition(":")[2] or "load")(root, **options)
+    return loader(name)(root, **options)
 
 
-def module_of(name: str) -> str:
-    """The module that loads dataset ``name`` (see ``load``)."""
+def loader(name: str) -> Callable[..., Splits]:
+    """The function ``(root, **options) -> Splits`` that loads dataset ``name``.
+
+    Raises:
+        ValueError: if the name is unknown.
+    """
     if name not in LOADERS:
         raise ValueError(f"unknown dataset {name!r}: expected one of {', '.join(sorted(LOADERS))}")
-    return LOADERS[name].partition(":")[0]
+    module, _, function = LOADERS[name].partition(":")
+    return getattr(import_module(module), function or "load")

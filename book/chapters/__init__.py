@@ -1,0 +1,1 @@
+"""One paper, one room: a notebook and the modules that it opens."""

@@ -1,0 +1,358 @@
+"""The experiments of the chapter on *Active Learning for Open-set Annotation* (LfOSA, 2022)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.optim.lr_scheduler import StepLR
+
+from chapters.lfosa import patches
+from weaklabels import data, models
+from weaklabels.data.augment import flip, pad_crop, to_float
+from weaklabels.dropout import add_dropout
+from weaklabels.lab.setting import Setting
+from weaklabels.lab.spec import Options, options
+from weaklabels.lab.store import Record
+from weaklabels.methods import lfosa
+from weaklabels.methods.base import Method
+from weaklabels.metrics import accuracy
+from weaklabels.models import Network
+from weaklabels.seeding import derive, numpy_rng, seed_torch, torch_rng
+from weaklabels.train import OptimiserSpec, fit, predict
+
+COMPARATORS = ("Random", "Uncertainty", "BALD", "Coreset", "Certainty", "OpenMax", "AV+GMM")
+"""In the order of the tables; the last is the authors' own ablation, no detector."""
+
+ABLATIONS = ("LfOSA, T=0.2", "LfOSA", "LfOSA, T=1", "LfOSA, T=2", "LfOSA, no GMM")
+BALANCED = "LfOSA, balanced"
+FEW = ("Random", "Certainty", "LfOSA", BALANCED)
+"""Strategies of the study over mismatch ratios."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One run: all query rounds of one strategy.
+
+    Attributes:
+        strategy: a key of ``lfosa.STRATEGIES``.
+        temperature, unknown_temperature: of the detector; the second is the first if None.
+        seed: of the split, the first labels, the networks and the batches.
+        dataset, data_options: for ``data.load``; ``data_root`` where files are needed.
+        known: the known classes; all others are unknown.
+        patches: further unknown examples, patches of photographs.
+        initial: labelled at the beginning: so many examples of each known class, or below 1 this
+            share of all examples of known classes.
+        budget: queries in a round.
+        rounds: number of rounds.
+        network, network_options: for ``models.build``.
+        dropout: share of dropped values.
+        steps: of each training; 0 where ``epochs`` count.
+        epochs: passes over the data if ``steps`` is 0.
+        batch_size, optimiser: of each training; the learning rate is halved after each fifth of it.
+        augment: train on shifted, mirrored and rotated photographs.
+        device: where to compute.
+    """
+
+    strategy: str
+    temperature: float = 0.5
+    unknown_temperature: float | None = None
+    seed: int = 0
+    dataset: str = "digits"
+    data_options: Options = (("test", 500),)
+    data_root: str | None = None
+    known: tuple[int, ...] = (3, 5, 8, 9)
+    patches: int = 0
+    initial: float = 5
+    budget: int = 40
+    rounds: int = 8
+    network: str = "mlp"
+    network_options: Options = (("hidden", (128, 64)), ("inputs", 64))
+    dropout: float = 0.2
+    steps: int = 300
+    epochs: int = 0
+    batch_size: int = 32
+    optimiser: OptimiserSpec = OptimiserSpec("sgd", lr=0.05, weight_decay=5e-4)
+    augment: bool = False
+    device: str = "cpu"
+
+    def code(self) -> list[Any]:
+        """What the run depends on besides what reading its function shows."""
+        return [data.loader(self.dataset)]
+
+
+@dataclass(frozen=True)
+class Task:
+    """Data of a run.
+
+    Attributes:
+        x, y: all training examples and their classes, 0..K-1 known and K unknown.
+        kind: ``(N,)`` true classes as the dataset numbers them; -1 for patches.
+        initial: rows that are labelled at the beginning.
+        test_x, test_y: test examples of known classes.
+        classes: K.
+    """
+
+    x: Tensor
+    y: Tensor
+    kind: np.ndarray
+    initial: np.ndarray
+    test_x: Tensor
+    test_y: Tensor
+    classes: int
+
+
+def run(spec: Spec) -> dict[str, Any]:
+    """Query round after round.
+
+    Returns:
+        Per round: ``accuracy`` (%) of the classifier before the round's query, ``precision``, share
+        of known classes in the query, ``recall``, share of all known-class examples that are
+        labelled after it; ``counts`` ``(rounds + 1, K)``, labelled examples of each class;
+        ``queried`` ``(rounds, kinds)``, queries by true class (last: patches). Of the detector in
+        the middle of the rounds: ``mav``, ``predicted`` and ``truth`` of the pool.
+    """
+    task = load_task(spec)
+    labelled, invalid = list(task.initial), []
+    waiting = np.ones(len(task.y), bool)
+    waiting[task.initial] = False
+    y = task.y.numpy()
+    known_total = int((y < task.classes).sum())
+    curves: dict[str, list[Any]] = {"accuracy": [], "precision": [], "recall": [], "queried": []}
+    counts = [np.bincount(y[labelled], minlength=task.classes)]
+    look: dict[str, np.ndarray] = {}
+    for r in range(spec.rounds):
+        pool = np.flatnonzero(waiting)
+        situation = _train_and_look(spec, task, r, pool, labelled, invalid)
+        scores = predict(situation.classifier, task.test_x).cpu()
+        curves["accuracy"].append(accuracy(scores, task.test_y))
+        if r == spec.rounds // 2 and situation.detector is not None:
+            mav, predicted = lfosa.maximum_activation(predict(situation.detector, situation.pool))
+            look = {"mav": mav.astype(np.float32), "predicted": predicted, "truth": y[pool]}
+        chosen = pool[lfosa.STRATEGIES[spec.strategy](situation)]
+        valid = y[chosen] < task.classes
+        labelled += list(chosen[valid])
+        invalid += list(chosen[~valid])
+        waiting[chosen] = False
+        curves["precision"].append(valid.mean())
+        curves["recall"].append(len(labelled) / known_total)
+        kinds = np.where(task.kind[chosen] < 0, task.kind.max() + 1, task.kind[chosen])
+        curves["queried"].append(np.bincount(kinds, minlength=task.kind.max() + 2))
+        counts.append(np.bincount(y[labelled], minlength=task.classes))
+    return {name: np.array(values) for name, values in curves.items()} | look | {
+        "counts": np.array(counts)
+    }  # fmt: skip
+
+
+def _train_and_look(
+    spec: Spec, task: Task, r: int, pool: np.ndarray, labelled: list[int], invalid: list[int]
+) -> lfosa.Situation:
+    """Train this round's networks, from scratch."""
+    classifier = _train(spec, task, labelled, lfosa.Classifier(), "classifier", r)
+    detector = None
+    if lfosa.needs_detector(spec.strategy):
+        method = lfosa.Detector(spec.temperature, spec.unknown_temperature)
+        detector = _train(spec, task, labelled + invalid, method, "detector", r)
+    return lfosa.Situation(
+        classifier=classifier,
+        detector=detector,
+        pool=task.x[pool],
+        labelled=task.x[labelled],
+        labels=task.y[labelled],
+        classes=task.classes,
+        budget=spec.budget,
+        seed=derive(spec.seed, "query", r),
+    )
+
+
+def _train(
+    spec: Spec, task: Task, rows: Sequence[int], method: Method, part: str, r: int
+) -> Network:
+    outputs = task.classes + (part == "detector")
+    seed_torch(spec.seed, "dropout", part, r)
+    model = models.build(
+        spec.network,
+        outputs,
+        seed=derive(spec.seed, part, r) % 2**31,
+        **dict(spec.network_options),
+    )
+    model = add_dropout(model, spec.dropout).to(spec.device)
+    method.start(task.y[rows].to(spec.device))
+    optimiser = spec.optimiser.build(model, method)
+    steps = spec.steps or spec.epochs * math.ceil(len(rows) / spec.batch_size)
+    generator = torch_rng(spec.seed, "views", part, r)
+
+    def augment(batch: Tensor) -> Tensor:
+        return to_float(rotate(flip(pad_crop(batch, generator), generator), generator))
+
+    def batches(order: torch.Generator) -> Iterable[Tensor]:
+        drawn: list[Tensor] = []
+        while len(drawn) < steps:
+            drawn += torch.randperm(len(rows), generator=order).split(spec.batch_size)
+        return drawn[:steps]
+
+    fit(
+        model,
+        task.x[rows],
+        method,
+        epochs=1,
+        batch_size=spec.batch_size,
+        optimiser=optimiser,
+        order=torch_rng(spec.seed, "batches", part, r),
+        schedule=StepLR(optimiser, max(steps // 5, 1), 0.5),
+        augment=augment if spec.augment else None,
+        batches=batches,
+    )
+    return model
+
+
+def rotate(batch: Tensor, generator: torch.Generator, degrees: float = 15.0) -> Tensor:
+    """Turn each image by an angle up to ``degrees``, either way; black comes in at the corners."""
+    angle = (2 * torch.rand(len(batch), generator=generator) - 1) * math.radians(degrees)
+    zero = torch.zeros_like(angle)
+    rows = ((angle.cos(), -angle.sin(), zero), (angle.sin(), angle.cos(), zero))
+    turn = torch.stack([torch.stack(row, 1) for row in rows], 1).to(batch.device)
+    grid = F.affine_grid(turn, list(batch.shape), align_corners=False)
+    turned = F.grid_sample(batch.float(), grid, mode="nearest", align_corners=False)
+    return turned.to(batch.dtype)
+
+
+def load_task(spec: Spec) -> Task:
+    """Data of a run; the same for all strategies of a seed."""
+    return _load_task(
+        spec.dataset,
+        spec.data_root,
+        spec.data_options,
+        spec.known,
+        spec.patches,
+        spec.initial,
+        spec.seed,
+    )
+
+
+@lru_cache(maxsize=2)
+def _load_task(
+    dataset: str,
+    root: str | None,
+    data_options: Options,
+    known: tuple[int, ...],
+    count: int,
+    initial: float,
+    seed: int,
+) -> Task:
+    extra = {"seed": seed} if dataset == "digits" else {}
+    splits = data.load(dataset, root, **(extra | dict(data_options)))
+    number = torch.full((len(splits.classes),), len(known))
+    number[list(known)] = torch.arange(len(known))
+    x, kind = splits.train.x, splits.train.y.numpy()
+    y = number[splits.train.y]
+    if count:
+        x = torch.cat([x, torch.from_numpy(patches.draw(count, numpy_rng(seed, "patches")))])
+        kind = np.append(kind, np.full(count, -1))
+        y = torch.cat([y, torch.full((count,), len(known))])
+    test = number[splits.test.y] < len(known)
+    rows = _first_labels(y.numpy(), len(known), initial, numpy_rng(seed, "first labels"))
+    return Task(x, y, kind, rows, splits.test.x[test], number[splits.test.y][test], len(known))
+
+
+def _first_labels(
+    y: np.ndarray, classes: int, initial: float, rng: np.random.Generator
+) -> np.ndarray:
+    if initial < 1:
+        known = rng.permutation(np.flatnonzero(y < classes))
+        return known[: round(initial * len(known))]
+    mixed = rng.permutation(len(y))
+    return np.concatenate([mixed[y[mixed] == c][: int(initial)] for c in range(classes)])
+
+
+def tasks(chapter: Setting) -> dict[str, Spec]:
+    """The two main tasks of the profile by name; the strategy is to be filled in."""
+    if chapter.profile == "paper":
+        return {
+            "CIFAR-10, 4 known": photographs(chapter, "cifar10", 4),
+            "CIFAR-100, 20 known": photographs(chapter, "cifar100", 20),
+        }
+    near = Spec("Random", device=chapter.device)
+    far = replace(near, known=(0, 1, 2, 3, 4, 5, 8, 9), patches=4000, initial=3)
+    both = {"near unknowns": near, "far unknowns": far}
+    if chapter.profile == "quick":
+        return both
+    return {
+        name: replace(spec, rounds=3, steps=8, budget=20, patches=spec.patches // 20)
+        for name, spec in both.items()
+    }
+
+
+def openness(chapter: Setting) -> dict[str, Spec]:
+    """The same task with more and more known classes, the first ones of the dataset."""
+    if chapter.profile == "paper":
+        wanted = (
+            ("CIFAR-10", "cifar10", 10, (2, 3, 4, 5)),
+            ("CIFAR-100", "cifar100", 100, (20, 30, 40, 50)),
+            ("Tiny-ImageNet", "tiny_imagenet", 200, (40, 60, 80)),
+        )
+        return {
+            f"{title}, {k} of {total}": photographs(chapter, name, k)
+            for title, name, total, known in wanted
+            for k in known
+        }
+    near = tasks(chapter)["near unknowns"]
+    return {f"{k} of 10": replace(near, known=tuple(range(k))) for k in (2, 4, 6, 8)}
+
+
+def photographs(chapter: Setting, dataset: str, known: int) -> Spec:
+    """The official settings (see the chapter for what differs)."""
+    initial = {"cifar10": 0.06 if known == 3 else 0.01, "cifar100": 0.08, "tiny_imagenet": 0.08}
+    tiny = dataset == "tiny_imagenet"
+    return Spec(
+        "Random",
+        dataset=dataset,
+        data_root=chapter.data_root,
+        data_options=() if tiny else options(raw=True),
+        known=tuple(range(known)),
+        initial=initial[dataset],
+        budget=1500,
+        rounds=10,
+        network="resnet18",
+        network_options=options(pretrained=tiny, small=True),
+        dropout=0.0,
+        steps=0,
+        epochs=100,
+        batch_size=128,
+        optimiser=OptimiserSpec("sgd", lr=0.01, weight_decay=5e-4),
+        augment=True,
+        device=chapter.device,
+    )
+
+
+def vary(task: Spec, name: str) -> Spec:
+    """The same task with a strategy of the tables; ``"..., T=1"`` sets the temperature.
+
+    Raises:
+        ValueError: if there is no such strategy.
+    """
+    strategy, _, temperature = name.partition(", T=")
+    if strategy not in lfosa.STRATEGIES:
+        known = ", ".join(lfosa.STRATEGIES)
+        raise ValueError(f"unknown strategy {strategy!r}: expected one of {known}")
+    # Photographs have no dropout but for BALD, whose networks it draws.
+    dropout = 0.5 if strategy == "BALD" and not task.dropout else task.dropout
+    chosen = float(temperature) if temperature else task.temperature
+    return replace(task, strategy=strategy, temperature=chosen, dropout=dropout)
+
+
+def run_strategies(
+    chapter: Setting, task: Spec, names: Iterable[str], seeds: Sequence[int]
+) -> dict[str, list[Record]]:
+    """Run each strategy with every seed; records by name."""
+    names = list(names)
+    specs = [replace(vary(task, name), seed=seed) for name in names for seed in seeds]
+    records = iter(chapter.run(run, specs))
+    return {name: [next(records) for _ in seeds] for name in names}

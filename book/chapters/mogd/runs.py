@@ -1,0 +1,347 @@
+"""The experiments of the chapter on *Meta Objective Guided Disambiguation* (MoGD, 2022).
+
+The protocol is that of candidate sets (``experiments.partial_label``) with one more thing: a few
+training samples per class are clean. They leave the training set; who may use them, and how, is the
+point of the chapter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+from weaklabels import methods
+from weaklabels.data import Split, Splits
+from weaklabels.lab import candidate_sets as protocol
+from weaklabels.lab.setting import Setting
+from weaklabels.lab.spec import Options, options
+from weaklabels.lab.store import Record
+from weaklabels.methods.mogd import MoGD, meta_gradient, virtual_step_gradient
+from weaklabels.methods.partial_label import average_loss, best_candidate
+from weaklabels.metrics import separation_auc
+from weaklabels.seeding import numpy_rng, torch_rng
+from weaklabels.train import OptimiserSpec, fit
+
+SLUG = "mogd"
+
+METHODS: dict[str, tuple[str, Options]] = {
+    "uniform CE": ("IM-avg", ()),
+    "CC": ("CC", ()),
+    "RC": ("RC", ()),
+    "PRODEN": ("PRODEN", ()),
+    "LW": ("LWC", options(beta=2.0)),
+    "MoGD": ("MoGD", ()),
+    "MoGD, no memory": ("MoGD", options(memory=0.0)),
+    "MoGD, per batch": ("MoGD", options(memory=0.0, normalise="batch")),
+    "MoGD, 20 judges": ("MoGD", options(clean_batch=20)),
+}
+"""Name in the tables -> registered method and its options."""
+
+COMPARATORS = ("uniform CE", "CC", "RC", "PRODEN", "LW")
+"""They do not see the clean samples; with " +v" they train on them, as sets of one candidate."""
+
+WITH_CLEAN = tuple(f"{name} +v" for name in COMPARATORS)
+CLEAN_ONLY = "clean only"
+
+ROWS = (*COMPARATORS, "MoGD", CLEAN_ONLY, *WITH_CLEAN, "MoGD +v")
+CHOICES = ("MoGD", "MoGD, no memory", "MoGD, per batch", "MoGD, 20 judges")
+LONGER = ("CC", "PRODEN", "LW", "MoGD")
+"""Rows that also train for twice as long."""
+
+SIZED = ("MoGD", CLEAN_ONLY, "CC +v", "PRODEN +v", "LW +v", "MoGD +v")
+"""Rows of the comparison over the number of clean samples."""
+
+
+@dataclass(frozen=True)
+class Spec(protocol.Spec):
+    """One run; beside the fields of the protocol:
+
+    Attributes:
+        clean: clean samples per class, taken out of the training set.
+        use: ``"not"``; ``"judge"``, for MoGD's meta-gradient; ``"train"``, as candidate sets of one
+            label; ``"judge and train"``; or ``"alone"``, training on nothing else.
+    """
+
+    clean: int = 5
+    use: str = "not"
+
+
+USES = ("not", "judge", "train", "judge and train", "alone")
+
+
+def run(spec: Spec) -> dict[str, Any]:
+    """Train and evaluate.
+
+    Returns:
+        What the protocol's ``run`` returns, measured on the samples that are not clean. For methods
+        with weights also, per epoch: ``select weights``, how often (%) the heaviest candidate is
+        true; ``true weight`` and ``false weight``, means over the true labels and over the false
+        candidates; ``auc``, with which MoGD's meta-gradient tells them apart; ``dropped``, share
+        (%) of samples none of whose candidates it finds useful. Once: ``uniform``, the mean of
+        1 / |S|.
+
+    Raises:
+        ValueError: if the use of the clean samples is unknown or does not fit the method.
+    """
+    if spec.use not in USES:
+        raise ValueError(f"use is {spec.use!r}: expected one of {', '.join(USES)}")
+    splits, clean, candidates = divide(spec)
+    method = methods.create(spec.method, **dict(spec.method_options))
+    if isinstance(method, MoGD) != spec.use.startswith("judge"):
+        raise ValueError(f"method {spec.method!r} does not fit use {spec.use!r}")
+    model = protocol.build_network(spec, splits).to(spec.device)
+    clean_x, clean_y = clean.x.to(spec.device), clean.y.to(spec.device)
+    x, sets = splits.train.x.to(spec.device), candidates.to(spec.device)
+    watch = _Watch(spec, splits, candidates, model, x)
+    if spec.use in ("train", "judge and train", "alone"):
+        singles = F.one_hot(clean_y, sets.shape[1]) > 0
+        alone = spec.use == "alone"
+        x = clean_x if alone else torch.cat([x, clean_x])
+        sets = singles if alone else torch.cat([sets, singles])
+    method.start(sets)
+    if isinstance(method, MoGD):
+        method.clean, method.order = (clean_x, clean_y), torch_rng(spec.seed, "clean batches")
+    watch.method = None if spec.use == "alone" else method
+    fit(
+        model,
+        x,
+        method,
+        epochs=spec.epochs,
+        batch_size=min(spec.batch_size, len(x)),
+        optimiser=spec.optimiser.build(model, method),
+        order=torch_rng(spec.seed, "batch order"),
+        after_epoch=watch.after_epoch,
+    )
+    return watch.results()
+
+
+def divide(spec: Spec) -> tuple[Splits, Split, Tensor]:
+    """The data without the clean samples, the clean samples, and the candidate sets of the rest.
+
+    The sets are drawn for all, so that a sample's set does not depend on how many are clean.
+
+    Raises:
+        ValueError: if a class has too few samples.
+    """
+    splits = protocol.load_splits(spec)
+    candidates = protocol.draw_candidates(spec, splits)
+    truth = splits.train.y.numpy()
+    order = numpy_rng(spec.seed, "clean samples").permutation(len(truth))
+    chosen = np.zeros(len(truth), bool)
+    for label in np.unique(truth):
+        rows = order[truth[order] == label]
+        if len(rows) <= spec.clean and spec.candidates != "given":
+            raise ValueError(f"class {label} has {len(rows)} samples: more than clean are needed")
+        # A class of a real set may be rarer than that: half of it stays.
+        chosen[rows[: min(spec.clean, len(rows) // 2)]] = True
+    clean, rest = (_rows(splits.train, np.flatnonzero(mask)) for mask in (chosen, ~chosen))
+    return replace(splits, train=rest), clean, torch.from_numpy(candidates[~chosen])
+
+
+def _rows(split: Split, rows: np.ndarray) -> Split:
+    extra = {name: np.asarray(values)[rows] for name, values in split.extra.items()}
+    return Split(split.x[rows], split.y[rows], None, extra)
+
+
+class _Watch(protocol.Watch):
+    """Measures the weights, too."""
+
+    method: methods.Method | None
+
+    def after_epoch(self, epoch: int) -> None:
+        super().after_epoch(epoch)
+        weights = getattr(self.method, "weights", None)
+        if weights is None:
+            return
+        found, count = self.epochs[-1], len(self.truth)
+        weights = weights[:count]
+        true = F.one_hot(self.truth, weights.shape[1]).bool()
+        false = self.candidates & ~true
+        found["select weights"] = self.selection_accuracy(best_candidate(weights, self.candidates))
+        found["true weight"] = float(weights[true].mean())
+        found["false weight"] = float(weights[false].mean())
+        if isinstance(self.method, MoGD):
+            useful = self.method.useful[:count]
+            values = useful[self.candidates].cpu().numpy()
+            found["auc"] = separation_auc(values, true[self.candidates].cpu().numpy())
+            none = ~((useful > 0) & self.candidates).any(1)
+            found["dropped"] = 100 * float(none.double().mean())
+
+    def results(self) -> dict[str, Any]:
+        found = super().results()
+        return found | {"uniform": found["chance"] / 100}
+
+
+# -- settings by profile --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the chapter runs.
+
+    Attributes:
+        sets: candidate sets of the main comparison, by the name used in tables.
+        sizes: the run whose number of clean samples varies.
+        counts: clean samples per class.
+        last: a score is the mean over so many last epochs.
+        other: further data of the paper profile, by name.
+    """
+
+    sets: dict[str, Spec]
+    sizes: Spec
+    counts: tuple[int, ...]
+    last: int = 5
+    other: dict[str, Spec] = field(default_factory=dict)
+
+
+def settings(chapter: Setting) -> Settings:
+    """The settings of the chapter's profile."""
+    if chapter.profile == "paper":
+        return _paper(chapter)
+    base = Spec(
+        "MoGD",
+        data_options=options(test=500),
+        candidates="flip",
+        network="mlp",
+        network_options=options(hidden=(128, 128)),
+        epochs=60,
+        batch_size=100,
+        optimiser=OptimiserSpec("sgd", lr=0.05, weight_decay=1e-4),
+        device=chapter.device,
+    )
+    counts = (1, 2, 5, 10, 20)
+    if chapter.profile == "smoke":
+        small = options(hidden=(16,))
+        base = replace(base, data_options=options(test=1300), network_options=small, epochs=2)
+        counts = (1, 5)
+    return Settings(_sets(base, (0.1, 0.5, 0.8)), replace(base, q=0.8), counts)
+
+
+def _sets(base: Spec, qs: Sequence[float]) -> dict[str, Spec]:
+    uniform = {f"q = {q:g}": replace(base, candidates="flip", q=q) for q in qs}
+    return uniform | {"pair 0.9": replace(base, candidates="cyclic", q=0.9)}
+
+
+PRODEN_DECAY = {"mnist": 1e-3, "kmnist": 1e-4, "fashion_mnist": 1e-5}
+"""Weight decays of the MLP in PRODEN's parameter file."""
+
+
+def _paper(chapter: Setting) -> Settings:
+    """PRODEN's protocol on the usual data; what MoGD itself used could not be read.
+
+    CIFAR-10 is the main comparison, the grey images and the real-world sets follow.
+    """
+    cifar = Spec(
+        "MoGD",
+        dataset="cifar10",
+        data_root=chapter.data_root,
+        inputs="standard",
+        candidates="flip",
+        network="cifar_resnet",
+        epochs=500,
+        batch_size=256,
+        optimiser=OptimiserSpec("sgd", lr=5e-2, weight_decay=1e-3),
+        clean=10,
+        device=chapter.device,
+    )
+    widths = options(hidden=(300, 301, 302, 303), batch_norm=True)
+    other = {}
+    for name, decay in PRODEN_DECAY.items():
+        grey = replace(
+            cifar,
+            dataset=name,
+            inputs="as they are",
+            network="mlp",
+            network_options=widths,
+            optimiser=OptimiserSpec("sgd", lr=1e-2, weight_decay=decay),
+        )
+        kinds = _sets(grey, (0.1, 0.3, 0.5, 0.7))
+        other |= {f"{name}, {kind}": spec for kind, spec in kinds.items()}
+    for name in ("lost", "msrcv2", "birdsong", "soccer_player", "yahoo_news"):
+        other[name] = replace(
+            cifar,
+            dataset="partial_label",
+            data_options=options(which=name),
+            inputs="as they are",
+            candidates="given",
+            network="linear",
+            optimiser=OptimiserSpec("sgd", lr=1e-2, weight_decay=1e-3),
+            clean=2,
+        )
+    return Settings(
+        _sets(cifar, (0.1, 0.3, 0.5, 0.7)),
+        replace(cifar, q=0.7),
+        (1, 2, 5, 10, 20, 50),
+        last=10,
+        other=other,
+    )
+
+
+def vary(base: Spec, name: str) -> Spec:
+    """The same run with a row of the tables, by the name used there.
+
+    Raises:
+        ValueError: if there is no such row.
+    """
+    if name not in (*ROWS, *CHOICES):
+        known = ", ".join(dict.fromkeys((*ROWS, *CHOICES)))
+        raise ValueError(f"unknown row {name!r}: expected one of {known}")
+    if name == CLEAN_ONLY:
+        return replace(base, method="IM-avg", method_options=(), use="alone")
+    plain = name.removesuffix(" +v")
+    method, chosen = METHODS[plain]
+    words = [word for word, on in (("judge", method == "MoGD"), ("train", plain != name)) if on]
+    return replace(base, method=method, method_options=chosen, use=" and ".join(words) or "not")
+
+
+def run_rows(
+    chapter: Setting, bases: Mapping[Any, Spec], names: Sequence[str], seeds: Sequence[int]
+) -> dict[Any, dict[str, list[Record]]]:
+    """Run each row with every seed on each base; records by base and row."""
+    specs = [
+        replace(vary(base, name), seed=seed)
+        for base in bases.values()
+        for name in names
+        for seed in seeds
+    ]
+    records = iter(chapter.run(run, specs))
+    return {key: {name: [next(records) for _ in seeds] for name in names} for key in bases}
+
+
+# -- the cost of the meta step --------------------------------------------------------------------
+
+
+def operations(spec: Spec, batch: int | None = None) -> dict[str, int]:
+    """Floating-point operations of a step's matrix products, by part.
+
+    Returns:
+        ``plain``, forward and backward pass over a batch; ``closed form`` and ``double backward``,
+        the meta-gradient each way.
+    """
+    splits, clean, candidates = divide(spec)
+    x, sets = splits.train.x[: batch or spec.batch_size], candidates[: batch or spec.batch_size]
+    held = clean.x, clean.y
+    model = protocol.build_network(spec, splits).eval()
+
+    def plain() -> None:
+        average_loss(model(x), sets).backward()
+
+    parts = {
+        "plain": plain,
+        "closed form": lambda: meta_gradient(model, x, held),
+        "double backward": lambda: virtual_step_gradient(model, x, held),
+    }
+    return {name: _count(work) for name, work in parts.items()}
+
+
+def _count(work: Callable[[], object]) -> int:
+    with FlopCounterMode(display=False) as counter:
+        work()
+    return counter.get_total_flops()

@@ -1,0 +1,170 @@
+"""The recorded results of the chapter: answers of real crowds.
+
+``python -m chapters.self_crowd.record --data FOLDER`` computes them from the
+label-only sets, CIFAR-10 (or its subset) with CIFAR-10N, and MobileNet weights in ``FOLDER``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from chapters.self_crowd import figures as show
+from chapters.self_crowd import runs as ex
+from weaklabels import crowds, data
+from weaklabels.backbones import extract_features, mobilenet_v1
+from weaklabels.data.crowd import LABEL_ONLY
+from weaklabels.data.files import find
+from weaklabels.lab import sweep
+from weaklabels.lab.spec import options
+from weaklabels.lab.store import Record
+from weaklabels.press.chapter import REPOSITORY
+from weaklabels.seeding import numpy_rng
+
+DRAWS = range(10)
+SEEDS = range(5)
+COLUMNS = ("random_label1", "random_label2", "random_label3")
+WEIGHTS = "imagenet-weights/mobilenet_v1_imagenet_to_conv_dw_13.pth"
+RESOLUTION = 96
+IMAGES = 6000
+"""Training images that are used, the first ones; all test images."""
+
+METHODS = ("MV", "true labels", "DL-CL", "random", "plain", "aware", "quota")
+
+
+def truth_inference(root: str) -> list[dict[str, Any]]:
+    """Majority vote and Dawid-Skene on label-only sets, with fewer and fewer answers."""
+    rows = []
+    for name in LABEL_ONLY:
+        splits = data.load("crowd_truth_infer", root, which=name)
+        answers = np.asarray(splits.train.extra["answers"])
+        truth, classes = splits.train.y.numpy(), len(splits.classes)
+        full = float((answers >= 0).sum(1).mean())
+        for mean in (1, 2, 4, None):
+            row: dict[str, Any] = {
+                "set": name,
+                "answers": mean or round(full, 1),
+                "tasks": len(truth),
+                "workers": answers.shape[1],
+                "classes": classes,
+                "truth ratio": crowds.imbalance(np.bincount(truth, minlength=classes)),
+                "majority vote": [],
+                "Dawid-Skene": [],
+                "ratio": [],
+            }
+            for draw in DRAWS:
+                rng = numpy_rng(draw, "real crowd", name)
+                kept = answers
+                if mean is not None:
+                    asked = crowds.few_workers(answers >= 0, mean, rng)
+                    kept = np.where(asked, answers, -1)
+                vote = crowds.majority_vote(kept, classes, rng)
+                posterior = crowds.dawid_skene(kept, classes)[0]
+                row["majority vote"].append(100 * float((vote == truth).mean()))
+                row["Dawid-Skene"].append(100 * float((posterior.argmax(1) == truth).mean()))
+                row["ratio"].append(crowds.imbalance(crowds.class_counts(kept, classes)))
+            rows.append(row)
+    return rows
+
+
+def features(root: str, cache: Path) -> tuple[torch.Tensor, np.ndarray, np.ndarray, Any, Any]:
+    """Training features, truth and answers, and the test features and truth."""
+    splits = data.load("cifar10n", root, raw=True)
+    backbone = mobilenet_v1(find(root, WEIGHTS, "make data-imagenet-weights"))
+    parts = [
+        extract_features(x, backbone, resolution=RESOLUTION, cache=cache).float()
+        for x in (splits.train.x[:IMAGES], splits.test.x)
+    ]
+    mean, std = parts[0].mean(0), parts[0].std(0).clamp(min=1e-3)
+    train, test = ((x - mean) / std for x in parts)
+    answers = np.stack([splits.train.extra[name][:IMAGES] for name in COLUMNS], 1)
+    return train, splits.train.y[:IMAGES].numpy(), answers, test, splits.test.y.numpy()
+
+
+def networks(root: str, cache: Path) -> list[dict[str, Any]]:
+    """All methods on features of photographs, one answer an image, at two imbalance ratios."""
+    train, truth, answers, test, test_y = features(root, cache)
+    rows = []
+    for ratio in (10, 30):
+        spec = ex.Spec(
+            dataset="cifar10n",
+            ratio=ratio,
+            mean_answers=1,
+            network_options=options(inputs=train.shape[1], hidden=(128,)),
+            dropout=0.3,
+            optimiser=ex.OptimiserSpec("adam", lr=1e-3),
+            rounds=3,
+            methods=METHODS,
+        )
+        records = []
+        for seed in SEEDS:
+            task = ex.make_task(
+                train, truth, test, test_y, answers=answers, ratio=ratio, mean_answers=1,
+                workers=0, seed=seed,
+            )  # fmt: skip
+            with sweep.one_thread():
+                found = ex.run_on(replace(spec, seed=seed), task)
+            records.append(Record({}, {k: np.asarray(v) for k, v in found.items()}, {}))
+        for name in METHODS:
+            pseudo = name in show.SELF_TRAINING
+            rows.append(
+                {
+                    "ratio": ratio,
+                    "method": name,
+                    "accuracy": _rounded(show.final(records, name)),
+                    "minority": _rounded(show.final(records, name, rare=True)),
+                    "balance": _rounded(show.ratio(records, name)[:, -1]) if pseudo else [],
+                    "given": _rounded(show.ratio(records, "plain")[:, 0]),
+                }
+            )
+    return rows
+
+
+def _rounded(values: np.ndarray) -> list[float]:
+    return [round(float(value), 3) for value in values]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Compute the record and write it."""
+    parser = argparse.ArgumentParser(prog="python -m chapters.self_crowd.record")
+    parser.add_argument("--data", default="data", help="folder of the datasets")
+    root = parser.parse_args(arguments).data
+    build = Path(os.environ.get("WEAKLABELS_BUILD", REPOSITORY / "build"))
+    content = {
+        "what": "Answers of real crowds: truth inference, and networks on CIFAR-10N",
+        "command": "python -m chapters.self_crowd.record --data FOLDER",
+        "provenance": sweep.provenance("cpu") | {"date": datetime.now(UTC).date().isoformat()},
+        "settings": {
+            "truth inference": f"{len(DRAWS)} random draws of 1 + Poisson(m - 1) answers a task",
+            "images": f"the first {IMAGES:,} training images and 3,000 test images of CIFAR-10 (a "
+            "subset of both), thinned to the wanted imbalance",
+            "features": f"frozen MobileNet v1 (ImageNet), images scaled to {RESOLUTION} pixels, "
+            "standardised; MLP 1,024-128-10, dropout 0.3, Adam 1e-3, batch 64",
+            "answers": "one of three an image, drawn at random; a column of the label file counts "
+            "as one worker, though many people stand behind it",
+            "training": "300 steps on majority votes, 500 with the crowd layer, 3 rounds of 200; "
+            "each round adds half as many pseudo-annotations as there are answers",
+            "seeds": list(SEEDS),
+        },
+        "truth_inference": truth_inference(root),
+        "networks": networks(root, build / "recorded" / "features"),
+    }
+    path = REPOSITORY / "book" / "recorded" / "self_crowd" / "real_crowds.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    temporary.replace(path)
+    print(path)
+
+
+if __name__ == "__main__":
+    main()

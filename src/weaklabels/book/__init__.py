@@ -1,5 +1,0 @@
-"""The book: executed notebooks, text and generated pages, staged and built by Jupyter Book."""
-
-from weaklabels.book.builder import BOOK, BookError, build
-
-__all__ = ["BOOK", "BookError", "build"]

@@ -1,0 +1,365 @@
+"""The protocol of the chapters on candidate sets: train on the sets, evaluate on the truth.
+
+A run draws the data and one candidate set per training example, trains, and after every epoch
+passes over the training and the test set in evaluation mode. On the training set it measures how
+often the truth is found: by the classifier that ignores the set (classifier accuracy), and by rules
+that choose one of the candidates (selection accuracy). No choice of an epoch is made on the test
+set: a run's score is the mean of its last epochs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from weaklabels import data, methods, models, weaken
+from weaklabels.cam import class_activation_maps
+from weaklabels.data import Split, Splits
+from weaklabels.lab.spec import Data, Learner, Net, Options, Training
+from weaklabels.lab.store import Record
+from weaklabels.methods.class_activation_value import (
+    MAP_RULES,
+    WINDOW,
+    class_activation_value,
+    first_class_activation_value,
+    map_scores,
+    select,
+)
+from weaklabels.methods.partial_label import best_candidate
+from weaklabels.metrics import accuracy
+from weaklabels.models import Network
+from weaklabels.seeding import numpy_rng, torch_rng
+from weaklabels.train import OptimiserSpec, fit, predict
+
+EVALUATION_BATCH = 128
+"""Inputs per forward pass in evaluation; small convolutions stay in the cache of a CPU core."""
+
+
+@dataclass(frozen=True)
+class Spec(Learner, Data, Net, Training):
+    """One run; beside its parts (see ``lab.spec``):
+
+    Attributes:
+        network_options: numbers of inputs and channels are filled in from the data.
+        inputs: what is done to them, a key of ``INPUTS``.
+        train_size: train on a random subset of so many examples.
+        candidates: a key of ``CANDIDATES``.
+        q: flipping probability, or rate, of those that need one.
+        track: what to measure after each epoch beside the accuracies, keys of ``TRACKERS``; or
+            ``"weights"``, to keep the trained network (see ``restore``).
+    """
+
+    _: KW_ONLY
+    dataset: str = "digits"
+    network: str = "mlp"
+    epochs: int = 30
+    batch_size: int = 32
+    optimiser: OptimiserSpec = OptimiserSpec(lr=1e-3, weight_decay=1e-4)
+    inputs: str = "as they are"
+    train_size: int | None = None
+    candidates: str = "uniform"
+    q: float = 0.0
+    track: tuple[str, ...] = ()
+
+
+def run(spec: Spec) -> dict[str, Any]:
+    """Train and evaluate.
+
+    Returns:
+        Per epoch, ``(epochs,)`` in percent: ``train_accuracy`` and ``test_accuracy`` of the
+        classifier (``val_accuracy`` where there is a validation split), ``select IM-max``, the
+        selection accuracy of the most probable candidate, and what ``spec.track`` adds. Once:
+        ``chance``, the selection accuracy of guessing, in percent, and ``set_sizes`` ``(K + 1,)``,
+        the number of candidate sets of each size.
+    """
+    return train(spec, load_splits(spec))
+
+
+def train(spec: Spec, splits: Splits) -> dict[str, Any]:
+    """``run`` on data that are there."""
+    candidates = torch.from_numpy(draw_candidates(spec, splits))
+    model = build_network(spec, splits).to(spec.device)
+    method = methods.create(spec.method, **dict(spec.method_options))
+    method.start(candidates.to(spec.device))
+    x_train = splits.train.x.to(spec.device)
+    watch = Watch(spec, splits, candidates, model, x_train)
+    fit(
+        model,
+        x_train,
+        method,
+        epochs=spec.epochs,
+        batch_size=spec.batch_size,
+        optimiser=spec.optimiser.build(model, method),
+        order=torch_rng(spec.seed, "batch order"),
+        after_epoch=watch.after_epoch,
+    )
+    return watch.results()
+
+
+# -- data -----------------------------------------------------------------------------------------
+
+
+def load_splits(spec: Spec) -> Splits:
+    """The data of a run, its inputs prepared and the training part cut to size."""
+    return _load_splits(
+        spec.dataset, spec.data_root, spec.data_options, spec.inputs, spec.train_size, spec.seed
+    )
+
+
+@lru_cache(maxsize=2)
+def _load_splits(
+    dataset: str, root: str | None, options: Options, inputs: str, train_size: int | None, seed: int
+) -> Splits:
+    if inputs not in INPUTS:
+        raise ValueError(f"unknown inputs {inputs!r}: expected one of {', '.join(INPUTS)}")
+    splits = data.load(dataset, root, **({"seed": seed} | dict(options)))
+    if train_size is not None:
+        if not 1 <= train_size <= len(splits.train):
+            raise ValueError(
+                f"train_size is {train_size}: there are {len(splits.train)} training examples"
+            )
+        rows = numpy_rng(seed, "subset").permutation(len(splits.train))[:train_size]
+        splits = replace(splits, train=_rows(splits.train, rows))
+    return INPUTS[inputs](splits)
+
+
+def _rows(split: Split, rows: np.ndarray) -> Split:
+    extra = {name: values[rows] for name, values in split.extra.items()}
+    return Split(split.x[rows], split.y[rows], None, extra)
+
+
+def _mapped(splits: Splits, change: Callable[[Tensor], Tensor]) -> Splits:
+    def part(split: Split | None) -> Split | None:
+        return None if split is None else replace(split, x=change(split.x))
+
+    return replace(splits, train=part(splits.train), val=part(splits.val), test=part(splits.test))
+
+
+def _mixed(splits: Splits) -> Splits:
+    size = splits.train.x[0].numel()
+    gauss = numpy_rng(0, "mixing matrix").standard_normal((size, size))
+    mixing = torch.from_numpy(np.linalg.qr(gauss)[0].astype(np.float32))
+    return _mapped(splits, lambda x: x.flatten(1) @ mixing)
+
+
+def _standard(splits: Splits) -> Splits:
+    x = splits.train.x
+    axes = [axis for axis in range(x.ndim) if axis != 1]
+    mean, std = x.mean(axes, keepdim=True), x.std(axes, keepdim=True)
+    return _mapped(splits, lambda x: (x - mean) / std)
+
+
+INPUTS: dict[str, Callable[[Splits], Splits]] = {
+    "as they are": lambda splits: splits,
+    "mixed": _mixed,
+    "standard": _standard,
+    "28 x 28": lambda splits: _mapped(
+        splits, lambda x: F.interpolate(x, (28, 28), mode="bilinear", align_corners=False)
+    ),
+}
+"""What is done to the inputs.
+
+``"mixed"`` flattens images and multiplies them by a fixed random orthogonal matrix: the same
+information without any layout. ``"standard"`` gives each channel mean 0 and variance 1 on the
+training part.
+"""
+
+
+# -- candidate sets -------------------------------------------------------------------------------
+
+
+def draw_candidates(spec: Spec, splits: Splits) -> np.ndarray:
+    """The candidate sets of a run, ``(N, K)`` bool; the same draw for every method of a seed.
+
+    Raises:
+        ValueError: if the kind is unknown, or the dataset brings none where it should.
+    """
+    if spec.candidates not in CANDIDATES:
+        raise ValueError(
+            f"unknown candidates {spec.candidates!r}: expected one of {', '.join(CANDIDATES)}"
+        )
+    if spec.candidates == "given":
+        if "candidates" not in splits.train.extra:
+            raise ValueError(f"dataset {spec.dataset!r} brings no candidate sets of its own")
+        return np.asarray(splits.train.extra["candidates"])
+    truth, classes = splits.train.y.numpy(), len(splits.classes)
+    return CANDIDATES[spec.candidates](truth, classes, spec.q, numpy_rng(spec.seed, "candidates"))
+
+
+CANDIDATES: dict[str, Callable[..., np.ndarray]] = {
+    "uniform": lambda y, k, q, rng: weaken.uniform_candidates(y, k, rng),
+    "uniform official": lambda y, k, q, rng: weaken.uniform_candidates(y, k, rng, official=True),
+    "flip": weaken.flip_candidates,
+    "cyclic": lambda y, k, q, rng: weaken.class_dependent_candidates(
+        y, weaken.cyclic_transition(k, (q,)), rng
+    ),
+    "truth": lambda y, k, q, rng: y[:, None] == np.arange(k),
+    "given": NotImplemented,
+}
+"""How candidate sets arise, ``(truth, classes, q, rng) -> (N, K)``.
+
+``"truth"`` holds the true label alone (ordinary supervision); ``"cyclic"`` adds the next class with
+probability q; ``"given"`` are those of a real-world partial-label set.
+"""
+
+
+def build_network(spec: Spec, splits: Splits) -> Network:
+    """The network of a run, fitted to the shape of the inputs."""
+    shape = splits.train.x.shape[1:]
+    fitted = {"inputs": shape.numel()} if spec.network in FLAT else {"channels": shape[0]}
+    return models.build(
+        spec.network, len(splits.classes), seed=spec.seed, **(fitted | dict(spec.network_options))
+    )
+
+
+FLAT = ("linear", "mlp")
+"""Networks that flatten their inputs."""
+
+
+# -- what is measured -----------------------------------------------------------------------------
+
+
+class Watch:
+    """Measures a model on training and test set after every epoch.
+
+    Attributes:
+        candidates: ``(N, K)`` bool, on the device.
+        truth: ``(N,)`` int64, on the device; used for measuring only.
+        logits: ``(N, K)`` of the training set at the end of the epoch, evaluation mode.
+    """
+
+    def __init__(
+        self, spec: Spec, splits: Splits, candidates: Tensor, model: Network, x_train: Tensor
+    ) -> None:
+        if unknown := set(spec.track) - TRACKERS.keys() - {"weights"}:
+            raise ValueError(f"cannot track {', '.join(sorted(unknown))}: see TRACKERS")
+        self.model, self.x_train, self.track = model, x_train, spec.track
+        self.candidates = candidates.to(spec.device)
+        self.truth = splits.train.y.to(spec.device)
+        self.held_out = {
+            name: split.to(spec.device)
+            for name, split in (("val", splits.val), ("test", splits.test))
+            if split is not None
+        }
+        self.epochs: list[dict[str, float]] = []
+
+    def after_epoch(self, epoch: int) -> None:
+        """Measure."""
+        self.logits = predict(self.model, self.x_train, EVALUATION_BATCH)
+        found = {
+            "train_accuracy": accuracy(self.logits, self.truth),
+            "select IM-max": self.selection_accuracy(best_candidate(self.logits, self.candidates)),
+        }
+        for name, split in self.held_out.items():
+            found[f"{name}_accuracy"] = accuracy(
+                predict(self.model, split.x, EVALUATION_BATCH), split.y
+            )
+        for name in self.track:
+            if name in TRACKERS:
+                found |= TRACKERS[name](self)
+        self.epochs.append(found)
+
+    def selection_accuracy(self, selected: Tensor) -> float:
+        """Share of the training set for which ``selected`` ``(N,)`` is the truth, in percent."""
+        return 100 * float((selected == self.truth).double().mean())
+
+    def results(self) -> dict[str, Any]:
+        """What ``run`` returns."""
+        sizes = self.candidates.sum(1).cpu()
+        curves = {name: np.array([found[name] for found in self.epochs]) for name in self.epochs[0]}
+        if "weights" in self.track:
+            state = self.model.state_dict()
+            curves |= {f"weights/{name}": value.cpu().numpy() for name, value in state.items()}
+        return curves | {
+            "chance": 100 * float((1 / sizes.double()).mean()),
+            "set_sizes": torch.bincount(sizes, minlength=self.candidates.shape[1] + 1).numpy(),
+        }
+
+
+def _values(watch: Watch) -> dict[str, float]:
+    """Selection by both class activation values, and where they part from the largest logit."""
+    logits, candidates = watch.logits, watch.candidates
+    final = select(class_activation_value(logits), candidates)
+    values = first_class_activation_value(logits.double())
+    first = select(values, candidates)
+    largest = best_candidate(logits, candidates)
+    top = logits.gather(1, largest[:, None])[:, 0]
+    inside = (top > WINDOW[0]) & (top < WINDOW[1])
+    # Of two candidates that share all the mass both have the same first value.
+    gap = values.gather(1, first[:, None]) / values.gather(1, largest[:, None])
+    tie = gap[:, 0] < 1 + 1e-9
+    return {
+        "select CAV": watch.selection_accuracy(final),
+        "select CAV, first form": watch.selection_accuracy(first),
+        "window inside": 100 * float(inside.double().mean()),
+        "window below": 100 * float((top <= WINDOW[0]).double().mean()),
+        "final differs": int((final != largest).sum()),
+        "final differs outside window": int(((final != largest) & ~inside).sum()),
+        "first differs": int(((first != largest) & ~tie).sum()),
+    }
+
+
+def _maps(watch: Watch) -> dict[str, float]:
+    """Selection by class activation maps, for each rule that turns a map into a score."""
+    was_training = watch.model.training
+    watch.model.eval()
+    scores: dict[str, list[Tensor]] = {rule: [] for rule in MAP_RULES}
+    for batch in watch.x_train.split(EVALUATION_BATCH):
+        maps = class_activation_maps(watch.model, batch)
+        for rule in MAP_RULES:
+            scores[rule].append(map_scores(maps, rule))
+    watch.model.train(was_training)
+    return {
+        f"select CAM, {rule}": watch.selection_accuracy(
+            best_candidate(torch.cat(values), watch.candidates)
+        )
+        for rule, values in scores.items()
+    }
+
+
+TRACKERS: dict[str, Callable[[Watch], dict[str, float]]] = {"values": _values, "maps": _maps}
+"""Measured after each epoch: name -> function of the watch that gives numbers by name."""
+
+
+# -- records as tables ----------------------------------------------------------------------------
+
+
+def restore(model: nn.Module, record: Record) -> nn.Module:
+    """Put the weights of a run that tracked them into ``model``; it is left in evaluation mode."""
+    prefix = "weights/"
+    state = {
+        name.removeprefix(prefix): torch.from_numpy(value)
+        for name, value in record.values.items()
+        if name.startswith(prefix)
+    }
+    model.load_state_dict(state)
+    return model.eval()
+
+
+def last_epochs(record: Record, count: int, curve: str = "test_accuracy") -> float:
+    """Mean of a curve over the last ``count`` epochs (over all, if there are fewer)."""
+    return float(record[curve][-count:].mean())
+
+
+def scores(records: Sequence[Record], names: Sequence[str], count: int) -> pd.DataFrame:
+    """One line per run: method, seed, and means over the last ``count`` epochs in percent.
+
+    Columns ``test`` (accuracy on the test set) and ``selection`` (IM-max selection accuracy on the
+    training set).
+    """
+    return pd.DataFrame(
+        {
+            "method": list(names),
+            "seed": [record.spec.seed for record in records],
+            "test": [last_epochs(record, count) for record in records],
+            "selection": [last_epochs(record, count, "select IM-max") for record in records],
+        }
+    )

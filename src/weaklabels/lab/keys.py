@@ -1,0 +1,341 @@
+"""What a result depends on: code, found by reading it, and hashed.
+
+A run's key covers the definitions that its function reaches, one by one: functions, classes and
+constants of this project that it names, those that these name, and so on. So an edit recomputes
+exactly the runs that execute the edited code. What cannot be seen by reading (a method or a loader
+found by its name) the spec names itself, in ``code()``. Comments, formatting and docstrings, also
+those below attributes and constants, are not part of any key.
+
+Whole modules, closed under imports, are what an executed notebook depends on.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache, cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+
+
+def _folder(package: str) -> Path | None:
+    found = find_spec(package)
+    return Path(found.origin).parent if found and found.origin else None
+
+
+ROOTS = {name: folder for name in ("weaklabels", "chapters") if (folder := _folder(name))}
+"""Packages whose code counts, with their folders; other libraries count by their version."""
+
+Reference = tuple[str, str]
+"""(module, name of a definition in it); an empty name is the whole module."""
+
+
+def run_key(function: Callable[..., Any], spec: Any) -> str:
+    """Key of a run: what it computes, with which code and libraries."""
+    start = [function, type(spec), *(spec.code() if hasattr(spec, "code") else ())]
+    definitions = reached(reference for each in start for reference in _references(each))
+    parts = [f"{module}.{name}={digest}" for (module, name), digest in definitions.items()]
+    parts.append(f"{function.__module__}.{function.__qualname__}")
+    parts.append(type(spec).__name__ + spec_json(spec))
+    parts.append(f"torch {torch.__version__} numpy {np.__version__}")
+    return _hash("\n".join(parts))
+
+
+def spec_json(spec: Any) -> str:
+    """Canonical text of a spec.
+
+    Raises:
+        TypeError: if a field is not made of numbers, strings, lists and dicts.
+    """
+    return json.dumps(dataclasses.asdict(spec), sort_keys=True)
+
+
+def reached(references: Iterable[Reference]) -> dict[Reference, str]:
+    """Definitions reached from some, these included, each with the hash of its code."""
+    waiting, seen = list(references), {}
+    while waiting:
+        reference = waiting.pop()
+        if reference in seen:
+            continue
+        module = _module(reference[0])
+        if module is None:
+            continue
+        unit = module.unit(reference[1])
+        seen[reference] = unit.digest
+        waiting.extend(unit.references)
+        waiting.append((reference[0], Module.EFFECTS))
+    return dict(sorted(seen.items()))
+
+
+def modules_of(spec: Any) -> set[str]:
+    """Modules of the code that a spec names."""
+    named = spec.code() if hasattr(spec, "code") else ()
+    found = {module for each in (type(spec), *named) for module, _ in _references(each)}
+    return {module for module in found if _file(module) is not None}
+
+
+def closure(modules: Iterable[str]) -> dict[str, str]:
+    """Modules reached by imports from ``modules`` (these included), each with its code's hash.
+
+    Raises:
+        ModuleNotFoundError: if one of ``modules`` is not a module of the project.
+    """
+    waiting, seen = list(modules), {}
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        module = _module(name)
+        if module is None:
+            raise ModuleNotFoundError(f"{name!r} is not a module of {' or '.join(ROOTS)}")
+        seen[name] = module.digest
+        waiting.extend(module.imported)
+    return dict(sorted(seen.items()))
+
+
+def imports_of(source: str) -> set[str]:
+    """Modules of the project that a piece of absolute-importing source imports, anywhere in it.
+
+    Args:
+        source: a module, or the code cells of a notebook joined by newlines.
+
+    Raises:
+        SyntaxError: if the source cannot be parsed.
+    """
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        for name in _imported_names(node):
+            parts = name.split(".")
+            prefixes = (".".join(parts[: i + 1]) for i in range(len(parts)))
+            found.update(p for p in prefixes if _file(p) is not None)
+    return found
+
+
+def _references(thing: Any) -> Iterator[Reference]:
+    """Where a function, a class or a module is defined, if it belongs to the project."""
+    if isinstance(thing, ModuleType):
+        yield thing.__name__, ""
+    elif isinstance(thing, type):
+        for base in thing.__mro__:
+            yield base.__module__, base.__qualname__.partition(".")[0]
+    else:
+        yield thing.__module__, thing.__qualname__.partition(".")[0]
+
+
+# -- modules as graphs of definitions -------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Unit:
+    """A definition: the hash of its code, and what it names."""
+
+    digest: str
+    references: frozenset[Reference]
+
+
+class Module:
+    """A module of the project, read and taken apart.
+
+    Args:
+        name: its full name.
+        source: its text.
+    """
+
+    EFFECTS = "<effects>"
+    """Name of the unit of what a module does when it is imported, beside defining: it registers,
+    checks, changes something. It belongs to every run that reaches any of its definitions."""
+
+    def __init__(self, name: str, source: str) -> None:
+        self.name = name
+        self.tree = _without_docstrings(ast.parse(source))
+        self.imported = frozenset(imports_of(source)) - {name}
+        self.bindings: dict[str, Reference] = {}
+        self.definitions: dict[str, list[ast.stmt]] = {self.EFFECTS: []}
+        for node in self.tree.body:
+            self._sort(node)
+        self._units: dict[str, Unit] = {}
+
+    @cached_property
+    def digest(self) -> str:
+        """Hash of all of its code."""
+        return _hash(ast.unparse(self.tree))
+
+    def unit(self, name: str) -> Unit:
+        """A definition; what the module only imports leads on; an unknown name is all of it."""
+        if name not in self._units:
+            self._units[name] = self._take(name)
+        return self._units[name]
+
+    def _take(self, name: str) -> Unit:
+        if name in self.definitions:
+            nodes = self.definitions[name]
+            text = "\n".join(ast.unparse(node) for node in nodes)
+            named = (r for node in nodes for r in self._named_in(node))
+            return Unit(_hash(text), frozenset(named))
+        if name in self.bindings:
+            return Unit("", frozenset([self.bindings[name]]))
+        if name and _file(f"{self.name}.{name}") is not None:
+            return Unit("", frozenset([(f"{self.name}.{name}", "")]))
+        everything = ((self.name, each) for each in self.definitions)
+        return Unit("", frozenset([*everything, *self.bindings.values()]))
+
+    def _sort(self, node: ast.stmt) -> None:
+        """Put a statement of the module with the name that it defines, or with the effects."""
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            self.bindings |= _bound(node)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            self._define(node.name, node)
+            if any(self._is_ours(decorator) for decorator in node.decorator_list):
+                self.definitions[self.EFFECTS].append(node)  # it may register what it decorates
+        elif isinstance(node, ast.Assign) and all(map(_is_plain, node.targets)):
+            for target in node.targets:
+                for part in ast.walk(target):
+                    if isinstance(part, ast.Name):
+                        self._define(part.id, node)
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            self._define(node.target.id, node)
+        elif isinstance(node, ast.If) and _is_not_for_runs(node.test):
+            return
+        else:
+            for inner in ast.walk(node):
+                if isinstance(inner, ast.Import | ast.ImportFrom):
+                    self.bindings |= _bound(inner)
+            self.definitions[self.EFFECTS].append(node)
+
+    def _define(self, name: str, node: ast.stmt) -> None:
+        self.definitions.setdefault(name, []).append(node)
+
+    def _is_ours(self, decorator: ast.expr) -> bool:
+        return any(True for _ in self._named_in(decorator))
+
+    def _named_in(self, tree: ast.AST) -> Iterator[Reference]:
+        """Definitions of the project that a piece of the module's code names."""
+        local = dict(self.bindings)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                local |= _bound(node)
+        inner: set[ast.AST] = set()
+        for node in ast.walk(tree):
+            if node in inner or not isinstance(node, ast.Name | ast.Attribute):
+                continue
+            chain = _chain(node)
+            if chain:
+                inner.update(ast.walk(node))
+                yield from self._resolve(chain, local)
+
+    def _resolve(self, chain: list[str], local: dict[str, Reference]) -> Iterator[Reference]:
+        first, *rest = chain
+        if first in self.definitions:
+            yield self.name, first
+        elif first in local:
+            module, name = local[first]
+            while rest:  # packages before modules before definitions
+                if name and _file(f"{module}.{name}") is not None:
+                    module, name = f"{module}.{name}", rest.pop(0)
+                elif not name:
+                    name = rest.pop(0)
+                else:
+                    break
+            if _file(module) is not None:
+                yield module, name
+
+
+def _imported_names(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+        return [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return []
+
+
+def _bound(node: ast.Import | ast.ImportFrom) -> dict[str, Reference]:
+    """Names that an import binds, those of the project only, with what they stand for."""
+    found: dict[str, Reference] = {}
+    if isinstance(node, ast.Import):
+        for alias in node.names:
+            bound = alias.name if alias.asname else alias.name.partition(".")[0]
+            found[alias.asname or bound] = (bound, "")
+    elif node.module and not node.level:
+        for alias in node.names:
+            whole = f"{node.module}.{alias.name}"
+            is_module = _file(whole) is not None
+            found[alias.asname or alias.name] = (
+                (whole, "") if is_module else (node.module, alias.name)
+            )
+    return {name: where for name, where in found.items() if _file(where[0]) is not None}
+
+
+def _chain(node: ast.AST) -> list[str]:
+    """``a.b.c`` as a list; empty if it does not begin with a name."""
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    return [node.id, *reversed(parts)] if isinstance(node, ast.Name) else []
+
+
+def _is_plain(target: ast.expr) -> bool:
+    """Whether an assignment defines names, and does not change something that is there."""
+    return not any(isinstance(n, ast.Attribute | ast.Subscript) for n in ast.walk(target))
+
+
+def _is_not_for_runs(test: ast.expr) -> bool:
+    return ast.unparse(test) in ("TYPE_CHECKING", "__name__ == '__main__'")
+
+
+def _without_docstrings(tree: ast.Module) -> ast.Module:
+    """Bodies without strings that stand alone: docstrings of definitions and of attributes."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            kept = [line for line in node.body if not _is_text(line)]
+            node.body = kept or ([] if isinstance(node, ast.Module) else [ast.Pass()])
+    return tree
+
+
+def _is_text(line: ast.stmt) -> bool:
+    return (
+        isinstance(line, ast.Expr)
+        and isinstance(line.value, ast.Constant)
+        and isinstance(line.value.value, str)
+    )
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _module(name: str) -> Module | None:
+    """The module of that name if it belongs to the project."""
+    path = _file(name)
+    if path is None:
+        return None
+    stat = path.stat()
+    return _read(name, path, stat.st_mtime_ns, stat.st_size)
+
+
+@cache
+def _read(name: str, path: Path, mtime_ns: int, size: int) -> Module:
+    """A module's file taken apart; its stat is in the cache's key, so that edits are seen."""
+    del mtime_ns, size
+    return Module(name, path.read_text(encoding="utf-8"))
+
+
+def _file(name: str) -> Path | None:
+    """File of a module of the project, or None if there is no such module."""
+    package, *parts = name.split(".")
+    root = ROOTS.get(package)
+    if root is None:
+        return None
+    path = root.joinpath(*parts)
+    for candidate in (path.with_suffix(".py"), path / "__init__.py"):
+        if candidate.is_file() and (parts or candidate.name == "__init__.py"):
+            return candidate
+    return None

@@ -1,0 +1,324 @@
+"""The protocol of CAP and CDCR: warm up, then train on labels that are renewed every epoch.
+
+Both stages train on strongly augmented images and keep a moving average of the weights. The second
+stage starts from the weights of the first with a new optimiser and a new average. After every epoch
+both the averaged and the current weights are evaluated.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import KW_ONLY, dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from weaklabels import methods, models
+from weaklabels.data import Split
+from weaklabels.data.augment import pipeline
+from weaklabels.ema import WeightAverage
+from weaklabels.lab.multilabel import Annotation, annotate, load_splits
+from weaklabels.lab.spec import Data, Learner, Net, Options, Training
+from weaklabels.lab.store import Record
+from weaklabels.lab.sweep import remember
+from weaklabels.methods.base import Method
+from weaklabels.methods.pseudo_labels import Annotated, tally
+from weaklabels.metrics import average_precision
+from weaklabels.models import Network
+from weaklabels.seeding import numpy_rng, torch_rng
+from weaklabels.train import OptimiserSpec, fit, paired_batches, predict
+
+Steps = tuple[tuple, ...]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The first stage: training on the annotated rows with ``methods.pseudo_labels.Annotated``.
+
+    Attributes:
+        options: of the loss.
+        epochs, batch_size, optimiser: of the training.
+        strong: augmentation, if it differs from that of the second stage.
+        evaluate_every: epochs between evaluations.
+        hand_over: which weights start the second stage, ``"average"`` or ``"current"``.
+    """
+
+    options: Options = ()
+    epochs: int = 20
+    batch_size: int = 50
+    optimiser: OptimiserSpec = OptimiserSpec()
+    strong: Steps | None = None
+    evaluate_every: int = 1
+    hand_over: str = "average"
+
+
+@dataclass(frozen=True)
+class Spec(Learner, Data, Annotation, Net, Training):
+    """One run; beside its parts (see ``lab.spec``), of which training is that of the second stage:
+
+    Attributes:
+        warm_up: the first stage; None trains in one stage from random weights.
+        weak, strong: augmentations for predictions and for training (see ``augment.pipeline``).
+        decay: of the moving average of the weights, per step, in both stages.
+        labelled_batch: annotated rows that join the ``batch_size`` unannotated rows of each batch;
+            0 where all rows are of one kind.
+        labelled_only: leave the unannotated rows out of the batches (the number of steps stays).
+        evaluate_every: epochs between evaluations; the last epoch is always evaluated.
+    """
+
+    _: KW_ONLY
+    warm_up: Stage | None = None
+    weak: Steps = ()
+    strong: Steps = ()
+    decay: float = 0.99
+    labelled_batch: int = 0
+    labelled_only: bool = False
+    evaluate_every: int = 1
+
+
+def warm_up(spec: Spec) -> dict[str, Any]:
+    """The first stage of a run (see ``first_stage``).
+
+    Returns:
+        the scores of ``run``, and the weights after the last epoch, named ``average/...`` and
+        ``current/...``.
+    """
+    return _train(_Setting(spec), keep_weights=True)
+
+
+def run(spec: Spec) -> dict[str, Any]:
+    """Both stages; the first is shared by all runs that agree on it.
+
+    Returns:
+        ``evaluated`` ``(E,)``, the epochs after which the scores were taken, from 1; ``val_ap``,
+        ``test_ap`` ``(E, C)`` of the averaged weights, in percent, and ``val_ap_current``,
+        ``test_ap_current`` of the current ones; ``tally`` ``(epochs, C, 2, 2, 2)`` of the labels
+        that were trained on (see ``pseudo_labels.tally``), of the unannotated rows where there are
+        some; and what the method traces, one row per epoch.
+    """
+    setting = _Setting(spec)
+    if spec.warm_up is not None:
+        restore(setting.model, remember(warm_up, first_stage(spec)), spec.warm_up.hand_over)
+    return _train(setting)
+
+
+def restore(model: Network, record: Record, weights: str) -> None:
+    """Give a network the ``"average"`` or ``"current"`` weights at the end of a first stage."""
+    prefix = f"{weights}/"
+    model.load_state_dict(
+        {
+            name.removeprefix(prefix): torch.from_numpy(value)
+            for name, value in record.values.items()
+            if name.startswith(prefix)
+        }
+    )
+
+
+def warmed_up(record: Record, spec: Spec) -> Tensor:
+    """Logits ``(N, C)`` of all training images, as they are, at the end of a first stage.
+
+    Args:
+        record: of ``warm_up``.
+        spec: the run whose first stage it is.
+    """
+    splits = load_splits(spec)
+    model = models.build(spec.network, len(splits.classes), **dict(spec.network_options))
+    model.to(spec.device)
+    restore(model, record, "average")
+    clean = pipeline((), torch.Generator(), spec.device)
+    return predict(model, splits.train.x, view=clean).cpu()
+
+
+def first_stage(spec: Spec) -> Spec:
+    """The spec of the first stage alone, for ``warm_up``."""
+    stage = spec.warm_up
+    if stage is None:
+        raise ValueError("this run has no first stage")
+    return replace(
+        spec,
+        method="Annotated",
+        method_options=stage.options,
+        epochs=stage.epochs,
+        batch_size=stage.batch_size,
+        optimiser=stage.optimiser,
+        strong=spec.strong if stage.strong is None else stage.strong,
+        evaluate_every=stage.evaluate_every,
+        warm_up=None,
+        labelled_batch=0,
+        labelled_only=True,
+    )
+
+
+def tail_weights(seed: int, ratio: float = 0.1) -> tuple[float, ...]:
+    """How likely each digit is: ``ratio ** (j / 9)``, in an order drawn with the seed."""
+    weights = ratio ** (np.arange(10) / 9)
+    return tuple(numpy_rng(seed, "class frequencies").permutation(weights).round(6).tolist())
+
+
+class _Setting:
+    """Data, network and method of a run, before training."""
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+        self.stage = "first stage" if spec.warm_up is None else "second stage"
+        self.splits = load_splits(spec)
+        self.model = models.build(
+            spec.network, len(self.splits.classes), seed=spec.seed, **dict(spec.network_options)
+        ).to(spec.device)
+        observed = torch.from_numpy(annotate(spec, self.splits.train.y.numpy()))
+        self.truth = self.splits.train.y.to(spec.device)
+        self.method: Method = methods.create(spec.method, **dict(spec.method_options))
+        self.method.start(observed.to(spec.device))
+        if getattr(self.method, "needs_truth", False):
+            self.method.reveal(self.truth)
+        known = (observed != 0).any(1)
+        self.labelled, self.unlabelled = known.nonzero()[:, 0], (~known).nonzero()[:, 0]
+
+    def view(self, steps: Steps, purpose: str) -> Callable[[Tensor], Tensor]:
+        rng = torch_rng(self.spec.seed, self.stage, purpose)
+        return pipeline(steps, rng, self.spec.device)
+
+    def batches(self) -> tuple[Callable[[torch.Generator], Iterable[Tensor]], int]:
+        """The batches of an epoch, and how many there are."""
+        spec = self.spec
+        if not spec.labelled_batch:
+            rows = self.labelled
+            steps = math.ceil(len(rows) / spec.batch_size)
+            return lambda order: rows[torch.randperm(len(rows), generator=order)].split(
+                spec.batch_size
+            ), steps
+        steps = math.ceil(len(self.unlabelled) / spec.batch_size)
+        pairs = paired_batches(
+            self.labelled, self.unlabelled, (spec.labelled_batch, spec.batch_size)
+        )
+        if spec.labelled_only:
+            return lambda order: [rows[: spec.labelled_batch] for rows in pairs(order)], steps
+        return pairs, steps
+
+
+def _train(setting: _Setting, keep_weights: bool = False) -> dict[str, Any]:
+    spec, method = setting.spec, setting.method
+    average = WeightAverage(setting.model, spec.decay)
+    watch = _Watch(setting, average)
+    optimiser = spec.optimiser.build(setting.model, method)
+    batches, steps = setting.batches()
+    fit(
+        setting.model,
+        setting.splits.train.x,
+        method,
+        epochs=spec.epochs,
+        batch_size=spec.batch_size,
+        optimiser=optimiser,
+        schedule=spec.optimiser.schedule(optimiser, spec.epochs, steps),
+        order=torch_rng(spec.seed, setting.stage, "batch order"),
+        average=average,
+        augment=setting.view(spec.strong, "strong view"),
+        view=setting.view(spec.weak, "weak view"),
+        batches=batches,
+        after_epoch=watch.after_epoch,
+    )
+    results = watch.results()
+    if keep_weights:
+        for prefix, model in (("average", average.model), ("current", setting.model)):
+            results |= {
+                f"{prefix}/{name}": value.cpu().numpy().copy()
+                for name, value in model.state_dict().items()
+            }
+    return results
+
+
+class _Watch:
+    """Evaluates after every epoch and counts the labels that were trained on."""
+
+    def __init__(self, setting: _Setting, average: WeightAverage) -> None:
+        self.setting = setting
+        self.models: dict[str, Network] = {"": average.model, "_current": setting.model}
+        self.clean = setting.view((), "plain view")
+        self.rows = setting.unlabelled if len(setting.unlabelled) else setting.labelled
+        self.found: dict[str, list[np.ndarray]] = {}
+
+    def after_epoch(self, epoch: int) -> None:
+        spec, splits, method = self.setting.spec, self.setting.splits, self.setting.method
+        if epoch % spec.evaluate_every == 0 or epoch == spec.epochs:
+            self._note("evaluated", np.array(epoch))
+            for name, model in self.models.items():
+                for part, split in (("val", splits.val), ("test", splits.test)):
+                    self._note(f"{part}_ap{name}", self._score(model, split))
+        if isinstance(method, Annotated):
+            rows = self.rows.to(method.targets.device)
+            counts = tally(method.targets[rows], method.weights[rows], self.setting.truth[rows])
+            self._note("tally", counts.cpu().numpy())
+            for name, value in method.trace().items():
+                self._note(name, value.detach().cpu().numpy())
+
+    def _score(self, model: Network, split: Split | None) -> np.ndarray:
+        if split is None:
+            return np.full(len(self.setting.splits.classes), np.nan)
+        scores = predict(model, split.x, view=self.clean).cpu()
+        return average_precision(scores, split.y)
+
+    def _note(self, name: str, value: np.ndarray) -> None:
+        self.found.setdefault(name, []).append(value)
+
+    def results(self) -> dict[str, Any]:
+        return {name: np.stack(values) for name, values in self.found.items()}
+
+
+# -- records as numbers ---------------------------------------------------------------------------
+
+
+def mean_ap(runs: Sequence[Record], moment: str = "last") -> np.ndarray:
+    """Test mAP (%) of each run.
+
+    Args:
+        runs: records of ``run``.
+        moment: ``"last"``: the averaged weights after the last epoch; ``"best"``: the weights,
+            averaged or current, and the epoch with the best validation mAP.
+    """
+    if moment == "last":
+        return np.array([record["test_ap"][-1].mean() for record in runs])
+    values = []
+    for record in runs:
+        scores = {
+            part: np.stack([record[f"{part}_ap{kind}"].mean(1) for kind in ("", "_current")])
+            for part in ("val", "test")
+        }
+        values.append(scores["test"].flat[np.nan_to_num(scores["val"]).argmax()])
+    return np.array(values)
+
+
+def quality(counts: np.ndarray) -> dict[str, np.ndarray]:
+    """Quality of the labels used, from tallies; left-out entries are not counted as predictions.
+
+    Args:
+        counts: ``(..., C, 2, 2, 2)`` (see ``pseudo_labels.tally``).
+
+    Returns:
+        Percentages ``(...,)``: ``OP``, ``OR``, ``OF1`` over all labels together, ``CP``, ``CR``
+        (means over classes) and ``CF1``, their harmonic mean; and ``share gap``, the mean over
+        classes of the difference between the shares of positives here and in truth.
+    """
+    positives = counts[..., 1, 1, :].astype(float)
+    right, made = positives[..., 1], positives.sum(-1)
+    wanted = counts[..., 1].sum((-2, -1)).astype(float)
+    rows = counts.sum((-3, -2, -1)).astype(float)
+
+    def ratio(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return 100 * a / np.maximum(b, 1)
+
+    def f1(p: np.ndarray, r: np.ndarray) -> np.ndarray:
+        return 2 * p * r / np.maximum(p + r, 1e-12)
+
+    found = {
+        "OP": ratio(right.sum(-1), made.sum(-1)),
+        "OR": ratio(right.sum(-1), wanted.sum(-1)),
+        "CP": ratio(right, made).mean(-1),
+        "CR": ratio(right, wanted).mean(-1),
+    }
+    found["OF1"] = f1(found["OP"], found["OR"])
+    found["CF1"] = f1(found["CP"], found["CR"])
+    found["share gap"] = ratio(np.abs(made - wanted), rows).mean(-1)
+    return found

@@ -1,0 +1,1 @@
+"""What makes the book: notebooks executed, verdicts, style of the figures, HTML, PDF, archive."""

@@ -1,0 +1,209 @@
+"""One zip with everything a reproduction made, and the check that it can be made again.
+
+    make archive                       build/weak-labels-<profile>.zip
+    make verify ARCHIVE=file.zip       check its checksums, recompute, compare
+
+The zip holds the HTML book, the executed notebooks, the claims, the records of all runs, where
+they come from (``state``), and ``SHA256SUMS``, which ``sha256sum --check`` understands.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from weaklabels.press.runner.files import PART, read_json
+from weaklabels.press.runner.notebooks import Places, chapters_of, default_parameters, read_notebook
+from weaklabels.press.runner.options import Options, UsageError
+from weaklabels.press.runner.reproduction import BookBuilder, build_html, places_of, reproduce
+
+REPOSITORY = Path(__file__).parents[3]
+PARTS = ("html", "notebooks", "claims", "state", "runs")
+SUMS = "SHA256SUMS"
+FIRST_DAY = (1980, 1, 1, 0, 0, 0)
+"""The same time stamp for every file, so that equal contents make equal archives."""
+
+
+def pack(profile: Path, target: Path) -> Path:
+    """Write the archive of a profile's build folder, atomically.
+
+    Raises:
+        UsageError: if nothing has been reproduced there.
+    """
+    files = [path for part in PARTS for path in sorted((profile / part).rglob("*"))]
+    files = [p for p in files if p.is_file() and p.suffix not in (PART, ".tmp")]
+    if not any((profile / "notebooks").glob("*.ipynb")) or not (profile / "html").is_dir():
+        raise UsageError(f"{profile} holds no reproduced book: call `make reproduce` first.")
+    part = target.with_name(target.name + PART)
+    sums = []
+    with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in files:
+            name, content = path.relative_to(profile).as_posix(), path.read_bytes()
+            sums.append(f"{sha256(content).hexdigest()}  {name}\n")
+            archive.writestr(_entry(name), content)
+        archive.writestr(_entry(SUMS), "".join(sums))
+    part.replace(target)
+    return target
+
+
+def damaged(path: Path) -> list[str]:
+    """Names of files that are missing, unexpected or differ from their checksum.
+
+    Raises:
+        UsageError: if the file is not an archive of this book.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            lines = archive.read(SUMS).decode().splitlines()
+            expected = {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
+            names = set(archive.namelist()) - {SUMS}
+            wrong = names ^ expected.keys()
+            for name in names & expected.keys():
+                if _digest(archive, name) != expected[name]:
+                    wrong.add(name)
+    except FileNotFoundError:
+        raise UsageError(f"ARCHIVE={path} does not exist: `make archive` makes one.") from None
+    except (zipfile.BadZipFile, KeyError, ValueError):
+        raise UsageError(f"ARCHIVE={path} is not an archive that `make archive` wrote.") from None
+    return sorted(wrong)
+
+
+def differences(archive: Path, profile: Path) -> list[str]:
+    """What the archive holds and the build folder does not have alike, one sentence each.
+
+    Claims are compared whole, notebooks by the outputs of their cells (which hold no times).
+    """
+    found = []
+    with zipfile.ZipFile(archive) as held:
+        for name in sorted(held.namelist()):
+            part, _, file = name.partition("/")
+            if part not in ("claims", "notebooks"):
+                continue
+            here = profile / name
+            if not here.is_file():
+                found.append(f"{name}: not made again")
+            elif part == "claims":
+                rows = json.loads(held.read(name)), read_json(here)
+                found += [f"{file}: claim {key} differs" for key in _changed(*rows)]
+            else:
+                before = nbformat.reads(held.read(name).decode(), 4)
+                after = nbformat.read(here, 4)
+                cells = zip(_outputs(before), _outputs(after), strict=False)
+                numbers = [i for i, (a, b) in enumerate(cells) if a != b]
+                found += [f"{file}: output of code cell {i + 1} differs" for i in numbers]
+    return found
+
+
+def verify(archive: Path, places: Places, build_book: BookBuilder = build_html) -> int:
+    """Check an archive, recompute its chapters from nothing, compare.
+
+    Args:
+        archive: the zip.
+        places: the folders of this book; the build folder is not touched.
+        build_book: as for ``reproduce``.
+
+    Returns:
+        Exit status: 0 if everything is the same, else 1.
+
+    Raises:
+        UsageError: if the file is no archive, or of another book.
+    """
+    wrong = damaged(archive)
+    if wrong:
+        print(f"{archive}: damaged: {', '.join(wrong[:5])}{' ...' if len(wrong) > 5 else ''}")
+        return 1
+    print(f"{archive}: every file agrees with its checksum.")
+    options = _options_of(archive, places)
+    with tempfile.TemporaryDirectory(prefix="verify-", dir=archive.parent) as build:
+        status = reproduce(options, replace(places, build=Path(build)), build_book)
+        found = differences(archive, Path(build) / options.profile)
+    print("\n".join(found) or "Everything was computed again and is the same.")
+    return 1 if found or status else 0
+
+
+def _options_of(archive: Path, places: Places) -> Options:
+    """The profile, device, seeds and chapters with which the archive was made."""
+    with zipfile.ZipFile(archive) as held:
+        states = {
+            Path(name).stem: json.loads(held.read(name))["fingerprints"]["parameters"]
+            for name in held.namelist()
+            if name.startswith("state/")
+        }
+    known = {chapter.slug: chapter.path for chapter in chapters_of(places.book)}
+    missing = sorted(states.keys() - known.keys())
+    if missing:
+        raise UsageError(f"{archive} holds {', '.join(missing)}, which this book does not have.")
+    kinds = {(given["profile"], given["device"]) for given in states.values()}
+    seeds = {
+        given["seeds"]
+        for slug, given in states.items()
+        if given["seeds"] != default_parameters(read_notebook(known[slug]))["seeds"]
+    }
+    if len(kinds) != 1 or len(seeds) > 1:
+        raise UsageError(f"{archive} was made by several commands, which one cannot repeat.")
+    profile, device = kinds.pop()
+    chapters = tuple(sorted(states))
+    return Options(profile, device, seeds=seeds.pop() if seeds else None, chapters=chapters)
+
+
+def _digest(archive: zipfile.ZipFile, name: str) -> str | None:
+    try:
+        return sha256(archive.read(name)).hexdigest()
+    except (zipfile.BadZipFile, zlib.error):
+        return None
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(name, FIRST_DAY)
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    entry.external_attr = 0o644 << 16
+    return entry
+
+
+def _outputs(notebook: nbformat.NotebookNode) -> list[str]:
+    cells = [
+        cell
+        for cell in notebook.cells
+        if cell.cell_type == "code" and "injected-parameters" not in cell.metadata.get("tags", [])
+    ]
+    return [json.dumps(cell.outputs, sort_keys=True) for cell in cells]
+
+
+def _changed(before: list[dict[str, Any]], after: Any) -> list[str]:
+    now = {row["id"]: row for row in after} if isinstance(after, list) else {}
+    then = {row["id"]: row for row in before}
+    return [key for key in {**then, **now} if then.get(key) != now.get(key)]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """``archive --profile P`` or ``verify --archive FILE``."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("action", choices=("archive", "verify"))
+    parser.add_argument("--profile", default="quick")
+    parser.add_argument("--archive", default="", help="the zip; default: in the build folder")
+    given = parser.parse_args(arguments)
+    places = places_of(REPOSITORY)
+    path = Path(given.archive or places.build / f"weak-labels-{given.profile}.zip")
+    try:
+        if given.action == "verify":
+            return verify(path.absolute(), places)
+        print(pack(places.build / given.profile, path))
+        return 0
+    except UsageError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,71 @@
+"""What a chapter's notebook opens in its first cell: its setting, its runs, its ledger."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import joblib
+import torch
+
+from weaklabels.lab.setting import Setting
+from weaklabels.lab.store import Store
+from weaklabels.press.claims import Ledger
+from weaklabels.press.runner.options import PROFILES
+
+REPOSITORY = Path(__file__).parents[3]
+
+
+class Chapter(Setting):
+    """One execution of a chapter: a setting, and a ledger.
+
+    Attributes:
+        slug: the chapter's name, as in its file.
+        ledger: the chapter's claims.
+
+    Args:
+        slug: see above.
+        profile: ``"quick"`` (embedded data, a laptop), ``"paper"`` (the papers' data and settings,
+            a GPU) or ``"smoke"`` (the smallest setting that executes every cell, for tests).
+        device: ``"cpu"`` or ``"cuda"``.
+        seeds: number of repetitions; they are numbered from 0.
+        data_root: folder of the downloaded datasets; a relative one is under the repository, for
+            notebooks run in their rooms.
+
+    Raises:
+        ValueError: if profile, device or seeds are not usable here.
+    """
+
+    slug: str
+    ledger: Ledger
+
+    def __init__(
+        self,
+        slug: str,
+        profile: str = "quick",
+        device: str = "cpu",
+        seeds: int = 3,
+        data_root: str = "data",
+    ) -> None:
+        if profile not in PROFILES:
+            raise ValueError(f"profile is {profile!r}: expected {', '.join(PROFILES)}")
+        if not isinstance(seeds, int) or seeds < 1:
+            raise ValueError(f"seeds is {seeds!r}: expected a whole number of at least 1")
+        on_gpu = device.startswith("cuda")
+        if on_gpu and not torch.cuda.is_available():
+            raise ValueError(f"device is {device!r}: this machine has no usable GPU")
+        build = Path(os.environ.get("WEAKLABELS_BUILD", REPOSITORY / "build")) / profile
+        super().__init__(
+            profile,
+            device,
+            seeds,
+            data_root=str(REPOSITORY / data_root),
+            store=Store(build / "runs"),
+            recorded_results=REPOSITORY / "book" / "chapters" / slug / "recorded",
+            # Runs on a GPU share its memory, however many cores stand beside it.
+            workers=int(os.environ.get("WEAKLABELS_WORKERS", 1 if on_gpu else joblib.cpu_count())),
+            scheduler=os.environ.get("WEAKLABELS_SCHEDULER") or None,
+            gpus=int(os.environ.get("WEAKLABELS_GPUS", 1)) if on_gpu else 1,
+        )
+        object.__setattr__(self, "slug", slug)
+        object.__setattr__(self, "ledger", Ledger(build / "claims" / f"{slug}.json"))

@@ -1,0 +1,139 @@
+"""What is known about each chapter when the book is staged: its execution and its claims."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from weaklabels.press.runner.files import read_json
+from weaklabels.press.runner.notebooks import read_notebook
+from weaklabels.press.runner.report import VERDICTS
+
+Cell = dict[str, Any]
+Notebook = dict[str, Any]
+HEADING = re.compile(r"^# +(.+?)\s*$", re.MULTILINE)
+
+
+def source_of(cell: Cell) -> str:
+    """A cell's text."""
+    source = cell["source"]
+    return source if isinstance(source, str) else "".join(source)
+
+
+def tags_of(cell: Cell) -> list[str]:
+    """A cell's tags."""
+    return cell.get("metadata", {}).get("tags", [])
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A chapter as this build of the book shows it.
+
+    Attributes:
+        slug: the chapter's name.
+        authored: path of the notebook without outputs.
+        recorded_claims: path of the committed claims, which may not exist.
+        results: the profile's build folder.
+    """
+
+    slug: str
+    authored: Path
+    recorded_claims: Path
+    results: Path
+
+    @cached_property
+    def source(self) -> Notebook:
+        """The notebook as its author wrote it."""
+        return read_notebook(self.authored)
+
+    @cached_property
+    def executed(self) -> Notebook | None:
+        """The notebook with outputs; None if it was not executed to its end."""
+        path = self.results / "notebooks" / f"{self.slug}.ipynb"
+        if not path.is_file():
+            return None
+        notebook = read_notebook(path)
+        outputs = [output for cell in notebook["cells"] for output in cell.get("outputs", [])]
+        broken = any(output.get("output_type") == "error" for output in outputs)
+        return None if broken else notebook
+
+    @cached_property
+    def edited_since(self) -> bool:
+        """Whether the source changed after the execution that is shown."""
+        if self.executed is None:
+            return False
+        ran = [
+            cell for cell in self.executed["cells"] if "injected-parameters" not in tags_of(cell)
+        ]
+        return _content(ran) != _content(self.source["cells"])
+
+    @cached_property
+    def failed(self) -> bool:
+        """Whether the last execution stopped with an error."""
+        return self.executed is None and (self.results / "failed" / f"{self.slug}.ipynb").is_file()
+
+    @cached_property
+    def title(self) -> str:
+        """The first heading, or the slug."""
+        for cell in self.source["cells"]:
+            if cell["cell_type"] == "markdown" and (found := HEADING.search(source_of(cell))):
+                return found[1]
+        return self.slug.replace("_", " ")
+
+    @cached_property
+    def tests_claims(self) -> bool:
+        """Whether the chapter keeps a ledger; one that only shows how to do things has none."""
+        cells = (cell for cell in self.source["cells"] if cell["cell_type"] == "code")
+        return any("ledger" in source_of(cell) for cell in cells)
+
+    @cached_property
+    def state(self) -> Mapping[str, Any]:
+        """What the execution used; empty if unknown."""
+        state = read_json(self.results / "state" / f"{self.slug}.json")
+        return state if isinstance(state, dict) and self.executed is not None else {}
+
+    @cached_property
+    def computed(self) -> list[dict[str, Any]]:
+        """Claims of this execution."""
+        return _rows(self.results / "claims" / f"{self.slug}.json") if self.executed else []
+
+    @cached_property
+    def recorded(self) -> list[dict[str, Any]]:
+        """Committed claims of an earlier execution, where this build has none."""
+        return [] if self.executed else _rows(self.recorded_claims)
+
+    @property
+    def claims(self) -> list[dict[str, Any]]:
+        """The claims that the book shows."""
+        return self.computed or self.recorded
+
+    def picture(self, label: str) -> tuple[bytes, dict[str, Any]] | None:
+        """A figure of this execution: its PNG and its cell's ``mystnb`` metadata, or None."""
+        for cell in (self.executed or {}).get("cells", []):
+            settings = cell.get("metadata", {}).get("mystnb", {})
+            if settings.get("figure", {}).get("name") == label:
+                for output in cell.get("outputs", []):
+                    if png := output.get("data", {}).get("image/png"):
+                        return base64.b64decode("".join(png)), settings
+        return None
+
+    def totals(self) -> Counter[str]:
+        """Number of claims by verdict, in the order of ``VERDICTS``."""
+        found = Counter(dict.fromkeys(VERDICTS, 0))
+        found.update(str(row.get("verdict", "")) for row in self.claims)
+        return found
+
+
+def _content(cells: list[Cell]) -> list[tuple[str, str]]:
+    return [(cell["cell_type"], source_of(cell)) for cell in cells]
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    rows = read_json(path)
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []

@@ -1,0 +1,95 @@
+"""A chapter's notebook as the book shows it: executed, or its source with plain notices."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from weaklabels.press.html.chapters import HEADING, Cell, Notebook, Shown, source_of, tags_of
+from weaklabels.press.html.pages import claims_table
+
+PLACEHOLDER = '<p class="placeholder">Appears here once the chapter has been executed.</p>'
+
+
+def staged(chapter: Shown, profile: str) -> Notebook:
+    """The notebook to put into the book's source tree."""
+    if chapter.executed is None:
+        return _unexecuted(chapter, profile)
+    notebook = copy.deepcopy(chapter.executed)
+    if not chapter.edited_since:
+        _take_metadata(notebook, chapter.source)
+    notebook.get("metadata", {}).pop("papermill", None)  # it holds paths of the machine
+    for cell in notebook["cells"]:
+        cell.get("metadata", {}).pop("papermill", None)
+        if "injected-parameters" in tags_of(cell):
+            cell["metadata"]["tags"] = [*tags_of(cell), "remove-cell"]
+    if chapter.edited_since:
+        _after_title(
+            notebook,
+            _notice(
+                "Edited since it was executed",
+                "This chapter's source has changed after the execution shown here. "
+                f"`{_command(chapter, profile)}` brings it up to date.",
+            ),
+        )
+    return notebook
+
+
+def _unexecuted(chapter: Shown, profile: str) -> Notebook:
+    notebook = copy.deepcopy(chapter.source)
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            figure = cell.get("metadata", {}).get("mystnb", {}).get("figure")
+            cell["outputs"] = [_placeholder()] if figure else []
+            cell["execution_count"] = None
+    why = "Its last execution stopped with an error. " if chapter.failed else ""
+    text = (
+        f"{why}What follows is the chapter's source: figures, tables and numbers appear once "
+        f"`{_command(chapter, profile)}` has executed it."
+    )
+    if chapter.recorded:
+        label = f"recorded-claims-{chapter.slug.replace('_', '-')}"
+        text += f" The verdicts of an earlier execution stand [at the end](#{label})."
+        notebook["cells"].append(_recorded(chapter, label))
+    _after_title(notebook, _notice("Not executed in this build", text))
+    return notebook
+
+
+def _command(chapter: Shown, profile: str) -> str:
+    return f"make reproduce CHAPTERS={chapter.slug} PROFILE={profile}"
+
+
+def _notice(title: str, text: str) -> str:
+    return f"```{{admonition}} {title}\n:class: warning\n{text}\n```"
+
+
+def _recorded(chapter: Shown, label: str) -> Cell:
+    text = (
+        f"({label})=\n## Recorded claims\n\n"
+        "These verdicts were **recorded** in an earlier execution; nothing on this page was "
+        f"computed in this build.\n\n{claims_table([chapter])}"
+    )
+    return {"cell_type": "markdown", "id": "recorded-claims", "metadata": {}, "source": text}
+
+
+def _placeholder() -> dict[str, Any]:
+    """An output that takes the number and caption of a figure which has not been drawn."""
+    return {"output_type": "display_data", "metadata": {}, "data": {"text/html": PLACEHOLDER}}
+
+
+def _after_title(notebook: Notebook, text: str) -> None:
+    """Put Markdown right below the chapter's first heading."""
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "markdown" and (found := HEADING.search(source_of(cell))):
+            source = source_of(cell)
+            cell["source"] = f"{source[: found.end()]}\n\n{text}\n{source[found.end() :]}"
+            return
+    cell = {"cell_type": "markdown", "id": "notice", "metadata": {}, "source": text}
+    notebook["cells"].insert(0, cell)
+
+
+def _take_metadata(notebook: Notebook, source: Notebook) -> None:
+    """Captions, alternative texts and tags come from the source: editing them needs no run."""
+    ran = (cell for cell in notebook["cells"] if "injected-parameters" not in tags_of(cell))
+    for cell, authored in zip(ran, source["cells"], strict=True):
+        cell["metadata"] = copy.deepcopy(authored.get("metadata", {}))

@@ -1,0 +1,229 @@
+"""What is generated: scoreboard of claims, provenance, totals and figure of the front page."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from weaklabels.press.html.chapters import Shown
+from weaklabels.press.html.markup import plain, span, table
+from weaklabels.press.runner.report import VERDICTS, clock
+
+FRONT = "fig-fg-front"
+FRONT_FILE = "generated/front"
+UNKNOWN = "–"
+ENDINGS = tuple(f", {verdict}" for verdict in VERDICTS)
+WIDE = "---\nhtml_theme.sidebar_secondary.remove: true\n---\n"
+"""Front matter of a page whose tables need the room of the contents list."""
+
+
+def scoreboard(chapters: Sequence[Shown]) -> str:
+    """Totals by chapter and verdict, and every claim in one table."""
+    text = [
+        f"{WIDE}(scoreboard)=\n# Scoreboard\n",
+        "Every claim that the chapters put to a test. A verdict is computed from the runs by the "
+        "rule named with it, never typed. *Holds* and *fails* speak about this book's setting; "
+        "*not testable here* says what would be needed. The last column leads to the figure or "
+        "table that decides.\n",
+    ]
+    if not any(chapter.claims for chapter in chapters):
+        return "\n".join([*text, "No chapter has been executed yet, so there is no verdict.\n"])
+    if any(chapter.recorded for chapter in chapters):
+        text.append(
+            "Claims marked *recorded* come from an earlier execution, because their chapter was "
+            "not executed in this build.\n"
+        )
+    text += ["## Totals\n", totals(chapters), "## All claims\n", claims_table(chapters)]
+    return "\n".join(text)
+
+
+def totals(chapters: Sequence[Shown]) -> str:
+    """A table of the number of claims by chapter and verdict."""
+    counted = [(chapter, chapter.totals()) for chapter in chapters if chapter.claims]
+    rows = [[_link(chapter), *_counts(found)] for chapter, found in counted]
+    rows.append(["**All chapters**", *_counts(sum((found for _, found in counted), Counter()))])
+    return table(["Chapter", *VERDICTS, "claims"], rows, classes="totals")
+
+
+def totals_sentence(chapters: Sequence[Shown]) -> str:
+    """The totals of the whole book in a few words, for the front page."""
+    found = sum((chapter.totals() for chapter in chapters), Counter())
+    if not found.total():
+        return "No chapter of this build has been executed yet, so no claim has a verdict."
+    counts = [
+        span(f"{found[verdict]} {verdict}", "verdict", _class(verdict)) for verdict in VERDICTS
+    ]
+    missing = [
+        _link(chapter) for chapter in chapters if chapter.tests_claims and not chapter.claims
+    ]
+    text = f"**{found.total()} claims** have been put to a test: {' '.join(counts)}"
+    if missing:
+        text += f"\n\nWithout a verdict in this build: {', '.join(missing)}."
+    return text
+
+
+def front_figure(chapters: Sequence[Shown]) -> dict[str, bytes]:
+    """The figure of the front page, which a chapter has computed, and the text that includes it.
+
+    Returns:
+        file name -> content; the text is empty if the chapter was not executed.
+    """
+    for chapter in chapters:
+        if found := chapter.picture(FRONT):
+            png, settings = found
+            alt = plain(settings["image"]["alt"])
+            caption = f"*{settings['figure']['caption']}* Computed in {_link(chapter)}."
+            text = f"![{alt}]({FRONT_FILE}.png)\n\n{caption}\n"
+            return {f"{FRONT_FILE}.md": text.encode(), f"{FRONT_FILE}.png": png}
+    return {f"{FRONT_FILE}.md": b""}
+
+
+def claims_table(chapters: Sequence[Shown]) -> str:
+    """All claims of some chapters; the page's script makes it sortable and filterable."""
+    rows = [
+        [
+            _link(chapter),
+            plain(row.get("id", "")),
+            _claim(row),
+            plain(row.get("paper") or UNKNOWN),
+            _ours(row),
+            _verdict(row, recorded=bool(chapter.recorded)),
+            _evidence(chapter, row),
+        ]
+        for chapter in chapters
+        for row in chapter.claims
+    ]
+    header = ["Chapter", "Id", "Claim", "The paper", "Here", "Verdict", "Decided by"]
+    return table(header, rows, classes="claims", widths=(12, 4, 30, 16, 20, 9, 9))
+
+
+def provenance(chapters: Sequence[Shown]) -> str:
+    """What was executed when, where, with what and for how long."""
+    rows, seconds = [], 0.0
+    for chapter in chapters:
+        state = chapter.state
+        duration = state.get("duration")
+        known = isinstance(duration, int | float)
+        seconds += duration if known else 0.0
+        parameters = state.get("parameters") or {}
+        rows.append(
+            [
+                _link(chapter),
+                _status(chapter),
+                plain(_time(state.get("start") or state.get("started"))),
+                plain(clock(duration)) if known else UNKNOWN,
+                plain(state.get("device") or parameters.get("device") or UNKNOWN),
+                plain(state.get("seeds") or parameters.get("seeds") or UNKNOWN),
+                plain(state.get("profile") or parameters.get("profile") or UNKNOWN),
+                _commit(state.get("commit")),
+            ]
+        )
+    executed = sum(chapter.executed is not None for chapter in chapters)
+    rows.append(
+        [
+            "**All chapters**",
+            f"{executed} of {len(chapters)} executed",
+            "",
+            clock(seconds),
+            *[""] * 4,
+        ]
+    )
+    header = ["Chapter", "Status", "Start (UTC)", "Duration", "Device", "Seeds", "Profile"]
+    text = [
+        f"{WIDE}(provenance)=\n# Execution statistics and provenance\n",
+        "When and on what each chapter was executed, and with which versions. "
+        "Every chapter's page offers the executed notebook for download (the arrow at its top). "
+        "Times stand only here, so that two executions of a chapter can be compared byte by "
+        "byte.\n",
+        "## Executions\n",
+        table([*header, "Commit"], rows, classes="executions"),
+        "A `+` after the commit says that files differed from it.\n",
+    ]
+    return "\n".join([*text, _versions(chapters)])
+
+
+def _versions(chapters: Sequence[Shown]) -> str:
+    """One column of versions for each set of versions that was used."""
+    groups: dict[tuple[tuple[str, str], ...], list[Shown]] = {}
+    for chapter in chapters:
+        versions = chapter.state.get("versions")
+        if isinstance(versions, dict):
+            key = tuple(sorted((str(name), str(version)) for name, version in versions.items()))
+            groups.setdefault(key, []).append(chapter)
+    if not groups:
+        return ""
+    names = sorted({name for versions in groups for name, _ in versions})
+    columns = [dict(versions) for versions in groups]
+    rows = [
+        [f"`{name}`", *(plain(column.get(name, UNKNOWN)) for column in columns)] for name in names
+    ]
+    heads = [", ".join(_link(chapter) for chapter in group) for group in groups.values()]
+    header = ["Package", *(heads if len(heads) > 1 else ["Version"])]
+    return "\n".join(["## Versions\n", table(header, rows, classes="versions")])
+
+
+def _link(chapter: Shown) -> str:
+    return f"{{doc}}`{chapter.slug}`"
+
+
+def _counts(found: Counter[str]) -> list[str]:
+    return [*(str(found[verdict]) for verdict in VERDICTS), str(found.total())]
+
+
+def _class(verdict: str) -> str:
+    return verdict.split()[0] if verdict in VERDICTS else "unknown"
+
+
+def _claim(row: dict[str, Any]) -> str:
+    text = plain(row.get("claim", ""))
+    return f"{text}\n\n{span(plain(row['why']), 'small')}" if row.get("why") else text
+
+
+def _ours(row: dict[str, Any]) -> str:
+    text = _measured(str(row.get("ours") or UNKNOWN))
+    test, seeds = str(row.get("test") or "-"), row.get("seeds")
+    rule = [] if test == "-" else [f"Test: {test}"]
+    rule += [f"{seeds} seed{'' if seeds == 1 else 's'}"] if seeds else []
+    return f"{text}\n\n{span(plain('; '.join(rule)), 'small')}" if rule else text
+
+
+def _measured(ours: str) -> str:
+    """What was measured; many comparisons are folded under the number of those that hold."""
+    parts = ours.split("; ")
+    if len(parts) < 3 or not all(part.endswith(ENDINGS) for part in parts):
+        return plain(ours)
+    held = sum(part.endswith(f", {VERDICTS[0]}") for part in parts)
+    items = "\n".join(f"- {plain(part)}" for part in parts)
+    summary = f"{held} of {len(parts)} comparisons hold"
+    return f"<details><summary>{summary}</summary>\n\n{items}\n\n</details>"
+
+
+def _verdict(row: dict[str, Any], recorded: bool) -> str:
+    verdict = str(row.get("verdict") or UNKNOWN)
+    text = span(plain(verdict), "verdict", _class(verdict))
+    return f"{text}\n\n{span('recorded', 'small')}" if recorded else text
+
+
+def _evidence(chapter: Shown, row: dict[str, Any]) -> str:
+    """A numbered, checked reference: a label that does not exist fails the build."""
+    label = str(row.get("figure") or "").strip()
+    return f"{{numref}}`{label}`" if label else _link(chapter)
+
+
+def _status(chapter: Shown) -> str:
+    if chapter.edited_since:
+        return "executed, edited since"
+    if chapter.executed is not None:
+        return "executed"
+    missing = "failed" if chapter.failed else "not executed"
+    return f"{missing}, claims recorded" if chapter.recorded else missing
+
+
+def _time(start: object) -> str:
+    return str(start).replace("T", " ").removesuffix("+00:00")[:19] if start else UNKNOWN
+
+
+def _commit(commit: object) -> str:
+    text = str(commit or "")
+    return f"`{text[:10]}{'+' if text.endswith('+') else ''}`" if text else UNKNOWN

@@ -1,0 +1,80 @@
+"""The book as one PDF, for reading without a browser or a network."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from weaklabels.press.html.builder import BOOK, BookError, only_one, run_sphinx
+from weaklabels.press.html.staging import stage
+from weaklabels.press.runner.files import PART
+from weaklabels.press.runner.options import PROFILES
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+READY = """async () => {
+  if (document.querySelector(".math")) await MathJax.startup.promise;
+  document.querySelectorAll("img[loading=lazy]").forEach((image) => { image.loading = "eager"; });
+  await Promise.all([...document.images].map((image) => image.decode().catch(() => null)));
+}"""
+SHEET = {
+    "format": "A4",
+    "margin": {"top": "16mm", "bottom": "18mm", "left": "16mm", "right": "16mm"},
+    "print_background": True,
+    "outline": True,
+    "tagged": True,
+    "display_header_footer": True,
+    "header_template": "<span></span>",
+    "footer_template": '<div style="width: 100%; text-align: center; font-size: 8px">'
+    '<span class="pageNumber"></span></div>',
+}
+
+
+def build_pdf(profile: str, build: Path, book: Path = BOOK) -> Path:
+    """Print all pages of a profile's book, with an outline, to ``build/<profile>/weak-labels.pdf``.
+
+    Args:
+        profile: whose results it shows; what was not executed is shown as source.
+        build: folder of everything generated.
+        book: folder of the book's sources.
+
+    Returns:
+        Path of the PDF.
+
+    Raises:
+        BookError: if Sphinx warns or fails, or if no Chromium is installed; a previous PDF stays.
+        UsageError: if the table of contents is missing or names no notebook.
+        ValueError: if the profile is unknown.
+    """
+    if profile not in PROFILES:
+        raise ValueError(f"profile is {profile!r}: expected {', '.join(PROFILES)}")
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if browser is None:
+        raise BookError(
+            "The PDF is printed by Chromium or Chrome, which is not installed (Debian: chromium)."
+        )
+    results = build.absolute() / profile
+    target = results / "weak-labels.pdf"
+    with only_one(results):
+        source = stage(profile, results, book)
+        pages = run_sphinx(source, results / "sphinx-pdf", "singlehtml")
+        part = target.with_name(target.name + PART)
+        try:
+            _print(browser, pages / "index.html", part)
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+    return target
+
+
+def _print(browser: str, page: Path, target: Path) -> None:
+    from playwright.sync_api import sync_playwright  # only this command needs it
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
+        try:
+            tab = chromium.new_page(color_scheme="light")
+            tab.goto(page.as_uri())
+            tab.evaluate(READY)
+            tab.pdf(path=target, **SHEET)
+        finally:
+            chromium.close()

@@ -1,0 +1,99 @@
+"""The book's source tree for one profile: text, executed notebooks and generated pages."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from weaklabels.press.html import pages
+from weaklabels.press.html.chapters import Shown
+from weaklabels.press.html.notebooks import staged
+from weaklabels.press.runner.files import PART
+from weaklabels.press.runner.notebooks import chapters_of
+
+NOT_STAGED = ("chapters", "_build", "pyproject.toml")
+SMOKE = (
+    "Built from the <strong>smoke</strong> profile, which only tests that every cell runs: "
+    "the numbers in this copy of the book mean nothing."
+)
+
+
+def stage(profile: str, results: Path, book: Path) -> Path:
+    """Bring ``results/source`` up to date; files that would not change keep their times.
+
+    Args:
+        profile: whose results the book shows.
+        results: the profile's build folder.
+        book: folder of the book's sources.
+
+    Returns:
+        The folder of the staged sources.
+
+    Raises:
+        UsageError: if the table of contents is missing or names no notebook.
+    """
+    chapters = [
+        Shown(
+            chapter.slug,
+            chapter.path,
+            chapter.path.parent / "recorded" / "claims.json",
+            results,
+        )
+        for chapter in chapters_of(book)
+    ]
+    contents: dict[str, bytes] = dict(_texts(book))
+    for chapter in chapters:  # a chapter's page is found under its slug, not under its room
+        room = chapter.authored.relative_to(book).with_suffix("").as_posix().encode()
+        contents["_toc.yml"] = contents["_toc.yml"].replace(room, chapter.slug.encode())
+    for chapter in chapters:
+        notebook = json.dumps(staged(chapter, profile), indent=1, ensure_ascii=False)
+        contents[f"{chapter.slug}.ipynb"] = f"{notebook}\n".encode()
+    contents["scoreboard.md"] = pages.scoreboard(chapters).encode()
+    contents["provenance.md"] = pages.provenance(chapters).encode()
+    contents["generated/totals.md"] = pages.totals_sentence(chapters).encode()
+    contents |= pages.front_figure(chapters)
+    if profile == "smoke":
+        contents["_config.yml"] = _with_banner(contents["_config.yml"])
+    source = results / "source"
+    _synchronise(source, contents)
+    return source
+
+
+def _texts(book: Path) -> Iterator[tuple[str, bytes]]:
+    """Everything but notebooks, recorded results and hidden files."""
+    for path in sorted(book.rglob("*")):
+        name = path.relative_to(book)
+        hidden = any(part.startswith(".") or part == "__pycache__" for part in name.parts)
+        elsewhere = name.parts[0] in NOT_STAGED or path.suffix == ".ipynb"
+        if path.is_file() and not hidden and not elsewhere:
+            yield name.as_posix(), path.read_bytes()
+
+
+def _with_banner(config: bytes) -> bytes:
+    settings: dict[str, Any] = yaml.safe_load(config)
+    settings.setdefault("html", {})["announcement"] = SMOKE
+    return yaml.safe_dump(settings, allow_unicode=True, sort_keys=False).encode()
+
+
+def _synchronise(folder: Path, contents: dict[str, bytes]) -> None:
+    """Make a folder hold exactly these files, writing only what differs."""
+    for name, content in contents.items():
+        path = folder / name
+        if path.is_file() and path.read_bytes() == content:
+            continue
+        if path.is_dir():
+            shutil.rmtree(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(path.name + PART)
+        part.write_bytes(content)
+        part.replace(path)
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.is_file() and path.relative_to(folder).as_posix() not in contents:
+            path.unlink()
+        elif path.is_dir() and not any(path.iterdir()):
+            path.rmdir()

@@ -1,0 +1,144 @@
+"""Execute one notebook with papermill, in a kernel with its own environment variables."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+from papermill.clientwrap import PapermillNotebookClient
+from papermill.engines import NBClientEngine, NotebookExecutionManager, papermill_engines
+from papermill.exceptions import PapermillExecutionError
+
+from weaklabels.press.runner.files import write_atomically
+from weaklabels.press.runner.notebooks import default_parameters, read_notebook
+from weaklabels.press.runner.outcome import Failure
+
+ENGINE = "weaklabels"
+
+
+class _Engine(NBClientEngine):
+    """papermill's own engine, with environment variables and a folder for this one kernel.
+
+    papermill's ``cwd`` changes the folder of the whole process, which several notebooks share.
+    """
+
+    @classmethod
+    def execute_managed_notebook(
+        cls,
+        nb_man: NotebookExecutionManager,
+        kernel_name: str,
+        *,
+        environment: Mapping[str, str],
+        folder: Path,
+        started: Callable[[NotebookExecutionManager], None],
+        **_: Any,
+    ) -> None:
+        started(nb_man)
+        client = PapermillNotebookClient(
+            nb_man,
+            kernel_name=kernel_name,
+            startup_timeout=120,
+            timeout=None,
+            extra_arguments=["--log-level=CRITICAL"],
+            coalesce_streams=True,  # else what is printed is cut where the clock happens to cut it
+        )
+        client.execute(env=dict(environment), cwd=str(folder))
+
+
+papermill_engines.register(ENGINE, _Engine)
+
+
+def execute(
+    source: Path,
+    target: Path,
+    parameters: Mapping[str, Any],
+    environment: Mapping[str, str],
+    bar: Mapping[str, Any],
+    started: Callable[[Any], None],
+) -> None:
+    """Execute a notebook in the folder in which it lies and write the result atomically.
+
+    Two executions with equal outputs give equal files: times and paths are left out.
+
+    Args:
+        source: the notebook.
+        target: where the executed notebook goes.
+        parameters: values for its parameters cell; those that equal the default are not injected.
+        environment: variables for the kernel, on top of this process's own.
+        bar: options of the tqdm bar that counts its cells.
+        started: called with that bar as soon as it is drawn.
+
+    Raises:
+        Failure: if a cell raised or the kernel died.
+    """
+    managers: list[NotebookExecutionManager] = []
+
+    def remember(manager: NotebookExecutionManager) -> None:
+        managers.append(manager)
+        started(manager.pbar)
+
+    try:
+        notebook = papermill.execute_notebook(
+            source,
+            None,
+            parameters=_differing(source, parameters),
+            engine_name=ENGINE,
+            kernel_name="python3",
+            language="python",
+            progress_bar=dict(bar),
+            environment=_environment(environment),
+            folder=source.parent,
+            started=remember,
+        )
+    except PapermillExecutionError as error:
+        raise Failure(error.source, f"{error.ename}: {error.evalue}", _as_far(managers)) from error
+    except Exception as error:
+        message = f"{type(error).__name__}: {error}"
+        raise Failure(_running_cell(managers), message, _as_far(managers)) from error
+    write_atomically(target, nbformat.writes(_without_times(notebook)))
+
+
+def _environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """Variables of a kernel that depends neither on the user's own Jupyter nor on hash seeds."""
+    return {
+        **os.environ,
+        "JUPYTER_PREFER_ENV_PATH": "1",
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+        "PYTHONHASHSEED": "0",
+        **extra,
+    }
+
+
+def _differing(source: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters that differ from the defaults in the notebook's parameters cell."""
+    known = default_parameters(read_notebook(source))
+    return {name: value for name, value in parameters.items() if known.get(name) != value}
+
+
+def _without_times(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Drop what papermill adds about the moment of execution, and its random cell name."""
+    notebook.metadata.pop("papermill", None)
+    for cell in notebook.cells:
+        cell.metadata.pop("papermill", None)
+        cell.metadata.pop("execution", None)
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            cell["id"] = "injected-parameters"
+    return notebook
+
+
+def _as_far(managers: list[NotebookExecutionManager]) -> str | None:
+    return nbformat.writes(_without_times(managers[0].nb)) if managers else None
+
+
+def _running_cell(managers: list[NotebookExecutionManager]) -> str:
+    """Source of the last cell that was begun, for errors that do not name it."""
+    cells = managers[0].nb.cells if managers else []
+    begun = [cell for cell in cells if cell.metadata.get("papermill", {}).get("start_time")]
+    return begun[-1].source if begun and begun[-1].cell_type == "code" else ""

@@ -1,0 +1,210 @@
+"""Execute chapters, some at a time; a failure of one does not stop the others."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import joblib
+from tqdm import tqdm
+
+from weaklabels.press.runner import stamps
+from weaklabels.press.runner.execute import execute
+from weaklabels.press.runner.files import read_json, write_atomically
+from weaklabels.press.runner.notebooks import Chapter, Places
+from weaklabels.press.runner.options import Options
+from weaklabels.press.runner.outcome import Failure, Outcome
+
+REFRESH_SECONDS = 0.3
+PACKAGES = (
+    "weaklabels", "torch", "torchvision", "torchmetrics", "numpy", "scipy", "scikit-learn",
+    "pandas", "joblib", "matplotlib", "papermill", "ipykernel", "jupyter-book",
+)  # fmt: skip
+
+
+def execute_all(
+    chapters: Sequence[Chapter], options: Options, places: Places, overall: tqdm
+) -> Iterator[Outcome]:
+    """Execute chapters, some at a time, and draw a bar for each that is running.
+
+    Args:
+        chapters: what to execute.
+        options: parameters, jobs and scheduler.
+        places: the folders.
+        overall: the bar of the whole book; it advances by one a chapter.
+
+    Yields:
+        An outcome as soon as a chapter ends.
+    """
+    jobs = options.jobs or default_jobs(len(chapters), options.device)
+    workers = max(1, joblib.cpu_count() // jobs)
+    positions: SimpleQueue[int] = SimpleQueue()
+    for position in range(1, jobs + 1):
+        positions.put(position)
+    with (
+        tempfile.TemporaryDirectory(prefix="weaklabels-") as scratch,
+        ThreadPoolExecutor(jobs) as pool,
+    ):
+        running = [_Running(chapter, Path(scratch)) for chapter in chapters]
+        waiting: dict[Future[Outcome], _Running] = {
+            pool.submit(_execute_one, each, options, places, workers, positions): each
+            for each in running
+        }
+        while waiting:
+            done, _ = wait(waiting, REFRESH_SECONDS, FIRST_COMPLETED)
+            for each in waiting.values():
+                each.show_runs()
+            overall.refresh()
+            for future in done:
+                waiting.pop(future)
+                overall.update()
+                yield future.result()
+
+
+def default_jobs(chapters: int, device: str) -> int:
+    """How many notebooks to execute at a time if nothing is said (see ``Options``)."""
+    return 2 if device == "cpu" and min(chapters, joblib.cpu_count()) >= 2 else 1
+
+
+class _Running:
+    """A chapter in execution: the files through which its kernel reports, and its bar."""
+
+    def __init__(self, chapter: Chapter, scratch: Path) -> None:
+        self.chapter = chapter
+        self.progress = scratch / f"{chapter.slug}.progress"
+        self.used = scratch / f"{chapter.slug}.used"
+        self.bar: tqdm | None = None
+
+    def show_runs(self) -> None:
+        runs = read_json(self.progress)
+        if self.bar is not None and runs:
+            self.bar.set_postfix_str(f"{runs['done']}/{runs['total']} runs")
+
+    def started(self, bar: tqdm) -> None:
+        self.bar = bar
+
+    def used_modules(self) -> list[str]:
+        with suppress(OSError):
+            return sorted(set(self.used.read_text(encoding="utf-8").split()))
+        return []
+
+
+def _execute_one(
+    running: _Running, options: Options, places: Places, workers: int, positions: SimpleQueue[int]
+) -> Outcome:
+    """Execute one chapter and record what it was made from; on failure, leave no result of it."""
+    chapter = running.chapter
+    profile = places.build / options.profile
+    state = profile / "state" / f"{chapter.slug}.json"
+    notebook = profile / "notebooks" / f"{chapter.slug}.ipynb"
+    failed = profile / "failed" / f"{chapter.slug}.ipynb"
+    before = _known_used(state)
+    state.unlink(missing_ok=True)  # from here on an interruption means: not executed
+    fingerprints = stamps.inputs(chapter, options, places, before)
+    position = positions.get()
+    start, clock = datetime.now(UTC), time.perf_counter()
+    failure = None
+    try:
+        execute(
+            chapter.path,
+            notebook,
+            options.parameters(),
+            {
+                "WEAKLABELS_BUILD": str(places.build),
+                "WEAKLABELS_WORKERS": str(workers),
+                "WEAKLABELS_PROGRESS": str(running.progress),
+                "WEAKLABELS_USED": str(running.used),
+                **({"WEAKLABELS_SCHEDULER": options.scheduler} if options.scheduler else {}),
+                # As in the runs: the same bits whatever the number of cores, and two notebooks
+                # do not fight for them.
+                **({"OMP_NUM_THREADS": "1"} if options.device == "cpu" else {}),
+            },
+            {"desc": chapter.slug, "position": position, "leave": False, "disable": None},
+            running.started,
+        )
+    except Failure as error:
+        failure = error
+    finally:
+        running.bar = None
+        positions.put(position)
+    seconds = time.perf_counter() - clock
+    if failure is not None:
+        notebook.unlink(missing_ok=True)
+        (profile / "claims" / f"{chapter.slug}.json").unlink(missing_ok=True)
+        if failure.notebook is not None:
+            write_atomically(failed, failure.notebook)
+        return Outcome(chapter.slug, seconds, failure)
+    failed.unlink(missing_ok=True)
+    used = running.used_modules()
+    # Modules known before the execution keep the hash they had then: an edit meanwhile counts.
+    modules = stamps.inputs(chapter, options, places, used)["modules"]
+    known = {name: fingerprints["modules"].get(name, digest) for name, digest in modules.items()}
+    record = {
+        "slug": chapter.slug,
+        "fingerprints": {**fingerprints, "modules": known},
+        "used": used,
+        "outputs": stamps.outputs(chapter, options, places),
+        "parameters": fingerprints["parameters"],
+        "seeds": fingerprints["parameters"].get("seeds"),
+        "device": _device_name(options.device),
+        "workers": workers,
+        "versions": _versions(),
+        "start": start.isoformat(timespec="seconds"),
+        "duration": round(seconds, 2),
+        "commit": _commit(places),
+    }
+    write_atomically(state, json.dumps(record, indent=1, sort_keys=True))
+    return Outcome(chapter.slug, seconds, None)
+
+
+def _known_used(state: Path) -> Sequence[str]:
+    previous = read_json(state)
+    return previous.get("used", ()) if isinstance(previous, dict) else ()
+
+
+def _versions() -> Mapping[str, str]:
+    found: dict[str, Any] = {"python": platform.python_version()}
+    for package in PACKAGES:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found
+
+
+def _device_name(device: str) -> str:
+    if device != "cpu":
+        query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+        names = _output(query).splitlines()
+        number = int(device.partition(":")[2] or 0)
+        return names[number] if number < len(names) else device
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return f"{line.partition(':')[2].strip()} ({os.cpu_count()} cores)"
+    return f"{platform.processor() or platform.machine()} ({os.cpu_count()} cores)"
+
+
+def _commit(places: Places) -> str:
+    """The checked-out commit, with a ``+`` if files differ from it; empty outside a repository."""
+    git = ["git", "-C", str(places.book)]
+    commit = _output([*git, "rev-parse", "HEAD"]).strip()
+    changed = _output([*git, "status", "--porcelain", "--untracked-files=no"]).strip()
+    return commit + ("+" if commit and changed else "")
+
+
+def _output(command: Sequence[str]) -> str:
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=30).stdout
+    except (OSError, subprocess.SubprocessError):
+        return ""

@@ -1,0 +1,342 @@
+"""ALL-E: values of the authors' code, closed forms, boundaries."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from chapters.all_e import runs as ex
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from torchmetrics.functional.image import (
+    peak_signal_noise_ratio,
+    structural_similarity_index_measure,
+)
+
+from tests.golden import cases
+from weaklabels.lab.store import Record
+from weaklabels.methods import all_e
+from weaklabels.seeding import numpy_rng
+
+CASES = cases("all_e")
+
+
+def case(name):
+    """Inputs as tensors (float64, actions int64), and what is expected."""
+
+    def value(name, x):
+        if not isinstance(x, list):
+            return x
+        return torch.tensor(x, dtype=torch.int64 if "action" in name else torch.float64)
+
+    found = CASES[name]
+    return {k: value(k, v) for k, v in found["inputs"].items()}, found["expected"]
+
+
+def close(found, expected, rtol=0.0, atol=1e-9):
+    found = found.detach().numpy() if torch.is_tensor(found) else found
+    np.testing.assert_allclose(found, expected, rtol=rtol, atol=atol)
+
+
+# -- golden values --------------------------------------------------------------------------------
+
+
+def test_a_step_and_the_next():
+    # The authors' images are float32.
+    given, expected = case("curve_step")
+    once = all_e.step(given["x"], given["action"])
+    close(once, expected["after1"], atol=1e-6)
+    close(all_e.step(once, given["action"]), expected["after2"], atol=1e-6)
+
+
+def test_the_constant_policy_of_the_released_weights():
+    given, expected = case("released_constant_policy")
+    x, means = given["x"], []
+    for _ in range(6):
+        x = all_e.step(x, all_e.constant_action(x, all_e.RELEASED))
+        means.append(x.mean((0, 2, 3)).numpy())
+    close(x, expected["final"], atol=1e-6)
+    close(np.array(means), expected["channel_means"], atol=1e-6)
+
+
+def test_the_terms_of_the_reward():
+    given, expected = case("losses_and_reward")
+    x, raw, action = given["current"], given["raw"], given["action"]
+    close(all_e.spatial_consistency(x, raw).mean(), expected["spa"])
+    close(all_e.colour_constancy(x).mean(), expected["color"])
+    close(all_e.total_variation(all_e.strength(action.double())), expected["tv"], rtol=1e-9)
+    close(all_e.exposure(x).mean(), expected["exp"], atol=1e-8)  # their 0.6 is float32
+    score = all_e.mean_score(given["score_dist"]).sum()
+    close(score, expected["score_sum"], atol=1e-7)
+    terms = all_e.reward(x, raw, action, score - given["prev_score_sum"])
+    close(sum(terms.values()), expected["reward"], rtol=1e-9)
+
+
+def test_the_loss_of_the_judge():
+    given, expected = case("nima_emd")
+    found = all_e.earth_mover(given["p"], given["q"])
+    close(found, expected["per_sample"], atol=1e-6)
+    close(found.mean(), expected["emd"], atol=1e-6)
+    close(all_e.mean_score(given["p"]), expected["mean_scores"], atol=1e-6)
+
+
+def test_the_noise_map():
+    given, expected = case("denoise_noise_map")
+    close(all_e.noise_map(given["x"], given["image"]), expected["nsigma"], atol=1e-5)
+
+
+def test_psnr_and_ssim():
+    given, expected = case("psnr_ssim")
+    image, reference = given["img"], given["ref"]
+    close(-10 * (image - reference).square().mean().log10(), expected["psnr"], atol=1e-8)
+    found = peak_signal_noise_ratio(image, reference, data_range=1.0)
+    close(found, expected["psnr"], atol=1e-5)  # torchmetrics divides in single precision
+    found = structural_similarity_index_measure(image, reference, data_range=1.0)
+    close(found, expected["ssim"], atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["a3c_scalar_reward_gamma1.05", "a3c_pixel_reward_gamma0.95"])
+def test_the_actor_critic_loss_and_its_gradients(name):
+    given, expected = case(name)
+    logits, values = given["logits"].requires_grad_(), given["values"].requires_grad_()
+    rewards = given["rewards"]
+    if rewards.ndim == 2:
+        rewards = rewards.view(-1, 1, 1, 1, 1)
+    loss = all_e.actor_critic_loss(
+        logits.transpose(1, 2),
+        values,
+        given["actions"].transpose(1, 2),
+        rewards,
+        gamma=given["gamma"],
+        entropy=given["beta_entropy"],
+    )
+    close(loss, expected["total_loss"], rtol=1e-4)
+    for found, key in zip(
+        torch.autograd.grad(loss, [logits, values]), ("grad_logits", "grad_values"), strict=True
+    ):
+        close(found, expected[key], rtol=1e-4, atol=1e-6)
+
+
+# -- closed forms ---------------------------------------------------------------------------------
+
+
+def test_uniform_actions_cost_what_the_closed_form_says():
+    """200 L_tv of uniform random actions is 898.8 a step: far above any other term."""
+    assert 200 * all_e.expected_variation() == pytest.approx(200 * 2 * 728 / 324)
+    rng = torch.Generator().manual_seed(0)
+    action = torch.randint(0, all_e.LEVELS, (8, 3, 64, 64), generator=rng)
+    measured = float(all_e.total_variation(all_e.strength(action)))
+    assert measured == pytest.approx(all_e.expected_variation(), rel=0.02)
+    assert all_e.expected_variation([0.0] * 26 + [1.0]) == 0
+
+
+def test_roughness_by_hand():
+    alpha = torch.zeros(1, 3, 3, 3)
+    alpha[0, 0, 0, 0] = 1.0
+    expected = torch.zeros(1, 1, 3, 3)
+    expected[0, 0, 0, 0] = 2.0
+    expected[0, 0, 0, 1] = expected[0, 0, 1, 0] = 1.0
+    assert torch.equal(all_e.roughness(alpha), expected)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 26), st.integers(0, 26), st.integers(0, 26), st.integers(1, 12))
+def test_any_number_of_steps_stays_in_range_and_keeps_order(a, b, c, steps):
+    x = torch.linspace(0, 1, 33, dtype=torch.float64).view(1, 1, 1, -1).repeat(1, 3, 1, 1)
+    for _ in range(steps):
+        x = all_e.step(x, all_e.constant_action(x, (a, b, c)))
+    assert x.min() == 0
+    assert x.max() == 1
+    assert (x.diff(dim=3) >= 0).all()
+
+
+def test_the_first_channel_leads():
+    alpha = torch.tensor([0.9, 0.0, -0.5]).view(1, 3, 1, 1)
+    close(all_e.couple(alpha).flatten(), [0.9, 0.81, 0.76], atol=1e-7)
+
+
+def test_returns_with_a_discount_above_one():
+    close(all_e.returns(torch.tensor([1.0, 2.0, 4.0]), 1.05), [7.51, 6.2, 4.0], atol=1e-6)
+
+
+def test_only_the_policy_term_moves_the_policy():
+    """With R = V and no weight on entropy nothing moves; the value learns from the value term."""
+    logits = torch.randn(1, 1, 3, 4, 2, 2, dtype=torch.float64, requires_grad=True)
+    values = torch.full((1, 1, 1, 2, 2), 3.0, dtype=torch.float64, requires_grad=True)
+    actions = torch.zeros(1, 1, 3, 2, 2, dtype=torch.int64)
+    options = {"gamma": 1.0, "entropy": 0.0}
+    loss = all_e.actor_critic_loss(logits, values, actions, values.detach(), **options)
+    policy, value = torch.autograd.grad(loss, [logits, values])
+    assert not policy.any()
+    assert not value.any()
+    loss = all_e.actor_critic_loss(logits, values, actions, values.detach() + 1, **options)
+    (value,) = torch.autograd.grad(loss, values)
+    close(value, np.full((1, 1, 1, 2, 2), -0.5 / 4))
+
+
+def test_the_standardised_loss_does_not_depend_on_the_scale_of_rewards():
+    rng = torch.Generator().manual_seed(1)
+    logits = torch.randn(2, 1, 3, 5, 4, 4, generator=rng, dtype=torch.float64)
+    actions = torch.randint(0, 5, (2, 1, 3, 4, 4), generator=rng)
+    rewards = torch.randn(2, 1, 1, 4, 4, generator=rng, dtype=torch.float64)
+    values = torch.zeros_like(rewards)
+    one, thousand = (
+        all_e.actor_critic_loss(logits, values, actions, c * rewards, standardise=True)
+        for c in (1, 1000)
+    )
+    assert float(one) == pytest.approx(float(thousand))
+
+
+def test_draws_follow_the_policy():
+    rng = torch.Generator().manual_seed(0)
+    logits = torch.tensor([0.0, 1.0, 2.0, -100.0]).view(1, 1, 4, 1, 1).expand(1, 3, 4, 100, 100)
+    action = all_e.draw(logits, torch.rand(1, 3, 100, 100, generator=rng))
+    share = torch.bincount(action.flatten(), minlength=4) / action.numel()
+    close(share, logits[0, 0, :, 0, 0].softmax(0), atol=0.01)
+    edge = all_e.draw(logits[..., :1, :1], torch.full((1, 3, 1, 1), 1 - 2**-24))
+    assert edge.max() <= 3
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_black_and_white_images_and_extreme_logits_are_finite(dtype):
+    black, white = torch.zeros(1, 3, 16, 16, dtype=dtype), torch.ones(1, 3, 16, 16, dtype=dtype)
+    for x in (black, white):
+        assert all_e.noise_map(x, x).isfinite().all()
+        assert all_e.colour_constancy(x).item() == 0
+        assert 0 <= all_e.stand_in(x.float()).item() <= 10
+    logits = torch.full((1, 1, 3, 4, 2, 2), -100.0, dtype=dtype)
+    logits[:, :, :, 0] = 100
+    logits.requires_grad_()
+    actions = torch.ones(1, 1, 3, 2, 2, dtype=torch.int64)
+    values = torch.zeros(1, 1, 1, 2, 2, dtype=dtype, requires_grad=True)
+    loss = all_e.actor_critic_loss(logits, values, actions, torch.ones(1, 1, 1, 1, 1, dtype=dtype))
+    assert loss.isfinite()
+    assert all(g.isfinite().all() for g in torch.autograd.grad(loss, [logits, values]))
+
+
+def test_bytes_are_cut_not_rounded():
+    x = torch.tensor([-0.1, 0.0, 0.999 / 255, 1.0, 1.2])
+    assert all_e.to_bytes(x).tolist() == [0, 0, 0, 255, 255]
+
+
+# -- the judge and the agents ---------------------------------------------------------------------
+
+
+def test_the_stand_in_leaves_the_image_alone_and_dislikes_darkness():
+    x = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    kept = x.clone()
+    bright, dark = all_e.stand_in(x), all_e.stand_in(0.1 * x)
+    assert torch.equal(x, kept)
+    assert (bright > dark).all()
+
+
+def test_the_network_has_the_size_of_the_released_one():
+    agents = all_e.PixelAgents()
+    assert sum(p.numel() for p in agents.parameters()) == 307_602
+    logits, values = all_e.PixelAgents(4, (2,), (2,))(torch.zeros(2, 3, 6, 5))
+    assert logits.shape == (2, 3, 27, 6, 5)
+    assert values.shape == (2, 1, 6, 5)
+
+
+@pytest.mark.parametrize("local", [False, True])
+def test_an_episode_is_repeatable_and_leaves_the_images_alone(local):
+    torch.manual_seed(0)
+    agents = all_e.PixelAgents(4, (2,), (2,))
+    raw = 0.3 * torch.rand(2, 3, 16, 16)
+    kept = raw.clone()
+    how = all_e.Training(local=local, cell=4, steps=3, from_zero=False)
+    first, second = (
+        all_e.play(agents, raw, all_e.stand_in, how, torch.Generator().manual_seed(1))
+        for _ in range(2)
+    )
+    assert torch.equal(raw, kept)
+    assert torch.equal(first.actions, second.actions)
+    assert torch.equal(first.loss, second.loss)
+    first.loss.backward()
+    assert all(p.grad is not None for p in agents.parameters())
+    states, actions = all_e.enhance(agents, raw, 3)
+    assert states.shape == (4, 2, 3, 16, 16)
+    assert torch.equal(all_e.step(states[0], actions[0]), states[1])
+
+
+def test_a_local_reward_averages_to_the_terms_of_the_whole_image():
+    rng = torch.Generator().manual_seed(3)
+    raw, x = torch.rand(1, 3, 8, 8, generator=rng), torch.rand(1, 3, 8, 8, generator=rng)
+    action = torch.randint(0, 27, (1, 3, 8, 8), generator=rng)
+    weights = all_e.Weights()
+    own = all_e.local_reward(x, raw, action, torch.ones(1), weights, cell=4)
+    whole = all_e.reward(x, raw, action, 1.0, weights, cell=4)
+    for name in ("colour", "spatial", "exposure", "aesthetic"):
+        assert float(own[name].mean()) == pytest.approx(float(whole[name]), rel=1e-5)
+
+
+def test_direct_descent_has_a_gradient():
+    torch.manual_seed(0)
+    net = all_e.CurveNet(4)
+    raw = torch.rand(1, 3, 16, 16)
+    alpha = net(raw)
+    all_e.direct_loss(all_e.bend_repeatedly(raw, alpha, 3), raw, alpha).backward()
+    assert all(p.grad.abs().sum() > 0 for p in net.parameters())
+
+
+# -- the experiments ------------------------------------------------------------------------------
+
+
+def test_darkened_photographs_are_darker_and_repeatable():
+    left, right = ex.halves()
+    assert left.shape == right.shape == (3, 214, 160)
+    first, second = (ex.darken(right, 2, numpy_rng(0, "test")) for _ in range(2))
+    assert torch.equal(first, second)
+    assert first.min() >= 0
+    assert 0.12 < float(first.mean() / right.mean()) < 0.8
+
+
+def test_comparators_do_what_they_say():
+    x = 0.4 * torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    assert float(ex.gamma_to_mean(x).mean()) == pytest.approx(0.6, abs=1e-4)
+    even = all_e.luminance(ex.equalise(x))
+    assert float(even.median()) == pytest.approx(0.5, abs=0.02)
+    photos = ex.Photographs(x, ex.repeat_action(x, (17,) * 3, 3), x, x)
+    assert ex.best_constant(photos, 3, with_reference=True) == 17
+    with pytest.raises(ValueError, match="expected 'direct descent' or one of"):
+        ex.enhancer(ex.Comparator("magic"), photos)
+    with pytest.raises(ValueError, match="expected 'china' or 'lol'"):
+        ex.photographs(ex.Spec(dataset="moon"))
+
+
+def test_the_correlation_of_a_constant_map_is_zero():
+    a = torch.arange(6.0)
+    assert ex.correlation(a, -2 * a) == pytest.approx(-1)
+    assert ex.correlation(a, torch.ones(6)) == 0
+
+
+def test_a_run_and_its_agents_come_back(monkeypatch):
+    spec = ex.Spec(copies=1, tests=1, episodes=1, batch=2, width=4, test_steps=1)
+    small = ex.photographs(spec)
+    small = ex.Photographs(*(images[..., :32, :32] for images in vars(small).values()))
+    monkeypatch.setattr(ex, "photographs", lambda _: small)
+    spec = replace(spec, crop=8)
+    values = {name: np.asarray(value) for name, value in ex.run(spec).items()}
+    assert values["psnr"].shape == (1, 2)
+    assert values["terms"].shape == (1, 5)
+    agents = ex.agents_of(Record({}, values, {}), spec)
+    states, actions = all_e.enhance(agents, small.test, 1)
+    assert np.array_equal(actions[:, 0].numpy(), values["actions"])
+    assert np.array_equal(all_e.to_bytes(states[:, 0]).numpy(), values["states"])
+
+
+def test_patches_of_the_paired_photographs(tmp_path):
+    for part in ("our485", "eval15"):
+        for kind, value in (("low", 20), ("high", 150)):
+            folder = tmp_path / "lowlight" / "LOL" / part / kind
+            folder.mkdir(parents=True)
+            Image.new("RGB", (40, 32), (value, value, value)).save(folder / "1.png")
+    spec = ex.Spec(dataset="lol", data_root=str(tmp_path), crop=16, scales=(1,), turn=10.0, batch=8)
+    photos = ex.photographs(spec)
+    assert float(photos.test_reference.mean()) == pytest.approx(150 / 255)
+    found = ex.patches(photos.train, spec, numpy_rng(0, "patches"))
+    assert found.shape == (8, 3, 16, 16)
+    assert found.max() <= 20 / 255 + 1e-6
+    assert (found.flatten(1).std(1) > 0).any()  # a turned patch has black corners
+    assert "weaklabels.data.lowlight" in spec.modules()

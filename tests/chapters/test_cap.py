@@ -1,0 +1,490 @@
+"""CAP against values from the authors' code, closed forms and boundaries."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from chapters.cap import runs as cap
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
+
+from tests.golden import cases
+from tests.library.tiny_datasets import voc2012
+from weaklabels import methods, models
+from weaklabels.data.augment import flip, noise, pipeline, rand_augment
+from weaklabels.ema import WeightAverage
+from weaklabels.lab import two_stage
+from weaklabels.lab.multilabel import annotate, load_splits
+from weaklabels.lab.store import Record, digest
+from weaklabels.methods.base import REGISTRY
+from weaklabels.methods.baselines import asymmetric
+from weaklabels.methods.cap import (
+    class_aware,
+    class_proportions,
+    fixed_threshold,
+    hoeffding_bound,
+    top_k,
+)
+from weaklabels.methods.pseudo_labels import Annotated, tally, weighted_loss
+from weaklabels.metrics import mean_average_precision
+from weaklabels.press.chapter import Chapter
+from weaklabels.train import OptimiserSpec, fit, paired_batches
+from weaklabels.weaken import candidates, labelled_share
+
+GOLDEN = cases("cap")
+TOLERANCE = {"atol": 1e-9, "rtol": 0}
+
+
+def tensor(values):
+    return torch.tensor(values, dtype=torch.float64)
+
+
+def signed(labels):
+    return 2 * tensor(labels) - 1
+
+
+# -- the authors' values ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [n for n in GOLDEN if n.startswith("pseudo_labels")])
+def test_pseudo_labels_agree_with_the_authors_code(name):
+    inputs, expected = GOLDEN[name]["inputs"], GOLDEN[name]["expected"]
+    proportions = class_proportions(signed(inputs["labelled_labels"]))
+    if "pos_freq" in expected:
+        torch.testing.assert_close(proportions, tensor(expected["pos_freq"]), **TOLERANCE)
+    labels, mask = class_aware(
+        tensor(inputs["unlabelled_logits"]),
+        proportions,
+        inputs["pos_per"],
+        inputs["neg_per"],
+        as_released=True,
+    )
+    assert torch.equal(labels.double(), tensor(expected["pseudo_labels"]))
+    assert torch.equal(mask.double(), tensor(expected["mask"]))
+    if "quality" in expected:
+        truth = np.array(inputs["unlabelled_true"])
+        counts = tally(labels, torch.ones(labels.shape), torch.tensor(truth)).numpy()
+        found = two_stage.quality(counts)
+        auc = roc_auc_score(truth, labels.numpy())
+        ours = [found[key] / 100 for key in ("OP", "CP", "OR", "CR")]
+        np.testing.assert_allclose([*ours, auc], expected["quality"], **TOLERANCE)
+
+
+def test_a_class_without_labelled_positives_gets_none_unless_the_release_is_copied():
+    case = GOLDEN["pseudo_labels_empty_class_quirk"]
+    inputs, expected = case["inputs"], case["expected"]
+    scores = tensor(inputs["unlabelled_logits"])
+    labels, mask = class_aware(scores, class_proportions(signed(inputs["labelled_labels"])))
+    released = tensor(expected["pseudo_labels"])
+    others = [0, 1, 2, 4]
+    assert torch.equal(labels[:, others].double(), released[:, others])
+    assert torch.equal(mask[:, others].double(), tensor(expected["mask"])[:, others])
+    assert released[:, 3].all()
+    assert not labels[:, 3].any()
+    kept = int(0.998 * len(scores))
+    assert torch.equal(mask[:, 3], scores[:, 3] <= scores[:, 3].sort().values[kept - 1])
+
+
+@pytest.mark.parametrize("name", [n for n in GOLDEN if n.startswith("asl")])
+def test_asymmetric_loss_agrees_with_the_authors_code(name):
+    inputs, expected = GOLDEN[name]["inputs"], GOLDEN[name]["expected"]
+    z = tensor(inputs["logits"]).requires_grad_()
+    entries = asymmetric(
+        z,
+        tensor(inputs["labels"]),
+        focus_positive=inputs["gamma_pos"],
+        focus_negative=inputs["gamma_neg"],
+        margin=inputs["clip"],
+        detach_weight=inputs["disable_torch_grad_focal_loss"],
+        reduction="none",
+    )
+    torch.testing.assert_close(entries, tensor(expected["loss_elementwise"]), **TOLERANCE)
+    assert entries.sum().item() == pytest.approx(expected["loss_sum"], abs=1e-9)
+    (gradient,) = torch.autograd.grad(entries.sum(), z)
+    torch.testing.assert_close(gradient, tensor(expected["grad_sum"]), **TOLERANCE)
+
+
+def test_objective_of_a_step_agrees_with_the_authors_code():
+    inputs, expected = GOLDEN["batch_objective"]["inputs"], GOLDEN["batch_objective"]["expected"]
+    z = tensor(inputs["logits"]).requires_grad_()
+    weights = torch.cat([torch.ones(2, 5), tensor(inputs["mask_unlabelled"])])
+    loss = weighted_loss(z, tensor(inputs["labels"]), weights, **cap.ASL)
+    assert loss.item() == pytest.approx(expected["loss"], abs=1e-9)
+    (gradient,) = torch.autograd.grad(loss, z)
+    torch.testing.assert_close(gradient, tensor(expected["grad"]), **TOLERANCE)
+
+
+def test_map_agrees_with_the_authors_code():
+    inputs, expected = GOLDEN["mAP"]["inputs"], GOLDEN["mAP"]["expected"]
+    ours = mean_average_precision(tensor(inputs["scores"]), tensor(inputs["labels"]))
+    assert ours == pytest.approx(expected["mAP"], abs=1e-9)
+
+
+# -- pseudo-labels ---------------------------------------------------------------------------------
+
+scores_and_proportions = st.integers(1, 60).flatmap(
+    lambda rows: st.integers(1, 6).flatmap(
+        lambda classes: st.tuples(
+            st.permutations(range(rows * classes)).map(
+                lambda order: torch.tensor(order, dtype=torch.float64).reshape(rows, classes)
+            ),
+            st.lists(st.floats(0, 1), min_size=classes, max_size=classes).map(tensor),
+        )
+    )
+)
+
+
+@given(scores_and_proportions)
+@settings(max_examples=60, deadline=None)
+def test_each_class_gets_its_share_of_positives(case):
+    scores, proportions = case
+    labels, mask = class_aware(scores, proportions)
+    wanted = [int(share * len(scores)) for share in proportions.tolist()]
+    assert labels.sum(0).tolist() == wanted
+    assert mask[labels].all()
+
+
+@given(scores_and_proportions, st.floats(0.1, 5), st.floats(-3, 3))
+@settings(max_examples=40, deadline=None)
+def test_no_monotone_distortion_of_a_class_changes_anything(case, slope, shift):
+    scores, proportions = case
+    factors = torch.linspace(slope, 2 * slope, scores.shape[1], dtype=torch.float64)
+    distorted = torch.tanh((scores * factors + shift) / (4 * len(scores) * scores.shape[1]))
+    pairs = zip(class_aware(scores, proportions), class_aware(distorted, proportions), strict=True)
+    assert all(torch.equal(ours, theirs) for ours, theirs in pairs)
+
+
+def test_smaller_shares_only_remove_entries_from_the_mask():
+    scores = torch.randn(100, 4, generator=torch.Generator().manual_seed(0))
+    proportions = tensor([0.1, 0.5, 0.9, 0.29])
+    _, all_of_it = class_aware(scores, proportions)
+    _, half = class_aware(scores, proportions, 0.5, 0.5)
+    assert (half <= all_of_it).all()
+    # int(0.29 * 100) is 28 in floating point, in the authors' code as here.
+    assert class_aware(scores, proportions)[0].sum(0).tolist() == [10, 50, 90, 28]
+
+
+@pytest.mark.parametrize("rows", [0, 1, 3])
+def test_boundaries_of_the_rules(rows):
+    scores = torch.arange(2.0 * rows).reshape(rows, 2)
+    for shares, expected in ((0.0, 0), (1.0, rows)):
+        for as_released in (False, True):
+            labels, mask = class_aware(
+                scores, torch.full((2,), shares).double(), as_released=as_released
+            )
+            assert labels.shape == mask.shape == (rows, 2)
+            if shares or not as_released:
+                assert (labels.sum(0) == expected).all()
+    assert top_k(scores, 2)[0].all()
+    assert fixed_threshold(scores, 0.5)[0].shape == (rows, 2)
+
+
+def test_wrong_arguments_are_refused():
+    scores = torch.zeros(3, 2)
+    with pytest.raises(ValueError, match="expected \\(M, C\\) and \\(C,\\)"):
+        class_aware(scores, torch.zeros(3))
+    with pytest.raises(ValueError, match="k is 3"):
+        top_k(scores, 3)
+    with pytest.raises(ValueError, match="threshold 1"):
+        fixed_threshold(scores, 1)
+    with pytest.raises(ValueError, match="unknown reduction"):
+        weighted_loss(scores, scores, scores, reduction="mean")
+    with pytest.raises(ValueError, match="at least one row"):
+        labelled_share(np.zeros((3, 2)), 0.1, np.random.default_rng(0))
+    with pytest.raises(ValueError, match="expected a probability"):
+        candidates(np.zeros((3, 2)), 1.5, np.random.default_rng(0))
+
+
+def test_instance_aware_rules_decide_row_by_row():
+    logits = tensor([[2.0, -1.0, 0.0], [-3.0, -2.0, -1.0]])
+    assert top_k(logits, 1)[0].int().tolist() == [[1, 0, 0], [0, 0, 1]]
+    assert fixed_threshold(logits, 0.5)[0].int().tolist() == [[1, 0, 1], [0, 0, 0]]
+    assert fixed_threshold(logits, 0.9)[0].sum() == 0
+
+
+def test_hoeffding_bound_covers():
+    assert hoeffding_bound(150, 10) == pytest.approx(math.sqrt(math.log(400) / 300))
+    rng = np.random.default_rng(0)
+    truth = rng.uniform(size=10)
+    drawn = rng.binomial(50, truth, (2000, 10)) / 50
+    outside = np.abs(drawn - truth).max(1) > hoeffding_bound(50, 10, 0.05)
+    assert outside.mean() <= 0.05
+
+
+# -- the loss --------------------------------------------------------------------------------------
+
+
+def test_gradient_of_the_cross_entropy_is_weight_times_error():
+    z = torch.randn(4, 3, dtype=torch.float64, requires_grad=True)
+    targets, weights = torch.rand(4, 3) > 0.5, torch.rand(4, 3).double()
+    (gradient,) = torch.autograd.grad(weighted_loss(z, targets, weights), z)
+    torch.testing.assert_close(gradient, weights * (torch.sigmoid(z) - targets.double()))
+
+
+def test_gradient_by_finite_differences_where_the_weight_is_constant():
+    z = torch.randn(3, 2, dtype=torch.float64, requires_grad=True)
+    targets, weights = torch.tensor([[1, 0], [0, 1], [1, 1]]), torch.ones(3, 2).double()
+    assert torch.autograd.gradcheck(lambda z: weighted_loss(z, targets, weights), (z,))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("kind", ["ASL", "BCE"])
+def test_extreme_logits_stay_finite(dtype, kind):
+    z = torch.tensor([[100.0, -100.0, 0.0]] * 2, dtype=dtype, requires_grad=True)
+    targets = torch.tensor([[1, 1, 1], [0, 0, 0]])
+    loss = weighted_loss(z, targets, torch.ones(2, 3), **getattr(cap, kind))
+    (gradient,) = torch.autograd.grad(loss, z)
+    assert torch.isfinite(loss)
+    assert torch.isfinite(gradient).all()
+
+
+def test_entries_without_weight_give_neither_loss_nor_gradient():
+    z = torch.tensor([[50.0, -2.0]], requires_grad=True)
+    loss = weighted_loss(z, torch.tensor([[0, 1]]), torch.tensor([[0.0, 1.0]]))
+    (gradient,) = torch.autograd.grad(loss, z)
+    assert loss.item() == pytest.approx(math.log1p(math.exp(2)), rel=1e-6)
+    assert gradient[0, 0] == 0
+
+
+# -- the methods in the loop -----------------------------------------------------------------------
+
+
+def semi_supervised(rows=24, labelled=6, classes=3):
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(rows, 4, generator=generator)
+    truth = (x[:, :classes] > 0).to(torch.int8)
+    observed = 2 * truth - 1
+    observed[labelled:] = 0
+    return x, truth, observed
+
+
+def train(method, observed, x, epochs=3, **options):
+    model = models.build("linear", observed.shape[1], inputs=4)
+    method.start(observed)
+    optimiser = OptimiserSpec("adamw", lr=0.1).build(model, method)
+    order = torch.Generator().manual_seed(0)
+    fit(model, x, method, epochs=epochs, batch_size=8, optimiser=optimiser, order=order, **options)
+    return model
+
+
+@pytest.mark.parametrize("name", ["CAP", "Top-k", "IAT"])
+def test_pseudo_labels_start_after_the_warm_up_and_leave_annotated_rows_alone(name):
+    x, truth, observed = semi_supervised()
+    used = []
+    method = methods.create(name, warm_up=2)
+    train(method, observed, x, after_epoch=lambda epoch: used.append(method.weights.sum(1)))
+    assert [float(weights[6:].sum()) for weights in used[:2]] == [0, 0]
+    assert used[2][6:].sum() > 0
+    assert torch.equal(method.targets[:6], truth[:6] == 1)
+    assert (method.weights[:6] == 1).all()
+
+
+def test_cap_gives_the_labelled_share_of_every_class():
+    x, _, observed = semi_supervised()
+    method = methods.create("CAP", warm_up=0)
+    train(method, observed, x)
+    wanted = [int(share * 18) for share in class_proportions(observed).tolist()]
+    assert method.targets[6:].sum(0).tolist() == wanted
+
+
+def test_upper_bounds_use_the_truth_they_are_told():
+    _, truth, observed = semi_supervised()
+    for name in ("CAP, true proportions", "True labels"):
+        method = methods.create(name, warm_up=0)
+        method.start(observed)
+        method.reveal(truth)
+        method.renew(torch.randn(24, 3))
+        assert method.targets[6:].sum(0).tolist() == truth[6:].sum(0).tolist()
+    assert torch.equal(method.targets, truth == 1)
+
+
+def test_predictions_come_from_the_averaged_weights_on_weak_views():
+    x, _, observed = semi_supervised()
+    seen = []
+
+    class Spy(Annotated):
+        def begin(self, predict):
+            seen.append((predict(), predict(averaged=True)))
+
+        def after_epoch(self, predict):
+            seen.append((predict(), predict(averaged=True)))
+
+    method = Spy()
+    method.start(observed)
+    model = models.build("linear", 3, inputs=4)
+    average = WeightAverage(model, 0.5)
+    optimiser = OptimiserSpec("sgd", lr=0.1).build(model, method)
+    fit(
+        model,
+        x,
+        method,
+        epochs=1,
+        batch_size=8,
+        optimiser=optimiser,
+        order=torch.Generator().manual_seed(0),
+        average=average,
+        view=lambda batch: 2 * batch,
+    )
+    torch.testing.assert_close(seen[0][0], seen[0][1])
+    torch.testing.assert_close(seen[1][0], model(2 * x).detach())
+    torch.testing.assert_close(seen[1][1], average.model(2 * x))
+    assert not torch.allclose(*seen[1])
+
+
+def test_a_rule_must_be_defined():
+    class Nothing(REGISTRY["CAP"].__mro__[1]):
+        pass
+
+    method = Nothing(warm_up=0)
+    method.start(torch.zeros(2, 2, dtype=torch.int8))
+    with pytest.raises(TypeError, match="must define rule"):
+        method.renew(torch.zeros(2, 2))
+
+
+def test_paired_batches_pass_once_over_the_second_kind():
+    first, second = torch.arange(3), torch.arange(10, 20)
+    batches = list(paired_batches(first, second, (2, 4))(torch.Generator().manual_seed(0)))
+    assert [len(rows) for rows in batches] == [6, 6, 4]
+    assert torch.cat([rows[2:] for rows in batches]).sort().values.tolist() == second.tolist()
+    assert sorted(torch.cat([rows[:2] for rows in batches]).tolist()) == [0, 0, 1, 1, 2, 2]
+    with pytest.raises(ValueError, match="at least one of each"):
+        paired_batches(first, second[:0], (2, 4))
+
+
+# -- the experiment --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def chapter(tmp_path, monkeypatch):
+    monkeypatch.setenv("WEAKLABELS_BUILD", str(tmp_path))
+    monkeypatch.setenv("WEAKLABELS_WORKERS", "1")
+    monkeypatch.setenv("WEAKLABELS_PROGRESS", str(tmp_path / "progress"))
+    return Chapter("cap", "smoke", seeds=2)
+
+
+def test_labelled_share_annotates_the_authors_rows():
+    truth = np.eye(40, 3, dtype=np.int8)
+    rng = np.random.RandomState(1)
+    observed = labelled_share(truth, 0.15, rng)
+    chosen = np.random.RandomState(1).permutation(40)[:6]
+    assert (observed[chosen] == 2 * truth[chosen] - 1).all()
+    assert (np.delete(observed, chosen, 0) == 0).all()
+
+
+def test_a_run_is_repeatable_and_shares_its_first_stage(chapter):
+    base = cap.base_spec(chapter, 0.1)
+    specs = [cap.vary(base, name) for name in ("Supervised", "CAP")]
+    records = chapter.run(two_stage.run, specs)
+    again = two_stage.run(specs[1])
+    assert digest(records[1].values) == digest(
+        {name: np.asarray(value) for name, value in again.items()}
+    )
+    stored = list((chapter._build / "runs").glob("warm_up-*"))
+    assert len(stored) == 1
+    supervised, ours = records
+    assert supervised["tally"][:, :, 1].sum() == 0
+    assert ours["tally"].sum((1, 2, 3, 4)).tolist() == [180 * 10] * 2
+    assert ours["evaluated"].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("name", [*cap.METHODS, *cap.LARGE_LOSS])
+def test_every_method_of_the_tables_runs(chapter, name):
+    (record,) = chapter.run(two_stage.run, [cap.vary(cap.base_spec(chapter, 0.2), name)])
+    assert np.isfinite(record["test_ap"]).all()
+
+
+def test_quality_leaves_out_what_is_not_used():
+    truth = torch.tensor([[1, 0], [1, 1], [0, 0]])
+    targets = torch.tensor([[1, 1], [0, 1], [1, 0]])
+    weights = torch.tensor([[1.0, 0.0], [1.0, 1.0], [1.0, 1.0]])
+    found = two_stage.quality(tally(targets, weights, truth).numpy())
+    assert found["OP"] == pytest.approx(100 * 2 / 3)
+    assert found["OR"] == pytest.approx(100 * 2 / 3)
+    assert found["CP"] == pytest.approx(75)
+    assert found["CR"] == pytest.approx(75)
+    assert found["share gap"] == pytest.approx(0)
+
+
+def test_the_best_moment_is_chosen_on_validation_scores():
+    def record(val, val_current, test, test_current):
+        values = {
+            "val_ap": np.array(val)[:, None],
+            "val_ap_current": np.array(val_current)[:, None],
+            "test_ap": np.array(test)[:, None],
+            "test_ap_current": np.array(test_current)[:, None],
+        }
+        return Record({}, values, {})
+
+    runs = [record([1, 5, 4], [2, 6, 3], [10, 20, 30], [40, 50, 60])]
+    assert two_stage.mean_ap(runs, "best").tolist() == [50]
+    assert two_stage.mean_ap(runs, "last").tolist() == [30]
+
+
+def test_the_paper_profile_holds_the_authors_settings():
+    chapter = Chapter("cap", "paper", data_root="somewhere")
+    spec = cap.base_spec(chapter, 0.05)
+    assert (spec.dataset, spec.network) == ("coco2014", "resnet50")
+    assert (spec.labelled_batch, spec.batch_size, spec.warm_up.batch_size) == (4, 60, 16)
+    assert (spec.warm_up.epochs, spec.epochs, spec.optimiser.cycle_epochs) == (12, 28, 40)
+    assert dict(cap.vary(spec, "Top-k").method_options)["k"] == 3
+    voc = cap.base_spec(chapter, 0.2, dataset="voc2012")
+    assert (voc.labelled_batch, voc.batch_size, voc.warm_up.batch_size) == (8, 24, 64)
+    assert cap.base_spec(chapter, 0.1, dataset="nuswide").warm_up.hand_over == "average"
+
+
+def test_the_paper_protocol_runs_on_files_in_the_official_format(tmp_path):
+    voc2012(tmp_path, train=10, val=4)
+    chapter = Chapter("cap", "paper", data_root=str(tmp_path))
+    spec = cap.base_spec(chapter, 0.4, dataset="voc2012")
+    small = replace(
+        spec,
+        data_options=two_stage.options(resolution=32),
+        network="resnet18",
+        network_options=two_stage.options(pretrained=False),
+        warm_up=replace(spec.warm_up, epochs=1),
+        epochs=1,
+    )
+    found = two_stage.run(small)
+    assert found["test_ap"].shape == (1, 20)
+    assert found["tally"].sum() == 20 * (8 - 3)
+
+
+def test_proportions_are_estimated_on_the_labelled_rows(chapter):
+    spec = cap.base_spec(chapter, 0.2)
+    found = cap.proportions(spec)
+    truth = load_splits(spec).train.y.numpy()
+    known = (annotate(spec, truth) != 0).any(1)
+    assert found["rows"] == known.sum() == 40
+    np.testing.assert_allclose(found["estimated"], truth[known].mean(0))
+    np.testing.assert_allclose(found["true"], truth[~known].mean(0))
+
+
+# -- augmentation ----------------------------------------------------------------------------------
+
+
+def test_pipelines_draw_from_their_generator_alone():
+    batch = torch.randint(0, 256, (3, 3, 16, 16), dtype=torch.uint8)
+    steps = (("flip",), ("cutout", 0.5, None), ("rand_augment",))
+    first = pipeline(steps, torch.Generator().manual_seed(0))(batch)
+    torch.rand(5)
+    second = pipeline(steps, torch.Generator().manual_seed(0))(batch)
+    assert torch.equal(first, second)
+    assert first.dtype == torch.float32
+    assert 0 <= first.min() <= first.max() <= 1
+    with pytest.raises(ValueError, match="unknown augmentation 'blur'"):
+        pipeline((("blur",),), torch.Generator())
+
+
+def test_augmentations_keep_shape_and_leave_their_input_alone():
+    generator = torch.Generator().manual_seed(0)
+    batch = torch.randint(0, 256, (2, 3, 8, 8), dtype=torch.uint8)
+    before = batch.clone()
+    state = torch.get_rng_state()
+    assert rand_augment(batch, generator).shape == flip(batch, generator).shape == batch.shape
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.equal(batch, before)
+    noisy = noise(torch.zeros(400, 1, 8, 8), generator, 0.5)
+    assert noisy.std().item() == pytest.approx(0.5, rel=0.05)

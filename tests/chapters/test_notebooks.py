@@ -1,0 +1,73 @@
+"""Every chapter that the book names, end to end at its smallest setting."""
+
+import json
+import os
+from pathlib import Path
+
+import nbformat
+import papermill
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+NOTEBOOKS = sorted((REPOSITORY / "book" / "chapters").glob("*/*.ipynb"))
+
+TWICE = {"large_loss_matters": "from nothing", "acknowledging_the_unknown": "with stored runs"}
+"""Chapters executed a second time, for outputs of the same bytes; `make verify` does it for all."""
+
+
+def execute(notebook: Path, build: Path) -> nbformat.NotebookNode:
+    build.mkdir(parents=True, exist_ok=True)
+    os.environ |= {
+        "WEAKLABELS_BUILD": str(build),
+        "WEAKLABELS_WORKERS": "1",
+        "WEAKLABELS_PROGRESS": str(build / "progress"),
+        "OMP_NUM_THREADS": "1",
+    }
+    papermill.execute_notebook(
+        notebook,
+        build / notebook.name,
+        {"profile": "smoke", "seeds": 2},
+        kernel_name="python3",
+        cwd=notebook.parent,
+        progress_bar=False,
+    )
+    return nbformat.read(build / notebook.name, 4)
+
+
+def outputs(notebook: nbformat.NotebookNode) -> list[str]:
+    return [
+        json.dumps(cell.outputs, sort_keys=True)
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+    ]
+
+
+@pytest.fixture(scope="module")
+def environment():
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_runs_and_decides_its_claims(path, tmp_path):
+    executed = execute(path, tmp_path)
+    streams = [
+        output.text
+        for cell in executed.cells
+        for output in cell.get("outputs", [])
+        if output.output_type == "stream" and output.name == "stderr"
+    ]
+    assert streams == []
+    claims = tmp_path / "smoke" / "claims" / f"{path.stem}.json"
+    rows = json.loads(claims.read_text()) if "ledger" in path.read_text() else None
+    assert rows != []
+    labels = {
+        cell.metadata.get("mystnb", {}).get("figure", {}).get("name") for cell in executed.cells
+    }
+    assert {row["figure"] for row in rows or () if row["figure"]} <= labels
+    if path.stem in TWICE:
+        build = tmp_path / "again" if TWICE[path.stem] == "from nothing" else tmp_path
+        assert outputs(execute(path, build)) == outputs(executed)

@@ -1,0 +1,53 @@
+"""Small runs for the tests of sweeps; as a program, a slow sweep to be killed."""
+
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from weaklabels.lab import sweep
+from weaklabels.lab.store import Store
+from weaklabels.seeding import torch_rng
+
+
+@dataclass(frozen=True)
+class Walk:
+    """A random walk. ``log`` is a file that notes each computation."""
+
+    seed: int = 0
+    length: int = 200
+    pause: float = 0.0
+    log: str = ""
+
+
+def walk(spec: Walk):
+    if spec.seed < 0:
+        raise ValueError(f"seed is {spec.seed}: expected at least 0")
+    if spec.log:
+        with open(spec.log, "a") as file:
+            file.write(f"{spec.seed}\n")
+    time.sleep(spec.pause)
+    steps = torch.randn(spec.length, 50, generator=torch_rng(spec.seed, "walk"))
+    return {"path": (steps @ steps.T).cumsum(0).numpy(), "end": float(steps.sum())}
+
+
+def seed_and_draw(spec: Walk):
+    """Like a network's initialisation: two at a time in one process would mix their draws."""
+    torch.manual_seed(spec.seed)
+    first = torch.randn(3)
+    time.sleep(spec.pause)
+    return {"first": first.numpy(), "second": torch.randn(3).numpy()}
+
+
+def build_on(spec: Walk):
+    base = sweep.remember(walk, Walk(seed=spec.seed, log=spec.log))
+    return {"base": base["end"], "length": spec.length}
+
+
+SLOW = [Walk(seed=i, pause=0.15) for i in range(12)]
+
+if __name__ == "__main__":
+    print("begun", flush=True)
+    sweep.run(walk, SLOW, Store(Path(sys.argv[1])), workers=1)

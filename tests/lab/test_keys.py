@@ -1,0 +1,204 @@
+"""What a result depends on is found, and only real changes of code count."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from weaklabels.lab import keys
+from weaklabels.lab.keys import closure, imports_of, reached
+
+RUNS = """
+    from weaklabels import b
+    from weaklabels.sub import c as other
+
+    LIMIT: int = 3
+    UNUSED = 4
+
+    def run(spec):
+        return b.used(spec) + LIMIT
+
+    def late():
+        from weaklabels.b import thing
+        return thing
+
+    def through_package():
+        return other.x
+"""
+B = '''
+    from weaklabels.sub.c import x as y
+    from weaklabels.base import register
+
+    def used(spec):
+        return helper(spec)
+
+    def helper(spec):
+        """What it does."""
+        return y
+
+    def unused():
+        return 1
+
+    class Old:
+        size = 2
+        """What size is."""
+
+    @register("thing")
+    def thing():
+        return 5
+'''
+
+
+class Package:
+    """A package on disk whose files are edited."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        for name, source in (
+            ("__init__", ""),
+            ("sub/__init__", ""),
+            ("runs", RUNS),
+            ("b", B),
+            ("base", "REGISTRY = {}\n\ndef register(name):\n    return lambda f: f\n"),
+            ("sub/c", "x = 1\n"),
+            ("alone", "import os\n"),
+        ):
+            self.write(name, source)
+
+    def write(self, name: str, source: str) -> None:
+        path = self.root / f"{name}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(source))
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        path = self.root / f"{name}.py"
+        assert old in path.read_text()
+        path.write_text(path.read_text().replace(old, new))
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Package:
+    made = Package(tmp_path / "weaklabels")
+    monkeypatch.setattr(keys, "ROOTS", {"weaklabels": made.root})
+    return made
+
+
+def run(name: str = "run") -> dict:
+    return reached([("weaklabels.runs", name)])
+
+
+def named(name: str = "run") -> set[str]:
+    return {f"{module.removeprefix('weaklabels.')}:{unit}" for module, unit in run(name)}
+
+
+def test_a_run_reaches_the_definitions_it_names_and_no_others(package: Package) -> None:
+    found = named()
+    assert {"runs:run", "runs:LIMIT", "b:used", "b:helper", "sub.c:x"} <= found
+    assert not {"runs:UNUSED", "runs:late", "b:unused", "b:Old", "alone:"} & found
+
+
+def test_imports_inside_functions_and_modules_under_other_names_are_followed(
+    package: Package,
+) -> None:
+    assert "b:thing" in named("late")
+    assert "sub.c:x" in named("through_package")
+
+
+EDITS = {
+    "the function": ("runs", "+ LIMIT", "- LIMIT"),
+    "a constant": ("runs", "LIMIT: int = 3", "LIMIT: int = 5"),
+    "a helper in another module": ("b", "return y", "return y + 1"),
+    "a constant two modules away": ("sub/c", "x = 1", "x = 2"),
+    "what is registered beside it": ("b", "return 5", "return 6"),
+    "the registering decorator": ("base", "lambda f: f", "lambda f: None"),
+}
+NO_EDITS = {
+    "a function that is not called": ("b", "return 1", "return 2"),
+    "a constant that is not read": ("runs", "UNUSED = 4", "UNUSED = 5"),
+    "a docstring": ("b", "What it does.", "What else it does."),
+    "an attribute's docstring": ("b", "What size is.", "What it is."),
+    "a comment": ("runs", "LIMIT: int = 3", "LIMIT: int = 3  # three"),
+    "the layout": ("sub/c", "x = 1", "\nx = (\n    1\n)"),
+    "a module of its own": ("alone", "import os", "import sys"),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS)
+def test_an_edit_of_code_that_runs_counts(package: Package, edit: tuple[str, str, str]) -> None:
+    before = run()
+    package.edit(*edit)
+    assert run() != before
+
+
+@pytest.mark.parametrize("edit", NO_EDITS.values(), ids=NO_EDITS)
+def test_other_edits_do_not_count(package: Package, edit: tuple[str, str, str]) -> None:
+    before = run()
+    package.edit(*edit)
+    assert run() == before
+
+
+def test_what_a_module_does_when_imported_counts(package: Package) -> None:
+    before = run()
+    package.edit("b", "def unused", "REGISTERED = []\nREGISTERED.append(1)\n\ndef unused")
+    assert run() != before
+    between = run()
+    package.edit("b", "append(1)", "append(2)")
+    assert run() != between
+
+
+def test_code_for_type_checkers_and_for_programs_does_not_count(package: Package) -> None:
+    before = run()
+    package.edit(
+        "runs",
+        "UNUSED = 4",
+        'UNUSED = 4\nif __name__ == "__main__":\n    print(1)\nif TYPE_CHECKING:\n    import os',
+    )
+    assert run() == before
+
+
+def test_a_module_as_a_value_counts_as_a_whole(package: Package) -> None:
+    package.write("runs", "from weaklabels import b\n\ndef run(spec):\n    return [b]\n")
+    assert {"b:unused", "b:Old"} <= named()
+
+
+def test_a_spec_names_what_reading_does_not_show() -> None:
+    from dataclasses import dataclass
+
+    from tests.lab.sweep_runs import walk
+    from weaklabels import metrics, train
+
+    @dataclass(frozen=True)
+    class Named:
+        which: int
+
+        def code(self) -> list:
+            return [(), (metrics,), (metrics, train.fit)][self.which]
+
+    found = {keys.run_key(walk, Named(which)) for which in range(3)}
+    assert len(found) == 3
+    assert keys.modules_of(Named(2)) >= {"weaklabels.metrics", "weaklabels.train"}
+
+
+def test_closure_follows_imports_inside_functions_and_packages(package: Package) -> None:
+    assert set(closure(["weaklabels.runs"])) == {
+        "weaklabels",
+        "weaklabels.b",
+        "weaklabels.base",
+        "weaklabels.runs",
+        "weaklabels.sub",
+        "weaklabels.sub.c",
+    }
+
+
+def test_imports_of_a_notebook_cell() -> None:
+    source = (
+        "import numpy as np\nfrom weaklabels import metrics, __version__\nimport weaklabels.cam"
+    )
+    assert imports_of(source) == {"weaklabels", "weaklabels.metrics", "weaklabels.cam"}
+
+
+def test_unknown_module_is_named(package: Package) -> None:
+    with pytest.raises(ModuleNotFoundError, match=r"'weaklabels\.zzz' is not a module"):
+        closure(["weaklabels.zzz"])

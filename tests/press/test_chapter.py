@@ -1,0 +1,63 @@
+"""What a notebook opens first."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from tests.lab import sweep_runs
+from weaklabels.lab.store import Record
+from weaklabels.press.chapter import Chapter
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"profile": "fast"}, "profile is 'fast'"),
+        ({"seeds": 0}, "seeds is 0"),
+        ({"seeds": -1}, "seeds is -1"),
+        ({"seeds": "3"}, "seeds is '3'"),
+    ],
+)
+def test_wrong_settings_are_named(settings, message):
+    with pytest.raises(ValueError, match=message):
+        Chapter("x", **settings)
+
+
+def test_device_without_gpu_is_named(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(ValueError, match="device is 'cuda'"):
+        Chapter("x", device="cuda")
+
+
+def test_runs_and_claims_go_to_the_build_folder_of_the_profile(tmp_path, monkeypatch):
+    monkeypatch.setenv("WEAKLABELS_BUILD", str(tmp_path))
+    monkeypatch.setenv("WEAKLABELS_WORKERS", "1")
+    chapter = Chapter("x", profile="smoke")
+    records = chapter.run(sweep_runs.walk, [sweep_runs.Walk(seed=1)])
+    assert isinstance(records[0], Record)
+    assert len(list((tmp_path / "smoke" / "runs").glob("walk-*.npz"))) == 1
+    assert chapter.ledger.path == tmp_path / "smoke" / "claims" / "x.json"
+    assert chapter.choose(quick=1, paper=2, smoke=3) == 3
+    assert chapter.recorded("nothing") is None
+
+
+@dataclass(frozen=True)
+class Toy:
+    size: int
+    seed: int = 0
+
+
+def measure(spec: Toy) -> dict:
+    return {"value": 10 * spec.size + spec.seed}
+
+
+def test_repeat_gives_one_record_a_seed_under_each_name(tmp_path, monkeypatch):
+    monkeypatch.setenv("WEAKLABELS_BUILD", str(tmp_path))
+    monkeypatch.setenv("WEAKLABELS_WORKERS", "1")
+    chapter = Chapter("toy", "smoke", seeds=2)
+    table = {"one": Toy(1), "two": Toy(2)}
+    found = chapter.repeat(measure, table)
+    values = {name: [int(r["value"]) for r in records] for name, records in found.items()}
+    assert values == {"one": [10, 11], "two": [20, 21]}
+    assert [r.spec.seed for r in chapter.repeat(measure, table, iter([5]))["two"]] == [5]
+    assert chapter.repeat(measure, {}) == {}
