@@ -11,6 +11,7 @@ from weaklabels.press.claims import (
     HOLDS,
     NOT_TESTABLE,
     Ledger,
+    Row,
     all_of,
     every_seed,
     exact,
@@ -63,10 +64,10 @@ def test_mean_and_sample_deviation():
 
 def test_ledger_is_written_whole_and_ids_are_unique(tmp_path):
     ledger = Ledger(tmp_path / "claims" / "x.json")
-    ledger.add("1", "a claim", "the paper", exact(True, "ours", "test"), figure="fig-x")
-    ledger.add("2", "another", "the paper", not_testable("no data"))
+    ledger.add(Row("1", "a claim", "the paper", exact(True, "ours", "test"), figure="fig-x"))
+    ledger.add(Row("2", "another", "the paper", not_testable("no data")))
     with pytest.raises(ValueError, match="claim '1' is in the ledger already"):
-        ledger.add("1", "again", "", exact(True, "", ""))
+        ledger.add(Row("1", "again", "", exact(True, "", "")))
     ledger.save()
     rows = json.loads(ledger.path.read_text())
     wanted = {"id", "claim", "paper", "ours", "test", "seeds", "verdict", "figure", "why"}

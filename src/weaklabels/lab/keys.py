@@ -17,13 +17,11 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache, cached_property
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-
-import numpy as np
-import torch
 
 
 def _folder(package: str) -> Path | None:
@@ -33,6 +31,9 @@ def _folder(package: str) -> Path | None:
 
 ROOTS = {name: folder for name in ("weaklabels", "chapters") if (folder := _folder(name))}
 """Packages whose code counts, with their folders; other libraries count by their version."""
+
+MECHANICS = frozenset(f"weaklabels.lab.{name}" for name in ("sweep", "store", "keys", "checkpoint"))
+"""How runs are kept, resumed and found again: tests see to it that this changes no result."""
 
 Reference = tuple[str, str]
 """(module, name of a definition in it); an empty name is the whole module."""
@@ -45,7 +46,7 @@ def run_key(function: Callable[..., Any], spec: Any) -> str:
     parts = [f"{module}.{name}={digest}" for (module, name), digest in definitions.items()]
     parts.append(f"{function.__module__}.{function.__qualname__}")
     parts.append(type(spec).__name__ + spec_json(spec))
-    parts.append(f"torch {torch.__version__} numpy {np.__version__}")
+    parts.append(f"torch {version('torch')} numpy {version('numpy')}")
     return _hash("\n".join(parts))
 
 
@@ -61,17 +62,21 @@ def spec_json(spec: Any) -> str:
 def reached(references: Iterable[Reference]) -> dict[Reference, str]:
     """Definitions reached from some, these included, each with the hash of its code."""
     waiting, seen = list(references), {}
+    modules: dict[str, Module | None] = {}
     while waiting:
         reference = waiting.pop()
-        if reference in seen:
+        name = reference[0]
+        if reference in seen or name in MECHANICS:
             continue
-        module = _module(reference[0])
+        if name not in modules:
+            modules[name] = _module(name)
+        module = modules[name]
         if module is None:
             continue
         unit = module.unit(reference[1])
         seen[reference] = unit.digest
         waiting.extend(unit.references)
-        waiting.append((reference[0], Module.EFFECTS))
+        waiting.append((name, Module.EFFECTS))
     return dict(sorted(seen.items()))
 
 

@@ -149,6 +149,38 @@ def _spearman(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return (x * y).sum(1) / np.sqrt((x**2).sum(1) * (y**2).sum(1))
 
 
+@dataclass(frozen=True)
+class Row:
+    """A claim and its verdict.
+
+    Attributes:
+        id: unique within the chapter, say ``"4"`` or ``"4a"``.
+        claim: what the paper says, one sentence.
+        paper: the paper's own figures, with their place in it.
+        verdict: from one of the tests of this module.
+        figure: label of the figure or table that decides it.
+        why: the best explanation, above all where a claim fails.
+    """
+
+    id: str
+    claim: str
+    paper: str
+    verdict: Verdict
+    figure: str = ""
+    why: str = ""
+
+    def as_dict(self) -> dict[str, object]:
+        """The row as it is saved."""
+        return {
+            "id": self.id,
+            "claim": self.claim,
+            "paper": self.paper,
+            **asdict(self.verdict),
+            "figure": self.figure,
+            "why": self.why or self.verdict.why,
+        }
+
+
 @dataclass
 class Ledger:
     """The claims of one chapter.
@@ -161,28 +193,16 @@ class Ledger:
     path: Path
     rows: list[dict[str, object]] = field(default_factory=list)
 
-    def add(
-        self, id: str, claim: str, paper: str, verdict: Verdict, *, figure: str = "", why: str = ""
-    ) -> None:
-        """Add a claim.
-
-        Args:
-            id: unique within the chapter, say ``"4"`` or ``"4a"``.
-            claim: what the paper says, one sentence.
-            paper: the paper's own figures, with their place in it.
-            verdict: from one of the tests of this module.
-            figure: label of the figure or table that decides it.
-            why: the best explanation, above all where a claim fails.
+    def add(self, *rows: Row) -> None:
+        """Add claims.
 
         Raises:
-            ValueError: if the id stands already.
+            ValueError: if an id stands already.
         """
-        if any(row["id"] == id for row in self.rows):
-            raise ValueError(f"claim {id!r} is in the ledger already")
-        row = {"id": id, "claim": claim, "paper": paper} | asdict(verdict)
-        row["figure"] = figure
-        row["why"] = why or verdict.why
-        self.rows.append(row)
+        for row in rows:
+            if any(known["id"] == row.id for known in self.rows):
+                raise ValueError(f"claim {row.id!r} is in the ledger already")
+            self.rows.append(row.as_dict())
 
     def table(self) -> pd.DataFrame:
         """The claims as a table for the reader."""
