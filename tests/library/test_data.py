@@ -75,6 +75,14 @@ def test_first_class_is_as_much_more_frequent_as_asked():
     assert 3.5 < counts[0] / counts[1:].mean() < 7
 
 
+def test_a_long_tail_has_an_order_of_the_seed():
+    sizes = {"train": 1500, "val": 1, "test": 1, "grid": 8, "tail": 0.1}
+    first, second = (data.load("scenes", seed=s, **sizes).train.y.sum(0) for s in (0, 1))
+    for counts in (first, second):
+        assert counts.max() > 4 * counts.min()
+    assert first.argmax() != second.argmax()
+
+
 def test_pretraining_images_hold_one_digit(grey):
     assert grey.pretrain.y.shape == (100,)
     assert len(grey.pretrain.boxes) == 100

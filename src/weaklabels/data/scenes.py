@@ -38,6 +38,7 @@ def load(
     max_digits: int = 4,
     first_class_weight: float = 1.0,
     class_weights: Sequence[float] | None = None,
+    tail: float | None = None,
     repeats: bool = False,
     intensity: tuple[float, float] = (0.6, 1.0),
     noise: float = 0.1,
@@ -59,6 +60,8 @@ def load(
             imbalance like that of "person" in photographs).
         class_weights: how likely each class is, up to a common factor (say, a long tail); replaces
             ``first_class_weight``.
+        tail: how likely the rarest class is, relative to the most frequent one; the weights of all
+            classes form a geometric series in an order drawn with the seed. Replaces the two above.
         repeats: draw the digits of a scene independently, so that several may be of one class.
         intensity: range of the factor by which a digit is dimmed.
         noise: standard deviation of the Gaussian noise added to every pixel.
@@ -83,7 +86,9 @@ def load(
         raise ValueError(
             f"min_digits {min_digits}, max_digits {max_digits}: expected 1 or more, ascending"
         )
-    if class_weights is None:
+    if tail is not None:
+        class_weights = _long_tail(tail, 10 * colours, seed)
+    elif class_weights is None:
         class_weights = [first_class_weight] + [1.0] * (10 * colours - 1)
     if len(class_weights) != 10 * colours or min(class_weights) <= 0:
         raise ValueError(
@@ -115,6 +120,11 @@ def load(
         single = compose(sources["pretrain"], pretrain, rng, digits=(1, 1), **style)
         one_digit = Split(single.x, single.y.argmax(1), single.boxes)
     return Splits(class_names(colours), parts["train"], parts["val"], parts["test"], one_digit)
+
+
+def _long_tail(ratio: float, classes: int, seed: int) -> list[float]:
+    weights = ratio ** (np.arange(classes) / (classes - 1))
+    return numpy_rng(seed, "class frequencies").permutation(weights).round(6).tolist()
 
 
 def class_names(colours: int) -> tuple[str, ...]:
