@@ -15,7 +15,12 @@ from typing import Any
 import pytest
 import yaml
 
-from weaklabels.press.runner.notebooks import chapters_of, default_parameters, read_notebook
+from weaklabels.press.runner.notebooks import (
+    chapters_of,
+    default_parameters,
+    read_notebook,
+    source_of,
+)
 from weaklabels.press.runner.options import Options
 
 ROOT = Path(__file__).parents[1]
@@ -43,10 +48,6 @@ LARGEST_FILE = 1_500_000
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
-def source(cell: dict[str, Any]) -> str:
-    return "".join(cell["source"])
-
-
 def code_cells(path: Path) -> list[dict[str, Any]]:
     return [cell for cell in read_notebook(path)["cells"] if cell["cell_type"] == "code"]
 
@@ -59,8 +60,8 @@ def tracked_files() -> list[Path]:
 @each_notebook
 def test_notebooks_store_no_outputs(path: Path) -> None:
     for cell in code_cells(path):
-        assert not cell["outputs"], source(cell)
-        assert cell["execution_count"] is None, source(cell)
+        assert not cell["outputs"], source_of(cell)
+        assert cell["execution_count"] is None, source_of(cell)
     assert all("id" in cell for cell in read_notebook(path)["cells"])
 
 
@@ -74,8 +75,8 @@ def test_notebooks_have_a_parameters_cell_with_the_usual_defaults(path: Path) ->
 
 @each_notebook
 def test_cells_are_short(path: Path) -> None:
-    lengths = {source(cell).strip(): len(source(cell).splitlines()) for cell in code_cells(path)}
-    assert not [text for text, length in lengths.items() if length > LONGEST_CELL]
+    sources = map(source_of, code_cells(path))
+    assert not [text for text in sources if len(text.splitlines()) > LONGEST_CELL]
 
 
 def test_every_notebook_is_a_chapter() -> None:

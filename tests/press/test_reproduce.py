@@ -61,7 +61,7 @@ class ToyBook:
         self.package = root / "weaklabels"
         self.options = Options(profile="smoke")
         self.built = 0
-        (root / "book").mkdir()
+        (root / "book").mkdir(parents=True)
         (root / "weaklabels").mkdir()
         self.module("__init__", "")
         self.places.lock.write_text("numpy==1\n")

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-HOLDS, FAILS, NOT_TESTABLE = "holds", "fails", "not testable here"
+from weaklabels.press.verdicts import FAILS, HOLDS, NOT_TESTABLE, VERDICTS
+
 LEVEL = 0.95
 
 
@@ -212,8 +213,7 @@ class Ledger:
     def totals(self) -> dict[str, int]:
         """Number of claims by verdict."""
         return {
-            verdict: sum(row["verdict"] == verdict for row in self.rows)
-            for verdict in (HOLDS, FAILS, NOT_TESTABLE)
+            verdict: sum(row["verdict"] == verdict for row in self.rows) for verdict in VERDICTS
         }
 
     def save(self) -> None:

@@ -12,23 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from weaklabels.press.runner.files import read_json
-from weaklabels.press.runner.notebooks import read_notebook
-from weaklabels.press.runner.report import VERDICTS
+from weaklabels.press.runner.notebooks import Cell, Content, read_notebook, source_of, tags_of
+from weaklabels.press.verdicts import VERDICTS
 
-Cell = dict[str, Any]
-Notebook = dict[str, Any]
 HEADING = re.compile(r"^# +(.+?)\s*$", re.MULTILINE)
-
-
-def source_of(cell: Cell) -> str:
-    """A cell's text."""
-    source = cell["source"]
-    return source if isinstance(source, str) else "".join(source)
-
-
-def tags_of(cell: Cell) -> list[str]:
-    """A cell's tags."""
-    return cell.get("metadata", {}).get("tags", [])
 
 
 @dataclass(frozen=True)
@@ -48,12 +35,12 @@ class Shown:
     results: Path
 
     @cached_property
-    def source(self) -> Notebook:
+    def source(self) -> Content:
         """The notebook as its author wrote it."""
         return read_notebook(self.authored)
 
     @cached_property
-    def executed(self) -> Notebook | None:
+    def executed(self) -> Content | None:
         """The notebook with outputs; None if it was not executed to its end."""
         path = self.results / "notebooks" / f"{self.slug}.ipynb"
         if not path.is_file():

@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from weaklabels.press.html.chapters import HEADING, Cell, Notebook, Shown, source_of, tags_of
+from weaklabels.press.html.chapters import HEADING, Shown
 from weaklabels.press.html.pages import claims_table
+from weaklabels.press.runner.notebooks import Cell, Content, source_of, tags_of
 
 PLACEHOLDER = '<p class="placeholder">Appears here once the chapter has been executed.</p>'
 
 
-def staged(chapter: Shown, profile: str) -> Notebook:
+def staged(chapter: Shown, profile: str) -> Content:
     """The notebook to put into the book's source tree."""
     if chapter.executed is None:
         return _unexecuted(chapter, profile)
@@ -35,7 +36,7 @@ def staged(chapter: Shown, profile: str) -> Notebook:
     return notebook
 
 
-def _unexecuted(chapter: Shown, profile: str) -> Notebook:
+def _unexecuted(chapter: Shown, profile: str) -> Content:
     notebook = copy.deepcopy(chapter.source)
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code":
@@ -77,7 +78,7 @@ def _placeholder() -> dict[str, Any]:
     return {"output_type": "display_data", "metadata": {}, "data": {"text/html": PLACEHOLDER}}
 
 
-def _after_title(notebook: Notebook, text: str) -> None:
+def _after_title(notebook: Content, text: str) -> None:
     """Put Markdown right below the chapter's first heading."""
     for cell in notebook["cells"]:
         if cell["cell_type"] == "markdown" and (found := HEADING.search(source_of(cell))):
@@ -88,7 +89,7 @@ def _after_title(notebook: Notebook, text: str) -> None:
     notebook["cells"].insert(0, cell)
 
 
-def _take_metadata(notebook: Notebook, source: Notebook) -> None:
+def _take_metadata(notebook: Content, source: Content) -> None:
     """Captions, alternative texts and tags come from the source: editing them needs no run."""
     ran = (cell for cell in notebook["cells"] if "injected-parameters" not in tags_of(cell))
     for cell, authored in zip(ran, source["cells"], strict=True):

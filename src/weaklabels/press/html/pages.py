@@ -8,7 +8,8 @@ from typing import Any
 
 from weaklabels.press.html.chapters import Shown
 from weaklabels.press.html.markup import plain, span, table
-from weaklabels.press.runner.report import VERDICTS, clock
+from weaklabels.press.runner.report import clock
+from weaklabels.press.verdicts import HOLDS, VERDICTS
 
 FRONT = "fig-fg-front"
 FRONT_FILE = "generated/front"
@@ -193,7 +194,7 @@ def _measured(ours: str) -> str:
     parts = ours.split("; ")
     if len(parts) < 3 or not all(part.endswith(ENDINGS) for part in parts):
         return plain(ours)
-    held = sum(part.endswith(f", {VERDICTS[0]}") for part in parts)
+    held = sum(part.endswith(f", {HOLDS}") for part in parts)
     items = "\n".join(f"- {plain(part)}" for part in parts)
     summary = f"{held} of {len(parts)} comparisons hold"
     return f"<details><summary>{summary}</summary>\n\n{items}\n\n</details>"

@@ -14,6 +14,10 @@ import yaml
 
 from weaklabels.press.runner.options import UsageError
 
+Cell = dict[str, Any]
+Content = dict[str, Any]
+"""What a notebook's file holds, as JSON."""
+
 
 @dataclass(frozen=True)
 class Places:
@@ -31,8 +35,8 @@ class Places:
 
 
 @dataclass(frozen=True)
-class Chapter:
-    """A notebook of the book.
+class Notebook:
+    """A notebook of the book: the file of a chapter.
 
     Attributes:
         slug: its name without the suffix.
@@ -45,7 +49,7 @@ class Chapter:
     after: tuple[str, ...] = ()
 
 
-def chapters_of(book: Path) -> list[Chapter]:
+def chapters_of(book: Path) -> list[Notebook]:
     """Notebooks in the order of the table of contents.
 
     Raises:
@@ -60,10 +64,10 @@ def chapters_of(book: Path) -> list[Chapter]:
         raise UsageError(f"{toc} names no notebook that exists: expected at least one.")
     last = {path for path in paths if _runs_last(path)}
     first = tuple(path.stem for path in paths if path not in last)
-    return [Chapter(path.stem, path, first if path in last else ()) for path in paths]
+    return [Notebook(path.stem, path, first if path in last else ()) for path in paths]
 
 
-def select(chapters: list[Chapter], slugs: tuple[str, ...]) -> list[Chapter]:
+def select(chapters: list[Notebook], slugs: tuple[str, ...]) -> list[Notebook]:
     """The chapters asked for, all of them if none was named, in the order of the book.
 
     Raises:
@@ -76,14 +80,25 @@ def select(chapters: list[Chapter], slugs: tuple[str, ...]) -> list[Chapter]:
     return [chapter for chapter in chapters if not slugs or chapter.slug in slugs]
 
 
-def code_of(notebook: dict[str, Any]) -> str:
+def source_of(cell: Cell) -> str:
+    """A cell's text."""
+    source = cell["source"]
+    return source if isinstance(source, str) else "".join(source)
+
+
+def tags_of(cell: Cell) -> list[str]:
+    """A cell's tags."""
+    return cell.get("metadata", {}).get("tags", [])
+
+
+def code_of(notebook: Content) -> str:
     """The code cells as one piece of Python, without IPython's magic lines."""
-    cells = [_text(cell) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    cells = [source_of(cell) for cell in notebook["cells"] if cell["cell_type"] == "code"]
     lines = "\n".join(cells).splitlines()
     return "\n".join(line for line in lines if not line.lstrip().startswith(("%", "!")))
 
 
-def default_parameters(notebook: dict[str, Any]) -> dict[str, Any]:
+def default_parameters(notebook: Content) -> dict[str, Any]:
     """Names and values assigned in the cell tagged ``parameters``; empty if there is none.
 
     Raises:
@@ -91,9 +106,9 @@ def default_parameters(notebook: dict[str, Any]) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for cell in notebook["cells"]:
-        if "parameters" not in cell.get("metadata", {}).get("tags", []):
+        if "parameters" not in tags_of(cell):
             continue
-        for statement in ast.parse(_text(cell)).body:
+        for statement in ast.parse(source_of(cell)).body:
             if not isinstance(statement, ast.Assign):
                 raise ValueError(
                     f"the parameters cell holds {ast.unparse(statement)!r}: expected "
@@ -104,16 +119,13 @@ def default_parameters(notebook: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def content_hash(notebook: dict[str, Any]) -> str:
+def content_hash(notebook: Content) -> str:
     """Hash of what an author writes; editors may change the rest (kernel names, widget states)."""
-    cells = [
-        [cell["cell_type"], _text(cell), cell.get("metadata", {}).get("tags", [])]
-        for cell in notebook["cells"]
-    ]
+    cells = [[cell["cell_type"], source_of(cell), tags_of(cell)] for cell in notebook["cells"]]
     return hashlib.sha256(json.dumps(cells).encode()).hexdigest()
 
 
-def read_notebook(path: Path) -> dict[str, Any]:
+def read_notebook(path: Path) -> Content:
     """The notebook's JSON.
 
     Raises:
@@ -145,8 +157,3 @@ def _files(entry: Any) -> Iterator[str]:
     elif isinstance(entry, list):
         for item in entry:
             yield from _files(item)
-
-
-def _text(cell: dict[str, Any]) -> str:
-    source = cell["source"]
-    return source if isinstance(source, str) else "".join(source)

@@ -8,10 +8,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from weaklabels.press.runner.files import read_json
-from weaklabels.press.runner.notebooks import Chapter
+from weaklabels.press.runner.notebooks import Notebook
 from weaklabels.press.runner.outcome import Outcome
-
-VERDICTS = ("holds", "fails", "not testable here")
+from weaklabels.press.verdicts import VERDICTS
 
 
 def clock(seconds: float) -> str:
@@ -23,7 +22,7 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def summary(chapters: Sequence[Chapter], profile: Path, executed: Iterable[str]) -> str:
+def summary(chapters: Sequence[Notebook], profile: Path, executed: Iterable[str]) -> str:
     """A table of the chapters: time of their execution and verdicts, with totals.
 
     Args:

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from weaklabels.press.runner import report, stamps
 from weaklabels.press.runner.files import read_json, remove_parts, write_atomically
 from weaklabels.press.runner.interrupt import stopping_cleanly
-from weaklabels.press.runner.notebooks import Chapter, Places, chapters_of, select
+from weaklabels.press.runner.notebooks import Notebook, Places, chapters_of, select
 from weaklabels.press.runner.options import Options, UsageError
 from weaklabels.press.runner.outcome import Outcome
 
@@ -79,7 +79,7 @@ def reproduce(options: Options, places: Places, build_book: BookBuilder = build_
     return 1 if failures or index is None else 0
 
 
-def _execute_stale(chosen: Sequence[Chapter], options: Options, places: Places) -> list[Outcome]:
+def _execute_stale(chosen: Sequence[Notebook], options: Options, places: Places) -> list[Outcome]:
     """Execute first the ordinary chapters, then those that read the claims of all others."""
     outcomes: list[Outcome] = []
     for group in ([c for c in chosen if not c.after], [c for c in chosen if c.after]):
@@ -113,7 +113,7 @@ def _build_if_stale(options: Options, places: Places, build_book: BookBuilder) -
     return index
 
 
-def _remove_strangers(book: Sequence[Chapter], profile: Path) -> None:
+def _remove_strangers(book: Sequence[Notebook], profile: Path) -> None:
     """Remove results of notebooks that are no longer in the book, so that nothing counts them."""
     slugs = {chapter.slug for chapter in book}
     for folder in ("notebooks", "claims", "state", "failed"):

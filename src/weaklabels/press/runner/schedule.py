@@ -23,7 +23,7 @@ from tqdm import tqdm
 from weaklabels.press.runner import stamps
 from weaklabels.press.runner.execute import execute
 from weaklabels.press.runner.files import read_json, write_atomically
-from weaklabels.press.runner.notebooks import Chapter, Places
+from weaklabels.press.runner.notebooks import Notebook, Places
 from weaklabels.press.runner.options import Options
 from weaklabels.press.runner.outcome import Failure, Outcome
 
@@ -35,7 +35,7 @@ PACKAGES = (
 
 
 def execute_all(
-    chapters: Sequence[Chapter], options: Options, places: Places, overall: tqdm
+    chapters: Sequence[Notebook], options: Options, places: Places, overall: tqdm
 ) -> Iterator[Outcome]:
     """Execute chapters, some at a time, and draw a bar for each that is running.
 
@@ -81,7 +81,7 @@ def default_jobs(chapters: int, device: str) -> int:
 class _Running:
     """A chapter in execution: the files through which its kernel reports, and its bar."""
 
-    def __init__(self, chapter: Chapter, scratch: Path) -> None:
+    def __init__(self, chapter: Notebook, scratch: Path) -> None:
         self.chapter = chapter
         self.progress = scratch / f"{chapter.slug}.progress"
         self.used = scratch / f"{chapter.slug}.used"

@@ -10,7 +10,7 @@ from typing import Any
 from weaklabels.lab.keys import closure, imports_of
 from weaklabels.press.runner.files import read_json, sha256, tree
 from weaklabels.press.runner.notebooks import (
-    Chapter,
+    Notebook,
     Places,
     code_of,
     content_hash,
@@ -22,7 +22,7 @@ from weaklabels.press.runner.options import Options
 Stamp = dict[str, Any]
 
 
-def inputs(chapter: Chapter, options: Options, places: Places, used: Iterable[str]) -> Stamp:
+def inputs(chapter: Notebook, options: Options, places: Places, used: Iterable[str]) -> Stamp:
     """Hashes of everything the executed chapter depends on.
 
     Args:
@@ -49,7 +49,7 @@ def inputs(chapter: Chapter, options: Options, places: Places, used: Iterable[st
     }
 
 
-def outputs(chapter: Chapter, options: Options, places: Places) -> Stamp:
+def outputs(chapter: Notebook, options: Options, places: Places) -> Stamp:
     """Hashes of what the chapter left behind."""
     profile = places.build / options.profile
     return {
@@ -58,7 +58,7 @@ def outputs(chapter: Chapter, options: Options, places: Places) -> Stamp:
     }
 
 
-def why_stale(chapter: Chapter, options: Options, places: Places) -> str | None:
+def why_stale(chapter: Notebook, options: Options, places: Places) -> str | None:
     """The reason to execute a chapter, in a few words; None if it is up to date."""
     state = read_json(places.build / options.profile / "state" / f"{chapter.slug}.json")
     if not isinstance(state, dict) or not isinstance(state.get("fingerprints"), dict):
