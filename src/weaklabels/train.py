@@ -230,10 +230,8 @@ def fit(
     def shuffled(order: torch.Generator) -> Iterable[Tensor]:
         return torch.randperm(len(x), generator=order).split(batch_size)
 
-    if not done:
-        method.begin(predictions)
     for epoch in range(done + 1, epochs + 1):
-        method.before_epoch(epoch)
+        method.before_epoch(epoch, predictions)
         model.train()
         for index, inputs in _read(x, (batches or shuffled)(order), model):
             batch = (augment or _plain)(inputs)

@@ -123,11 +123,9 @@ def fit_together(
     optimise = optimiser.build(everything, _All([head.method for head in heads]))
     predictions = [partial(_predict_one, head, x) for head in heads]
 
-    for head, predict in zip(heads, predictions, strict=True):
-        head.method.begin(predict)
     for epoch in range(1, epochs + 1):
-        for head in heads:
-            head.method.before_epoch(epoch)
+        for head, predict in zip(heads, predictions, strict=True):
+            head.method.before_epoch(epoch, predict)
         orders = [torch.randperm(len(x), generator=g.order).split(batch_size) for g in groups]
         for rows in zip(*orders, strict=True):
             steps = []

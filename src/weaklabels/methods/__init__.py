@@ -6,7 +6,9 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
 
-from weaklabels.methods.base import REGISTRY, Method
+from weaklabels.methods.base import REGISTRY, Context, Method
+
+__all__ = ["Context", "Method", "create", "get", "names"]
 
 
 def names() -> list[str]:

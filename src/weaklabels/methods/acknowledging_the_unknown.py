@@ -13,13 +13,12 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from weaklabels.methods.base import Method, register
+from weaklabels.methods.base import Context, Method, Predict, register
 from weaklabels.methods.baselines import EPSILON, AssumeNegative
 
 TARGETS = ("soft", "hard")
@@ -185,6 +184,8 @@ class AsymmetricPseudoLabels(EntropyMaximisation):
         ValueError: if the schedule leaves no pass, or an argument is out of range.
     """
 
+    state = ("labelled", "targets")
+
     def __init__(
         self,
         alpha: float,
@@ -211,11 +212,11 @@ class AsymmetricPseudoLabels(EntropyMaximisation):
         self.share = share
         self.soft = targets == "soft"
 
-    def start(self, observed: Tensor) -> None:
-        super().start(observed)
-        self.labelled = torch.zeros_like(observed, dtype=torch.bool)
-        self.targets = torch.zeros_like(observed, dtype=torch.float32)
-        self.counts = labels_per_pass(observed, self.share, self.passes)
+    def start(self, context: Context) -> None:
+        super().start(context)
+        self.labelled = torch.zeros_like(self.observed, dtype=torch.bool)
+        self.targets = torch.zeros_like(self.observed, dtype=torch.float32)
+        self.counts = labels_per_pass(self.observed, self.share, self.passes)
 
     @property
     def modified(self) -> Tensor:
@@ -233,7 +234,7 @@ class AsymmetricPseudoLabels(EntropyMaximisation):
             self.epsilon,
         )
 
-    def after_epoch(self, predict: Callable[[], Tensor]) -> None:
+    def after_epoch(self, predict: Predict) -> None:
         if self.warm_up <= self.epoch < self.warm_up + self.passes:
             self.label(predict())
 

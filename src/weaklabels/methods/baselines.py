@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from weaklabels.methods.base import Method, negative_log_sigmoid, register
+from weaklabels.methods.base import Context, Method, negative_log_sigmoid, register
 
 EPSILON = 1e-5
 
@@ -332,11 +332,11 @@ class Focal(Method):
 class ExpectedPositives(_Stateless):
     """Expected positive regularisation; must be told the mean number of positives."""
 
-    needs_expected_positives = True
+    needs = frozenset({"expected_positives"})
 
-    def __init__(self, expected_positives: float, epsilon: float = EPSILON) -> None:
-        super().__init__(epsilon)
-        self.expected_positives = expected_positives
+    def start(self, context: Context) -> None:
+        super().start(context)
+        self.expected_positives = context.expected_positives
 
     def loss(self, logits: Tensor, index: Tensor) -> Tensor:
         return expected_positive_regularisation(
@@ -348,18 +348,17 @@ class ExpectedPositives(_Stateless):
 class Role(_Stateless):
     """Regularised online label estimation; keeps one logit per training example and class."""
 
-    needs_expected_positives = True
+    needs = frozenset({"expected_positives"})
+    state = ("estimates",)
 
-    def __init__(
-        self, expected_positives: float, epsilon: float = EPSILON, *, seed: int = 0
-    ) -> None:
+    def __init__(self, epsilon: float = EPSILON, *, seed: int = 0) -> None:
         super().__init__(epsilon)
-        self.expected_positives = expected_positives
         self.seed = seed
 
-    def start(self, observed: Tensor) -> None:
-        super().start(observed)
-        initial = initial_estimates(observed, self.seed).to(observed.device)
+    def start(self, context: Context) -> None:
+        super().start(context)
+        self.expected_positives = context.expected_positives
+        initial = initial_estimates(self.observed, self.seed).to(self.observed.device)
         self.estimates = nn.Parameter(initial)
 
     def start_from(self, probabilities: Tensor) -> None:

@@ -12,15 +12,16 @@ Formulas follow the official code; the comparators follow theirs. Rates are shar
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from weaklabels.methods.base import Method, register
+from weaklabels.methods.base import Context, Method, Predict, View, register
 from weaklabels.models import Network
 
 FLOOR = 1e-4
@@ -472,7 +473,6 @@ class BLDR(Method):
         taps, shrink: see ``add_heads``.
 
     Attributes:
-        views: the two views of a batch, weak and strong; the protocol sets them.
         weights: ``(N,)`` current weights.
         found: ``(N,)`` probability of each given label when last visited.
         noise_share: rho.
@@ -482,7 +482,10 @@ class BLDR(Method):
             ``spare_prediction`` is unknown.
     """
 
-    views: tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]
+    label_form = "classes"
+    uses = frozenset({"views"})
+    state = ("weights", "found", "noise_share", "u", "v")
+    heads = MappingProxyType({"positive": PositiveHead, "negative": NegativeHead})
 
     def __init__(
         self,
@@ -517,13 +520,13 @@ class BLDR(Method):
         self.regularisation, self.temperature = regularisation, temperature
         self.distillation, self.imitation, self.agreement = distillation, imitation, agreement
         self.taps, self.shrink = (tuple(taps), tuple(shrink)) if distil else ((), ())
-        self.views = (_same, _same)
 
-    def start(self, observed: Tensor) -> None:
-        """Take the given labels ``(N,)`` int64."""
-        super().start(observed)
-        self.weights = torch.ones(len(observed), device=observed.device)
-        self.found = torch.ones(len(observed), device=observed.device)
+    def start(self, context: Context) -> None:
+        """Take the given labels and, if there are, the two views: else a batch stays as it is."""
+        super().start(context)
+        self.views: tuple[View, View] = context.views or (_same, _same)
+        self.weights = torch.ones(len(self.observed), device=self.observed.device)
+        self.found = torch.ones(len(self.observed), device=self.observed.device)
         self.noise_share = 0.1
 
     def prepare(self, model: Network) -> None:
@@ -573,15 +576,26 @@ class BLDR(Method):
         ):
             values[index] -= rate * rows.grad
 
-    def after_epoch(self, predict: Callable[..., Tensor]) -> None:
+    def after_epoch(self, predict: Predict) -> None:
         if self.reweight and self.epoch > self.warm_up:
             self.weights = sample_weights(self.found)
             self.noise_share = noise_share(self.found)
+
+    def trace(self) -> dict[str, Tensor]:
+        """The estimated share of wrong labels, float64, and the weights in half precision."""
+        share = torch.tensor(self.noise_share, dtype=torch.float64)
+        return {"noise_share": share, "weights": self.weights.half()}
+
+    def referee(self, model: Network) -> nn.Module:
+        """The negative head, if it is trained."""
+        return NegativeHead(model) if self.negative else model
 
 
 @register("CE")
 class CrossEntropy(Method):
     """Softmax cross-entropy on the given labels."""
+
+    label_form = "classes"
 
     def loss(self, logits: Tensor, index: Tensor) -> Tensor:
         return F.cross_entropy(logits, self.observed[index])
@@ -590,6 +604,8 @@ class CrossEntropy(Method):
 @register("GCE")
 class GeneralisedCrossEntropy(Method):
     """Generalised cross-entropy; see the function of that name."""
+
+    label_form = "classes"
 
     def __init__(self, q: float = 0.7) -> None:
         self.q = q
@@ -601,6 +617,8 @@ class GeneralisedCrossEntropy(Method):
 @register("NL")
 class NegativeLearning(Method):
     """Negative learning with one random complementary label a sample, drawn anew at every step."""
+
+    label_form = "classes"
 
     def loss(self, logits: Tensor, index: Tensor) -> Tensor:
         given = self.observed[index]
@@ -617,15 +635,19 @@ class SelectiveNegativeLearning(Method):
         threshold: for SelPL; that of SelNL is 1 / K.
     """
 
+    label_form = "classes"
+    state = ("found",)
+
     def __init__(
         self, negative: int, selective: int, history: int = 10, threshold: float = 0.5
     ) -> None:
         self.negative, self.selective = negative, selective
         self.history, self.threshold = history, threshold
 
-    def start(self, observed: Tensor) -> None:
-        super().start(observed)
-        self.found = torch.zeros(len(observed), self.history, device=observed.device)
+    def start(self, context: Context) -> None:
+        super().start(context)
+        shape = len(self.observed), self.history
+        self.found = torch.zeros(shape, device=self.observed.device)
 
     def loss(self, logits: Tensor, index: Tensor) -> Tensor:
         given, classes = self.observed[index], logits.shape[1]
@@ -650,6 +672,9 @@ class CoTeaching(Method):
         forget: share left out in the end, the noise rate.
         ramp: epochs over which that share grows linearly.
     """
+
+    label_form = "classes"
+    state = ("peer",)
 
     def __init__(self, forget: float, ramp: int = 10) -> None:
         self.forget, self.ramp = forget, ramp

@@ -16,7 +16,7 @@ import math
 import torch
 from torch import Tensor
 
-from weaklabels.methods.base import register
+from weaklabels.methods.base import Context, register
 from weaklabels.methods.pseudo_labels import Renewed
 
 NEGATIVE_LIMIT = 0.998
@@ -160,9 +160,9 @@ class PseudoLabelling(Renewed):
             margin=margin,
         )
 
-    def start(self, observed: Tensor) -> None:
-        super().start(observed)
-        self.unlabelled = (observed == 0).all(1).nonzero()[:, 0]
+    def start(self, context: Context) -> None:
+        super().start(context)
+        self.unlabelled = (self.observed == 0).all(1).nonzero()[:, 0]
 
     def renew(self, logits: Tensor) -> None:
         labels, mask = self.rule(logits[self.unlabelled])
@@ -184,9 +184,9 @@ class ClassAware(PseudoLabelling):
         super().__init__(**settings)
         self.shares = positive_share, negative_share
 
-    def start(self, observed: Tensor) -> None:
-        super().start(observed)
-        self.proportions = class_proportions(observed)
+    def start(self, context: Context) -> None:
+        super().start(context)
+        self.proportions = class_proportions(self.observed)
 
     def rule(self, logits: Tensor) -> tuple[Tensor, Tensor]:
         return class_aware(logits, self.proportions, *self.shares)
@@ -196,11 +196,11 @@ class ClassAware(PseudoLabelling):
 class TrueProportions(ClassAware):
     """CAP that is told the true proportions of the unlabelled rows: an upper bound."""
 
-    needs_truth = True
+    needs = frozenset({"truth"})
 
-    def reveal(self, truth: Tensor) -> None:
-        """Take the truth ``(N, C)`` of all rows."""
-        self.proportions = (truth[self.unlabelled] == 1).double().mean(0)
+    def start(self, context: Context) -> None:
+        super().start(context)
+        self.proportions = (context.truth[self.unlabelled] == 1).double().mean(0)
 
 
 @register("Top-k")
@@ -232,11 +232,11 @@ class FixedThreshold(PseudoLabelling):
 class TrueLabels(PseudoLabelling):
     """Is told the truth of the unlabelled rows: what perfect pseudo-labels would give."""
 
-    needs_truth = True
+    needs = frozenset({"truth"})
 
-    def reveal(self, truth: Tensor) -> None:
-        """Take the truth ``(N, C)`` of all rows."""
-        self.truth = truth == 1
+    def start(self, context: Context) -> None:
+        super().start(context)
+        self.truth = context.truth == 1
 
     def rule(self, logits: Tensor) -> tuple[Tensor, Tensor]:
         labels = self.truth[self.unlabelled]

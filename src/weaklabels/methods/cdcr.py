@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from weaklabels.methods.base import register
+from weaklabels.methods.base import Context, register
 from weaklabels.methods.pseudo_labels import Renewed, weighted_loss
 
 THRESHOLD = 0.6
@@ -144,6 +144,7 @@ class Curriculum(Renewed):
     """
 
     averaged = False
+    state = ("selected", "confidences", "thresholds")
 
     def __init__(
         self,
@@ -162,11 +163,12 @@ class Curriculum(Renewed):
         self.unselected = unselected
         self.once = once
 
-    def start(self, observed: Tensor) -> None:
-        super().start(observed)
-        self.candidates = observed == 1
+    def start(self, context: Context) -> None:
+        super().start(context)
+        self.candidates = self.observed == 1
         self.selected = self.candidates
-        self.confidences = torch.full((observed.shape[1],), torch.nan, device=observed.device)
+        shape = self.observed.shape[1:]
+        self.confidences = torch.full(shape, torch.nan, device=self.observed.device)
         self.thresholds = self.confidences
 
     def renew(self, logits: Tensor) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from weaklabels.methods.base import register
+from weaklabels.methods.base import Context, register
 from weaklabels.methods.cap import class_aware, class_proportions
 from weaklabels.methods.pseudo_labels import Renewed
 
@@ -33,19 +33,19 @@ class MissingClassAware(Renewed):
     def __init__(self, *, warm_up: int) -> None:
         super().__init__(warm_up=warm_up)
 
-    def start(self, observed: Tensor) -> None:
+    def start(self, context: Context) -> None:
         """Take the weak labels.
 
         Raises:
             ValueError: if no negative is annotated: the shares of positives are then unknown.
         """
-        if not (observed == -1).any():
+        if not (context.observed == -1).any():
             raise ValueError(
                 "CAP thresholds need annotated negatives: positives alone do not tell how large "
                 "the share of positives is"
             )
-        super().start(observed)
-        self.proportions = class_proportions(observed)
+        super().start(context)
+        self.proportions = class_proportions(context.observed)
 
     def renew(self, logits: Tensor) -> None:
         for k in range(logits.shape[1]):

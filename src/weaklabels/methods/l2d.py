@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from weaklabels.methods.base import Method, register
+from weaklabels.methods.base import Context, Method, register
 from weaklabels.models import Network
 
 FLOOR = 1e-8
@@ -372,6 +372,8 @@ class Distillation(HardLabels):
         hard: weight of the hard-label loss; 0 learns from the teacher alone.
     """
 
+    needs = frozenset({"teacher"})
+    uses = frozenset({"inputs"})
     learning_rate_factor = 1.0
     shipped_weight: ClassVar[float] = 1.0
 
@@ -379,16 +381,11 @@ class Distillation(HardLabels):
         self.weight = self.shipped_weight if weight is None else weight
         self.hard = hard
 
-    def learn_from(self, teacher: Network, x: Tensor | None = None) -> None:
-        """Take the teacher, frozen and in evaluation mode from now on; called before ``prepare``.
-
-        Args:
-            teacher: the network.
-            x: all training inputs; then the teacher is asked once instead of at every step, which
-                is right where inputs are not augmented.
-        """
-        self.teacher = teacher.eval().requires_grad_(False)
-        self.known = None if x is None else outputs(teacher, x)
+    def start(self, context: Context) -> None:
+        """Take the labels and the teacher, frozen and in evaluation mode from now on."""
+        super().start(context)
+        self.teacher = context.teacher.eval().requires_grad_(False)
+        self.known = None if context.inputs is None else outputs(self.teacher, context.inputs)
 
     def step(self, model: Network, x: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
         student = outputs(model, x)
@@ -467,6 +464,7 @@ class ProbabilisticTransfer(Distillation):
 class _WithProjection(Distillation):
     """Features of the student are compared after layers that are trained with it."""
 
+    state = ("projection",)
     projection: nn.Module
 
     def parameters(self) -> list[nn.Parameter]:

@@ -8,13 +8,12 @@ good (LL-Cp). Rates are shares per epoch: the paper's :math:`\Delta_{rel}` of 0.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from weaklabels.methods.base import Method, register
+from weaklabels.methods.base import Context, Method, Predict, register
 from weaklabels.methods.baselines import durand_cross_entropy
 
 SCHEMES = ("reject", "correct temporarily", "correct permanently")
@@ -110,18 +109,20 @@ class LargeLoss(Method):
 
     scheme: str
     growing = True
+    state = ("modified",)
 
     def __init__(self, rate: float) -> None:
         if not 0 <= rate <= 1:
             raise ValueError(f"rate is {rate}: expected a share of the labels in [0, 1]")
         self.rate = rate
 
-    def start(self, observed: Tensor) -> None:
-        super().start(observed.clone())
-        self.modified = torch.zeros_like(observed, dtype=torch.bool)
+    def start(self, context: Context) -> None:
+        super().start(context)
+        self.observed = self.observed.clone()
+        self.modified = torch.zeros_like(self.observed, dtype=torch.bool)
 
-    def before_epoch(self, epoch: int) -> None:
-        super().before_epoch(epoch)
+    def before_epoch(self, epoch: int, predict: Predict) -> None:
+        super().before_epoch(epoch, predict)
         self.modified.zero_()
 
     def loss(self, logits: Tensor, index: Tensor) -> Tensor:
@@ -157,6 +158,7 @@ class CorrectPermanently(LargeLoss):
 
     scheme = "correct permanently"
     growing = False
+    state = ("observed",)
 
     def __init__(self, rate: float, *, strict: bool = False) -> None:
         super().__init__(rate)
@@ -187,19 +189,21 @@ class CurriculumLabelling(Method):
         threshold: on the absolute logit.
     """
 
+    state = ("labels",)
+
     def __init__(self, threshold: float = 3.0) -> None:
         if threshold < 0:
             raise ValueError(f"threshold is {threshold}: expected a logit of at least 0")
         self.threshold = threshold
 
-    def start(self, observed: Tensor) -> None:
-        super().start(observed)
-        self.labels = observed
+    def start(self, context: Context) -> None:
+        super().start(context)
+        self.labels = self.observed
 
     def loss(self, logits: Tensor, index: Tensor) -> Tensor:
         return durand_cross_entropy(logits, self.labels[index])
 
-    def after_epoch(self, predict: Callable[[], Tensor]) -> None:
+    def after_epoch(self, predict: Predict) -> None:
         scores = predict()
         guesses = scores.sign() * (scores.abs() > self.threshold)
         self.labels = torch.where(self.observed == 0, guesses.to(self.observed), self.observed)

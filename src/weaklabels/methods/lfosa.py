@@ -50,6 +50,8 @@ class Detector(Method):
         unknown_temperature: of unknown ones; by default the same.
     """
 
+    label_form = "classes"
+
     def __init__(self, temperature: float = 0.5, unknown_temperature: float | None = None) -> None:
         self.temperature = temperature
         self.unknown_temperature = unknown_temperature or temperature
@@ -66,6 +68,8 @@ class Detector(Method):
 @register("LfOSA classifier")
 class Classifier(Method):
     """Plain cross-entropy on the labelled examples of known classes."""
+
+    label_form = "classes"
 
     def loss(self, logits: Tensor, index: Tensor) -> Tensor:
         return F.cross_entropy(logits, self.observed[index])

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, jvp
 from torch.nn import functional as F
 
-from weaklabels.methods.base import register
+from weaklabels.methods.base import Context, register
 from weaklabels.methods.partial_label import CandidateMethod, weighted_cross_entropy
 
 with warnings.catch_warnings():
@@ -135,16 +135,15 @@ class MoGD(CandidateMethod):
         clean_batch: clean samples that judge a step, drawn anew each time; None: all of them.
 
     Attributes:
-        clean: the clean set; the protocol sets it before training.
-        order: CPU generator of the clean batches, likewise.
         useful: ``(N, K)`` meta-gradients of the last visits.
 
     Raises:
         ValueError: if an option is unknown or out of range.
     """
 
-    clean: Clean
-    order: torch.Generator | None = None
+    needs = frozenset({"clean"})
+    uses = frozenset({"generator"})
+    state = ("useful", "generator")
 
     def __init__(
         self,
@@ -170,8 +169,9 @@ class MoGD(CandidateMethod):
             meta_gradient if gradient == "closed form" else virtual_step_gradient
         )
 
-    def start(self, observed: Tensor) -> None:
-        super().start(observed)
+    def start(self, context: Context) -> None:
+        super().start(context)
+        self.clean, self.generator = context.clean, context.generator
         self.useful = torch.zeros_like(self.weights)
 
     def step(self, model: nn.Module, x: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
@@ -194,11 +194,14 @@ class MoGD(CandidateMethod):
         model.train(was_training)
         return useful.detach()
 
+    def trace(self) -> dict[str, Tensor]:
+        return super().trace() | {"useful": self.useful}
+
     def _clean_batch(self) -> Clean:
         inputs, labels = self.clean
         if self.clean_batch is None or len(labels) <= self.clean_batch:
             return self.clean
-        rows = torch.randperm(len(labels), generator=self.order)[: self.clean_batch]
+        rows = torch.randperm(len(labels), generator=self.generator)[: self.clean_batch]
         rows = rows.to(labels.device)
         return inputs[rows], labels[rows]
 

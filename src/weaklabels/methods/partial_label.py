@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from weaklabels.methods.base import Method, register
+from weaklabels.methods.base import Context, Method, Predict, register
 
 LW_EPSILON = 1e-8
 """Added in the logarithms and in every entry of the denominators of the LW code."""
@@ -151,23 +151,27 @@ class CandidateMethod(Method):
         weights: ``(N, K)``; equal for the candidates of a row at the start.
     """
 
+    label_form = "candidates"
+    state = ("weights",)
+
     def __init__(self, *, mode: str = "train") -> None:
         if mode not in ("train", "eval"):
             raise ValueError(f"mode is {mode!r}: expected 'train' or 'eval'")
         self.mode = mode
 
-    def start(self, observed: Tensor) -> None:
+    def start(self, context: Context) -> None:
         """Take the candidate sets.
 
         Raises:
-            ValueError: if they are not bool, or a set is empty.
+            ValueError: if a set is empty.
         """
-        if observed.dtype != torch.bool:
-            raise ValueError(f"candidates are {observed.dtype}: expected bool, (N, K)")
-        if empty := (~observed.any(1)).nonzero().flatten().tolist():
+        super().start(context)
+        if empty := (~self.observed.any(1)).nonzero().flatten().tolist():
             raise ValueError(f"example {empty[0]} has no candidate label ({len(empty)} such)")
-        super().start(observed)
-        self.weights = uniform_weights(observed)
+        self.weights = uniform_weights(self.observed)
+
+    def trace(self) -> dict[str, Tensor]:
+        return {"weights": self.weights}
 
     def loss(self, logits: Tensor, index: Tensor) -> Tensor:
         return weighted_cross_entropy(logits, self.weights[index])
@@ -239,9 +243,9 @@ class Leveraged(CandidateMethod):
             raise ValueError(f"beta is {beta}: expected a leverage of at least 0")
         self.beta = beta
 
-    def start(self, observed: Tensor) -> None:
-        super().start(observed)
-        self.weights = torch.full_like(self.weights, 1 / observed.shape[1])
+    def start(self, context: Context) -> None:
+        super().start(context)
+        self.weights = torch.full_like(self.weights, 1 / self.observed.shape[1])
 
     def after_step(self, model: nn.Module, x: Tensor, index: Tensor) -> None:
         self.weights[index] = lw_weights(updated_logits(model, x, self.mode), self.observed[index])
@@ -301,8 +305,9 @@ class Identify(CandidateMethod):
         """The labels of a batch after the step, ``(B,)`` int64."""
         return self.choose(updated_logits(model, x, self.mode), candidates)
 
-    def begin(self, predict) -> None:
-        if self.start_epoch == 0:
+    def before_epoch(self, epoch: int, predict: Predict) -> None:
+        super().before_epoch(epoch, predict)
+        if epoch == 1 and self.start_epoch == 0:
             self.weights = self._targets(self.choose(predict(), self.observed))
 
     def loss(self, logits: Tensor, index: Tensor) -> Tensor:

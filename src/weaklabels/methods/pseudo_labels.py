@@ -10,12 +10,10 @@ epoch, from predictions of all training inputs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
-from weaklabels.methods.base import Method, register
+from weaklabels.methods.base import Context, Method, Predict, register
 from weaklabels.methods.baselines import asymmetric
 
 
@@ -71,8 +69,6 @@ class Annotated(Method):
         weights: ``(N, C)`` float32 in {0, 1}.
     """
 
-    needs_truth = False
-
     def __init__(
         self, focus_positive: float = 0.0, focus_negative: float = 0.0, margin: float = 0.0
     ) -> None:
@@ -82,17 +78,16 @@ class Annotated(Method):
             "margin": margin,
         }
 
-    def start(self, observed: Tensor) -> None:
-        super().start(observed)
-        self.targets = observed == 1
-        self.weights = (observed != 0).float()
+    def start(self, context: Context) -> None:
+        super().start(context)
+        self.targets = self.observed == 1
+        self.weights = (self.observed != 0).float()
 
     def loss(self, logits: Tensor, index: Tensor) -> Tensor:
         return weighted_loss(logits, self.targets[index], self.weights[index], **self.settings)
 
-    def trace(self) -> dict[str, Tensor]:
-        """What else an experiment may record of this epoch, small tensors by name."""
-        return {}
+    def trained_on(self) -> tuple[Tensor, Tensor]:
+        return self.targets, self.weights
 
 
 class Renewed(Annotated):
@@ -106,17 +101,16 @@ class Renewed(Annotated):
     averaged = True
     """Whether the averaged weights predict, or the current ones."""
 
+    state = ("targets", "weights")
+
     def __init__(self, *, warm_up: int, **loss: float) -> None:
         super().__init__(**loss)
         self.warm_up = warm_up
 
-    def begin(self, predict: Callable[..., Tensor]) -> None:
-        self._predict = predict
-
-    def before_epoch(self, epoch: int) -> None:
-        super().before_epoch(epoch)
+    def before_epoch(self, epoch: int, predict: Predict) -> None:
+        super().before_epoch(epoch, predict)
         if epoch > self.warm_up:
-            self.renew(self._predict(averaged=self.averaged).to(self.weights.device))
+            self.renew(predict(averaged=self.averaged).to(self.weights.device))
 
     def renew(self, logits: Tensor) -> None:
         """Set targets and weights from the logits ``(N, C)`` of all training inputs."""

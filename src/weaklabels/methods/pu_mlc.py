@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from weaklabels.methods.base import Method, register
+from weaklabels.methods.base import Context, Method, register
 from weaklabels.models import Network
 from weaklabels.seeding import numpy_rng, seed_torch
 
@@ -519,6 +519,8 @@ class PuMlc(Method):
         seed: of the mixing and of the new parameters.
     """
 
+    state = ("rng",)
+
     def __init__(
         self,
         gamma: float = 0.55,
@@ -599,9 +601,9 @@ class NonNegativePu(Method):
         self.risk = non_negative_pu if non_negative else unbiased_pu
         self.surrogate = surrogate
 
-    def start(self, observed: Tensor) -> None:
-        super().start(observed)
-        labelled = (observed == 1).float().mean(0)
+    def start(self, context: Context) -> None:
+        super().start(context)
+        labelled = (self.observed == 1).float().mean(0)
         self.prior = (labelled / self.known_share).clamp(max=1)
 
     def loss(self, logits: Tensor, index: Tensor) -> Tensor:

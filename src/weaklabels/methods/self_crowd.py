@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from weaklabels.methods.base import Method, register
+from weaklabels.methods.base import Context, Method, register
 
 FORMS = ("MW", "VW", "VW+B", "SW")
 """Of the crowd layer: a matrix, K scales, K scales and shifts, or one scale for each worker."""
@@ -73,22 +73,24 @@ def annotation_loss(logits: Tensor, answers: Tensor) -> Tensor:
 class CrowdLayer(Method):
     """A network and a crowd layer, trained on the annotations together.
 
-    ``observed`` is ``(N, R)``, -1 where missing; it may be replaced between epochs.
+    The answers ``observed`` may be replaced between epochs.
 
     Args:
         classes, workers: K and R.
         form: of the crowd layer.
     """
 
+    label_form = "answers"
+    state = ("observed", "kernel")
     learning_rate_factor = 1.0
 
     def __init__(self, classes: int, workers: int, form: str = "MW") -> None:
         self.form = form
         self.kernel = nn.Parameter(first_kernel(classes, workers, form))
 
-    def start(self, observed: Tensor) -> None:
-        super().start(observed)
-        self.kernel = nn.Parameter(self.kernel.detach().to(observed.device))
+    def start(self, context: Context) -> None:
+        super().start(context)
+        self.kernel = nn.Parameter(self.kernel.detach().to(self.observed.device))
 
     def parameters(self) -> list[nn.Parameter]:
         return [self.kernel]
@@ -103,7 +105,13 @@ class CrowdLayer(Method):
 
 @register("soft labels")
 class SoftLabels(Method):
-    """Cross-entropy with a distribution over the classes for each example, ``(N, K)``."""
+    """Cross-entropy with a distribution over the classes for each example, ``(N, K)``.
+
+    The distributions ``observed`` may be replaced between epochs.
+    """
+
+    label_form = "distributions"
+    state = ("observed",)
 
     def loss(self, logits: Tensor, index: Tensor) -> Tensor:
         return F.cross_entropy(logits, self.observed[index])

@@ -332,6 +332,9 @@ class _AdversarialTraining(Method, ABC):
         seed: of the random starts, which are drawn on the CPU.
     """
 
+    label_form = "classes"
+    state = ("generator",)
+
     def __init__(self, eps: float, steps: int = 10, seed: int = 0) -> None:
         self.eps, self.steps = eps, steps
         self.generator = torch_rng(seed, "starts of attacks")
