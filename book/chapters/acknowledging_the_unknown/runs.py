@@ -551,14 +551,13 @@ def loss_landscape(spec: LandscapeSpec) -> dict[str, Any]:
     """
     splits = load_splits(spec.run)
     truth = splits.train.y[: spec.images]
-    observed = torch.from_numpy(annotate(spec.run, splits.train.y.numpy()))[: spec.images]
+    observed = torch.from_numpy(annotate(spec.run, splits.train.y.numpy())).to(spec.device)
     x = splits.train.x[: spec.images].to(spec.device)
     model = models.build(
         spec.run.network, len(splits.classes), seed=0, **dict(spec.run.network_options)
     ).to(spec.device)
     restore(model, remember(run, spec.run), "best")
-    method = make_method(spec.run, splits.train.y)
-    method.start(observed.to(spec.device))
+    method = make_method(spec.run, observed[: spec.images], splits.train.y)
     rows = torch.arange(len(x), device=spec.device)
     target = truth.float().to(spec.device)
 

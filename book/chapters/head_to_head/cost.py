@@ -20,7 +20,7 @@ from weaklabels import methods
 from weaklabels.lab import candidate_sets as partial_label
 from weaklabels.lab import multilabel, sweep
 from weaklabels.lab.spec import options
-from weaklabels.methods.base import Method
+from weaklabels.methods.base import Context, Method
 from weaklabels.models import Network
 from weaklabels.press.chapter import Chapter
 from weaklabels.seeding import seed_torch, torch_rng
@@ -65,9 +65,8 @@ def scene_trial(name: str) -> Trial:
 
     def train() -> None:
         seed_torch(0, "cost")
-        method = multilabel.make_method(spec, splits.train.y)
         model = multilabel.build_network(spec, len(splits.classes))
-        method.start(observed)
+        method = multilabel.make_method(spec, observed, splits.train.y)
         method.prepare(model)
         _train(model, splits.train.x, method, spec.batch_size, spec.optimiser)
 
@@ -86,7 +85,7 @@ def set_trial(name: str) -> Trial:
         seed_torch(0, "cost")
         method = methods.create(spec.method, **dict(spec.method_options))
         model = partial_label.build_network(spec, splits)
-        method.start(candidates)
+        method.start(Context(candidates))
         _train(model, splits.train.x, method, spec.batch_size, spec.optimiser)
 
     return name, train

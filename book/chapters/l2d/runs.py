@@ -26,7 +26,7 @@ from weaklabels.lab.spec import Options, options
 from weaklabels.lab.store import Record
 from weaklabels.lab.sweep import remember
 from weaklabels.methods import l2d
-from weaklabels.methods.l2d import Distillation
+from weaklabels.methods.base import Context
 from weaklabels.metrics import known_count_f1, mean_average_precision
 from weaklabels.models import Network
 from weaklabels.seeding import seed_torch, torch_rng
@@ -227,10 +227,10 @@ def run(spec: Spec) -> dict[str, Any]:
     seed_torch(spec.seed, "dropout and projections")
     model = build(spec)
     method = methods.create(spec.method, **dict(spec.method_options))
-    method.start(torch.from_numpy(weaken.full(splits.train.y.numpy())).to(spec.device))
     teacher = restore(spec.teacher) if spec.teacher else None
-    if isinstance(method, Distillation):
-        method.learn_from(teacher, None if spec.augment else splits.train.x.to(spec.device))
+    known = {"teacher": teacher, "inputs": None if spec.augment else splits.train.x.to(spec.device)}
+    observed = torch.from_numpy(weaken.full(splits.train.y.numpy())).to(spec.device)
+    method.start(Context(observed, **method.wanted(**known)))
     method.prepare(model)
 
     optimiser = spec.optimiser.build(model, method)
@@ -303,10 +303,10 @@ def initial_sizes(spec: Spec) -> dict[str, Any]:
     seed_torch(spec.seed, "dropout and projections")
     model = build(spec)
     method = methods.create(spec.method, **dict(spec.method_options))
-    method.learn_from(restore(spec.teacher))
+    labels = splits.train.y[: spec.batch_size].to(spec.device).float()
+    method.start(Context(2 * labels - 1, teacher=restore(spec.teacher)))
     method.prepare(model)
     x = to_float(splits.train.x[: spec.batch_size].to(spec.device))
-    labels = splits.train.y[: spec.batch_size].to(spec.device).float()
     with torch.no_grad():
         own, target = l2d.outputs(model, x), l2d.outputs(method.teacher, x)
         hard = l2d.hard_label_loss(own.logits, labels)

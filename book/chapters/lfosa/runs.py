@@ -22,7 +22,7 @@ from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import Options, options
 from weaklabels.lab.store import Record
 from weaklabels.methods import lfosa
-from weaklabels.methods.base import Method
+from weaklabels.methods.base import Context, Method
 from weaklabels.metrics import accuracy
 from weaklabels.models import Network
 from weaklabels.seeding import derive, numpy_rng, seed_torch, torch_rng
@@ -184,7 +184,7 @@ def _train(
         **dict(spec.network_options),
     )
     model = add_dropout(model, spec.dropout).to(spec.device)
-    method.start(task.y[rows].to(spec.device))
+    method.start(Context(task.y[rows].to(spec.device)))
     optimiser = spec.optimiser.build(model, method)
     steps = spec.steps or spec.epochs * math.ceil(len(rows) / spec.batch_size)
     generator = torch_rng(spec.seed, "views", part, r)

@@ -23,7 +23,8 @@ from weaklabels.lab import candidate_sets as protocol
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import Options, options
 from weaklabels.lab.store import Record
-from weaklabels.methods.mogd import MoGD, meta_gradient, virtual_step_gradient
+from weaklabels.methods.base import Context
+from weaklabels.methods.mogd import meta_gradient, virtual_step_gradient
 from weaklabels.methods.partial_label import average_loss, best_candidate
 from weaklabels.metrics import separation_auc
 from weaklabels.seeding import numpy_rng, torch_rng
@@ -94,7 +95,7 @@ def run(spec: Spec) -> dict[str, Any]:
         raise ValueError(f"use is {spec.use!r}: expected one of {', '.join(USES)}")
     splits, clean, candidates = divide(spec)
     method = methods.create(spec.method, **dict(spec.method_options))
-    if isinstance(method, MoGD) != spec.use.startswith("judge"):
+    if ("clean" in method.needs) != spec.use.startswith("judge"):
         raise ValueError(f"method {spec.method!r} does not fit use {spec.use!r}")
     model = protocol.build_network(spec, splits).to(spec.device)
     clean_x, clean_y = clean.x.to(spec.device), clean.y.to(spec.device)
@@ -105,9 +106,8 @@ def run(spec: Spec) -> dict[str, Any]:
         alone = spec.use == "alone"
         x = clean_x if alone else torch.cat([x, clean_x])
         sets = singles if alone else torch.cat([sets, singles])
-    method.start(sets)
-    if isinstance(method, MoGD):
-        method.clean, method.order = (clean_x, clean_y), torch_rng(spec.seed, "clean batches")
+    known = {"clean": (clean_x, clean_y), "generator": torch_rng(spec.seed, "clean batches")}
+    method.start(Context(sets, **method.wanted(**known)))
     watch.method = None if spec.use == "alone" else method
     fit(
         model,
@@ -157,18 +157,18 @@ class _Watch(protocol.Watch):
 
     def after_epoch(self, epoch: int) -> None:
         super().after_epoch(epoch)
-        weights = getattr(self.method, "weights", None)
-        if weights is None:
+        kept = self.method.trace() if self.method else {}
+        if "weights" not in kept:
             return
         found, count = self.epochs[-1], len(self.truth)
-        weights = weights[:count]
+        weights = kept["weights"][:count]
         true = F.one_hot(self.truth, weights.shape[1]).bool()
         false = self.candidates & ~true
         found["select weights"] = self.selection_accuracy(best_candidate(weights, self.candidates))
         found["true weight"] = float(weights[true].mean())
         found["false weight"] = float(weights[false].mean())
-        if isinstance(self.method, MoGD):
-            useful = self.method.useful[:count]
+        if "useful" in kept:
+            useful = kept["useful"][:count]
             values = useful[self.candidates].cpu().numpy()
             found["auc"] = separation_auc(values, true[self.candidates].cpu().numpy())
             none = ~((useful > 0) & self.candidates).any(1)

@@ -22,7 +22,7 @@ from weaklabels.dropout import add_dropout
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import Options, options
 from weaklabels.lab.store import Record
-from weaklabels.methods.base import Method
+from weaklabels.methods.base import Context, Method
 from weaklabels.methods.self_crowd import FORMS, CrowdLayer, SoftLabels, pseudo_annotations
 from weaklabels.models import Network
 from weaklabels.seeding import derive, numpy_rng, seed_torch, torch_rng
@@ -192,7 +192,7 @@ def _network(spec: Spec, classes: int) -> Network:
 
 def _on_labels(spec: Spec, model: Network, labels: np.ndarray) -> _Training:
     method = SoftLabels()
-    method.start(torch.from_numpy(labels).float().to(spec.device))
+    method.start(Context(torch.from_numpy(labels).float().to(spec.device)))
     return _Training(model, method, spec.optimiser.build(model, method))
 
 
@@ -242,7 +242,7 @@ def _train_base(spec: Spec, task: Task) -> _Training:
         start = _on_labels(spec, model, _first_votes(spec, task))
         start.go_on(spec, task, spec.warm_up, "warm-up")
     method = CrowdLayer(task.classes, task.answers.shape[1], spec.form)
-    method.start(torch.from_numpy(task.answers).to(spec.device))
+    method.start(Context(torch.from_numpy(task.answers).to(spec.device)))
     training = _Training(model, method, spec.optimiser.build(model, method))
     training.go_on(spec, task, spec.base_steps, "base")
     return training
