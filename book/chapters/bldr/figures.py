@@ -1,144 +1,110 @@
-"""Tables and figures of the chapter on *Noise-Robust Bidirectional Learning* (BLDR, 2022).
-
-Apart from the runs (``experiments.bldr``), so that a change of a figure recomputes nothing.
-"""
+"""Figures of the chapter on *Noise-Robust Bidirectional Learning* (BLDR, 2022)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from chapters.bldr.tables import last
 from weaklabels.lab.store import Record
-from weaklabels.press import style as figures
-from weaklabels.press.claims import mean_std
+from weaklabels.press import style
 
-FLAGGED = 0.05
-"""A given label less likely than this is reported as wrong (official threshold)."""
+Groups = Mapping[str, Sequence[Record]]
 
 
-def at_share(records: Sequence[Record], share: float, curve: str = "test") -> np.ndarray:
-    """A curve's value (one a run) at the first measurement after a share of all epochs."""
-    values = []
-    for record in records:
-        epochs = record["epoch"]
-        values.append(record[curve][int(np.searchsorted(epochs, share * epochs[-1]))])
-    return np.array(values)
+def draw_transitions(transitions: Mapping[str, np.ndarray]) -> Figure:
+    """Probabilities ``(K, K)`` of the given class, a row for each true one; one panel a title."""
+    fig, axes = style.panels(len(transitions), height=3.2)
+    for ax, (title, transition) in zip(axes, transitions.items(), strict=True):
+        picture = ax.imshow(transition, cmap="Blues", vmin=0, vmax=1)
+        ticks = range(0, len(transition), 3)
+        ax.set(title=title, xlabel="given class", ylabel="true class", xticks=ticks, yticks=ticks)
+        ax.grid(False)
+    fig.colorbar(picture, ax=axes, label="probability")
+    return fig
 
 
-def last(records: Sequence[Record], curve: str = "test") -> np.ndarray:
-    """A curve's last value, one a run."""
-    return np.array([record[curve][-1] for record in records])
-
-
-def best(records: Sequence[Record]) -> np.ndarray:
-    """The largest test accuracy of each run, in percent: what an early stop could have had."""
-    return np.array([record["test"].max() for record in records])
-
-
-def detection_f1(record: Record) -> float:
-    """F1 (%) with which a probability below ``FLAGGED`` finds the wrong labels."""
-    flagged, wrong = record["found"] < FLAGGED, record["wrong"]
-    return 200 * float((flagged & wrong).sum()) / max(int(flagged.sum() + wrong.sum()), 1)
-
-
-def score_table(groups: dict[str, list[Record]]) -> pd.DataFrame:
-    """Table of mean and standard deviation over runs, one row a method."""
-    rows = {}
-    for name, runs in groups.items():
-        rows[name] = {
-            "last": mean_std(last(runs)),
-            "averaged": mean_std(last(runs, "test_average")),
-            "best": mean_std(best(runs)),
-            "at 10 %": mean_std(at_share(runs, 0.1)),
-            "fitted": mean_std(last(runs, "fitted"), 0),
-            "AUC": mean_std(last(runs, "auc"), 3),
-            "F1": mean_std([detection_f1(record) for record in runs]),
-        }
-    return pd.DataFrame(rows).T
-
-
-def figure_curves(groups: dict[str, list[Record]], names: Sequence[str]) -> Figure:
+def draw_curves(groups: Groups, names: Sequence[str]) -> Figure:
     """Test accuracy and share of fitted wrong labels over epochs (band: standard deviation)."""
-    fig, axes = figures.panels(2, height=3.4)
+    fig, axes = style.panels(2, height=3.4)
     for ax, curve, label in (
         (axes[0], "test", "test accuracy (%)"),
         (axes[1], "fitted", "wrong labels fitted (%)"),
     ):
         for name in names:
             runs = groups[name]
-            figures.band(ax, runs[0]["epoch"], np.stack([r[curve] for r in runs]), name)
-        figures.epoch_axis(ax)
+            style.band(ax, runs[0]["epoch"], np.stack([r[curve] for r in runs]), name)
+        style.epoch_axis(ax)
         ax.set_ylabel(label)
     axes[1].legend(loc="upper right", bbox_to_anchor=(1, 0.9))
     return fig
 
 
-def draw_histogram(ax: Axes, values: np.ndarray, wrong: np.ndarray, label: str) -> None:
+def _histogram(ax: Axes, values: np.ndarray, wrong: np.ndarray, label: str) -> None:
     """Distribution of a number in [0, 1] among right and wrong labels."""
     bins = np.linspace(0, 1, 26)
     for mask, name, colour in (
-        (~wrong, "right labels", figures.PALETTE[0]),
-        (wrong, "wrong labels", figures.PALETTE[1]),
+        (~wrong, "right labels", style.PALETTE[0]),
+        (wrong, "wrong labels", style.PALETTE[1]),
     ):
         ax.hist(values[mask], bins, color=colour, alpha=0.6, label=name)
     ax.set(xlabel=label, ylabel="training samples", yscale="log", xlim=(0, 1))
 
 
-def figure_separation(groups: dict[str, list[Record]], names: dict[str, str]) -> Figure:
+def draw_separation(groups: Groups, names: Mapping[str, str]) -> Figure:
     """Histograms of the probability of the given label, one panel a method, first run.
 
     Args:
-        groups: of ``run_methods``.
+        groups: method -> records.
         names: method -> title.
     """
-    fig, axes = figures.panels(len(names), height=3.2, sharey=True)
+    fig, axes = style.panels(len(names), height=3.2, sharey=True)
     for ax, (name, title) in zip(axes, names.items(), strict=True):
         record = groups[name][0]
-        draw_histogram(ax, record["found"], record["wrong"], "probability of the given label")
+        _histogram(ax, record["found"], record["wrong"], "probability of the given label")
         ax.set_title(f"{title}\n(AUC {record['auc'][-1]:.3f})", fontsize=10)
     axes[0].legend(loc="upper center")
     return fig
 
 
-def figure_weights(runs: Sequence[Record], true_share: float) -> Figure:
+def draw_weights(runs: Sequence[Record], true_share: float) -> Figure:
     """Weights of right and wrong labels over training, at the end, and the noise estimate."""
-    fig, (left, middle, right) = figures.panels(3, height=3.3)
+    fig, (left, middle, right) = style.panels(3, height=3.3)
     record = runs[0]
     weights, wrong = record["weights"].astype(float), record["wrong"]
     for mask, name, colour in (
-        (~wrong, "right labels", figures.PALETTE[0]),
-        (wrong, "wrong labels", figures.PALETTE[1]),
+        (~wrong, "right labels", style.PALETTE[0]),
+        (wrong, "wrong labels", style.PALETTE[1]),
     ):
         low, median, high = np.quantile(weights[:, mask], (0.25, 0.5, 0.75), axis=1)
         left.plot(record["epoch"], median, color=colour, label=name)
         left.fill_between(record["epoch"], low, high, color=colour, alpha=0.2, lw=0)
-    figures.epoch_axis(left)
+    style.epoch_axis(left)
     left.set(ylabel="weight", title="median, quartiles")
     left.legend(loc="center right")
-    draw_histogram(middle, weights[-1], wrong, "final weight")
+    _histogram(middle, weights[-1], wrong, "final weight")
     middle.set_title("at the end")
     estimates = 100 * np.stack([r["noise_share"] for r in runs])
-    figures.band(right, record["epoch"], estimates, "estimate")
+    style.band(right, record["epoch"], estimates, "estimate")
     right.axhline(100 * true_share, color="black", ls=":", label="truth")
-    figures.epoch_axis(right)
+    style.epoch_axis(right)
     right.set(ylabel="wrong labels (%)", title="how many are wrong", ylim=(0, None))
     right.legend(loc="lower right")
     return fig
 
 
-def figure_ladder(groups: dict[str, list[Record]], kinds: dict[str, Sequence[str]]) -> Figure:
+def draw_ladder(groups: Groups, kinds: Mapping[str, Sequence[str]]) -> Figure:
     """Bars of last-epoch test accuracy with one standard deviation and one dot a run.
 
     Args:
-        groups: of ``run_methods``.
+        groups: method -> records.
         kinds: kind of method (one colour each) -> methods.
     """
-    fig, ax = figures.panels(1, height=3.8)
-    for (kind, names), colour in zip(kinds.items(), ("#999999", *figures.PALETTE), strict=False):
+    fig, ax = style.panels(1, height=3.8)
+    for (kind, names), colour in zip(kinds.items(), ("#999999", *style.PALETTE), strict=False):
         scores = [last(groups[name]) for name in names]
         spread = [s.std(ddof=1) if len(s) > 1 else 0 for s in scores]
         ax.bar(
@@ -155,13 +121,13 @@ def figure_ladder(groups: dict[str, list[Record]], kinds: dict[str, Sequence[str
     return fig
 
 
-def figure_collapse(groups: dict[str, list[Record]]) -> Figure:
+def draw_collapse(groups: Groups) -> Figure:
     """Test accuracy of the two heads over epochs, one panel a group."""
-    fig, axes = figures.panels(len(groups), height=3.0, sharey=True)
+    fig, axes = style.panels(len(groups), height=3.0, sharey=True)
     for ax, (title, runs) in zip(axes, groups.items(), strict=True):
         for curve, name in (("positive", "positive head"), ("negative", "negative head")):
-            figures.band(ax, runs[0]["epoch"], np.stack([r[curve] for r in runs]), name)
-        figures.epoch_axis(ax)
+            style.band(ax, runs[0]["epoch"], np.stack([r[curve] for r in runs]), name)
+        style.epoch_axis(ax)
         ax.set_title(title)
     axes[0].set_ylabel("test accuracy (%)")
     axes[0].legend(loc="lower right")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
-from weaklabels.lab.noisy_labels import Spec, run
+from weaklabels.lab.noisy_labels import Spec
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import options
-from weaklabels.lab.store import Record
 from weaklabels.train import OptimiserSpec
 
 COMPARATORS = ("CE", "GCE", "NL", "NLNL", "Co-teaching")
@@ -18,6 +17,9 @@ LADDER = ("PL", "BL", "BL+DR", "BLDR")
 CONTROLS = ("BL, faster u", "BL+DR, faster u", "BLDR without DR")
 """With the branches of BLDR four losses train u instead of one; "faster u" has three times its rate
 and no branches, as much as the branches add."""
+
+METHODS = (*COMPARATORS, *LADDER, *CONTROLS, "BL, spared always")
+"""The last spares the negative head's own prediction from the first step on."""
 
 _PARTS = {
     "PL": {"negative": False, "reweight": False, "distil": False},
@@ -41,30 +43,25 @@ HUMAN_NOISE = {
 files: 9.01 %, 17.23 % and 40.21 %; 40.20 % (CIFAR-100N)."""
 
 
-def base_spec(chapter: Setting, dataset: str = "cifar10n", noise: str | None = None) -> Spec:
-    """Cross-entropy training; all other runs vary it.
-
-    Args:
-        chapter: gives profile and device.
-        dataset: of the paper profile, a key of ``HUMAN_NOISE``.
-        noise: which wrong labels; by default symmetric, with the papers' data the first file.
-    """
+def settings(chapter: Setting) -> dict[str, Spec]:
+    """Cross-entropy training by kind of wrong labels, the main kind first; all runs vary it."""
     if chapter.profile == "paper":
-        return _photographs(chapter, dataset, noise or HUMAN_NOISE[dataset][0])
-    noise = noise or "symmetric"
-    quick = Spec(
+        return {
+            f"{dataset}, {noise}": _photographs(chapter, dataset, noise)
+            for dataset, noises in HUMAN_NOISE.items()
+            for noise in noises
+        }
+    digits = Spec(
         "CE",
         data_options=options(test=500),
-        noise=noise,
-        rate=RATES[noise],
         network_options=options(inputs=64, hidden=(128, 128, 128), batch_norm=True),
         evaluate_every=2,
         strong=(("pad_crop", 1), ("noise", 0.1)),
         device=chapter.device,
     )
-    if chapter.profile == "quick":
-        return quick
-    return replace(quick, epochs=4, constant_epochs=2)
+    if chapter.profile == "smoke":
+        digits = replace(digits, epochs=4, constant_epochs=2)
+    return {noise: replace(digits, noise=noise, rate=rate) for noise, rate in RATES.items()}
 
 
 def _photographs(chapter: Setting, dataset: str, noise: str) -> Spec:
@@ -131,10 +128,11 @@ def vary(base: Spec, name: str) -> Spec:
     raise ValueError(f"unknown method {name!r}: expected one of {', '.join(_PARTS)} or CE, ...")
 
 
-def run_methods(
-    chapter: Setting, base: Spec, names: Sequence[str], seeds: Sequence[int]
-) -> dict[str, list[Record]]:
-    """Run each method with every seed; records by method."""
-    specs = [replace(vary(base, name), seed=seed) for name in names for seed in seeds]
-    records = iter(chapter.run(run, specs))
-    return {name: [next(records) for _ in seeds] for name in names}
+def table(settings: Mapping[str, Spec]) -> dict[str, dict[str, Spec]]:
+    """Kind of wrong labels -> method -> spec: all methods on the main kind, some on the others."""
+    main = next(iter(settings))
+    chosen = {main: METHODS, "asymmetric": (*COMPARATORS, "BL+DR, faster u", "BLDR")}
+    return {
+        kind: {name: vary(base, name) for name in chosen.get(kind, (*COMPARATORS, *LADDER))}
+        for kind, base in settings.items()
+    }
