@@ -1,11 +1,9 @@
 """ALL-E: values of the authors' code, closed forms, boundaries."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
-from chapters.all_e import runs as ex
+from chapters.all_e import claims, comparators, photographs, runs, tables
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -15,8 +13,11 @@ from torchmetrics.functional.image import (
 )
 
 from tests.golden import cases
+from weaklabels.data import lowlight
+from weaklabels.lab.spec import options
 from weaklabels.lab.store import Record
 from weaklabels.methods import all_e
+from weaklabels.press.claims import FAILS, HOLDS, NOT_TESTABLE
 from weaklabels.seeding import numpy_rng
 
 CASES = cases("all_e")
@@ -284,9 +285,9 @@ def test_direct_descent_has_a_gradient():
 
 
 def test_darkened_photographs_are_darker_and_repeatable():
-    left, right = ex.halves()
+    left, right = photographs.halves()
     assert left.shape == right.shape == (3, 214, 160)
-    first, second = (ex.darken(right, 2, numpy_rng(0, "test")) for _ in range(2))
+    first, second = (photographs.darken(right, 2, numpy_rng(0, "test")) for _ in range(2))
     assert torch.equal(first, second)
     assert first.min() >= 0
     assert 0.12 < float(first.mean() / right.mean()) < 0.8
@@ -294,36 +295,57 @@ def test_darkened_photographs_are_darker_and_repeatable():
 
 def test_comparators_do_what_they_say():
     x = 0.4 * torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    assert float(ex.gamma_to_mean(x).mean()) == pytest.approx(0.6, abs=1e-4)
-    even = all_e.luminance(ex.equalise(x))
+    assert float(comparators.gamma_to_mean(x).mean()) == pytest.approx(0.6, abs=1e-4)
+    even = all_e.luminance(comparators.equalise(x))
     assert float(even.median()) == pytest.approx(0.5, abs=0.02)
-    photos = ex.Photographs(x, ex.repeat_action(x, (17,) * 3, 3), x, x)
-    assert ex.best_constant(photos, 3, with_reference=True) == 17
-    with pytest.raises(ValueError, match="expected 'direct descent' or one of"):
-        ex.enhancer(ex.Comparator("magic"), photos)
+    photos = photographs.Photographs(x, comparators.repeat_action(x, (17,) * 3, 3), x, x)
+    assert comparators.best_constant(photos, 3, with_reference=True) == 17
+    with pytest.raises(ValueError, match="'magic': expected one of input, gamma"):
+        comparators.enhancer("magic", photos, 3)
     with pytest.raises(ValueError, match="expected 'china' or 'lol'"):
-        ex.photographs(ex.Spec(dataset="moon"))
+        photographs.photographs(runs.Spec(dataset="moon"))
 
 
 def test_the_correlation_of_a_constant_map_is_zero():
     a = torch.arange(6.0)
-    assert ex.correlation(a, -2 * a) == pytest.approx(-1)
-    assert ex.correlation(a, torch.ones(6)) == 0
+    assert runs.correlation(a, -2 * a) == pytest.approx(-1)
+    assert runs.correlation(a, torch.ones(6)) == 0
 
 
-def test_a_run_and_its_agents_come_back(monkeypatch):
-    spec = ex.Spec(copies=1, tests=1, episodes=1, batch=2, width=4, test_steps=1)
-    small = ex.photographs(spec)
-    small = ex.Photographs(*(images[..., :32, :32] for images in vars(small).values()))
-    monkeypatch.setattr(ex, "photographs", lambda _: small)
-    spec = replace(spec, crop=8)
-    values = {name: np.asarray(value) for name, value in ex.run(spec).items()}
+@pytest.fixture
+def small(monkeypatch):
+    """One small photograph of each kind, whatever a run asks for."""
+    whole = photographs.china(0, copies=1, tests=1)
+    cut = photographs.Photographs(*(images[..., :32, :32] for images in vars(whole).values()))
+    for module in (runs, comparators):
+        monkeypatch.setattr(module, "photographs", lambda _: cut)
+    return cut
+
+
+def test_a_run_and_its_agents_come_back(small):
+    spec = runs.Spec(episodes=1, batch=2, width=4, test_steps=1, crop=8)
+    values = {name: np.asarray(value) for name, value in runs.run(spec).items()}
     assert values["psnr"].shape == (1, 2)
     assert values["terms"].shape == (1, 5)
-    agents = ex.agents_of(Record({}, values, {}), spec)
+    agents = runs.agents_of(Record(spec, values, {}))
     states, actions = all_e.enhance(agents, small.test, 1)
     assert np.array_equal(actions[:, 0].numpy(), values["actions"])
     assert np.array_equal(all_e.to_bytes(states[:, 0]).numpy(), values["states"])
+
+
+def test_comparators_are_measured_on_the_photographs_of_the_agents(small):
+    base = runs.Spec(seed=3, batch=2, crop=8, device="cpu", data_options=options(tests=1))
+    settings = runs.Settings(base, descent=1, gammas=4)
+    specs = runs.fixed(settings)
+    assert {spec.seed for spec in specs.values()} == {3}
+    assert {spec.data_options for spec in specs.values()} == {base.data_options}
+    perfect = comparators.compare(specs["reference"])
+    assert perfect["error"] == pytest.approx(0, abs=1 / 255)
+    untouched = comparators.compare(specs["input"])
+    assert untouched["psnr"] < perfect["psnr"]
+    descent = runs.descent(settings)
+    assert (descent.episodes, descent.cell) == (1, base.training.cell)
+    assert comparators.direct_descent(descent)["image"].shape == (3, 32, 32)
 
 
 def test_patches_of_the_paired_photographs(tmp_path):
@@ -332,11 +354,73 @@ def test_patches_of_the_paired_photographs(tmp_path):
             folder = tmp_path / "lowlight" / "LOL" / part / kind
             folder.mkdir(parents=True)
             Image.new("RGB", (40, 32), (value, value, value)).save(folder / "1.png")
-    spec = ex.Spec(dataset="lol", data_root=str(tmp_path), crop=16, scales=(1,), turn=10.0, batch=8)
-    photos = ex.photographs(spec)
+    spec = runs.Spec(
+        dataset="lol", data_root=str(tmp_path), crop=16, scales=(1,), turn=10.0, batch=8
+    )
+    photos = photographs.photographs(spec)
     assert float(photos.test_reference.mean()) == pytest.approx(150 / 255)
-    found = ex.patches(photos.train, spec, numpy_rng(0, "patches"))
+    found = photographs.patches(photos.train, spec, numpy_rng(0, "patches"))
     assert found.shape == (8, 3, 16, 16)
     assert found.max() <= 20 / 255 + 1e-6
     assert (found.flatten(1).std(1) > 0).any()  # a turned patch has black corners
-    assert "weaklabels.data.lowlight" in spec.modules()
+    assert spec.code() == [lowlight.lol]
+
+
+# -- claims ---------------------------------------------------------------------------------------
+
+SPREAD = np.array([-0.001, 0.0, 0.001])
+
+
+def outcomes(score=6.0, psnr=15.0, ssim=0.7, follows=-0.5):
+    given = {"score": score, "psnr": psnr, "ssim": ssim, "follows": follows}
+    return {name: value + SPREAD for name, value in given.items()}
+
+
+def verdicts(*rows):
+    return [row.verdict.verdict for row in rows]
+
+
+def test_claims_on_the_aesthetic_term():
+    better = {runs.ALL: outcomes(), runs.NO_SCORE: outcomes(score=5.0, psnr=14.0, ssim=0.6)}
+    worse = {runs.ALL: better[runs.NO_SCORE], runs.NO_SCORE: better[runs.ALL]}
+    for decide in (claims.claim_1a, claims.claim_1b):
+        assert verdicts(decide(better), decide(worse)) == [HOLDS, FAILS]
+    for decide in (claims.claim_2ab, claims.claim_2cd):
+        assert verdicts(*decide(better), *decide(worse)) == [HOLDS, HOLDS, FAILS, FAILS]
+
+
+@pytest.mark.parametrize(
+    ("steps", "each", "end"),
+    [([4.0, 5.0, 6.0], HOLDS, HOLDS), ([4.0, 6.0, 5.0], FAILS, HOLDS), ([4, 5, 3], FAILS, FAILS)],
+)
+def test_claims_on_progress(steps, each, end):
+    rising = np.array([steps])
+    records = [Record(None, {"score": rising + s, "error": 9 - rising + s}, {}) for s in SPREAD]
+    assert verdicts(*claims.claim_3ab(records)) == [each, each]
+    assert verdicts(*claims.claim_3cd(records)) == [end, end]
+
+
+def test_claims_on_simple_methods():
+    simple = ("gamma 0.5", "gamma to mean 0.6", "histogram equalisation")
+    groups = {name: {"psnr": np.array([14.0]), "ssim": np.array([0.75])} for name in simple}
+    groups[f"agents, {runs.ALL}"] = outcomes()
+    assert verdicts(*claims.claim_4(groups)) == [HOLDS, FAILS]
+
+
+def test_claims_on_what_pixels_do():
+    for decide in (claims.claim_5a, claims.claim_5b):
+        rows = (decide({runs.ALL: outcomes(follows=f)}) for f in (-0.5, -0.3))
+        assert verdicts(*rows) == [HOLDS, FAILS]
+    audits = ({"share_at_least": [60, 94]}, {"share_at_least": [60, 95]})
+    assert verdicts(*map(claims.claim_5c, audits)) == [HOLDS, FAILS]
+    assert verdicts(claims.claim_6a(), claims.claim_7()) == [HOLDS, NOT_TESTABLE]
+    for least, verdict in ((0.95, HOLDS), (0.94, FAILS)):
+        records = [Record(None, {"common": np.array([1.0, least, 1.0])}, {}) for _ in SPREAD]
+        assert verdicts(claims.claim_6b(records)) == [verdict]
+
+
+def test_the_run_in_the_middle_stands_for_all():
+    psnr = [np.array([[10.0, p]]) for p in (13.0, 12.0, 14.0)]
+    records = [Record(None, {"psnr": p}, {}) for p in psnr]
+    assert tables.typical(records) is records[0]
+    assert tables.by_step(records, "psnr").shape == (3, 2)

@@ -3,13 +3,16 @@
 import numpy as np
 import pytest
 import torch
+from chapters.stability_attacks import claims, tables
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
 from tests.golden import cases
-from weaklabels.methods import stability_attacks as sa
+from weaklabels.lab.store import Record
+from weaklabels.methods import stability_attacks
+from weaklabels.press.claims import FAILS, HOLDS
 
 CASES = cases("stability_attacks")
 
@@ -47,14 +50,16 @@ def close(found, expected, atol=1e-9):
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_a_step_and_its_projection(norm):
     given, expected = case(f"{norm}_step_project")
-    stepped = sa.step(given["x"], given["g"], -given["step_size"], norm)
+    stepped = stability_attacks.step(given["x"], given["g"], -given["step_size"], norm)
     close(stepped, expected["stepped"])
-    close(sa.project(stepped, given["x0"], given["eps"], norm), expected["projected"])
+    close(
+        stability_attacks.project(stepped, given["x0"], given["eps"], norm), expected["projected"]
+    )
 
 
 def test_unknown_norms_are_refused():
     x = torch.zeros(1, 2)
-    for function in (sa.step, sa.project):
+    for function in (stability_attacks.step, stability_attacks.project):
         with pytest.raises(ValueError, match="expected 'linf' or 'l2'"):
             function(x, x, 0.1, "l1")
 
@@ -64,7 +69,9 @@ def test_attacks_at_test_time(name):
     given, expected = case(name)
     model, x, y = Toy(given), given["x"], given["y"]
     close(F.cross_entropy(model(x), y), expected["loss_clean"])
-    moved = sa.pgd(model, x, y, given["eps"], steps=given["num_steps"], size=given["step_size"])
+    moved = stability_attacks.pgd(
+        model, x, y, given["eps"], steps=given["num_steps"], size=given["step_size"]
+    )
     close(moved, expected["x_adv"])
     close(F.cross_entropy(model(moved), y), expected["loss_adv"])
 
@@ -72,8 +79,8 @@ def test_attacks_at_test_time(name):
 def test_the_random_start():
     given, expected = case("pgd10_random_start")
     model, x, y, eps = Toy(given), given["x"], given["y"], given["eps"]
-    start = sa.random_start(x, eps, given["u"])
-    moved = sa.pgd(model, x, y, eps, steps=given["num_steps"], start=start)
+    start = stability_attacks.random_start(x, eps, given["u"])
+    moved = stability_attacks.pgd(model, x, y, eps, steps=given["num_steps"], start=start)
     close(moved, expected["x_adv"])
     close(F.cross_entropy(model(moved), y), expected["loss_adv"])
 
@@ -81,7 +88,7 @@ def test_the_random_start():
 def test_the_margin_objective():
     given, expected = case("cw_loss")
     logits = given["logits"].requires_grad_()
-    loss = sa.carlini_wagner(logits, given["y"])
+    loss = stability_attacks.carlini_wagner(logits, given["y"])
     close(loss, expected["loss"])
     close(torch.autograd.grad(loss, logits)[0], expected["grad_logits"])
 
@@ -90,10 +97,10 @@ def test_the_margin_objective():
 def test_poisons(name):
     given, expected = case(f"poison_{name}_noaug")
     model, x, y = Toy(given), given["x"], given["y"]
-    target = y if name == "hyp" else sa.adversarial_target(y, 4)
+    target = y if name == "hyp" else stability_attacks.adversarial_target(y, 4)
     assert target.tolist() == expected["target"]
     close(F.cross_entropy(model(x), target), expected["loss_before"])
-    moved = sa.poison(model, x, target, given["eps"], steps=given["steps"])
+    moved = stability_attacks.poison(model, x, target, given["eps"], steps=given["steps"])
     close(moved, expected["x_poison"])
     close(F.cross_entropy(model(moved), target), expected["loss_after"])
 
@@ -101,16 +108,20 @@ def test_poisons(name):
 def test_shifts_and_flips():
     given, expected = case("random_transform")
     # The authors' grid is float32, turned into float64 afterwards.
-    close(sa.shift_and_flip(given["x"], given["randgen"], given["shift"]), expected["out"], 1e-6)
+    close(
+        stability_attacks.shift_and_flip(given["x"], given["randgen"], given["shift"]),
+        expected["out"],
+        1e-6,
+    )
 
 
 def test_poisons_under_shifts_and_flips():
     given, expected = case("poison_hyp_aug5")
 
     def transform(x, t):
-        return sa.shift_and_flip(x, given["randgen"][t], 2)
+        return stability_attacks.shift_and_flip(x, given["randgen"][t], 2)
 
-    moved = sa.poison(
+    moved = stability_attacks.poison(
         Toy(given), given["x"], given["y"], given["eps"], steps=given["steps"], transform=transform
     )
     close(moved, expected["x_poison"])
@@ -118,7 +129,7 @@ def test_poisons_under_shifts_and_flips():
 
 def test_bytes_are_cut_not_rounded():
     given, expected = case("poison_quantise")
-    assert sa.as_bytes(given["x"].float()).squeeze().tolist() == (
+    assert stability_attacks.as_bytes(given["x"].float()).squeeze().tolist() == (
         torch.tensor(expected["uint8"]).squeeze().tolist()
     )
 
@@ -129,14 +140,16 @@ def test_losses_of_the_defences_and_their_gradients(name):
     model, x, y, eps = Toy(given), given["x"], given["y"], given["eps"]
     search = {"size": given["step_size"], "steps": given["num_steps"]}
     if name == "pgd_at":
-        loss = sa.adversarial_loss(model, sa.pgd(model, x, y, eps, **search), y)
+        loss = stability_attacks.adversarial_loss(
+            model, stability_attacks.pgd(model, x, y, eps, **search), y
+        )
     elif name == "trades":
-        moved = sa.trades_attack(model, x, given["z"], eps, **search)
+        moved = stability_attacks.trades_attack(model, x, given["z"], eps, **search)
         close(moved, expected["x_adv"])
-        loss = sa.trades_loss(model, x, moved, y)
+        loss = stability_attacks.trades_loss(model, x, moved, y)
     else:
-        moved = sa.pgd(model, x, y, eps, start=x + 0.001 * given["z"], **search)
-        loss = sa.mart_loss(model, x, moved, y)
+        moved = stability_attacks.pgd(model, x, y, eps, start=x + 0.001 * given["z"], **search)
+        loss = stability_attacks.mart_loss(model, x, moved, y)
     close(loss, expected["loss"])
     for parameter, gradient in zip(("W1", "b1", "W2", "b2"), torch.autograd.grad(
         loss, [model.W1, model.b1, model.W2, model.b2]), strict=True):  # fmt: skip
@@ -154,7 +167,7 @@ NAMES = {
 @pytest.mark.parametrize("name", [n for n in CASES if n.startswith("gaussian")])
 def test_closed_forms(name):
     given, expected = CASES[name]["inputs"], CASES[name]["expected"]
-    setting = sa.Gaussians(given["d"], given["eta"], given["eps"], given["sigma"])
+    setting = stability_attacks.Gaussians(given["d"], given["eta"], given["eps"], given["sigma"])
     eps, eta = setting.eps, setting.eta
     budgets = {
         "0": 0.0, "eps": eps, "eps+eta/2": eps + eta / 2, "eps+eta": eps + eta, "2eps": 2 * eps
@@ -169,7 +182,7 @@ def test_closed_forms(name):
 
 
 def test_the_closed_form_is_what_a_simulation_gives():
-    setting = sa.Gaussians(d=20)
+    setting = stability_attacks.Gaussians(d=20)
     rng = np.random.default_rng(0)
     weights = setting.robust_weights("hypocritical", setting.eps)
     y = rng.choice([-1, 1], 200_000)
@@ -188,7 +201,7 @@ def test_the_closed_form_is_what_a_simulation_gives():
 )
 @settings(max_examples=50, deadline=None)
 def test_eps_plus_eta_is_the_smallest_budget_that_repairs(d, eta, ratio, sigma):
-    setting = sa.Gaussians(d, eta, min(eta * ratio, 0.6), sigma)
+    setting = stability_attacks.Gaussians(d, eta, min(eta * ratio, 0.6), sigma)
     repaired = setting.robust_weights("hypocritical", setting.eps + eta + 1e-9)
     assert (repaired[1:] == 0).all()
     assert repaired[0] > 0
@@ -198,7 +211,7 @@ def test_eps_plus_eta_is_the_smallest_budget_that_repairs(d, eta, ratio, sigma):
 
 
 def test_nothing_survives_a_budget_above_every_mean():
-    setting = sa.Gaussians()
+    setting = stability_attacks.Gaussians()
     weights = setting.robust_weights("clean", 1.5)
     assert not weights.any()
     assert setting.accuracy(weights) == setting.accuracy(weights, 0.2) == 0.5
@@ -214,10 +227,12 @@ def test_moved_inputs_stay_in_the_ball_and_in_the_box(eps, seed):
     y = torch.tensor([0, 1, 2, 0])
     model = nn.Linear(6, 3)
     for moved in (
-        sa.pgd(model, x, y, eps, steps=3),
-        sa.poison(model, x, y, eps, steps=3),
-        sa.random_sign(x, eps, generator),
-        sa.trades_attack(model, x, torch.randn(4, 6, generator=generator), eps, eps / 4, 3),
+        stability_attacks.pgd(model, x, y, eps, steps=3),
+        stability_attacks.poison(model, x, y, eps, steps=3),
+        stability_attacks.random_sign(x, eps, generator),
+        stability_attacks.trades_attack(
+            model, x, torch.randn(4, 6, generator=generator), eps, eps / 4, 3
+        ),
     ):
         assert ((moved - x).abs() <= eps + 1e-6).all()
         assert ((moved >= 0) & (moved <= 1)).all()
@@ -233,11 +248,92 @@ def test_losses_are_finite_for_huge_logits(dtype):
     x = torch.tensor([[1.0, -1.0, 0.0], [-1.0, 1.0, 0.0]], requires_grad=True)
     y = torch.tensor([0, 0])
     for loss in (
-        sa.adversarial_loss(Fixed(), x, y),
-        sa.trades_loss(Fixed(), x, x.flip(0), y),
-        sa.mart_loss(Fixed(), x, x.flip(0), y),
-        sa.carlini_wagner(Fixed()(x), y),
+        stability_attacks.adversarial_loss(Fixed(), x, y),
+        stability_attacks.trades_loss(Fixed(), x, x.flip(0), y),
+        stability_attacks.mart_loss(Fixed(), x, x.flip(0), y),
+        stability_attacks.carlini_wagner(Fixed()(x), y),
     ):
         assert torch.isfinite(loss)
         (gradient,) = torch.autograd.grad(loss, x)
         assert torch.isfinite(gradient).all()
+
+
+# -- the room -------------------------------------------------------------------------------------
+
+
+def records(natural, robust):
+    """One record a seed, with a little spread."""
+    return [
+        Record(None, {"natural": np.array(natural + d), "robust": np.array(robust + d)}, {})
+        for d in (-0.1, 0.0, 0.1)
+    ]
+
+
+def found(**changed):
+    """Records as the paper's table has them, one radius; ``kind=(natural, robust)`` changes."""
+    rows = {
+        "clean": (82.0, 50.0),
+        "random": (82.0, 49.0),
+        "adversarial": (77.0, 48.0),
+        "hypocritical": (88.0, 37.0),
+    }
+    table = {(0.1, kind, 1.0): records(*values) for kind, values in (rows | changed).items()}
+    larger = {1.25: (84.0, 45.0), 1.5: changed.get("repaired", (80.0, 49.0))}
+    return table | {(0.1, "hypocritical", b): records(*values) for b, values in larger.items()}
+
+
+def verdict(row):
+    return row.verdict.verdict
+
+
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [
+        ("1", {"hypocritical": (88.0, 46.0)}),
+        ("2a", {"hypocritical": (81.0, 37.0)}),
+        ("2b", {"hypocritical": (79.0, 37.0)}),
+        ("3", {"adversarial": (77.0, 51.0)}),
+        ("4a", {"repaired": (80.0, 46.0)}),
+        ("4b", {"repaired": (88.5, 49.0)}),
+        ("6", {"random": (82.0, 44.0)}),
+    ],
+)
+def test_a_claim_on_digits_holds_as_published_and_fails_otherwise(name, changed):
+    decide = getattr(claims, f"claim_{name}")
+    assert decide(found()).id == name
+    assert verdict(decide(found())) == HOLDS
+    assert verdict(decide(found(**changed))) == FAILS
+
+
+def test_a_claim_must_hold_at_every_radius():
+    weaker = {(0.2, kind, b): group for (_, kind, b), group in found(clean=(82.0, 40.0)).items()}
+    assert verdict(claims.claim_1(found() | weaker)) == FAILS
+
+
+def test_claims_on_the_closed_forms():
+    setting = stability_attacks.Gaussians()
+    assert verdict(claims.claim_5a(setting)) == HOLDS
+    few = stability_attacks.Gaussians(d=1)  # one weak feature cannot outweigh the strong one
+    assert verdict(claims.claim_5a(few)) == FAILS
+    weights = setting.robust_weights("hypocritical", setting.eps)
+    robust = 100 * setting.accuracy(weights, setting.eps)
+    for gap, outcome in ((2.0, HOLDS), (4.0, FAILS)):
+        fitted = {("hypocritical", setting.eps): records(0.0, robust + gap)}
+        assert verdict(claims.claim_5b(setting, fitted)) == outcome
+
+
+def test_claims_on_the_crafting_network():
+    crafted = {"0 ε": records(0, 40), "0.25 ε": records(0, 37), "1 ε": records(0, 36)}
+    rows = {row.id: verdict(row) for row in claims.claim_7(crafted)}
+    assert rows == {"7a": HOLDS, "7b": FAILS}
+    del crafted["0 ε"]
+    assert [row.id for row in claims.claim_7(crafted)] == ["7b"]
+
+
+def test_tables_of_records():
+    groups = found()
+    assert tables.radii(groups) == [0.1]
+    assert tables.budgets(groups) == [1.0, 1.25, 1.5]
+    fits = tables.fits({("clean", 0.2): records(90, 50)})
+    assert fits["clean"][0.2].shape == (3, 2)
+    assert tables.pictures({"a": np.full(1, 255, np.uint8), "b": np.ones(1)}) == {"a": 1, "b": 1}

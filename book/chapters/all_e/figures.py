@@ -8,29 +8,29 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from weaklabels.press import style as figures
+from weaklabels.press import style
 
 COLOURS = dict(
     zip(
         ("with", "without", "coded", "reference"),
-        (figures.PALETTE[0], figures.PALETTE[1], figures.PALETTE[3], "0.35"),
+        (style.PALETTE[0], style.PALETTE[1], style.PALETTE[3], "0.35"),
         strict=True,
     )
 )
 
 
-def figure_curves(x: np.ndarray, curves: Mapping[str, np.ndarray], steps: int) -> Figure:
+def draw_curves(x: np.ndarray, curves: Mapping[str, np.ndarray], steps: int) -> Figure:
     """The curve after one step and after all steps.
 
     Args:
         x: ``(n,)`` input values.
         curves: name -> ``(steps + 1, n)`` values after each step, the input first.
     """
-    fig, axes = figures.panels(2, height=3.7, sharey=True)
+    fig, axes = style.panels(2, height=3.7, sharey=True)
     for ax, at, title in zip(axes, (1, -1), ("after 1 step", f"after {steps} steps"), strict=True):
-        for (name, values), colour in zip(curves.items(), figures.PALETTE, strict=False):
-            style = "--" if name.startswith("released") else "-"
-            ax.plot(x, values[at], style, color=colour, label=name, lw=1.8)
+        for (name, values), colour in zip(curves.items(), style.PALETTE, strict=False):
+            line = "--" if name.startswith("released") else "-"
+            ax.plot(x, values[at], line, color=colour, label=name, lw=1.8)
         ax.plot(x, x, ":", color="0.5", lw=1)
         ax.set(xlabel="input value", title=title, aspect="equal")
     axes[0].set_ylabel("output value")
@@ -38,7 +38,7 @@ def figure_curves(x: np.ndarray, curves: Mapping[str, np.ndarray], steps: int) -
     return fig
 
 
-def figure_judge(
+def draw_judge(
     gammas: np.ndarray, light: np.ndarray, scores: np.ndarray, psnr: np.ndarray, original: float
 ) -> Figure:
     """The judge's verdict and the PSNR along a family of gamma corrections.
@@ -47,7 +47,7 @@ def figure_judge(
         gammas: ``(n,)`` exponents; ``light``, ``scores``, ``psnr``: ``(n,)``.
         original: the judge's score of the reference.
     """
-    fig, axes = figures.panels(2, height=3.2)
+    fig, axes = style.panels(2, height=3.2)
     for ax, values, label in zip(axes, (scores, psnr), ("judge A", "PSNR (dB)"), strict=True):
         ax.plot(light, values, color=COLOURS["with"], lw=1.8)
         best = int(np.argmax(values))
@@ -65,9 +65,7 @@ def figure_judge(
     return fig
 
 
-def figure_training(
-    terms: Mapping[str, np.ndarray], names: Sequence[str], bins: int = 25
-) -> Figure:
+def draw_training(terms: Mapping[str, np.ndarray], names: Sequence[str], bins: int = 25) -> Figure:
     """The reward and its parts over training.
 
     Args:
@@ -75,7 +73,7 @@ def figure_training(
         names: of the terms.
     """
     shown = ["reward", "exposure", "aesthetic", "variation"]
-    fig, axes = figures.panels(2, 2, height=2.5, sharex=True)
+    fig, axes = style.panels(2, 2, height=2.5, sharex=True)
     for ax, name in zip(axes.flat, shown, strict=True):
         for (label, values), key in zip(terms.items(), ("with", "without"), strict=True):
             part = values.sum(2) if name == "reward" else values[:, :, list(names).index(name)]
@@ -89,7 +87,7 @@ def figure_training(
     return fig
 
 
-def figure_strip(
+def draw_strip(
     rows: Mapping[str, np.ndarray], reference: np.ndarray, light: Mapping[str, np.ndarray]
 ) -> Figure:
     """Input, every step, reference; one row per kind of agents.
@@ -101,13 +99,13 @@ def figure_strip(
     """
     columns = len(next(iter(rows.values()))) + 1
     h, w = reference.shape[1:]
-    height = figures.WIDTH / columns * h / w + 0.45
-    fig, axes = figures.panels(columns, len(rows), height=height, squeeze=False)
+    height = style.WIDTH / columns * h / w + 0.45
+    fig, axes = style.panels(columns, len(rows), height=height, squeeze=False)
     for line, (name, states) in zip(axes, rows.items(), strict=True):
         for t, (ax, state) in enumerate(zip(line, states, strict=False)):
             title = "input" if t == 0 else f"step {t}"
-            figures.show_image(ax, state / 255, f"{title}\n{light[name][t]:.2f}")
-        figures.show_image(line[-1], reference, f"reference\n{reference.mean():.2f}")
+            style.show_image(ax, state / 255, f"{title}\n{light[name][t]:.2f}")
+        style.show_image(line[-1], reference, f"reference\n{reference.mean():.2f}")
         line[0].text(
             -0.08, 0.5, name, rotation=90, va="center", ha="right", fontsize=9,
             transform=line[0].transAxes,
@@ -115,7 +113,7 @@ def figure_strip(
     return fig
 
 
-def figure_actions(states: np.ndarray, actions: np.ndarray) -> Figure:
+def draw_actions(states: np.ndarray, actions: np.ndarray) -> Figure:
     """Strengths of the leading channel, step by step, beside the luminance they act on.
 
     Args:
@@ -124,9 +122,9 @@ def figure_actions(states: np.ndarray, actions: np.ndarray) -> Figure:
     """
     steps = len(actions)
     h, w = states.shape[2:]
-    fig, axes = figures.panels(steps, 2, height=figures.WIDTH / steps * h / w + 0.3, squeeze=False)
+    fig, axes = style.panels(steps, 2, height=style.WIDTH / steps * h / w + 0.3, squeeze=False)
     for t in range(steps):
-        figures.show_image(axes[0, t], states[t].mean(0, keepdims=True) / 255, f"step {t + 1}")
+        style.show_image(axes[0, t], states[t].mean(0, keepdims=True) / 255, f"step {t + 1}")
         alpha = (actions[t, 0].astype(float) - 9) / 18
         picture = axes[1, t].imshow(alpha, cmap="gray", vmin=-0.5, vmax=17 / 18)
         axes[1, t].set_axis_off()
@@ -135,25 +133,25 @@ def figure_actions(states: np.ndarray, actions: np.ndarray) -> Figure:
     return fig
 
 
-def figure_progress(steps: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
+def draw_progress(steps: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
     """Quality after every step.
 
     Args:
         steps: agents -> measure -> ``(seeds, steps + 1)``.
     """
     labels = {"error": "luminance error", "psnr": "PSNR (dB)", "score": "judge A"}
-    fig, axes = figures.panels(3, height=3.1)
+    fig, axes = style.panels(3, height=3.1)
     for ax, (measure, label) in zip(axes, labels.items(), strict=True):
         for (name, values), key in zip(steps.items(), ("with", "without"), strict=True):
             runs = values[measure]
-            style = "-" if key == "with" else "--"
-            figures.band(ax, range(runs.shape[1]), runs, name, colour=COLOURS[key], style=style)
+            line = "-" if key == "with" else "--"
+            style.band(ax, range(runs.shape[1]), runs, name, colour=COLOURS[key], style=line)
         ax.set(xlabel="step (0: input)", title=label)
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return fig
 
 
-def figure_pictures(pictures: Mapping[str, np.ndarray], columns: int = 4) -> Figure:
+def draw_pictures(pictures: Mapping[str, np.ndarray], columns: int = 4) -> Figure:
     """Pictures side by side.
 
     Args:
@@ -161,16 +159,16 @@ def figure_pictures(pictures: Mapping[str, np.ndarray], columns: int = 4) -> Fig
     """
     h, w = next(iter(pictures.values())).shape[1:]
     rows = -(-len(pictures) // columns)
-    height = figures.WIDTH / columns * h / w + 0.35
-    fig, axes = figures.panels(columns, rows, height=height, squeeze=False)
+    height = style.WIDTH / columns * h / w + 0.35
+    fig, axes = style.panels(columns, rows, height=height, squeeze=False)
     for ax in axes.flat:
         ax.set_axis_off()
     for ax, (title, picture) in zip(axes.flat, pictures.items(), strict=False):
-        figures.show_image(ax, picture, title)
+        style.show_image(ax, picture, title)
     return fig
 
 
-def figure_ranking(groups: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
+def draw_ranking(groups: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
     """PSNR, SSIM and judge of all methods as bars, sorted by PSNR.
 
     Args:
@@ -178,7 +176,7 @@ def figure_ranking(groups: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
     """
     labels = {"psnr": "PSNR (dB)", "ssim": "SSIM", "score": "judge A"}
     names = sorted(groups, key=lambda name: groups[name]["psnr"].mean())
-    fig, axes = figures.panels(3, height=0.3 * len(names) + 1.0, sharey=True)
+    fig, axes = style.panels(3, height=0.3 * len(names) + 1.0, sharey=True)
     for ax, (measure, label) in zip(axes, labels.items(), strict=True):
         means = [groups[n][measure].mean() for n in names]
         spread = [
@@ -191,7 +189,7 @@ def figure_ranking(groups: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
     return fig
 
 
-def figure_collapse(
+def draw_collapse(
     noise: Mapping[str, np.ndarray], pattern: Mapping[str, np.ndarray], bins: int = 25
 ) -> Figure:
     """How much actions vary: within one pixel's policy, and across pixels.
@@ -199,7 +197,7 @@ def figure_collapse(
     Args:
         noise, pattern: agents -> ``(seeds, episodes)``.
     """
-    fig, axes = figures.panels(2, height=3.2)
+    fig, axes = style.panels(2, height=3.2)
     titles = ("noise: spread within a pixel's policy", "pattern: spread across pixels")
     for ax, groups, title in zip(axes, (noise, pattern), titles, strict=True):
         for (name, values), key in zip(groups.items(), ("coded", "with"), strict=True):
@@ -216,5 +214,5 @@ def _binned_band(ax: Axes, values: np.ndarray, bins: int, label: str, key: str) 
     kept = values[:, : values.shape[1] // count * count]
     means = kept.reshape(len(kept), count, -1).mean(2)
     centres = (np.arange(count) + 0.5) * kept.shape[1] / count
-    style = "-" if key == "with" else "--"
-    figures.band(ax, centres, means, label, colour=COLOURS[key], style=style)
+    line = "-" if key == "with" else "--"
+    style.band(ax, centres, means, label, colour=COLOURS[key], style=line)

@@ -8,20 +8,20 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from weaklabels.press import style as figures
+from weaklabels.press import style
 
 STYLES = {
-    "clean": (figures.PALETTE[0], "-"),
-    "random": (figures.PALETTE[3], ":"),
-    "adversarial": (figures.PALETTE[4], "-."),
-    "hypocritical": (figures.PALETTE[1], "--"),
+    "clean": (style.PALETTE[0], "-"),
+    "random": (style.PALETTE[3], ":"),
+    "adversarial": (style.PALETTE[4], "-."),
+    "hypocritical": (style.PALETTE[1], "--"),
 }
 """Colour and line of each kind of training data."""
 
 MARKS = {"clean": "o", "adversarial": "s", "hypocritical": "D"}
 
 
-def figure_closed_form(
+def draw_closed_form(
     curves: Mapping[str, pd.DataFrame],
     fits: Mapping[str, Mapping[float, np.ndarray]],
     eps: float,
@@ -34,7 +34,7 @@ def figure_closed_form(
         fits: training data -> budget -> ``(seeds, 2)`` natural and robust accuracy (%).
         eps, eta: where vertical lines are drawn.
     """
-    fig, axes = figures.panels(2, height=3.8, sharey=True)
+    fig, axes = style.panels(2, height=3.8, sharey=True)
     for column, (ax, measure) in enumerate(zip(axes, ("natural", "robust"), strict=True)):
         for name, frame in curves.items():
             colour, line = STYLES[name]
@@ -52,17 +52,17 @@ def figure_closed_form(
     return fig
 
 
-def figure_strengths(curves: Mapping[str, np.ndarray], strengths: Sequence[float]) -> Figure:
+def draw_strengths(curves: Mapping[str, np.ndarray], strengths: Sequence[float]) -> Figure:
     """Accuracy against the radius of the attack at test time.
 
     Args:
         curves: training data -> ``(seeds, strengths)``.
         strengths: in units of eps.
     """
-    fig, ax = figures.panels(1, height=3.6)
+    fig, ax = style.panels(1, height=3.6)
     for name, runs in curves.items():
         colour, line = STYLES[name]
-        figures.band(ax, strengths, runs, name, colour=colour, style=line)
+        style.band(ax, strengths, runs, name, colour=colour, style=line)
     ax.axvline(1, color="0.4", lw=0.8, ls=":")
     ax.set(
         xlabel="radius of the attack at test time / ε", ylabel="test accuracy (%)", ylim=(0, 100)
@@ -71,7 +71,7 @@ def figure_strengths(curves: Mapping[str, np.ndarray], strengths: Sequence[float
     return fig
 
 
-def figure_budgets(
+def draw_budgets(
     curves: Mapping[float, Mapping[str, Mapping[str, np.ndarray]]], budgets: Sequence[float]
 ) -> Figure:
     """Natural and robust accuracy against the budget of the defence, one column per radius.
@@ -80,20 +80,20 @@ def figure_budgets(
         curves: radius -> training data -> measure -> ``(seeds, budgets)``.
         budgets: in units of eps.
     """
-    fig, axes = figures.panels(len(curves), height=3.8, sharey=True, squeeze=False)
+    fig, axes = style.panels(len(curves), height=3.8, sharey=True, squeeze=False)
     for ax, (eps, groups) in zip(axes[0], curves.items(), strict=True):
         for name, measures in groups.items():
             colour, _ = STYLES[name]
             for measure, line in (("natural", ":"), ("robust", "-")):
                 label = f"{name}, {measure}"
-                figures.band(ax, budgets, measures[measure], label, colour=colour, style=line)
+                style.band(ax, budgets, measures[measure], label, colour=colour, style=line)
         ax.set(title=f"ε = {eps:.3g}", xlabel="budget of the defence / ε", ylim=(0, 100))
     axes[0, 0].set_ylabel("test accuracy (%)")
     fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return fig
 
 
-def figure_examples(clean: np.ndarray, poisons: Mapping[str, np.ndarray], eps: float) -> Figure:
+def draw_examples(clean: np.ndarray, poisons: Mapping[str, np.ndarray], eps: float) -> Figure:
     """Clean images, what each attack adds to them, and the result.
 
     Args:
@@ -102,9 +102,9 @@ def figure_examples(clean: np.ndarray, poisons: Mapping[str, np.ndarray], eps: f
         eps: limit of the colour scale of what is added.
     """
     rows = 1 + 2 * len(poisons)
-    fig, axes = figures.panels(len(clean), rows, height=0.95)
+    fig, axes = style.panels(len(clean), rows, height=0.95)
     for column, image in enumerate(clean):
-        figures.show_image(axes[0, column], image)
+        style.show_image(axes[0, column], image)
     names = ["clean"]
     for number, (name, images) in enumerate(poisons.items()):
         top, bottom = axes[1 + 2 * number], axes[2 + 2 * number]
@@ -112,7 +112,7 @@ def figure_examples(clean: np.ndarray, poisons: Mapping[str, np.ndarray], eps: f
             added = (image - clean[column]).mean(0)
             drawn = top[column].imshow(added, cmap="PuOr_r", vmin=-eps, vmax=eps)
             top[column].set_axis_off()
-            figures.show_image(bottom[column], image)
+            style.show_image(bottom[column], image)
         names += [f"added:\n{name}", "result"]
     for row, name in zip(axes, names, strict=True):
         row[0].text(

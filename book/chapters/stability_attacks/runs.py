@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -20,12 +19,11 @@ from weaklabels import data, methods, models
 from weaklabels.data import Splits
 from weaklabels.data.augment import pipeline
 from weaklabels.lab.setting import Setting
-from weaklabels.lab.spec import Options, options
-from weaklabels.lab.store import Record
+from weaklabels.lab.spec import Data, Options, options
 from weaklabels.lab.sweep import remember
-from weaklabels.methods import stability_attacks as sa
+from weaklabels.methods import stability_attacks
+from weaklabels.methods.base import Context
 from weaklabels.metrics import accuracy
-from weaklabels.press.claims import mean_std
 from weaklabels.seeding import numpy_rng, seed_torch, torch_rng
 from weaklabels.train import OptimiserSpec, fit, predict
 
@@ -35,13 +33,10 @@ ATTACKS = ("clean", "random", "adversarial", "hypocritical")
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
 """Budgets of the attack at test time, in units of eps."""
 
-BUDGETS = (1.0, 1.25, 1.5, 1.75)
-"""Budgets of the defence, in units of eps."""
 
-
-@dataclass(frozen=True)
-class Spec:
-    """One run.
+@dataclass(frozen=True, kw_only=True)
+class Spec(Data):
+    """One run; the seed is that of the split, the initial weights, the batches and all attacks.
 
     Attributes:
         attack: one of ``ATTACKS``.
@@ -49,8 +44,7 @@ class Spec:
         budget: of the defender, in units of eps.
         method: ``"PGD-AT"``, ``"TRADES"`` or ``"MART"``.
         craft_budget: in units of eps, with which the network that crafts the poison was trained.
-        seed: of the split, the initial weights, the batches and all attacks.
-        dataset, data_options, data_root, network, network_options: data and victim.
+        network, network_options: the victim, for ``models.build``.
         epochs, batch_size, drops: training; the learning rate falls to a tenth after these epochs.
         steps: of the attack in training; ``test_steps`` at test time.
         craft_epochs, craft_steps, craft_shift: training of the crafting network, steps of the
@@ -64,10 +58,7 @@ class Spec:
     budget: float = 1.0
     method: str = "PGD-AT"
     craft_budget: float = 0.25
-    seed: int = 0
     dataset: str = "digits"
-    data_options: Options = ()
-    data_root: str | None = None
     network: str = "mlp"
     network_options: Options = ()
     epochs: int = 30
@@ -84,7 +75,7 @@ class Spec:
 
     def code(self) -> list[Any]:
         """What the run depends on besides what reading its function shows."""
-        return [data.loader(self.dataset)]
+        return [*super().code(), methods.get(self.method)]
 
 
 def run(spec: Spec) -> dict[str, Any]:
@@ -107,7 +98,7 @@ def run(spec: Spec) -> dict[str, Any]:
         strength: _under(model, spec, test, labels, strength * spec.eps) for strength in STRENGTHS
     }
     fgsm = _under(model, spec, test, labels, spec.eps, steps=1)
-    margin = _under(model, spec, test, labels, spec.eps, objective=sa.carlini_wagner)
+    margin = _under(model, spec, test, labels, spec.eps, objective=stability_attacks.carlini_wagner)
     return {
         "natural": attacked[0.0],
         "robust": attacked[1.0],
@@ -122,19 +113,25 @@ def craft(spec: Spec) -> dict[str, Any]:
     splits = load_splits(spec)
     x, y = splits.train.x, splits.train.y
     if spec.attack == "random":
-        return {"x": sa.random_sign(x, spec.eps, torch_rng(spec.seed, "random signs")).numpy()}
+        return {
+            "x": stability_attacks.random_sign(
+                x, spec.eps, torch_rng(spec.seed, "random signs")
+            ).numpy()
+        }
     classes = len(splits.classes)
     budget = spec.craft_budget
     model = _train(spec, x, y, classes, "PGD-AT", budget, spec.craft_epochs).eval()
-    target = y if spec.attack == "hypocritical" else sa.adversarial_target(y, classes)
+    target = (
+        y if spec.attack == "hypocritical" else stability_attacks.adversarial_target(y, classes)
+    )
     generator = torch_rng(spec.seed, "transformations")
 
     def transform(batch: Tensor, _: int) -> Tensor:
         draws = torch.rand(len(batch), 4, generator=generator).to(batch)
-        return sa.shift_and_flip(batch, draws, spec.craft_shift)
+        return stability_attacks.shift_and_flip(batch, draws, spec.craft_shift)
 
     moved = [
-        sa.poison(
+        stability_attacks.poison(
             model,
             part.to(spec.device),
             goal.to(spec.device),
@@ -145,7 +142,11 @@ def craft(spec: Spec) -> dict[str, Any]:
         for part, goal in zip(x.split(256), target.split(256), strict=True)
     ]
     poisoned = torch.cat(moved)
-    return {"x": (poisoned if spec.dataset == "digits" else sa.as_bytes(poisoned)).numpy()}
+    return {
+        "x": (
+            poisoned if spec.dataset == "digits" else stability_attacks.as_bytes(poisoned)
+        ).numpy()
+    }
 
 
 def crafting_spec(spec: Spec) -> Spec:
@@ -167,7 +168,7 @@ def _train(
         spec.device
     )
     learner = methods.create(method, eps=budget * spec.eps, steps=spec.steps, seed=spec.seed)
-    learner.start(y.to(spec.device))
+    learner.start(Context(y.to(spec.device)))
     optimiser = spec.optimiser.build(model, learner)
     steps = -(-len(x) // spec.batch_size)
     drops = [epoch * steps for epoch in spec.drops]
@@ -208,9 +209,9 @@ def _under(
         moved = clean
         if eps:
             uniform = torch.rand(part.shape, generator=generator).to(clean)
-            start = sa.random_start(clean, eps, uniform) if steps > 1 else None
+            start = stability_attacks.random_start(clean, eps, uniform) if steps > 1 else None
             size = eps / 4 if steps > 1 else eps
-            moved = sa.pgd(
+            moved = stability_attacks.pgd(
                 model, clean, goal, eps, steps=steps, size=size, start=start, objective=objective
             )
         right.append(predict(model, moved).cpu())
@@ -247,7 +248,7 @@ def fit_gaussian(spec: GaussianSpec) -> dict[str, Any]:
     Returns:
         ``natural`` and ``robust``, accuracies (%) of the fitted weights by the closed form.
     """
-    setting = sa.Gaussians(spec.d, spec.eta, spec.eps)
+    setting = stability_attacks.Gaussians(spec.d, spec.eta, spec.eps)
     rng = numpy_rng(spec.seed, "sample", spec.attack)
     y = rng.choice([-1.0, 1.0], spec.n)
     noise = setting.sigma * rng.standard_normal((spec.n, spec.d + 1))
@@ -268,116 +269,132 @@ def fit_gaussian(spec: GaussianSpec) -> dict[str, Any]:
     }
 
 
-def closed_form(setting: sa.Gaussians, attack: str, budgets: np.ndarray) -> pd.DataFrame:
-    """Natural and robust accuracy (%) for each defence budget, by the closed form."""
-    weights = [setting.robust_weights(attack, budget) for budget in budgets]
-    return pd.DataFrame(
-        {
-            "budget": budgets,
-            "natural": [100 * setting.accuracy(w) for w in weights],
-            "robust": [100 * setting.accuracy(w, setting.eps) for w in weights],
-        }
+# -- settings -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the chapter runs.
+
+    Attributes:
+        base: adversarial training on clean data, which all other runs vary.
+        radii: of the attacks; the first is the one that the figures show.
+        budgets: of the defence, in units of eps, the conventional one first.
+        craft_budgets: of the crafting network, in units of eps.
+        gaussian_budgets: of the defence in the statistical setting, per coordinate.
+        gaussian_steps: of training there.
+    """
+
+    base: Spec
+    radii: tuple[float, ...]
+    budgets: tuple[float, ...]
+    craft_budgets: tuple[float, ...]
+    gaussian_budgets: tuple[float, ...]
+    gaussian_steps: int
+
+
+def settings(chapter: Setting) -> Settings:
+    """The sizes that belong to the profile."""
+    budgets, craft_budgets = (1.0, 1.25, 1.5, 1.75), (0.0, 0.25, 0.5, 1.0)
+    gaussian_budgets = (0.0, 0.1, 0.2, 0.25, 0.3, 0.4)
+    base = base_spec(chapter)
+    return chapter.choose(
+        quick=Settings(base, (0.15, 0.1), budgets, craft_budgets, gaussian_budgets, 400),
+        paper=Settings(base, (8 / 255,), budgets, craft_budgets, gaussian_budgets, 400),
+        smoke=Settings(base, (0.15,), (1.0, 1.5), (0.25, 1.0), (0.0, 0.2), 20),
     )
 
 
-# -- settings and tables --------------------------------------------------------------------------
-
-
 def base_spec(chapter: Setting) -> Spec:
-    """Adversarial training on clean data; all other runs vary it.
+    """Adversarial training on clean data.
 
     The paper profile keeps the last epoch, where the official code keeps the best of a validation
     part of the poisoned data, and normalises with ImageNet's mean and deviation.
     """
-    if chapter.profile == "paper":
-        return Spec(
-            eps=8 / 255,
-            dataset="cifar10",
-            data_root=chapter.data_root,
-            network="resnet18",
-            network_options=options(pretrained=False, small=True, normalise=True),
-            epochs=100,
-            batch_size=128,
-            optimiser=OptimiserSpec("sgd", lr=0.1, weight_decay=5e-4),
-            drops=(75, 90),
-            steps=10,
-            craft_shift=8,
-            augment=(("pad_crop", 4), ("flip",)),
-            device=chapter.device,
-        )
     quick = Spec(
         data_options=options(test=500),
         network_options=options(inputs=64, hidden=(128, 64)),
         device=chapter.device,
     )
-    if chapter.profile == "quick":
-        return quick
-    smaller = options(test=100)
-    return replace(quick, data_options=smaller, epochs=2, drops=(1,), craft_epochs=1, craft_steps=3)
-
-
-def radii(chapter: Setting) -> tuple[float, ...]:
-    """Radii of the attacks; the first is the one that the figures show."""
-    return chapter.choose(quick=(0.15, 0.1), paper=(8 / 255,), smoke=(0.15,))
-
-
-def scores(records: list[Record], measure: str) -> np.ndarray:
-    """``(seeds,)`` of one measure."""
-    return np.array([float(record[measure]) for record in records])
-
-
-MEASURES = {"natural": "natural", "fgsm": "FGSM", "robust": "PGD-20", "margin": "CW"}
-"""Measure of a record -> its heading."""
-
-
-def table(groups: dict[str, list[Record]]) -> pd.DataFrame:
-    """Rows of runs, columns of test accuracies as ``mean ± std``."""
-    return pd.DataFrame(
-        {
-            heading: {name: mean_std(scores(group, measure)) for name, group in groups.items()}
-            for measure, heading in MEASURES.items()
-        }
+    paper = Spec(
+        eps=8 / 255,
+        dataset="cifar10",
+        data_root=chapter.data_root,
+        network="resnet18",
+        network_options=options(pretrained=False, small=True, normalise=True),
+        epochs=100,
+        batch_size=128,
+        optimiser=OptimiserSpec("sgd", lr=0.1, weight_decay=5e-4),
+        drops=(75, 90),
+        steps=10,
+        craft_shift=8,
+        augment=(("pad_crop", 4), ("flip",)),
+        device=chapter.device,
     )
+    smoke = replace(
+        quick,
+        data_options=options(test=100),
+        epochs=2,
+        drops=(1,),
+        craft_epochs=1,
+        craft_steps=3,
+    )
+    return chapter.choose(quick=quick, paper=paper, smoke=smoke)
 
 
-PUBLISHED = pd.DataFrame(
-    {
-        "natural": [82.17, 81.25, 83.67, 82.99, 77.35, 88.07],
-        "FGSM": [56.63, 54.14, 57.51, 55.71, 53.93, 47.93],
-        "PGD-20": [50.63, 48.25, 50.74, 49.17, 49.95, 37.61],
-        "PGD-100": [50.35, 48.02, 50.31, 48.82, 49.76, 36.96],
-        "CW": [49.37, 47.34, 49.81, 47.96, 48.35, 38.58],
-        "AutoAttack": [46.99, 44.79, 47.25, 45.36, 46.13, 35.44],
-    },
-    index=[
-        "clean",
-        "DeepConfuse",
-        "Unlearnable Examples",
-        "NTGA",
-        "adversarial",
-        "hypocritical",
-    ],
-)
-"""Table 2: PGD-AT with 8/255 on CIFAR-10, test accuracy (%), by training data."""
+def table(settings: Settings) -> dict[tuple[float, str, float], Spec]:
+    """Radius, training images, budget of the defence -> run.
 
-PUBLISHED_DEFENCES = pd.DataFrame(
-    {
-        "natural": [88.07, 87.62, 83.95, 88.26, 86.24, 80.00, 79.63, 77.29],
-        "FGSM": [47.93, 47.46, 50.96, 49.23, 48.87, 56.86, 55.73, 57.10],
-        "PGD-20": [37.61, 38.35, 42.80, 39.77, 40.19, 52.92, 51.77, 53.82],
-        "PGD-100": [36.96, 37.90, 42.34, 39.25, 39.65, 52.83, 51.63, 53.71],
-        "CW": [38.58, 39.07, 42.41, 40.38, 37.66, 50.36, 48.68, 49.03],
-        "AutoAttack": [35.44, 36.25, 40.07, 37.61, 35.07, 48.63, 47.83, 47.67],
-    },
-    index=[
-        "PGD-AT 8/255",
-        "+ random noise",
-        "+ Gaussian smoothing",
-        "+ Cutout",
-        "+ AutoAugment",
-        "PGD-AT 14/255",
-        "TRADES 12/255",
-        "MART 14/255",
-    ],
-)
-"""Table 5: defences on hypocritically perturbed CIFAR-10, test accuracy (%)."""
+    All kinds of images meet the conventional budget, clean and hypocritical ones all budgets.
+    """
+    rows = [(eps, kind, 1.0) for eps in settings.radii for kind in ATTACKS]
+    rows += [
+        (eps, kind, budget)
+        for eps in settings.radii
+        for kind in ("clean", "hypocritical")
+        for budget in settings.budgets
+    ]
+    return {
+        (eps, kind, budget): replace(settings.base, eps=eps, attack=kind, budget=budget)
+        for eps, kind, budget in rows
+    }
+
+
+def hypocritical(settings: Settings) -> Spec:
+    """Training on hypocritical images of the largest radius with the conventional budget."""
+    return replace(settings.base, eps=settings.radii[0], attack="hypocritical")
+
+
+def defences(settings: Settings) -> dict[str, Spec]:
+    """Defences against hypocritical images."""
+    poisoned = hypocritical(settings)
+    return {"PGD-AT, ε": poisoned} | {
+        f"{method}, 1.5 ε": replace(poisoned, method=method, budget=1.5)
+        for method in ("PGD-AT", "TRADES", "MART")
+    }
+
+
+def crafting(settings: Settings) -> dict[str, Spec]:
+    """Hypocritical images crafted by networks that are robust to a different degree."""
+    poisoned = hypocritical(settings)
+    return {
+        f"{budget:g} ε": replace(poisoned, craft_budget=budget) for budget in settings.craft_budgets
+    }
+
+
+def poisons(settings: Settings) -> dict[str, Spec]:
+    """Attack -> what crafts its images (see ``craft``), at the largest radius."""
+    poisoned = hypocritical(settings)
+    return {
+        kind: crafting_spec(replace(poisoned, attack=kind))
+        for kind in ("hypocritical", "adversarial")
+    }
+
+
+def gaussians(settings: Settings) -> dict[tuple[str, float], GaussianSpec]:
+    """Training data, budget of the defence -> run in the statistical setting."""
+    return {
+        (kind, budget): GaussianSpec(kind, budget, steps=settings.gaussian_steps)
+        for kind in ("clean", "adversarial", "hypocritical")
+        for budget in settings.gaussian_budgets
+    }

@@ -1,0 +1,134 @@
+"""Tables of the chapter on ALL-E."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from chapters.all_e.photographs import MEASURES
+from chapters.all_e.runs import ALL, AS_CODED, NO_SCORE
+from weaklabels.lab.store import Record
+from weaklabels.press.claims import mean_std
+
+Outcomes = Mapping[str, Mapping[str, np.ndarray]]
+"""Method -> measure -> ``(seeds,)``, one value for methods without randomness."""
+
+HEADS = {
+    "psnr": ("PSNR (dB)", 2),
+    "ssim": ("SSIM", 3),
+    "score": ("judge A", 2),
+    "light": ("mean value", 3),
+}
+"""Measure -> its heading, digits after the point."""
+
+
+def final(records: Sequence[Record], measure: str) -> np.ndarray:
+    """``(seeds,)``: mean over test photographs after the last step."""
+    return np.array([record[measure][:, -1].mean() for record in records])
+
+
+def by_step(records: Sequence[Record], measure: str) -> np.ndarray:
+    """``(seeds, steps + 1)``: mean over test photographs."""
+    return np.stack([record[measure].mean(0) for record in records])
+
+
+def traced(records: Sequence[Record], trace: str) -> np.ndarray:
+    """``(seeds, episodes, ...)`` of what was recorded in training."""
+    return np.stack([record[trace] for record in records])
+
+
+def typical(records: Sequence[Record]) -> Record:
+    """The run in the middle of the seeds, by PSNR."""
+    return records[int(np.argsort(final(records, "psnr"))[len(records) // 2])]
+
+
+def outcomes(records: Sequence[Record]) -> dict[str, np.ndarray]:
+    """Measure -> ``(seeds,)`` of trained agents: after the last step, and ``follows``."""
+    follows = np.array([record["follows"].mean() for record in records])
+    return {measure: final(records, measure) for measure in MEASURES} | {"follows": follows}
+
+
+def comparators(found: Mapping[str, Sequence[Record]]) -> dict[str, dict[str, np.ndarray]]:
+    """The same of comparators, by method."""
+    return {
+        name: {m: np.array([record[m].mean() for record in records]) for m in MEASURES}
+        for name, records in found.items()
+    }
+
+
+def agents(ablation: Outcomes) -> dict[str, Mapping[str, np.ndarray]]:
+    """Those agents of the ablation that meet the comparators."""
+    return {f"agents, {name}": ablation[name] for name in (ALL, NO_SCORE, AS_CODED)}
+
+
+def quality(groups: Outcomes) -> pd.DataFrame:
+    """``mean ± std`` over seeds of PSNR, SSIM, judge and mean value."""
+    return pd.DataFrame(
+        {
+            head: {name: mean_std(values[measure], digits) for name, values in groups.items()}
+            for measure, (head, digits) in HEADS.items()
+        }
+    )
+
+
+def with_follows(groups: Outcomes) -> pd.DataFrame:
+    """The same, and how strengths follow luminance."""
+    frame = quality(groups)
+    frame["follows"] = [mean_std(values["follows"], 2) for values in groups.values()]
+    return frame.rename_axis("reward")
+
+
+def with_noise(ablation: Outcomes, found: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
+    """The same, and the noise of a pixel's policy in the last tenth of training."""
+    frame = with_follows(ablation)
+    tenth = max(len(found[ALL][0]["noise"]) // 10, 1)
+    ends = [traced(records, "noise")[:, -tenth:].mean(1) for records in found.values()]
+    frame["noise"] = [mean_std(end, 2) for end in ends]
+    return frame
+
+
+def differences(ablation: Outcomes) -> pd.DataFrame:
+    """``mean ± std`` of the difference from "all terms", paired by seed."""
+    return pd.DataFrame(
+        {
+            head: {
+                name: mean_std(values[measure] - ablation[ALL][measure], 2)
+                for name, values in ablation.items()
+                if name != ALL
+            }
+            for measure, (head, _) in HEADS.items()
+        }
+    ).rename_axis("reward")
+
+
+def longer(record: Mapping[str, Any]) -> dict[str, dict[str, np.ndarray]]:
+    """Outcomes by agents from the recorded result of longer training."""
+    columns = (*MEASURES, "follows")
+    return {row["agents"]: {m: np.array(row[m]) for m in columns} for row in record["rows"]}
+
+
+def lime(record: Mapping[str, Any]) -> pd.DataFrame:
+    """The recorded measures of real photographs: mean over these, ``mean ± std`` over seeds."""
+    frame = pd.DataFrame(record["rows"])
+    heads = {
+        "score": ("judge A", 2),
+        "light": ("mean value", 2),
+        "exposure": ("L_exp", 3),
+        "blown": ("blown out (%)", 1),
+        "follows": ("follows", 2),
+    }
+    for name in heads:
+        frame[name] = [np.mean(v) if isinstance(v, list) else np.nan for v in frame[name]]
+    groups = dict(list(frame.groupby("method", sort=False)))
+    return pd.DataFrame(
+        {
+            head: {
+                method: "-" if group[name].isna().all() else mean_std(group[name], digits)
+                for method, group in groups.items()
+            }
+            for name, (head, digits) in heads.items()
+        }
+    ).rename_axis("method")
