@@ -1,25 +1,20 @@
 """CAP against values from the authors' code, closed forms and boundaries."""
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from chapters.cap import runs as cap
+from chapters.cap import runs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from tests.golden import cases
-from tests.library.tiny_datasets import voc2012
 from weaklabels import methods, models
-from weaklabels.data.augment import flip, noise, pipeline, rand_augment
 from weaklabels.ema import WeightAverage
 from weaklabels.lab import two_stage
-from weaklabels.lab.multilabel import annotate, load_splits
-from weaklabels.lab.store import Record, digest
-from weaklabels.methods.base import REGISTRY
+from weaklabels.methods.base import REGISTRY, Context
 from weaklabels.methods.baselines import asymmetric
 from weaklabels.methods.cap import (
     class_aware,
@@ -30,7 +25,6 @@ from weaklabels.methods.cap import (
 )
 from weaklabels.methods.pseudo_labels import Annotated, tally, weighted_loss
 from weaklabels.metrics import mean_average_precision
-from weaklabels.press.chapter import Chapter
 from weaklabels.train import OptimiserSpec, fit, paired_batches
 from weaklabels.weaken import candidates, labelled_share
 
@@ -111,7 +105,7 @@ def test_objective_of_a_step_agrees_with_the_authors_code():
     inputs, expected = GOLDEN["batch_objective"]["inputs"], GOLDEN["batch_objective"]["expected"]
     z = tensor(inputs["logits"]).requires_grad_()
     weights = torch.cat([torch.ones(2, 5), tensor(inputs["mask_unlabelled"])])
-    loss = weighted_loss(z, tensor(inputs["labels"]), weights, **cap.ASL)
+    loss = weighted_loss(z, tensor(inputs["labels"]), weights, **runs.ASL)
     assert loss.item() == pytest.approx(expected["loss"], abs=1e-9)
     (gradient,) = torch.autograd.grad(loss, z)
     torch.testing.assert_close(gradient, tensor(expected["grad"]), **TOLERANCE)
@@ -235,7 +229,7 @@ def test_gradient_by_finite_differences_where_the_weight_is_constant():
 def test_extreme_logits_stay_finite(dtype, kind):
     z = torch.tensor([[100.0, -100.0, 0.0]] * 2, dtype=dtype, requires_grad=True)
     targets = torch.tensor([[1, 1, 1], [0, 0, 0]])
-    loss = weighted_loss(z, targets, torch.ones(2, 3), **getattr(cap, kind))
+    loss = weighted_loss(z, targets, torch.ones(2, 3), **getattr(runs, kind))
     (gradient,) = torch.autograd.grad(loss, z)
     assert torch.isfinite(loss)
     assert torch.isfinite(gradient).all()
@@ -263,7 +257,7 @@ def semi_supervised(rows=24, labelled=6, classes=3):
 
 def train(method, observed, x, epochs=3, **options):
     model = models.build("linear", observed.shape[1], inputs=4)
-    method.start(observed)
+    method.start(Context(observed))
     optimiser = OptimiserSpec("adamw", lr=0.1).build(model, method)
     order = torch.Generator().manual_seed(0)
     fit(model, x, method, epochs=epochs, batch_size=8, optimiser=optimiser, order=order, **options)
@@ -294,8 +288,7 @@ def test_upper_bounds_use_the_truth_they_are_told():
     _, truth, observed = semi_supervised()
     for name in ("CAP, true proportions", "True labels"):
         method = methods.create(name, warm_up=0)
-        method.start(observed)
-        method.reveal(truth)
+        method.start(Context(observed, truth=truth))
         method.renew(torch.randn(24, 3))
         assert method.targets[6:].sum(0).tolist() == truth[6:].sum(0).tolist()
     assert torch.equal(method.targets, truth == 1)
@@ -306,14 +299,15 @@ def test_predictions_come_from_the_averaged_weights_on_weak_views():
     seen = []
 
     class Spy(Annotated):
-        def begin(self, predict):
+        def before_epoch(self, epoch, predict):
+            super().before_epoch(epoch, predict)
             seen.append((predict(), predict(averaged=True)))
 
         def after_epoch(self, predict):
             seen.append((predict(), predict(averaged=True)))
 
     method = Spy()
-    method.start(observed)
+    method.start(Context(observed))
     model = models.build("linear", 3, inputs=4)
     average = WeightAverage(model, 0.5)
     optimiser = OptimiserSpec("sgd", lr=0.1).build(model, method)
@@ -339,7 +333,7 @@ def test_a_rule_must_be_defined():
         pass
 
     method = Nothing(warm_up=0)
-    method.start(torch.zeros(2, 2, dtype=torch.int8))
+    method.start(Context(torch.zeros(2, 2, dtype=torch.int8)))
     with pytest.raises(TypeError, match="must define rule"):
         method.renew(torch.zeros(2, 2))
 
@@ -352,139 +346,3 @@ def test_paired_batches_pass_once_over_the_second_kind():
     assert sorted(torch.cat([rows[:2] for rows in batches]).tolist()) == [0, 0, 1, 1, 2, 2]
     with pytest.raises(ValueError, match="at least one of each"):
         paired_batches(first, second[:0], (2, 4))
-
-
-# -- the experiment --------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def chapter(tmp_path, monkeypatch):
-    monkeypatch.setenv("WEAKLABELS_BUILD", str(tmp_path))
-    monkeypatch.setenv("WEAKLABELS_WORKERS", "1")
-    monkeypatch.setenv("WEAKLABELS_PROGRESS", str(tmp_path / "progress"))
-    return Chapter("cap", "smoke", seeds=2)
-
-
-def test_labelled_share_annotates_the_authors_rows():
-    truth = np.eye(40, 3, dtype=np.int8)
-    rng = np.random.RandomState(1)
-    observed = labelled_share(truth, 0.15, rng)
-    chosen = np.random.RandomState(1).permutation(40)[:6]
-    assert (observed[chosen] == 2 * truth[chosen] - 1).all()
-    assert (np.delete(observed, chosen, 0) == 0).all()
-
-
-def test_a_run_is_repeatable_and_shares_its_first_stage(chapter):
-    base = cap.base_spec(chapter, 0.1)
-    specs = [cap.vary(base, name) for name in ("Supervised", "CAP")]
-    records = chapter.run(two_stage.run, specs)
-    again = two_stage.run(specs[1])
-    assert digest(records[1].values) == digest(
-        {name: np.asarray(value) for name, value in again.items()}
-    )
-    stored = list((chapter._build / "runs").glob("warm_up-*"))
-    assert len(stored) == 1
-    supervised, ours = records
-    assert supervised["tally"][:, :, 1].sum() == 0
-    assert ours["tally"].sum((1, 2, 3, 4)).tolist() == [180 * 10] * 2
-    assert ours["evaluated"].tolist() == [1, 2]
-
-
-@pytest.mark.parametrize("name", [*cap.METHODS, *cap.LARGE_LOSS])
-def test_every_method_of_the_tables_runs(chapter, name):
-    (record,) = chapter.run(two_stage.run, [cap.vary(cap.base_spec(chapter, 0.2), name)])
-    assert np.isfinite(record["test_ap"]).all()
-
-
-def test_quality_leaves_out_what_is_not_used():
-    truth = torch.tensor([[1, 0], [1, 1], [0, 0]])
-    targets = torch.tensor([[1, 1], [0, 1], [1, 0]])
-    weights = torch.tensor([[1.0, 0.0], [1.0, 1.0], [1.0, 1.0]])
-    found = two_stage.quality(tally(targets, weights, truth).numpy())
-    assert found["OP"] == pytest.approx(100 * 2 / 3)
-    assert found["OR"] == pytest.approx(100 * 2 / 3)
-    assert found["CP"] == pytest.approx(75)
-    assert found["CR"] == pytest.approx(75)
-    assert found["share gap"] == pytest.approx(0)
-
-
-def test_the_best_moment_is_chosen_on_validation_scores():
-    def record(val, val_current, test, test_current):
-        values = {
-            "val_ap": np.array(val)[:, None],
-            "val_ap_current": np.array(val_current)[:, None],
-            "test_ap": np.array(test)[:, None],
-            "test_ap_current": np.array(test_current)[:, None],
-        }
-        return Record({}, values, {})
-
-    runs = [record([1, 5, 4], [2, 6, 3], [10, 20, 30], [40, 50, 60])]
-    assert two_stage.mean_ap(runs, "best").tolist() == [50]
-    assert two_stage.mean_ap(runs, "last").tolist() == [30]
-
-
-def test_the_paper_profile_holds_the_authors_settings():
-    chapter = Chapter("cap", "paper", data_root="somewhere")
-    spec = cap.base_spec(chapter, 0.05)
-    assert (spec.dataset, spec.network) == ("coco2014", "resnet50")
-    assert (spec.labelled_batch, spec.batch_size, spec.warm_up.batch_size) == (4, 60, 16)
-    assert (spec.warm_up.epochs, spec.epochs, spec.optimiser.cycle_epochs) == (12, 28, 40)
-    assert dict(cap.vary(spec, "Top-k").method_options)["k"] == 3
-    voc = cap.base_spec(chapter, 0.2, dataset="voc2012")
-    assert (voc.labelled_batch, voc.batch_size, voc.warm_up.batch_size) == (8, 24, 64)
-    assert cap.base_spec(chapter, 0.1, dataset="nuswide").warm_up.hand_over == "average"
-
-
-def test_the_paper_protocol_runs_on_files_in_the_official_format(tmp_path):
-    voc2012(tmp_path, train=10, val=4)
-    chapter = Chapter("cap", "paper", data_root=str(tmp_path))
-    spec = cap.base_spec(chapter, 0.4, dataset="voc2012")
-    small = replace(
-        spec,
-        data_options=two_stage.options(resolution=32),
-        network="resnet18",
-        network_options=two_stage.options(pretrained=False),
-        warm_up=replace(spec.warm_up, epochs=1),
-        epochs=1,
-    )
-    found = two_stage.run(small)
-    assert found["test_ap"].shape == (1, 20)
-    assert found["tally"].sum() == 20 * (8 - 3)
-
-
-def test_proportions_are_estimated_on_the_labelled_rows(chapter):
-    spec = cap.base_spec(chapter, 0.2)
-    found = cap.proportions(spec)
-    truth = load_splits(spec).train.y.numpy()
-    known = (annotate(spec, truth) != 0).any(1)
-    assert found["rows"] == known.sum() == 40
-    np.testing.assert_allclose(found["estimated"], truth[known].mean(0))
-    np.testing.assert_allclose(found["true"], truth[~known].mean(0))
-
-
-# -- augmentation ----------------------------------------------------------------------------------
-
-
-def test_pipelines_draw_from_their_generator_alone():
-    batch = torch.randint(0, 256, (3, 3, 16, 16), dtype=torch.uint8)
-    steps = (("flip",), ("cutout", 0.5, None), ("rand_augment",))
-    first = pipeline(steps, torch.Generator().manual_seed(0))(batch)
-    torch.rand(5)
-    second = pipeline(steps, torch.Generator().manual_seed(0))(batch)
-    assert torch.equal(first, second)
-    assert first.dtype == torch.float32
-    assert 0 <= first.min() <= first.max() <= 1
-    with pytest.raises(ValueError, match="unknown augmentation 'blur'"):
-        pipeline((("blur",),), torch.Generator())
-
-
-def test_augmentations_keep_shape_and_leave_their_input_alone():
-    generator = torch.Generator().manual_seed(0)
-    batch = torch.randint(0, 256, (2, 3, 8, 8), dtype=torch.uint8)
-    before = batch.clone()
-    state = torch.get_rng_state()
-    assert rand_augment(batch, generator).shape == flip(batch, generator).shape == batch.shape
-    assert torch.equal(torch.get_rng_state(), state)
-    assert torch.equal(batch, before)
-    noisy = noise(torch.zeros(400, 1, 8, 8), generator, 0.5)
-    assert noisy.std().item() == pytest.approx(0.5, rel=0.05)

@@ -1,0 +1,176 @@
+"""Figures of the CAP chapter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from chapters.cap.tables import README, Groups, curves, gains, percent, positives_by_class
+from weaklabels.lab.store import Record
+from weaklabels.lab.two_stage import mean_ap
+from weaklabels.methods.cap import hoeffding_bound
+from weaklabels.press import style
+
+COLOURS = dict(
+    zip(
+        ("CAP", "Top-1", "Top-k", "IAT", "Supervised", "True labels", "CAP, true proportions"),
+        (*style.PALETTE[:6], style.PALETTE[7]),
+        strict=True,
+    )
+)
+
+
+def _class_ticks(ax: Axes, order: Sequence[int]) -> None:
+    """Name the classes below an axis, unless they are too many."""
+    ax.set_xticks(range(len(order)), order if len(order) <= 20 else [""] * len(order))
+
+
+def draw_proportions(found: Mapping[float, Mapping[str, np.ndarray]]) -> Figure:
+    """Estimated and true proportions of the classes, one panel a labelled share.
+
+    Args:
+        found: share -> of ``tables.proportions``.
+    """
+    fig, axes = style.panels(len(found), sharey=True)
+    for ax, (share, values) in zip(axes, found.items(), strict=True):
+        order = np.argsort(-values["true"], kind="stable")
+        ax.plot(100 * values["true"][order], "k-", label="unlabelled images (true)")
+        ax.plot(100 * values["estimated"][order], "o:", label="labelled images (estimate)")
+        _class_ticks(ax, order)
+        ax.set(xlabel="class, by frequency", title=f"{percent(share)} labelled")
+    axes[0].set(ylabel="positives (% of the images)", ylim=(0, None))
+    axes[0].legend()
+    return fig
+
+
+def draw_bound(
+    drawn: np.ndarray, sizes: np.ndarray, classes: int, marked: Sequence[float]
+) -> Figure:
+    """Largest gap of random labelled sets and its bound, against their size.
+
+    Args:
+        drawn: of ``tables.resampled_gaps``.
+        sizes: of the sets.
+        classes: how many there are.
+        marked: sizes that are used in this chapter.
+    """
+    fig, ax = style.panels(1, height=3.6)
+    ax.fill_between(sizes, *np.percentile(drawn, (5, 95), axis=0), alpha=0.25, lw=0)
+    ax.plot(sizes, drawn.mean(0), "o-", label="largest gap over the classes, mean and 5 to 95 %")
+    limit = [100 * hoeffding_bound(n, classes) for n in sizes]
+    ax.plot(sizes, limit, "k--", label="bound, 5 % risk")
+    for size in marked:
+        ax.axvline(size, color="#888888", ls=":", lw=1)
+    ax.set(xscale="log", yscale="log", xlabel="labelled images n", ylabel="percent points")
+    ax.legend()
+    return fig
+
+
+def draw_decisions(
+    ax: Axes, scores: np.ndarray, labels: np.ndarray, truth: np.ndarray, lines: str
+) -> None:
+    """Scores of a few images (rows) and classes (columns), with the positives of a rule.
+
+    Args:
+        ax: where to draw.
+        scores: ``(M, C)`` in [0, 1].
+        labels: ``(M, C)`` bool, marked by a ring, or by a cross if it is wrong.
+        truth: ``(M, C)`` in {0, 1}; a missed positive is marked by a diamond.
+        lines: ``"rows"`` or ``"columns"``: what the rule looks at together.
+    """
+    ax.imshow(scores, cmap="Greys", vmin=0, vmax=2, aspect="auto")  # light, so that marks show
+    marks = {
+        "positive, right": (labels & (truth == 1), "o", style.PALETTE[0]),
+        "positive, wrong": (labels & (truth == 0), "X", style.PALETTE[1]),
+        "missed": (~labels & (truth == 1), "D", style.PALETTE[6]),
+    }
+    for name, (mask, marker, colour) in marks.items():
+        row, column = np.nonzero(mask)
+        face = colour if marker == "X" else "none"
+        ax.scatter(column, row, marker=marker, s=38, fc=face, ec=colour, lw=1.6, label=name)
+    edges = np.arange(scores.shape[0 if lines == "rows" else 1] + 1) - 0.5
+    for edge in edges:
+        (ax.axhline if lines == "rows" else ax.axvline)(edge, color="#888888", lw=0.8)
+    ax.set(xlabel="class", ylabel="image")
+    ax.set_xticks(range(scores.shape[1]))
+    ax.set_yticks([])
+    ax.grid(False)
+
+
+def draw_map(records: Groups, shares: Sequence[float]) -> Figure:
+    """Test mAP by labelled share (left) and what CAP gains, with the published gains (right)."""
+    fig, (left, right) = style.panels(2, height=3.6)
+    for name in ("True labels", "CAP", "Supervised", "IAT", "Top-k", "Top-1"):
+        measured = [p for p in shares if (name, p) in records]
+        values = np.array([mean_ap(records[name, p]) for p in measured]).T
+        style.band(left, 100 * np.array(measured), values, name, colour=COLOURS[name])
+    left.set(xlabel="labelled share (%)", ylabel="test mAP (%)")
+    left.legend()
+    style.band(right, 100 * np.array(shares), gains(records, shares), "here, over supervised")
+    published = README["CAP"] - README["warm-up"]
+    right.plot(100 * published.index, published, "k^--", label="readme, over warm-up")
+    right.axhline(0, color="#888888", lw=1)
+    right.set(xlabel="labelled share (%)", ylabel="gain of CAP (mAP points)")
+    right.legend()
+    for ax in (left, right):
+        ax.set_xticks(100 * np.array(shares))
+    return fig
+
+
+def draw_distribution(groups: Mapping[str, Sequence[Record]]) -> Figure:
+    """Shares of the classes in one run (left) and their gap to the truth by epoch (right)."""
+    fig, (left, right) = style.panels(2, height=3.6)
+    draw_shares(left, {name: records[0] for name, records in groups.items()})
+    draw_quality(right, groups, "share gap")
+    right.set(ylabel="gap to the true share (percent points)", ylim=(0, None))
+    return fig
+
+
+def draw_shares(ax: Axes, records: Mapping[str, Record]) -> None:
+    """Share of pseudo positives per class in the last epoch, classes sorted by their true share."""
+    tables = {name: positives_by_class(record) for name, record in records.items()}
+    rows = {name: record["tally"][-1].sum((1, 2, 3)) for name, record in records.items()}
+    for marker, (name, table) in zip("oXs^", tables.items(), strict=False):
+        order = np.argsort(-table[:, 1], kind="stable")
+        share = 100 * table / rows[name][:, None]
+        ax.plot(
+            share[order, 0], marker, ls=":", lw=1, ms=5, color=COLOURS[name], label=name, zorder=3
+        )
+    ax.plot(share[order, 1], "k-", lw=1.8, label="truth")
+    _class_ticks(ax, order)
+    ax.set(xlabel="class, by true frequency", ylabel="positives (% of the images)")
+    ax.legend()
+
+
+def draw_counts(ax: Axes, records: Mapping[str, Record]) -> None:
+    """Pseudo positives against true positives, one mark per class and rule."""
+    for marker, (name, record) in zip("oXs^", records.items(), strict=False):
+        found, wanted = positives_by_class(record).T
+        ax.scatter(wanted, found, marker=marker, s=34, color=COLOURS[name], label=name, alpha=0.9)
+    limit = max(line for line in ax.axis())
+    ax.plot([0, limit], [0, limit], color="#888888", ls=":", lw=1)
+    ax.set(xlabel="true positives of the class", ylabel="pseudo positives of the class")
+    ax.legend()
+
+
+def draw_quality(ax: Axes, groups: Mapping[str, Sequence[Record]], measure: str) -> None:
+    """A measure of the pseudo-labels by epoch (see ``tables.curves``)."""
+    for name, records in groups.items():
+        values = curves(records, measure)
+        epochs = np.arange(1, values.shape[1] + 1)
+        style.band(ax, epochs, values, name, colour=COLOURS[name])
+    style.epoch_axis(ax)
+
+
+def draw_strengths(study: Groups, strengths: Sequence[float]) -> Figure:
+    """Test mAP against the strength of the strong view."""
+    fig, ax = style.panels(1, height=3.6)
+    for name in ("Supervised", "CAP"):
+        values = np.array([mean_ap(study[name, strength]) for strength in strengths]).T
+        style.band(ax, strengths, values, name, colour=COLOURS[name])
+    ax.set(xlabel="strength of the strong view (noise, standard deviation)", ylabel="test mAP (%)")
+    ax.legend()
+    return fig

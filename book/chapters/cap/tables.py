@@ -1,0 +1,148 @@
+"""Records of the CAP runs as tables and arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import torch
+
+from weaklabels.lab.multilabel import annotate, load_splits
+from weaklabels.lab.store import Record
+from weaklabels.lab.two_stage import Spec, mean_ap, quality
+from weaklabels.methods.cap import class_proportions, hoeffding_bound
+from weaklabels.press.claims import mean_std
+from weaklabels.seeding import numpy_rng
+
+Groups = Mapping[tuple[str, float], Sequence[Record]]
+"""Records by (method, labelled share), one a seed."""
+
+README = pd.DataFrame(
+    {
+        "warm-up": (58.30, 63.54, 66.18, 67.61),
+        "CAP": (62.43, 65.22, 69.11, 70.41),
+    },
+    index=pd.Index([0.05, 0.10, 0.15, 0.20], name="labelled share"),
+)
+"""Test mAP (%), ResNet-50. Source: "training logs" in the readme of the official repository; the
+data set is not stated there, the commands beside the table are for COCO with ASL."""
+
+
+def long_table(groups: Groups) -> pd.DataFrame:
+    """Long frame (method, labelled, moment, seed, mAP)."""
+    rows = [
+        {"method": name, "labelled": percent(share), "moment": moment, "seed": i, "mAP": value}
+        for (name, share), records in groups.items()
+        for moment in ("last", "best")
+        for i, value in enumerate(mean_ap(records, moment))
+    ]
+    return pd.DataFrame(rows)
+
+
+def percent(share: float) -> str:
+    """``0.05`` as ``"5 %"``."""
+    return f"{100 * share:g} %"
+
+
+def published() -> pd.DataFrame:
+    """``README`` with the gain, for the reader."""
+    frame = README.assign(gain=(README["CAP"] - README["warm-up"]).round(2))
+    return frame.rename(index=percent).rename_axis("labelled")
+
+
+def gains(records: Groups, shares: Sequence[float]) -> np.ndarray:
+    """What CAP gains over supervised training, points of test mAP, ``(seeds, shares)``."""
+    pairs = [(records["CAP", p], records["Supervised", p]) for p in shares]
+    return np.array([mean_ap(ours) - mean_ap(other) for ours, other in pairs]).T
+
+
+def losses(by_loss: Mapping[str, Groups]) -> pd.DataFrame:
+    """Test mAP by method and loss, of groups at one share."""
+    return pd.DataFrame(
+        {
+            loss: {name: mean_std(mean_ap(group)) for (name, _), group in groups.items()}
+            for loss, groups in by_loss.items()
+        }
+    )
+
+
+def curves(records: Sequence[Record], name: str) -> np.ndarray:
+    """One measure of ``two_stage.quality`` over the epochs, ``(seeds, epochs)``."""
+    return np.stack([quality(record["tally"])[name] for record in records])
+
+
+def positives_by_class(record: Record) -> np.ndarray:
+    """``(C, 2)``: pseudo positives in the last epoch and true positives, per class."""
+    counts = record["tally"][-1]
+    return np.stack([counts[:, 1, 1].sum(-1), counts[..., 1].sum((1, 2))], 1)
+
+
+def validation(records: Sequence[Record]) -> float:
+    """Validation mAP (%) after the last epoch, mean over runs: what a choice may look at."""
+    return float(np.mean([record["val_ap"][-1].mean() for record in records]))
+
+
+def proportions(spec: Spec) -> dict[str, np.ndarray]:
+    """Proportions of the classes: ``estimated`` on the labelled rows, ``true`` on the others."""
+    truth = load_splits(spec).train.y
+    observed = torch.from_numpy(annotate(spec, truth.numpy()))
+    unlabelled = (observed == 0).all(1)
+    return {
+        "estimated": class_proportions(observed).numpy(),
+        "true": (truth[unlabelled] == 1).double().mean(0).numpy(),
+        "rows": np.array(int((~unlabelled).sum())),
+    }
+
+
+def proportion_gaps(settings: Mapping[float, Spec], seeds: Iterable[int]) -> pd.DataFrame:
+    """How close the estimates come: one line per share and seed, in percent points."""
+    rows = []
+    for seed in seeds:
+        for share, base in settings.items():
+            found = proportions(replace(base, seed=seed))
+            gap = np.abs(found["estimated"] - found["true"])
+            rows.append(
+                {
+                    "labelled": percent(share),
+                    "images": int(found["rows"]),
+                    "seed": seed,
+                    "mean gap": 100 * gap.mean(),
+                    "largest gap": 100 * gap.max(),
+                    "bound": 100 * hoeffding_bound(int(found["rows"]), len(gap)),
+                    "correlation": np.corrcoef(found["estimated"], found["true"])[0, 1],
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def proportion_table(gaps: pd.DataFrame) -> pd.DataFrame:
+    """``proportion_gaps`` by share, for the reader."""
+    groups = gaps.groupby("labelled", sort=False)
+    digits = {"mean gap": 1, "largest gap": 1, "correlation": 3}
+    table = pd.DataFrame(
+        {name: groups[name].apply(mean_std, digits=count) for name, count in digits.items()}
+    )
+    table.insert(2, "bound (5 % risk)", groups["bound"].first().round(1))
+    return table.rename(columns=lambda name: name.replace("gap", "gap (points)"))
+
+
+def resampled_gaps(
+    truth: np.ndarray, sizes: Sequence[int], draws: int, seed: int = 0
+) -> np.ndarray:
+    """Largest gap over the classes for random labelled sets, ``(draws, sizes)``, percent points.
+
+    The gap is to the proportions of all rows of ``truth`` ``(N, C)``.
+    """
+    rng = numpy_rng(seed, "labelled sets")
+    whole = truth.mean(0)
+    return np.array(
+        [
+            [
+                100 * np.abs(truth[rng.permutation(len(truth))[:n]].mean(0) - whole).max()
+                for n in sizes
+            ]
+            for _ in range(draws)
+        ]
+    )
