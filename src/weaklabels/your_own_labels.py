@@ -217,6 +217,7 @@ def train(
     lr: float = 1e-3,
     network: str | None = None,
     network_options: dict[str, Any] | None = None,
+    expected_positives: float | None = None,
     device: str = "cpu",
     seed: int = 0,
     **method_options: Any,
@@ -231,12 +232,14 @@ def train(
         epochs, batch_size, lr: length of training, images a step, learning rate of Adam.
         network: a name of ``models.BUILDERS``; default: ``"patch_net"`` for images and ``"mlp"``
             for features. ``network_options`` go to its builder.
+        expected_positives: mean number of positives of an image, if the method asks for it.
         device: ``"cpu"`` or ``"cuda"``.
         seed: of the initial weights and the order of the batches.
 
     Raises:
         ValueError: if the labels do not fit the inputs or the classes, hold another value, or
-            annotate no positive at all, or if method or network are unknown.
+            annotate no positive at all, if method or network are unknown, or if the method needs
+            to be told more.
     """
     _check(x, observed, classes)
     if network is None:
@@ -244,13 +247,10 @@ def train(
         shape = {"channels": x.shape[1]} if x.ndim == 4 else {"inputs": x.shape[1]}
         network_options = shape | (network_options or {})
     recipe = {"name": network, "options": network_options or {}}
-    if methods.get(method).needs_expected_positives and "expected_positives" not in method_options:
-        raise ValueError(
-            f"{method} must be told the mean number of positives of an image: expected_positives="
-        )
     learner = methods.create(method, **method_options)
     model = models.build(network, len(classes), seed=seed, **recipe["options"]).to(device)
-    learner.start(observed.to(device, torch.int8))
+    weak = observed.to(device, torch.int8)
+    learner.start(methods.Context(weak, expected_positives=expected_positives))
     learner.prepare(model)
     seed_torch(seed, "training")
     optimiser = OptimiserSpec("adam", lr=lr).build(model, learner)

@@ -21,6 +21,7 @@ from weaklabels.data.idx import read_idx
 from weaklabels.lab import candidate_sets as protocol
 from weaklabels.lab import sweep
 from weaklabels.lab.candidate_sets import Spec
+from weaklabels.methods.base import Context
 from weaklabels.seeding import torch_rng
 from weaklabels.train import OptimiserSpec, fit
 
@@ -178,7 +179,7 @@ def test_a_step_costs_hardly_more_than_a_bare_loop(root, batch_size):
     x = splits.train.x[:5120]
     candidates = torch.from_numpy(protocol.draw_candidates(settings, splits))[:5120]
     method = methods.create("CAVL")
-    method.start(candidates)
+    method.start(Context(candidates))
     model = models.build("lenet", CLASSES)
     optimiser = settings.optimiser.build(model, method)
 

@@ -9,9 +9,9 @@ from torch.nn import functional as F
 from tests.benchmarks.ratios import ratio, seconds
 from weaklabels import data, methods, models
 from weaklabels.lab import sweep
-from weaklabels.lab.multilabel import Spec, annotate, make_method, run
+from weaklabels.lab.multilabel import Spec, annotate, run
 from weaklabels.lab.store import Store
-from weaklabels.methods.base import Method
+from weaklabels.methods.base import Context, Method
 from weaklabels.train import OptimiserSpec, fit
 
 BATCH, STEPS = 16, 60
@@ -23,9 +23,9 @@ OPTIONS = {name: {"epsilon": 0.0} for name in ("AN", "IU")} | SCHEMES
 class PlainBCE(Method):
     """Binary cross-entropy as PyTorch has it, on targets made in advance."""
 
-    def start(self, observed):
-        super().start(observed)
-        self.targets = (observed == 1).float()
+    def start(self, context):
+        super().start(context)
+        self.targets = (self.observed == 1).float()
 
     def loss(self, logits, index):
         return F.binary_cross_entropy_with_logits(logits, self.targets[index])
@@ -44,11 +44,12 @@ def scenes():
 
 def training(scenes, method):
     """Steps of the chapter's network with a method, in an epoch in which it does its work."""
-    method.start(torch.from_numpy(annotate(Spec("AN"), scenes.y.numpy())))
+    observed = torch.from_numpy(annotate(Spec("AN"), scenes.y.numpy()))
+    method.start(Context(observed, **method.wanted(expected_positives=1.5)))
     model = models.build("patch_net", 10)
     optimiser = OptimiserSpec(lr=1e-3, head_lr=1e-2).build(model, method)
     batches = torch.arange(len(scenes)).split(BATCH)
-    method.before_epoch(5)
+    method.before_epoch(5, None)
     model.train()
 
     def work():
@@ -65,10 +66,7 @@ def training(scenes, method):
 
 @pytest.mark.parametrize("name", [*STATELESS, *SCHEMES])
 def test_step_costs_hardly_more_than_plain_bce(scenes, name):
-    if methods.get(name).needs_expected_positives:
-        method = make_method(Spec(name), scenes.y)
-    else:
-        method = methods.create(name, **OPTIONS.get(name, {}))
+    method = methods.create(name, **OPTIONS.get(name, {}))
     found = ratio(training(scenes, method), training(scenes, PlainBCE()), rounds=25)
     print(f"\n{name}: {found:.3f} x a step of plain BCE")
     assert found <= 1.1
@@ -76,7 +74,7 @@ def test_step_costs_hardly_more_than_plain_bce(scenes, name):
 
 def test_loop_keeps_the_speed_of_a_bare_loop(scenes):
     method = PlainBCE()
-    method.start(torch.from_numpy(annotate(Spec("AN"), scenes.y.numpy())))
+    method.start(Context(torch.from_numpy(annotate(Spec("AN"), scenes.y.numpy()))))
     model = models.build("patch_net", 10)
     optimiser = OptimiserSpec(lr=1e-3).build(model, method)
     targets, order = method.targets, torch.Generator().manual_seed(0)

@@ -6,6 +6,7 @@ import torch
 from tests.benchmarks.ratios import ratio
 from weaklabels import methods, models
 from weaklabels.lab import sweep
+from weaklabels.methods.base import Context
 from weaklabels.methods.mogd import meta_gradient, virtual_step_gradient
 from weaklabels.methods.partial_label import uniform_weights, weighted_cross_entropy
 from weaklabels.train import OptimiserSpec
@@ -38,8 +39,7 @@ def test_the_closed_form_beats_the_double_backward_and_a_step_stays_affordable(n
     sets[:, 0] = True
     weights, index = uniform_weights(sets), torch.arange(BATCH)
     method = methods.create("MoGD")
-    method.clean = clean
-    method.start(sets)
+    method.start(Context(sets, clean=clean))
     optimiser = OptimiserSpec("sgd", lr=0.01).build(model, method)
 
     def update(loss):

@@ -29,6 +29,7 @@ from weaklabels.methods.acknowledging_the_unknown import (
     labels_per_pass,
     lowest_scored,
 )
+from weaklabels.methods.base import Context
 from weaklabels.metrics import average_precision, mean_average_precision
 from weaklabels.models import Network
 from weaklabels.press.chapter import Chapter
@@ -98,7 +99,7 @@ def test_apl_rounds_agree_with_the_authors_code():
     case = GOLDEN["apl_rounds"]
     inputs, expected = case["inputs"], case["expected"]
     method = AsymmetricPseudoLabels(0.2, 0.02, inputs["T_w"], inputs["T_t"], inputs["theta"])
-    method.start((tensor(inputs["label_code_start"]) == 1).to(torch.int8))
+    method.start(Context((tensor(inputs["label_code_start"]) == 1).to(torch.int8)))
     method.targets = method.targets.double()
     assert method.counts.tolist() == expected["k_per_class"]
     for given_round, wanted in zip(inputs["rounds"], expected["rounds"], strict=True):
@@ -183,8 +184,8 @@ def test_role_and_its_start_agree_with_the_authors_code():
     assert start[observed == 0].abs().max() <= bounds["unannotated_abs_bound"]
     assert start[observed == 0].unique().numel() == (observed == 0).sum()
 
-    method = baselines.Role(1.0)
-    method.start(torch.zeros(1, 10))
+    method = baselines.Role()
+    method.start(Context(torch.zeros(1, 10), expected_positives=1.0))
     method.estimates.data = method.estimates.data.double()
     method.start_from(tensor(GOLDEN["inverse_sigmoid"]["inputs"]["p"])[None])
     close(method.estimates.data[0], GOLDEN["inverse_sigmoid"]["expected"]["logit"])
@@ -218,7 +219,7 @@ def test_penalties_are_added_outside_the_mean(name, penalty):
     model.head.bias.requires_grad_(False)
     method = methods.create(name, weight=0.3)
     observed = torch.tensor([[1, 0, 0], [0, 0, 1]], dtype=torch.int8)
-    method.start(observed)
+    method.start(Context(observed))
     x, index = torch.randn(2, 4), torch.arange(2)
     logits, loss = method.step(model, x, index)
     wanted = baselines.assume_negative(logits, observed) + 0.3 * penalty(model.head.weight)
@@ -448,7 +449,7 @@ def test_passes_label_what_was_promised_and_nothing_twice(rows, share, passes, s
     rng = np.random.default_rng(seed)
     observed = torch.from_numpy(single_positive(rng.integers(0, 2, (rows, 3)), rng))
     method = AsymmetricPseudoLabels(0.1, 0.2, 2, 2 + passes, share)
-    method.start(observed)
+    method.start(Context(observed))
     unknown = (observed == 0).sum(0)
     for epoch in range(1, 4 + passes):
         before, frozen = method.labelled.clone(), method.targets.clone()
@@ -473,7 +474,7 @@ def test_before_the_first_pass_em_apl_is_em():
     em, apl = methods.create("EM", alpha=0.1), AsymmetricPseudoLabels(0.1, 0.9, 2, 4)
     z, index = torch.randn(6, 5), torch.arange(6)
     for method in (em, apl):
-        method.start(observed)
+        method.start(Context(observed))
     apl.epoch = 1
     apl.after_epoch(lambda: pytest.fail("no pass is due"))
     assert apl.loss(z, index) == em.loss(z, index)
@@ -486,7 +487,7 @@ def test_before_the_first_pass_em_apl_is_em():
 def test_hard_targets_are_zero_and_one_pass_takes_the_whole_share():
     observed = torch.zeros(10, 2, dtype=torch.int8)
     method = AsymmetricPseudoLabels(0.1, 0.2, 1, 8, 0.9, passes=1, targets="hard")
-    method.start(observed)
+    method.start(Context(observed))
     method.epoch = 1
     method.after_epoch(lambda: torch.randn(10, 2))
     assert method.labelled.sum(0).tolist() == [9, 9]
@@ -515,7 +516,7 @@ def test_apl_trains_through_the_one_loop_whatever_the_number_of_batches():
     # The authors' pass does nothing in an epoch of a single batch.
     observed = torch.from_numpy(single_positive(np.ones((12, 4)), np.random.default_rng(0)))
     method = AsymmetricPseudoLabels(0.1, 0.4, 1, 3)
-    method.start(observed)
+    method.start(Context(observed))
     model = Network(nn.Identity(), nn.Identity(), nn.Linear(5, 4))
     fit(
         model,
@@ -537,9 +538,7 @@ def test_apl_trains_through_the_one_loop_whatever_the_number_of_batches():
 def test_every_row_of_the_table_is_a_method_that_exists(profile):
     for benchmark in atu.benchmarks(Chapter("acknowledging_the_unknown", profile)):
         for row, spec in atu.table_specs(benchmark, track=True).items():
-            needs = methods.get(spec.method).needs_expected_positives
-            extra = {"expected_positives": 1.5} if needs else {}
-            methods.create(spec.method, **dict(spec.method_options), **extra)
+            methods.create(spec.method, **dict(spec.method_options))
             assert spec.linear_init == (row == "ROLE+LI" and not spec.frozen)
         for rate in atu.RATES:
             assert len(atu.mlml_specs(benchmark, rate)) == 4

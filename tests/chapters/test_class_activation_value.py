@@ -18,6 +18,7 @@ from weaklabels import methods, models
 from weaklabels.cam import class_activation_maps, grad_cam
 from weaklabels.lab import candidate_sets as protocol
 from weaklabels.lab.spec import options
+from weaklabels.methods.base import Context
 from weaklabels.methods.class_activation_value import (
     MAP_RULES,
     WINDOW,
@@ -217,7 +218,7 @@ def labels_by_epoch(method, epochs=4):
     x = torch.randn(20, 6)
     candidates = torch.rand(20, 4) < 0.5
     candidates[torch.arange(20), torch.randint(0, 4, (20,))] = True
-    method.start(candidates)
+    method.start(Context(candidates))
     tables = [method.weights.clone()]
     fit(
         net,
@@ -253,10 +254,10 @@ def test_starting_at_epoch_0_uses_the_initial_network():
     net = models.build("mlp", 3, inputs=4, hidden=(5,))
     x = torch.randn(9, 4)
     candidates = torch.ones(9, 3, dtype=torch.bool)
-    method.start(candidates)
+    method.start(Context(candidates))
     with torch.no_grad():
         logits = net(x)
-    method.begin(lambda: logits)
+    method.before_epoch(1, lambda: logits)
     chosen = select(class_activation_value(logits), candidates)
     assert method.weights.argmax(1).tolist() == chosen.tolist()
     assert one_hot(method.weights)
@@ -273,13 +274,13 @@ def test_first_form_trains_exactly_as_im_max():
 def test_online_labels_come_from_the_loss_itself():
     method = methods.create("CAVL", online=True)
     candidates = torch.tensor([[True, True, False], [False, True, True]])
-    method.start(candidates)
+    method.start(Context(candidates))
     z, index = torch.tensor([[3.0, 1.0, 9.0], [9.0, -1.0, 0.2]]), torch.tensor([0, 1])
-    method.before_epoch(1)
+    method.before_epoch(1, None)
     assert method.loss(z, index).item() == pytest.approx(
         -(z.log_softmax(1) * candidates / 2).sum(1).mean().item(), abs=1e-6
     )
-    method.before_epoch(2)
+    method.before_epoch(2, None)
     loss = method.loss(z, index)
     assert loss.item() == pytest.approx(
         -z.log_softmax(1)[index, torch.tensor([0, 2])].mean().item()
@@ -297,8 +298,8 @@ def test_map_selection_trains_and_leaves_the_model_in_training_mode(mode):
     method = methods.create("CAM selection", mode=mode)
     net = models.build("gap_cnn", 10).train()
     x = torch.rand(6, 1, 8, 8)
-    method.start(torch.ones(6, 10, dtype=torch.bool))
-    method.before_epoch(1)
+    method.start(Context(torch.ones(6, 10, dtype=torch.bool)))
+    method.before_epoch(1, None)
     method.after_step(net, x, torch.arange(6))
     assert net.training
     assert one_hot(method.weights)

@@ -22,6 +22,7 @@ from hypothesis.extra.numpy import arrays
 from weaklabels import data, methods
 from weaklabels.lab.multilabel import annotate, load_splits, make_method, run
 from weaklabels.lab.sweep import run_one
+from weaklabels.methods.base import Context
 from weaklabels.methods.cap import class_aware, class_proportions
 from weaklabels.press.chapter import REPOSITORY, Chapter
 
@@ -124,10 +125,9 @@ def test_thresholds_cut_the_unknown_labels_of_each_class() -> None:
     observed = torch.from_numpy(rng.integers(-1, 2, (40, 3)).astype(np.int8))
     logits = torch.from_numpy(rng.normal(size=(40, 3)))
     method = methods.create("CAP thresholds", warm_up=0)
-    method.start(observed)
+    method.start(Context(observed))
     before = method.targets.clone(), method.weights.clone()
-    method.begin(lambda averaged: logits)
-    method.before_epoch(1)
+    method.before_epoch(1, lambda averaged: logits)
     unknown = observed == 0
     assert torch.equal(method.targets[~unknown], before[0][~unknown])
     assert torch.equal(method.weights[~unknown], before[1][~unknown])
@@ -145,18 +145,17 @@ def test_thresholds_cut_the_unknown_labels_of_each_class() -> None:
 def test_thresholds_wait_for_the_warm_up() -> None:
     observed = torch.tensor([[1, 0], [-1, 0], [0, 1], [0, -1]], dtype=torch.int8)
     method = methods.create("CAP thresholds", warm_up=1)
-    method.start(observed)
-    method.begin(lambda averaged: torch.zeros(4, 2))
-    method.before_epoch(1)
+    method.start(Context(observed))
+    method.before_epoch(1, lambda averaged: torch.zeros(4, 2))
     assert method.weights.sum() == 4
-    method.before_epoch(2)
+    method.before_epoch(2, lambda averaged: torch.zeros(4, 2))
     assert method.weights.sum() > 4
 
 
 def test_thresholds_do_not_apply_to_positives_alone() -> None:
     method = methods.create("CAP thresholds", warm_up=1)
     with pytest.raises(ValueError, match="need annotated negatives"):
-        method.start(torch.tensor([[1, 0], [0, 1]], dtype=torch.int8))
+        method.start(Context(torch.tensor([[1, 0], [0, 1]], dtype=torch.int8)))
 
 
 # -- specs and choices ----------------------------------------------------------------------------
@@ -170,9 +169,10 @@ def test_every_cell_is_a_method_on_its_weak_labels(profile: str) -> None:
         knobs = len(h2h.METHODS[name].knobs)
         for knob in range(knobs):
             spec = h2h.specify(base, name, weak, 1, 0.01, knob)
-            method = make_method(spec, torch.from_numpy(truth))
+            method = make_method(
+                spec, *(torch.from_numpy(y) for y in (annotate(spec, truth), truth))
+            )
             assert isinstance(method, methods.get(spec.method))
-        observed = annotate(spec, truth)
         uses = h2h.METHODS[name].negatives not in (h2h.SAME, h2h.THROWN)
         assert (h2h.WEAKENINGS[weak].negatives and uses) == bool((observed == -1).any())
         assert set(observed[truth == 0].ravel()) <= {-1, 0}

@@ -17,6 +17,7 @@ from tests.golden import cases
 from weaklabels import data, methods
 from weaklabels.lab.store import Record, digest
 from weaklabels.methods import lfosa
+from weaklabels.methods.base import Context
 from weaklabels.press.chapter import Chapter
 
 GOLDEN = cases("lfosa")
@@ -135,13 +136,13 @@ def test_detector_loss_is_finite_for_extreme_logits(dtype):
 def test_methods_train_with_their_temperatures():
     logits = torch.randn(4, 3)
     detector = methods.create("LfOSA", temperature=0.5, unknown_temperature=2.0)
-    detector.start(torch.tensor([2, 0, 1, 2, 0]))
+    detector.start(Context(torch.tensor([2, 0, 1, 2, 0])))
     index = torch.tensor([4, 3, 2, 0])
     wanted = lfosa.detector_loss(logits, torch.tensor([0, 2, 1, 2]), unknown_temperature=2.0)
     assert detector.loss(logits, index) == wanted
     assert methods.create("LfOSA", temperature=0.7).unknown_temperature == 0.7
     classifier = methods.create("LfOSA classifier")
-    classifier.start(torch.tensor([2, 0, 1, 2, 0]))
+    classifier.start(Context(torch.tensor([2, 0, 1, 2, 0])))
     plain = torch.nn.functional.cross_entropy(logits, torch.tensor([0, 2, 1, 2]))
     assert classifier.loss(logits, index) == plain
 

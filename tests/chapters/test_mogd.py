@@ -17,6 +17,7 @@ from weaklabels.lab import sweep
 from weaklabels.lab.store import Store, digest
 from weaklabels.methods import mogd
 from weaklabels.methods import partial_label as pl
+from weaklabels.methods.base import Context
 from weaklabels.press.chapter import Chapter
 from weaklabels.train import OptimiserSpec, fit
 
@@ -227,8 +228,8 @@ def trained(**options):
     _, x, clean = tiny(samples=6)
     net = models.build("mlp", 3, inputs=4, hidden=(6,)).double()
     method = methods.create("MoGD", **options)
-    method.clean, method.order = clean, torch.Generator().manual_seed(0)
-    method.start(torch.tensor([[1, 1, 0], [0, 1, 1], [1, 0, 1]] * 2) > 0)
+    sets = torch.tensor([[1, 1, 0], [0, 1, 1], [1, 0, 1]] * 2) > 0
+    method.start(Context(sets, clean=clean, generator=torch.Generator().manual_seed(0)))
     method.weights = method.weights.double()
     method.useful = method.useful.double()
     fit(

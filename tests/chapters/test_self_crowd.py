@@ -16,6 +16,7 @@ from tests.golden import cases
 from weaklabels import crowds, data, methods
 from weaklabels.lab.store import Record, digest
 from weaklabels.methods import self_crowd as sc
+from weaklabels.methods.base import Context
 from weaklabels.press.chapter import Chapter
 
 GOLDEN = cases("self_crowd")
@@ -146,7 +147,7 @@ def test_missing_answers_do_not_change_the_loss():
 
 def test_method_uses_what_is_observed_now():
     method = methods.create("DL-CL", classes=3, workers=2)
-    method.start(torch.tensor([[0, -1], [1, 1]]))
+    method.start(Context(torch.tensor([[0, -1], [1, 1]])))
     logits = torch.randn(1, 3)
     before = method.loss(logits, torch.tensor([0]))
     method.observed = torch.tensor([[0, 2], [1, 1]])

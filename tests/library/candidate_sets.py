@@ -8,6 +8,7 @@ from tests.golden import cases
 from weaklabels import models
 from weaklabels.lab.candidate_sets import Spec
 from weaklabels.lab.spec import options
+from weaklabels.methods.base import Context
 from weaklabels.methods.partial_label import uniform_weights
 
 GOLDEN = cases("class_activation_value")
@@ -48,11 +49,11 @@ def follow(name, method):
     case, steps = inputs(name), iter(GOLDEN[name]["expected"]["trace"])
     net = models.linear(5, inputs=4)
     net.head.weight.data, net.head.bias.data = case["W0"].clone(), case["b0"].clone()
-    method.start(case["candidates"])
+    method.start(Context(case["candidates"]))
     method.weights = uniform_weights(case["candidates"].double())
     optimiser = torch.optim.SGD(net.parameters(), lr=case["lr"])
     for epoch in (1, 2, 3):
-        method.before_epoch(epoch)
+        method.before_epoch(epoch, None)
         for batch in ([0, 1, 2], [3, 4, 5]):
             index = torch.tensor(batch)
             _, loss = method.step(net, case["X"][index], index)

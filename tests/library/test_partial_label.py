@@ -24,6 +24,7 @@ from weaklabels import methods, models, weaken
 from weaklabels.lab import candidate_sets as protocol
 from weaklabels.lab.store import digest
 from weaklabels.methods import partial_label as pl
+from weaklabels.methods.base import Context
 from weaklabels.train import OptimiserSpec, predict
 
 SHARED = ("IM-avg", "IM-max", "CC", "RC", "PRODEN", "LWS", "LWC")
@@ -177,11 +178,11 @@ def test_every_method_trains_on_full_and_on_singleton_sets(name, kind):
     }[kind]
     net = models.build("mlp", 3, inputs=4, hidden=(8,), batch_norm=True)
     method = methods.create(name)
-    method.start(candidates)
+    method.start(Context(candidates))
     optimiser = torch.optim.SGD(net.parameters(), lr=0.1)
     x = torch.randn(12, 4, generator=rng)
     for epoch in (1, 2, 3):
-        method.before_epoch(epoch)
+        method.before_epoch(epoch, None)
         for index in torch.arange(12).split(5):
             _, loss = method.step(net, x[index], index)
             optimiser.zero_grad()
@@ -197,10 +198,10 @@ def test_every_method_trains_on_full_and_on_singleton_sets(name, kind):
 
 def test_candidates_are_checked():
     method = methods.create("CC")
-    with pytest.raises(ValueError, match="expected bool"):
-        method.start(torch.ones(2, 2))
+    with pytest.raises(ValueError, match=r"expected \(N, K\) bool"):
+        method.start(Context(torch.ones(2, 2)))
     with pytest.raises(ValueError, match="example 1 has no candidate label"):
-        method.start(torch.tensor([[True, False], [False, False]]))
+        method.start(Context(torch.tensor([[True, False], [False, False]])))
 
 
 @pytest.mark.parametrize(
@@ -219,7 +220,7 @@ def test_options_are_checked(name, bad, sentence):
 
 def test_a_weight_of_proden_that_is_zero_stays_zero():
     proden = methods.create("PRODEN")
-    proden.start(torch.tensor([[True, True, False]]))
+    proden.start(Context(torch.tensor([[True, True, False]])))
     index = torch.tensor([0])
     proden.loss(torch.tensor([[200.0, 0.0, 0.0]]), index)
     assert proden.weights[0].tolist() == [1.0, 0.0, 0.0]

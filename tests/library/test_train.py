@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from weaklabels import methods, models
-from weaklabels.methods.base import Method
+from weaklabels.methods.base import Context, Method
 from weaklabels.models import Network
 from weaklabels.train import OptimiserSpec, fit, predict
 
@@ -20,8 +20,8 @@ class Diary(Method):
     def parameters(self):
         return [self.extra]
 
-    def before_epoch(self, epoch):
-        super().before_epoch(epoch)
+    def before_epoch(self, epoch, predict):
+        super().before_epoch(epoch, predict)
         self.lines.append(f"epoch {epoch}")
 
     def loss(self, logits, index):
@@ -38,7 +38,7 @@ class Diary(Method):
 def train(method, epochs=2, name="adam", seed=0, **options):
     x = torch.arange(10.0)[:, None].repeat(1, 4) / 10
     model = models.build("linear", 3, inputs=4)
-    method.start(torch.zeros(10, 3, dtype=torch.int8))
+    method.start(Context(torch.zeros(10, 3, dtype=torch.int8)))
     optimiser = OptimiserSpec(name, lr=1e-2).build(model, method)
     order = torch.Generator().manual_seed(seed)
     fit(model, x, method, epochs=epochs, batch_size=4, optimiser=optimiser, order=order, **options)

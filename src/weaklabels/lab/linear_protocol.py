@@ -94,9 +94,9 @@ def run_together(spec: Together) -> dict[str, Any]:
         model = models.build(
             run.network, len(splits.classes), seed=run.seed, **dict(run.network_options)
         )
-        method = make_method(run, splits.train.y)
         # One draw for all methods of a seed: the method is the one thing it does not depend on.
-        method.start(observed(replace(run, method=first.method, method_options=())))
+        drawn = observed(replace(run, method=first.method, method_options=()))
+        method = make_method(run, drawn, splits.train.y)
         heads.append(Head(model.head.to(run.device), method))
         groups[run.seed].append(heads[-1])
     parts = {
