@@ -1,22 +1,16 @@
 """BLDR and its comparators against values from the authors' code, closed forms and boundaries."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
-from chapters.bldr import runs as ex
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.golden import cases
 from weaklabels import methods, models
-from weaklabels.lab import sweep
-from weaklabels.lab.noisy_labels import cosine_after, epoch_decay, given_labels, load_splits, run
-from weaklabels.lab.store import Store, digest
+from weaklabels.lab.noisy_labels import epoch_decay
 from weaklabels.methods import bldr
-from weaklabels.press.chapter import Chapter
-from weaklabels.weaken import asymmetric_noise, noisy_labels, symmetric_noise
+from weaklabels.methods.base import Context
 
 GOLDEN = cases("bldr")
 TOLERANCE = 1e-9
@@ -108,13 +102,13 @@ def test_one_step_of_the_method_agrees_with_the_authors_code(name, monkeypatch):
 
     monkeypatch.setattr(bldr, "outputs", from_tables)
     method = methods.create("BLDR", warm_up=inputs["updateW_epochs"], u_rate=1.0, v_rate=1.0)
-    method.start(inputs["labels"])
-    method.views = (lambda rows: rows, lambda rows: rows + n)
+    views = (lambda rows: rows, lambda rows: rows + n)
+    method.start(Context(inputs["labels"], views=views))
     method.weights, method.noise_share = inputs["weights"], inputs["ratio"]
     method.found = torch.zeros(n, dtype=torch.float64)
     method.u, method.v = inputs["u"].clone(), inputs["v"].clone()
     rows = torch.arange(n)
-    method.before_epoch(inputs["epoch"] + 1)
+    method.before_epoch(inputs["epoch"] + 1, None)
     _, loss = method.step(None, rows, rows)
     loss.backward()
     for key, wanted in expected["grads"].items():
@@ -171,53 +165,6 @@ def test_negative_learning_agrees_with_the_authors_code(name):
     assert keep.long().tolist() == expected["kept"]
     loss = bldr.negative_learning(z, inputs["labels_neg"], keep, inputs["class_weights"], labels)
     check(loss, expected, [(z, "grad_logits")])
-
-
-# -- label noise ----------------------------------------------------------------------------------
-
-
-@given(
-    classes=st.integers(2, 12), rate=st.floats(0, 1), seed=st.integers(0, 99), pair=st.booleans()
-)
-def test_noise_transitions_are_distributions_with_the_asked_rate(classes, rate, seed, pair):
-    transition = (asymmetric_noise if pair else symmetric_noise)(classes, rate)
-    np.testing.assert_allclose(transition.sum(1), 1)
-    np.testing.assert_allclose(np.diag(transition), 1 - rate)
-    truth = np.arange(200) % classes
-    given_labels = noisy_labels(truth, transition, np.random.default_rng(seed))
-    assert given_labels.dtype == np.int64
-    assert (transition[truth, given_labels] > 0).all()
-    again = noisy_labels(truth, transition, np.random.default_rng(seed))
-    np.testing.assert_array_equal(given_labels, again)
-
-
-def test_noise_has_the_asked_frequencies():
-    truth = np.repeat(np.arange(5), 20_000)
-    for transition in (symmetric_noise(5, 0.4), asymmetric_noise(5, 0.4, (1, 0, 2, 4, 3))):
-        labels = noisy_labels(truth, transition, np.random.default_rng(0))
-        counts = np.zeros((5, 5))
-        np.add.at(counts, (truth, labels), 1)
-        np.testing.assert_allclose(counts / 20_000, transition, atol=0.015)
-
-
-def test_pair_flipping_is_the_default_asymmetric_noise():
-    expected = [[0.7, 0.3, 0], [0, 0.7, 0.3], [0.3, 0, 0.7]]
-    np.testing.assert_allclose(asymmetric_noise(3, 0.3), expected)
-    truth = np.array([0, 1, 2])
-    rng = np.random.default_rng(0)
-    assert noisy_labels(truth, asymmetric_noise(3, 1.0), rng).tolist() == [1, 2, 0]
-    assert noisy_labels(truth, symmetric_noise(3, 0.0), rng).tolist() == [0, 1, 2]
-    assert noisy_labels(truth[:0], symmetric_noise(3, 0.5), rng).shape == (0,)
-
-
-def test_bad_noise_is_refused_in_one_sentence():
-    rng = np.random.default_rng(0)
-    with pytest.raises(ValueError, match=r"rate is 1\.2: expected a share"):
-        symmetric_noise(3, 1.2)
-    with pytest.raises(ValueError, match=r"shape \(2, 3\): expected"):
-        noisy_labels(np.array([0]), np.ones((2, 3)) / 3, rng)
-    with pytest.raises(ValueError, match=r"class numbers in 0\.\.2"):
-        noisy_labels(np.array([3]), symmetric_noise(3, 0.1), rng)
 
 
 # -- gradients and boundaries ---------------------------------------------------------------------
@@ -392,65 +339,11 @@ def test_epoch_average_agrees_with_the_authors_code():
         torch.testing.assert_close(average, wanted, atol=TOLERANCE, rtol=0)
 
 
-def smoke_spec(name, **changes):
-    base = ex.base_spec(Chapter("bldr", "smoke", "cpu", 1))
-    return replace(ex.vary(base, name), data_options=(("test", 1500),), **changes)
-
-
-@pytest.mark.parametrize("name", [*ex.COMPARATORS, *ex.LADDER, *ex.CONTROLS])
-def test_every_method_runs_and_reports(name):
-    result = run(smoke_spec(name))
-    count = len(result["epoch"])
-    assert result["test"].shape == result["test_average"].shape == (count,)
-    assert np.isfinite(result["test"]).all()
-    assert result["wrong"].dtype == bool
-    assert 0.3 < result["wrong"].mean() < 0.7
-    assert ("weights" in result) == (name not in ex.COMPARATORS)
-
-
-def test_runs_are_reproducible_and_the_noise_is_shared_by_methods(tmp_path):
-    spec = smoke_spec("BLDR")
-    first, second = (sweep.run(run, [spec], Store(tmp_path / folder))[0] for folder in ("a", "b"))
-    assert digest(first.values) == digest(second.values)
-    splits = load_splits(spec)
-    np.testing.assert_array_equal(
-        given_labels(spec, splits), given_labels(smoke_spec("CE"), splits)
-    )
-    with pytest.raises(ValueError, match="expected symmetric, asymmetric"):
-        given_labels(replace(spec, noise="worse_label"), splits)
-
-
-def test_learning_rate_is_constant_then_a_cosine():
-    spec = smoke_spec("CE", epochs=6, constant_epochs=2)
-    optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.02)
-    schedule = cosine_after(spec, optimiser, steps_per_epoch=3)
-    rates = []
-    for _ in range(6 * 3 + 3):
-        rates.append(optimiser.param_groups[0]["lr"])
-        optimiser.step()
-        schedule.step()
-    np.testing.assert_allclose(rates[: 3 * 3], 0.02)
-    np.testing.assert_allclose(rates[4 * 3], (0.02 + 2e-4) / 2)
-    np.testing.assert_allclose(rates[6 * 3], 2e-4)
-
-
 def test_the_first_epoch_of_re_weighting_is_the_one_after_the_warm_up():
     method = methods.create("BLDR", warm_up=2)
-    method.start(torch.zeros(3, dtype=torch.int64))
+    method.start(Context(torch.zeros(3, dtype=torch.int64)))
     method.found = torch.tensor([0.1, 0.4, 0.9])
     for epoch, weights in ((1, [1, 1, 1]), (2, [1, 1, 1]), (3, [0, 0.375, 1])):
-        method.before_epoch(epoch)
+        method.before_epoch(epoch, None)
         method.after_epoch(None)
         torch.testing.assert_close(method.weights, torch.tensor(weights, dtype=torch.float32))
-
-
-def test_paper_profile_is_wired_to_the_challenge_data():
-    chapter = Chapter("bldr", "paper", "cpu", 1)
-    for dataset, noises in ex.HUMAN_NOISE.items():
-        for noise in noises:
-            base = ex.base_spec(chapter, dataset, noise)
-            for name in (*ex.COMPARATORS, *ex.LADDER):
-                spec = ex.vary(base, name)
-                assert spec.noise == noise
-                assert spec.modules()
-                methods.create(spec.method, **dict(spec.method_options))

@@ -1,0 +1,155 @@
+"""BLDR's room: its runs, and what decides its claims."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from chapters.bldr import claims, runs, tables
+
+from weaklabels import methods
+from weaklabels.lab import sweep
+from weaklabels.lab.noisy_labels import cosine_after, given_labels, load_splits, run
+from weaklabels.lab.store import Record, Store, digest
+from weaklabels.press.chapter import Chapter
+
+
+def smoke_spec(name, **changes):
+    base = runs.settings(Chapter("bldr", "smoke"))["symmetric"]
+    return replace(runs.vary(base, name), data_options=(("test", 1500),), **changes)
+
+
+@pytest.mark.parametrize("name", [*runs.COMPARATORS, *runs.LADDER, *runs.CONTROLS])
+def test_every_method_runs_and_reports(name):
+    result = run(smoke_spec(name))
+    count = len(result["epoch"])
+    assert result["test"].shape == result["test_average"].shape == (count,)
+    assert np.isfinite(result["test"]).all()
+    assert result["wrong"].dtype == bool
+    assert 0.3 < result["wrong"].mean() < 0.7
+    assert ("weights" in result) == (name not in runs.COMPARATORS)
+
+
+def test_runs_are_reproducible_and_the_noise_is_shared_by_methods(tmp_path):
+    spec = smoke_spec("BLDR")
+    first, second = (sweep.run(run, [spec], Store(tmp_path / folder))[0] for folder in ("a", "b"))
+    assert digest(first.values) == digest(second.values)
+    splits = load_splits(spec)
+    np.testing.assert_array_equal(
+        given_labels(spec, splits), given_labels(smoke_spec("CE"), splits)
+    )
+    with pytest.raises(ValueError, match="expected symmetric, asymmetric"):
+        given_labels(replace(spec, noise="worse_label"), splits)
+
+
+def test_learning_rate_is_constant_then_a_cosine():
+    spec = smoke_spec("CE", epochs=6, constant_epochs=2)
+    optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.02)
+    schedule = cosine_after(spec, optimiser, steps_per_epoch=3)
+    rates = []
+    for _ in range(6 * 3 + 3):
+        rates.append(optimiser.param_groups[0]["lr"])
+        optimiser.step()
+        schedule.step()
+    np.testing.assert_allclose(rates[: 3 * 3], 0.02)
+    np.testing.assert_allclose(rates[4 * 3], (0.02 + 2e-4) / 2)
+    np.testing.assert_allclose(rates[6 * 3], 2e-4)
+
+
+def test_paper_profile_is_wired_to_the_challenge_data():
+    settings = runs.settings(Chapter("bldr", "paper"))
+    assert list(settings) == [f"{d}, {n}" for d, names in runs.HUMAN_NOISE.items() for n in names]
+    for kind, rows in runs.table(settings).items():
+        assert {*runs.COMPARATORS, *runs.LADDER} <= set(rows)
+        for spec in rows.values():
+            assert kind == f"{spec.dataset}, {spec.noise}"
+            assert spec.code()
+            methods.create(spec.method, **dict(spec.method_options))
+
+
+# -- measures and claims, on made-up records ------------------------------------------------------
+
+
+def made(*lasts, first=50.0, peak=0.0, fitted=100.0, auc=0.5, missed=5):
+    """A record for each last accuracy: of its 10 wrong labels all but ``missed`` are flagged."""
+    wrong = np.arange(20) < 10
+    found = np.where(wrong & (np.arange(20) >= missed), 0.0, 1.0)
+    return [
+        Record(
+            None,
+            {
+                "epoch": np.array([1, 10]),
+                "test": np.array([max(first + i / 10, peak), last]),
+                "test_average": np.array([first, last]),
+                "fitted": np.array([0.0, fitted]),
+                "auc": np.array([0.5, auc + i / 1000]),
+                "wrong": wrong,
+                "found": found,
+            },
+            {},
+        )
+        for i, last in enumerate(lasts)
+    ]
+
+
+def verdict(row):
+    return row.verdict.verdict
+
+
+def test_measures_of_a_curve():
+    records = made(70.0, 71.0, peak=80.0)
+    assert tables.last(records).tolist() == [70, 71]
+    assert tables.best(records).tolist() == [80, 80]
+    assert tables.at_share(records, 0.1).tolist() == [80, 80]
+    # Half of the wrong labels flagged and nothing else: precision 1, recall 1/2.
+    assert tables.detection_f1(records).tolist() == pytest.approx([200 / 3] * 2)
+    assert tables.score_table({"CE": records}).loc["CE", "last"] == "70.5 ± 0.7"
+
+
+def test_memorising_needs_both_a_loss_and_a_fit_in_every_seed():
+    loses = made(60.0, 61.0, 62.0, peak=80.0, fitted=99.0)
+    assert verdict(claims.claim_1({"CE": loses})) == "holds"
+    assert verdict(claims.claim_1({"CE": made(60.0, 61.0, 75.0, peak=80.0)})) == "fails"
+    careful = made(60.0, 61.0, 62.0, peak=80.0, fitted=90.0)
+    assert verdict(claims.claim_1({"CE": careful})) == "fails"
+
+
+def test_speed_is_compared_after_a_tenth_of_the_epochs_with_the_margins_of_the_text():
+    fast, near, slow = (made(90, 90, 90, first=first) for first in (50.0, 49.5, 38.0))
+    assert verdict(claims.claim_3({"CE": fast, "NL": slow})) == "holds"
+    assert verdict(claims.claim_3({"CE": fast, "NL": near})) == "fails"
+    assert verdict(claims.claim_4({"CE": fast, "BL": near})) == "holds"
+    assert verdict(claims.claim_4({"CE": fast, "BL": slow})) == "fails"
+
+
+@pytest.mark.parametrize(
+    ("claim", "ours", "other"),
+    [
+        (claims.claim_2, "NL", "CE"),
+        (claims.claim_6, "BL+DR", "BL"),
+        (claims.claim_7a, "BLDR", "BL+DR"),
+        (claims.claim_7b, "BLDR", "BL+DR, faster u"),
+    ],
+)
+def test_steps_of_the_ladder_are_compared_at_the_last_epoch(claim, ours, other):
+    high, low = made(90, 91, 92), made(80, 81, 83, peak=99.0)
+    assert verdict(claim({ours: high, other: low})) == "holds"
+    assert verdict(claim({ours: low, other: high})) == "fails"
+
+
+def test_telling_labels_apart_is_a_matter_of_auc_and_f1():
+    low, high = (made(90, 90, 90, auc=auc) for auc in (0.6, 0.9))
+    assert verdict(claims.claim_5({"CE": low, "NL": high, "BLDR": high})) == "holds"
+    assert verdict(claims.claim_5({"CE": low, "NL": high, "BLDR": low})) == "fails"
+    some, most = (made(90, 90, 90, missed=missed) for missed in (5, 1))
+    assert verdict(claims.claim_8({"BLDR": most, "BL+DR": some})) == "holds"
+    assert verdict(claims.claim_8({"BLDR": some, "BL+DR": most})) == "fails"
+
+
+def test_the_winner_has_to_beat_every_comparator():
+    groups = {name: made(80, 81, 83) for name in runs.COMPARATORS} | {"BLDR": made(90, 91, 92)}
+    beaten = groups | {"Co-teaching": made(95, 95, 96)}
+    rows = claims.claim_9(groups, beaten)
+    assert [row.id for row in rows] == ["9a", "9b"]
+    assert [verdict(row) for row in rows] == ["holds", "fails"]
+    assert verdict(claims.claim_10()) == "not testable here"
