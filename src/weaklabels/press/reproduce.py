@@ -26,9 +26,10 @@ def main(arguments: Sequence[str] | None = None, repository: Path = REPOSITORY) 
         options, only_check = parse(arguments, repository / "book")
         if only_check:  # possibly by a Python without any package: nothing more is imported
             return 0
+        from weaklabels.press.html import build
         from weaklabels.press.runner.reproduction import places_of, reproduce
 
-        return reproduce(options, places_of(repository))
+        return reproduce(options, places_of(repository), build)
     except UsageError as error:
         print(error, file=sys.stderr)
         return 2

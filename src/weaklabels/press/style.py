@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -31,6 +32,7 @@ def use_style() -> None:
             "savefig.dpi": 160,
             "figure.facecolor": "white",
             "figure.constrained_layout.use": True,
+            "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib, so it is everywhere
             "font.size": 10,
             "axes.titlesize": 11,
             "axes.labelsize": 10,
@@ -97,6 +99,25 @@ def mean_std_table(
     )
     wide = cells.unstack(column)
     return wide.loc[list(dict.fromkeys(frame[row])), list(dict.fromkeys(frame[column]))]
+
+
+def recorded_table(record: Mapping[str, Any], published: Mapping[str, pd.Series]) -> pd.DataFrame:
+    """A record of ``lab.voc_features`` beside published columns, as ready text.
+
+    Args:
+        record: its content.
+        published: heading -> mAP (%) by row; rows that it lacks stay empty.
+    """
+    rows = {row["row"]: row for row in record["rows"]}
+    columns = {
+        ("recorded here", f"{moment} epoch"): [mean_std(row[moment]) for row in rows.values()]
+        for moment in ("best", "last")
+    }
+    columns["recorded here", "learning rate"] = [f"{r['learning_rate']:g}" for r in rows.values()]
+    for heading, values in published.items():
+        cells = values.reindex(list(rows))
+        columns["published", heading] = ["" if pd.isna(v) else f"{v:.1f}" for v in cells]
+    return pd.DataFrame(columns, index=pd.Index(rows, name="method"))
 
 
 def show_image(ax: Axes, image: np.ndarray, title: str = "") -> None:

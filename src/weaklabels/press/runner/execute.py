@@ -3,22 +3,45 @@
 from __future__ import annotations
 
 import os
-import sys
+import tempfile
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import papermill
+from ipykernel.kernelspec import RESOURCES, get_kernel_dict
+from jupyter_client import AsyncKernelManager
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, NotebookExecutionManager, papermill_engines
 from papermill.exceptions import PapermillExecutionError
+from traitlets import default
 
 from weaklabels.press.runner.files import write_atomically
 from weaklabels.press.runner.notebooks import default_parameters, read_notebook
 from weaklabels.press.runner.outcome import Failure
 
 ENGINE = "weaklabels"
+PERSONAL = ("IPYTHON", "JUPYTER", "LANG", "LC_", "MATPLOTLIB", "PYTHONIO", "WEAKLABELS_")
+"""Beginnings of the names of variables that a kernel does not inherit: whose user it is must not
+show in a chapter, and what the runner has to say it says itself."""
+
+
+class _ThisPython(KernelSpecManager):
+    """Knows one kernel, by any name: the interpreter that is running."""
+
+    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+        return KernelSpec(resource_dir=RESOURCES, **get_kernel_dict())
+
+
+class _KernelManager(AsyncKernelManager):
+    """Starts this interpreter's kernel, whatever kernels a user or another Python has installed."""
+
+    @default("kernel_spec_manager")
+    def _of_this_python(self) -> KernelSpecManager:
+        return _ThisPython()
 
 
 class _Engine(NBClientEngine):
@@ -42,6 +65,7 @@ class _Engine(NBClientEngine):
         client = PapermillNotebookClient(
             nb_man,
             kernel_name=kernel_name,
+            kernel_manager_class=_KernelManager,
             startup_timeout=120,
             timeout=None,
             extra_arguments=["--log-level=CRITICAL"],
@@ -63,13 +87,14 @@ def execute(
 ) -> None:
     """Execute a notebook in the folder in which it lies and write the result atomically.
 
-    Two executions with equal outputs give equal files: times and paths are left out.
+    Two executions with equal outputs give equal files: times and paths are left out. A user's own
+    settings (matplotlib, locale, IPython, Jupyter) and other kernels make no difference.
 
     Args:
         source: the notebook.
         target: where the executed notebook goes.
         parameters: values for its parameters cell; those that equal the default are not injected.
-        environment: variables for the kernel, on top of this process's own.
+        environment: variables for the kernel, on top of this process's own that are not personal.
         bar: options of the tqdm bar that counts its cells.
         started: called with that bar as soon as it is drawn.
 
@@ -83,18 +108,19 @@ def execute(
         started(manager.pbar)
 
     try:
-        notebook = papermill.execute_notebook(
-            source,
-            None,
-            parameters=_differing(source, parameters),
-            engine_name=ENGINE,
-            kernel_name="python3",
-            language="python",
-            progress_bar=dict(bar),
-            environment=_environment(environment),
-            folder=source.parent,
-            started=remember,
-        )
+        with tempfile.TemporaryDirectory(prefix="weaklabels-") as settings:
+            notebook = papermill.execute_notebook(
+                source,
+                None,
+                parameters=_differing(source, parameters),
+                engine_name=ENGINE,
+                kernel_name="python3",
+                language="python",
+                progress_bar=dict(bar),
+                environment={**_environment(Path(settings)), **environment},
+                folder=source.parent,
+                started=remember,
+            )
     except PapermillExecutionError as error:
         raise Failure(error.source, f"{error.ename}: {error.evalue}", _as_far(managers)) from error
     except Exception as error:
@@ -103,16 +129,23 @@ def execute(
     write_atomically(target, nbformat.writes(_without_times(notebook)))
 
 
-def _environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """Variables of a kernel that depends neither on the user's own Jupyter nor on hash seeds."""
+def _environment(settings: Path) -> dict[str, str]:
+    """Variables of a kernel that depends neither on whose machine this is nor on hash seeds.
+
+    Args:
+        settings: an empty folder for what IPython would look for, and keep, in the user's own.
+    """
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(PERSONAL)}
+    matplotlib = Path(find_spec("matplotlib").origin).parent
     return {
-        **os.environ,
-        "JUPYTER_PREFER_ENV_PATH": "1",
+        **inherited,
+        "IPYTHONDIR": str(settings),
+        "LC_ALL": "C.UTF-8",
+        "MATPLOTLIBRC": str(matplotlib / "mpl-data" / "matplotlibrc"),
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
         "PYTHONHASHSEED": "0",
-        **extra,
+        "PYTHONUTF8": "1",
     }
 
 

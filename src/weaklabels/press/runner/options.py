@@ -1,4 +1,4 @@
-"""What ``make reproduce`` can be told, and the one sentence that answers a wrong value.
+"""What the commands can be told, and the one sentence that answers a wrong value.
 
 Only the standard library is used here, so that the Makefile can check a command before it creates
 the environment.
@@ -10,7 +10,7 @@ import argparse
 import os
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -35,6 +35,9 @@ class Options:
         chapters: slugs asked for; empty means all.
         jobs: notebooks executed at a time; None: two on two or more cores, where there are two to
             do, as one draws figures while the other computes, and one on a GPU.
+        workers: processes in which each of these notebooks computes its runs; None: the cores
+            shared out among the notebooks, and one on a GPU.
+        gpus: GPUs that work together on each run.
         scheduler: address of a Dask scheduler that takes the runs, or None.
     """
 
@@ -44,6 +47,8 @@ class Options:
     data_root: str = "data"
     chapters: tuple[str, ...] = ()
     jobs: int | None = None
+    workers: int | None = None
+    gpus: int = 1
     scheduler: str | None = None
 
     def parameters(self) -> dict[str, Any]:
@@ -52,7 +57,7 @@ class Options:
         return given if self.seeds is None else {**given, "seeds": self.seeds}
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """An argument parser whose complaint is one sentence, without a usage text."""
 
     def error(self, message: str) -> NoReturn:
@@ -72,7 +77,7 @@ def parse(arguments: Sequence[str], book: Path) -> tuple[Options, bool]:
     Raises:
         UsageError: at the first wrong value.
     """
-    parser = _Parser(
+    parser = Parser(
         prog="python -m weaklabels.press.reproduce",
         description="Execute the chapters that changed, build the book, total the claims.",
         allow_abbrev=False,
@@ -82,35 +87,48 @@ def parse(arguments: Sequence[str], book: Path) -> tuple[Options, bool]:
     parser.add_argument("--device", default="cpu", help="cpu | cuda | cuda:N")
     parser.add_argument("--seeds", default="", help="repetitions; else each chapter's own number")
     parser.add_argument("--jobs", default="", help="notebooks executed at a time")
+    parser.add_argument(
+        "--workers",
+        default=os.environ.get("WEAKLABELS_WORKERS", ""),
+        help="processes for the runs of each notebook",
+    )
+    parser.add_argument("--gpus", default="1", help="GPUs that work together on each run")
     parser.add_argument("--data", default="", help="folder of the downloaded datasets")
     parser.add_argument("--scheduler", default="", help="tcp:// address of a Dask scheduler")
     parser.add_argument("--check", action="store_true", help="only check these parameters")
     given = parser.parse_args(arguments)
     options = Options(
-        profile=_profile(given.profile),
-        device=_device(given.device),
-        seeds=_positive("SEEDS", given.seeds) if given.seeds else None,
-        data_root=_folder(given.data),
-        chapters=_chapters(given.chapters, book),
-        jobs=_positive("JOBS", given.jobs) if given.jobs else None,
+        profile=profile(given.profile),
+        device=device(given.device),
+        seeds=number("SEEDS", given.seeds),
+        data_root=data_root(given.data),
+        chapters=chapters(given.chapters, (path.stem for path in book.glob("**/*.ipynb"))),
+        jobs=number("JOBS", given.jobs),
+        workers=number("WORKERS", given.workers),
+        gpus=_gpus(given.gpus, given.device, given.scheduler),
         scheduler=_scheduler(given.scheduler),
     )
     return options, given.check
 
 
-def _profile(value: str) -> str:
+def profile(value: str) -> str:
+    """A profile's name, checked."""
     if value not in PROFILES:
         raise UsageError(f"PROFILE={value} is unknown: expected {', '.join(PROFILES)}.")
     return value
 
 
-def _positive(name: str, value: str) -> int:
+def number(name: str, value: str) -> int | None:
+    """A whole number of at least 1; None for an empty text, which leaves the choice."""
+    if not value:
+        return None
     if not re.fullmatch(r"0*[1-9][0-9]{0,5}", value.strip()):
         raise UsageError(f"{name}={value} is not a whole number of 1 or more.")
     return int(value)
 
 
-def _device(value: str) -> str:
+def device(value: str) -> str:
+    """A device that this machine seems to have."""
     if not re.fullmatch(r"cpu|cuda(:[0-9]+)?", value):
         raise UsageError(f"DEVICE={value} is unknown: expected cpu, cuda or cuda:N.")
     has_gpu = shutil.which("nvidia-smi") or any(map(os.path.exists, SIGNS_OF_A_GPU))
@@ -119,7 +137,8 @@ def _device(value: str) -> str:
     return value
 
 
-def _folder(value: str) -> str:
+def data_root(value: str) -> str:
+    """The absolute path of a folder of datasets; the default's name for an empty text."""
     if not value:
         return Options.data_root
     folder = Path(value).expanduser().resolve()
@@ -133,15 +152,23 @@ def _folder(value: str) -> str:
     return str(folder)
 
 
-def _chapters(value: str, book: Path) -> tuple[str, ...]:
-    if not value:
-        return ()
-    known = sorted(path.stem for path in book.glob("**/*.ipynb"))
-    names = tuple(dict.fromkeys(name.strip() for name in value.split(",")))
+def chapters(value: str, known: Iterable[str]) -> tuple[str, ...]:
+    """Slugs separated by commas, each of which must be known; none for an empty text."""
+    names = tuple(dict.fromkeys(name.strip() for name in value.split(","))) if value else ()
+    expected = sorted(known)
     for name in names:
-        if name not in known:
-            raise UsageError(f"CHAPTERS={name} is unknown: expected {', '.join(known)}.")
+        if name not in expected:
+            raise UsageError(f"CHAPTERS={name} is unknown: expected {', '.join(expected)}.")
     return names
+
+
+def _gpus(value: str, device: str, scheduler: str) -> int:
+    gpus = number("GPUS", value) or 1
+    if gpus > 1 and device != "cuda":
+        raise UsageError(f"GPUS={value} needs DEVICE=cuda, not DEVICE={device}.")
+    if gpus > 1 and scheduler:
+        raise UsageError(f"GPUS={value} is for this machine: leave it out with SCHEDULER.")
+    return gpus
 
 
 def _scheduler(value: str) -> str | None:

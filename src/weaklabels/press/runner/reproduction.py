@@ -22,7 +22,7 @@ from weaklabels.press.runner.options import Options, UsageError
 from weaklabels.press.runner.outcome import Outcome
 
 BookBuilder = Callable[[str, Path], Path]
-SEE_GPU = "import sys, torch; sys.exit(not torch.cuda.is_available())"
+COUNT_GPUS = "import torch; print(torch.cuda.device_count())"
 
 
 def places_of(repository: Path) -> Places:
@@ -31,20 +31,13 @@ def places_of(repository: Path) -> Places:
     return Places(repository / "book", build, repository / "requirements.lock")
 
 
-def build_html(profile: str, build: Path) -> Path:
-    """Build the HTML book; see ``weaklabels.press.html``, which takes a while to import."""
-    from weaklabels.press import html as book
-
-    return book.build(profile, build)
-
-
-def reproduce(options: Options, places: Places, build_book: BookBuilder = build_html) -> int:
+def reproduce(options: Options, places: Places, build_book: BookBuilder) -> int:
     """Execute what is stale, build the book, tell what came out.
 
     Args:
         options: the request.
         places: the folders.
-        build_book: builds the HTML from a profile's name and the build folder.
+        build_book: builds the HTML from a profile's name and the build folder: ``html.build``.
 
     Returns:
         0, or 1 if a chapter or the book failed.
@@ -55,8 +48,8 @@ def reproduce(options: Options, places: Places, build_book: BookBuilder = build_
     clock = time.perf_counter()
     book = chapters_of(places.book)
     chosen = select(book, options.chapters)
-    if options.device != "cpu" and subprocess.run([sys.executable, "-c", SEE_GPU]).returncode:
-        raise UsageError(f"DEVICE={options.device} needs a GPU, and torch sees none here.")
+    if options.device != "cpu":
+        _check_gpus(options)
     profile = places.build / options.profile
     again = "Interrupted: finished runs are kept, and the same command goes on from here."
     with _only_one(profile), stopping_cleanly(lambda: remove_parts(profile), again):
@@ -77,6 +70,16 @@ def reproduce(options: Options, places: Places, build_book: BookBuilder = build_
     print(f"Book: {index}" if index else trouble)
     print(f"Took {report.clock(time.perf_counter() - clock)}.")
     return 1 if failures or index is None else 0
+
+
+def _check_gpus(options: Options) -> None:
+    """Ask a process of its own, which frees the GPU again, what torch can use."""
+    command = [sys.executable, "-c", COUNT_GPUS]
+    there = int(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+    if not there:
+        raise UsageError(f"DEVICE={options.device} needs a GPU, and torch sees none here.")
+    if options.gpus > there:
+        raise UsageError(f"GPUS={options.gpus} is more than torch sees here: {there}.")
 
 
 def _execute_stale(chosen: Sequence[Notebook], options: Options, places: Places) -> list[Outcome]:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
-import os
-import platform
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +16,7 @@ from typing import Any
 import joblib
 from tqdm import tqdm
 
+from weaklabels.press import machine
 from weaklabels.press.runner import stamps
 from weaklabels.press.runner.execute import execute
 from weaklabels.press.runner.files import read_json, write_atomically
@@ -28,10 +25,6 @@ from weaklabels.press.runner.options import Options
 from weaklabels.press.runner.outcome import Failure, Outcome
 
 REFRESH_SECONDS = 0.3
-PACKAGES = (
-    "weaklabels", "torch", "torchvision", "torchmetrics", "numpy", "scipy", "scikit-learn",
-    "pandas", "joblib", "matplotlib", "papermill", "ipykernel", "jupyter-book",
-)  # fmt: skip
 
 
 def execute_all(
@@ -41,15 +34,16 @@ def execute_all(
 
     Args:
         chapters: what to execute.
-        options: parameters, jobs and scheduler.
+        options: parameters, jobs, workers and scheduler.
         places: the folders.
         overall: the bar of the whole book; it advances by one a chapter.
 
     Yields:
         An outcome as soon as a chapter ends.
     """
-    jobs = options.jobs or default_jobs(len(chapters), options.device)
-    workers = max(1, joblib.cpu_count() // jobs)
+    jobs = min(len(chapters), options.jobs or default_jobs(options.device))
+    workers = options.workers or machine.default_workers(options.device, jobs)
+    overall.write(f"notebooks at a time: {jobs}, processes for the runs of each: {workers}")
     positions: SimpleQueue[int] = SimpleQueue()
     for position in range(1, jobs + 1):
         positions.put(position)
@@ -73,9 +67,9 @@ def execute_all(
                 yield future.result()
 
 
-def default_jobs(chapters: int, device: str) -> int:
-    """How many notebooks to execute at a time if nothing is said (see ``Options``)."""
-    return 2 if device == "cpu" and min(chapters, joblib.cpu_count()) >= 2 else 1
+def default_jobs(device: str) -> int:
+    """How many notebooks to execute at a time, if so many are asked for (see ``Options``)."""
+    return 2 if device == "cpu" and joblib.cpu_count() >= 2 else 1
 
 
 class _Running:
@@ -94,6 +88,23 @@ class _Running:
 
     def started(self, bar: tqdm) -> None:
         self.bar = bar
+
+    def environment(self, options: Options, places: Places, workers: int) -> dict[str, str]:
+        """What the kernel is told, besides the notebook's parameters."""
+        told = {
+            "WEAKLABELS_BUILD": str(places.build),
+            "WEAKLABELS_WORKERS": str(workers),
+            "WEAKLABELS_GPUS": str(options.gpus),
+            "WEAKLABELS_PROGRESS": str(self.progress),
+            "WEAKLABELS_USED": str(self.used),
+        }
+        if options.scheduler:
+            told["WEAKLABELS_SCHEDULER"] = options.scheduler
+        if options.device == "cpu":
+            # As in the runs: the same bits whatever the number of cores, and two notebooks do not
+            # fight for them.
+            told["OMP_NUM_THREADS"] = "1"
+        return told
 
     def used_modules(self) -> list[str]:
         with suppress(OSError):
@@ -121,16 +132,7 @@ def _execute_one(
             chapter.path,
             notebook,
             options.parameters(),
-            {
-                "WEAKLABELS_BUILD": str(places.build),
-                "WEAKLABELS_WORKERS": str(workers),
-                "WEAKLABELS_PROGRESS": str(running.progress),
-                "WEAKLABELS_USED": str(running.used),
-                **({"WEAKLABELS_SCHEDULER": options.scheduler} if options.scheduler else {}),
-                # As in the runs: the same bits whatever the number of cores, and two notebooks
-                # do not fight for them.
-                **({"OMP_NUM_THREADS": "1"} if options.device == "cpu" else {}),
-            },
+            running.environment(options, places, workers),
             {"desc": chapter.slug, "position": position, "leave": False, "disable": None},
             running.started,
         )
@@ -156,55 +158,26 @@ def _execute_one(
         "fingerprints": {**fingerprints, "modules": known},
         "used": used,
         "outputs": stamps.outputs(chapter, options, places),
-        "parameters": fingerprints["parameters"],
-        "seeds": fingerprints["parameters"].get("seeds"),
-        "device": _device_name(options.device),
         "workers": workers,
-        "versions": _versions(),
         "start": start.isoformat(timespec="seconds"),
         "duration": round(seconds, 2),
-        "commit": _commit(places),
+        **_circumstances(fingerprints["parameters"], places),
     }
     write_atomically(state, json.dumps(record, indent=1, sort_keys=True))
     return Outcome(chapter.slug, seconds, None)
 
 
+def _circumstances(parameters: Mapping[str, Any], places: Places) -> dict[str, Any]:
+    """What the page on provenance tells beside the times."""
+    return {
+        "parameters": parameters,
+        "seeds": parameters.get("seeds"),
+        "device": machine.device_name(parameters["device"]),
+        "versions": machine.versions(),
+        "commit": machine.commit(places.book),
+    }
+
+
 def _known_used(state: Path) -> Sequence[str]:
     previous = read_json(state)
     return previous.get("used", ()) if isinstance(previous, dict) else ()
-
-
-def _versions() -> Mapping[str, str]:
-    found: dict[str, Any] = {"python": platform.python_version()}
-    for package in PACKAGES:
-        with suppress(importlib.metadata.PackageNotFoundError):
-            found[package] = importlib.metadata.version(package)
-    return found
-
-
-def _device_name(device: str) -> str:
-    if device != "cpu":
-        query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
-        names = _output(query).splitlines()
-        number = int(device.partition(":")[2] or 0)
-        return names[number] if number < len(names) else device
-    with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return f"{line.partition(':')[2].strip()} ({os.cpu_count()} cores)"
-    return f"{platform.processor() or platform.machine()} ({os.cpu_count()} cores)"
-
-
-def _commit(places: Places) -> str:
-    """The checked-out commit, with a ``+`` if files differ from it; empty outside a repository."""
-    git = ["git", "-C", str(places.book)]
-    commit = _output([*git, "rev-parse", "HEAD"]).strip()
-    changed = _output([*git, "status", "--porcelain", "--untracked-files=no"]).strip()
-    return commit + ("+" if commit and changed else "")
-
-
-def _output(command: Sequence[str]) -> str:
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=30).stdout
-    except (OSError, subprocess.SubprocessError):
-        return ""

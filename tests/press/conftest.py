@@ -1,0 +1,40 @@
+"""Toy books."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.press.toy_book import CLAIM, ToyBook
+from weaklabels.lab import keys
+
+
+@pytest.fixture
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ToyBook:
+    """A book without chapters, whose package kernels import."""
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(keys, "ROOTS", {"weaklabels": tmp_path / "weaklabels"})
+    return ToyBook(tmp_path)
+
+
+@pytest.fixture
+def toy(empty: ToyBook) -> ToyBook:
+    """Two chapters, one of which uses a module, and a third that reads the others' claims."""
+    toy = empty
+    toy.module("shared", "def double(x):\n    return 2 * x\n")
+    toy.module("dynamic", "VALUE = 1\n")
+    toy.chapter("alone", "print(1 + 1)", CLAIM.format(slug="alone"))
+    toy.chapter(
+        "sharing",
+        "from weaklabels.shared import double",
+        "import os\nwith open(os.environ['WEAKLABELS_USED'], 'a') as f:\n"
+        "    _ = f.write('weaklabels.dynamic\\n')",
+        "print(profile, seeds)",
+    )
+    toy.chapter(
+        "board",
+        "import os\nfrom pathlib import Path",
+        "folder = Path(os.environ['WEAKLABELS_BUILD'], profile, 'claims')\n"
+        "print(sorted(p.name for p in folder.glob('*.json')))",
+        after="chapters",
+    )
+    return toy

@@ -1,0 +1,142 @@
+"""What the commands can be told, and how many things are done at a time."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.press.toy_book import ToyBook
+from weaklabels.press import machine
+from weaklabels.press.runner import reproduction, schedule
+from weaklabels.press.runner.options import UsageError, parse
+
+
+@pytest.mark.parametrize(
+    ("argument", "named"),
+    [
+        ("--profile=fast", "PROFILE=fast"),
+        ("--chapters=alone,nowhere", "CHAPTERS=nowhere"),
+        ("--device=tpu", "DEVICE=tpu"),
+        ("--seeds=-1", "SEEDS=-1"),
+        ("--seeds=0", "SEEDS=0"),
+        ("--seeds=2.5", "SEEDS=2.5"),
+        ("--seeds=many", "SEEDS=many"),
+        ("--jobs=0", "JOBS=0"),
+        ("--workers=0", "WORKERS=0"),
+        ("--gpus=two", "GPUS=two"),
+        ("--gpus=2", "GPUS=2 needs DEVICE=cuda"),
+        ("--data=/nowhere/at/all", "DATA=/nowhere/at/all"),
+        ("--data=/dev/null", "DATA=/dev/null"),
+        ("--scheduler=here", "SCHEDULER=here"),
+        ("--colour=red", "--colour=red"),
+    ],
+)
+def test_a_wrong_parameter_is_one_sentence(toy: ToyBook, argument: str, named: str) -> None:
+    with pytest.raises(UsageError) as error:
+        parse([argument], toy.places.book)
+    message = str(error.value)
+    assert named in message
+    assert message.endswith(".")
+    assert "\n" not in message
+    assert not toy.places.build.exists()
+
+
+def test_a_device_that_is_not_there(monkeypatch: pytest.MonkeyPatch, toy: ToyBook) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr("weaklabels.press.runner.options.SIGNS_OF_A_GPU", ())
+    with pytest.raises(UsageError, match="DEVICE=cuda needs an NVIDIA GPU"):
+        parse(["--device=cuda"], toy.places.book)
+
+
+def test_the_command_itself_refuses(tmp_path: Path) -> None:
+    """As typed: one line on stderr, a non-zero status, no folder created."""
+    environment = {**os.environ, "WEAKLABELS_BUILD": str(tmp_path / "build")}
+    environment.pop("PYTHONPATH", None)
+    command = [sys.executable, "-m", "weaklabels.press.reproduce", "--profile=fast"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr == "PROFILE=fast is unknown: expected quick, paper, smoke.\n"
+    assert not (tmp_path / "build").exists()
+
+
+def test_a_mistyped_variable_of_make_is_refused() -> None:
+    root = Path(__file__).parents[2]
+    for variable in ("CHAPTER=cap", "seeds=2"):
+        command = ["make", "-n", "book", variable]
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+        assert done.returncode == 2
+        assert f"{variable} is unknown: expected one of ARCHIVE CHAPTERS DATA" in done.stderr
+
+
+def test_several_gpus_are_for_this_machine_and_have_to_be_there(
+    toy: ToyBook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("weaklabels.press.runner.options.SIGNS_OF_A_GPU", ("/",))
+    options, _ = parse(["--gpus=2", "--device=cuda"], toy.places.book)
+    assert options.gpus == 2
+    with pytest.raises(UsageError, match="GPUS=2 is for this machine: leave it out with SCHED"):
+        parse(["--gpus=2", "--device=cuda", "--scheduler=tcp://a:1"], toy.places.book)
+    monkeypatch.setattr(reproduction, "COUNT_GPUS", "print(1)")
+    with pytest.raises(UsageError, match="GPUS=2 is more than torch sees here: 1"):
+        toy.reproduce(device="cuda", gpus=2)
+    monkeypatch.setattr(reproduction, "COUNT_GPUS", "print(0)")
+    with pytest.raises(UsageError, match="DEVICE=cuda needs a GPU, and torch sees none"):
+        toy.reproduce(device="cuda")
+
+
+@pytest.mark.parametrize(
+    ("device", "cores", "jobs", "workers"),
+    [
+        ("cpu", 1, 1, 1),
+        ("cpu", 2, 2, 1),
+        ("cpu", 16, 2, 8),
+        ("cuda", 16, 1, 1),
+        ("cuda:1", 2, 1, 1),
+    ],
+)
+def test_the_cores_are_shared_out_and_a_gpu_is_not(
+    device: str, cores: int, jobs: int, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("joblib.cpu_count", lambda: cores)
+    assert schedule.default_jobs(device) == jobs
+    assert machine.default_workers(device, jobs) == workers
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variable", "told"),
+    [
+        (["--jobs=1"], None, "6 1"),
+        (["--jobs=3"], None, "3 1"),
+        ([], None, "3 1"),
+        (["--jobs=1"], "2", "2 1"),
+        ([], "5", "5 1"),
+        (["--workers=4"], "5", "4 1"),
+    ],
+)
+def test_a_notebook_gets_the_workers_that_were_asked_for(
+    arguments: list[str],
+    variable: str | None,
+    told: str,
+    empty: ToyBook,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("joblib.cpu_count", lambda: 6)
+    monkeypatch.delenv("WEAKLABELS_WORKERS", raising=False)
+    monkeypatch.setenv("WEAKLABELS_GPUS", "7")
+    if variable:
+        monkeypatch.setenv("WEAKLABELS_WORKERS", variable)
+    seen = []
+    monkeypatch.setattr(
+        schedule, "execute", lambda *given: seen.append(given[3]) or given[1].write_text("{}")
+    )
+    for slug in ("one", "two"):
+        empty.chapter(slug, "1")
+    (empty.places.build / "smoke" / "notebooks").mkdir(parents=True)
+    empty.options, _ = parse(["--profile=smoke", *arguments], empty.places.book)
+    assert empty.reproduce()[0] == 0
+    assert [f"{e['WEAKLABELS_WORKERS']} {e['WEAKLABELS_GPUS']}" for e in seen] == [told, told]
