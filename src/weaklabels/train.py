@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -205,47 +207,104 @@ def fit(
     Args:
         model: the network, on the device that computes.
         x: all training inputs ``(N, ...)``; uint8 images may lie in a memory map.
-        method: has been given the weak labels (``method.start``).
+        method: started and prepared.
         epochs: number of passes over the data.
         batch_size: examples a step; the last, smaller batch is kept.
-        optimiser: from ``OptimiserSpec.build``, so that it includes the method's own parameters.
+        optimiser, schedule: from ``OptimiserSpec``; both advance with every step.
         order: CPU generator of the batch order.
-        schedule: from ``OptimiserSpec.schedule``; advanced after every step.
         average: moving average of the weights; updated after every step.
-        augment: applied to each batch of inputs; without it images of whole numbers are scaled to
-            [0, 1].
+        augment: applied to each batch; without it images of whole numbers are scaled to [0, 1].
         view: the same for the predictions that the method asks for.
         batches: the batches of an epoch, as row numbers, drawn with ``order``; by default all rows
             in random order, ``batch_size`` at a time.
         after_step: observer, called with (index, logits, loss), all detached.
         after_epoch: observer, called with the epoch, from 1, the model in training mode.
-        done: epochs that were trained before; everything given here must be as it was after them
-            (see :mod:`weaklabels.lab.checkpoint`).
+        done: epochs trained before; everything given here must be as it was after them.
+
+    Raises:
+        FloatingPointError: if a loss is not finite; on a CPU before the step changes anything.
     """
-
-    def predictions(averaged: bool = False) -> Tensor:
-        network = average.model if averaged and average is not None else model
-        return predict(network, x, view=view)
-
-    def shuffled(order: torch.Generator) -> Iterable[Tensor]:
-        return torch.randperm(len(x), generator=order).split(batch_size)
-
+    predictions = partial(_predictions, model, average, x, view)
+    draw = batches or partial(_shuffled, len(x), batch_size)
     for epoch in range(done + 1, epochs + 1):
         method.before_epoch(epoch, predictions)
         model.train()
-        for index, inputs in _read(x, (batches or shuffled)(order), model):
+        losses = Losses(method, epoch)
+        for index, inputs in _read(x, draw(order), model):
             batch = (augment or _plain)(inputs)
             logits, loss = method.step(model, batch, index)
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            if schedule is not None:
-                schedule.step()
-            if average is not None:
-                average.update(model)
+            losses.add(loss.detach())
+            _update(model, loss, optimiser, schedule, average)
             method.after_step(model, batch, index)
             if after_step is not None:
                 after_step(index, logits.detach(), loss.detach())
+        losses.check()
         method.after_epoch(predictions)
         if after_epoch is not None:
             after_epoch(epoch)
+
+
+def _predictions(
+    model: Network,
+    average: WeightAverage | None,
+    x: Tensor,
+    view: Callable[[Tensor], Tensor] | None,
+    *,
+    averaged: bool = False,
+) -> Tensor:
+    """What a method's hooks call ``predict``."""
+    network = average.model if averaged and average is not None else model
+    return predict(network, x, view=view)
+
+
+def _shuffled(rows: int, batch_size: int, order: torch.Generator) -> Iterable[Tensor]:
+    return torch.randperm(rows, generator=order).split(batch_size)
+
+
+def _update(
+    model: Network,
+    loss: Tensor,
+    optimiser: torch.optim.Optimizer,
+    schedule: LRScheduler | None,
+    average: WeightAverage | None,
+) -> None:
+    optimiser.zero_grad()
+    loss.backward()
+    optimiser.step()
+    if schedule is not None:
+        schedule.step()
+    if average is not None:
+        average.update(model)
+
+
+class Losses:
+    """The losses of an epoch, none of which may be anything but a finite number.
+
+    A GPU is not made to wait for every step: there the losses are looked at once, after the epoch.
+    """
+
+    def __init__(self, method: Method, epoch: int) -> None:
+        self.method, self.epoch = method, epoch
+        self.steps = 0
+        self.unseen: list[Tensor] = []
+
+    def add(self, loss: Tensor) -> None:
+        """Take the loss of the next step, a scalar without gradient."""
+        self.unseen.append(loss)
+        if not loss.is_cuda:
+            self.check()
+
+    def check(self) -> None:
+        """Look at those that have not been looked at.
+
+        Raises:
+            FloatingPointError: naming the method, the epoch and the step of the first bad one.
+        """
+        for loss in torch.stack(self.unseen).tolist() if self.unseen else ():
+            self.steps += 1
+            if not math.isfinite(loss):
+                raise FloatingPointError(
+                    f"method {self.method.name!r}: the loss of epoch {self.epoch}, step "
+                    f"{self.steps} is {loss}: expected a finite number"
+                )
+        self.unseen = []
