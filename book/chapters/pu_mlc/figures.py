@@ -13,9 +13,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from chapters.pu_mlc import demo
-from weaklabels.press import style as figures
+from weaklabels.data import Split
+from weaklabels.press import style
 
-BLUE, RED, GREEN, PINK, ORANGE, SKY, BLACK, BROWN = figures.PALETTE
+BLUE, RED, GREEN, PINK, ORANGE, SKY, BLACK, BROWN = style.PALETTE
 STYLES = {
     "AN": (BROWN, ":", "v"),
     "partial BCE": (BLUE, "--", "s"),
@@ -30,9 +31,9 @@ STYLES = {
 """Colour, line and marker of a method: none is told by its colour alone."""
 
 
-def method_diagram() -> Figure:
+def draw_method() -> Figure:
     """How a batch becomes the two losses (after the diagram in the authors' repository)."""
-    fig, ax = plt.subplots(figsize=(figures.WIDTH, 2.5))
+    fig, ax = plt.subplots(figsize=(style.WIDTH, 2.5))
     ax.set(xlim=(0, 100), ylim=(3, 37))
     ax.set_axis_off()
     boxes = {
@@ -92,13 +93,13 @@ def method_diagram() -> Figure:
 # -- the line -------------------------------------------------------------------------------------
 
 
-def line_fits(probabilities: Mapping[str, np.ndarray]) -> Figure:
+def draw_line_fits(probabilities: Mapping[str, np.ndarray]) -> Figure:
     """The two densities, the Bayes rule and the fitted curves of one sample.
 
     Args:
         probabilities: estimator -> ``(len(GRID),)``.
     """
-    fig, (ax, right) = figures.panels(2, height=3.4, sharex=True)
+    fig, (ax, right) = style.panels(2, height=3.4, sharex=True)
     x = demo.GRID
     shown = (x > -5) & (x < 5)
     posterior = demo.posterior(x)
@@ -118,8 +119,8 @@ def line_fits(probabilities: Mapping[str, np.ndarray]) -> Figure:
     ax.set(xlabel="x", ylabel="density (scaled), probability", title="the truth")
     ax.legend(loc="upper left", fontsize=9)
     right.plot(x[shown], posterior[shown], color="#BBBBBB", lw=5, label="Bayes")
-    for name, (colour, style) in styles.items():
-        right.plot(x[shown], probabilities[name][shown], color=colour, ls=style, label=name)
+    for name, (colour, line) in styles.items():
+        right.plot(x[shown], probabilities[name][shown], color=colour, ls=line, label=name)
     right.axhline(0.5, color="#888888", lw=0.8)
     right.set(xlabel="x", ylabel="estimated $P(y=1\\,|\\,x)$", title="what is learned")
     right.legend(loc="upper left", fontsize=9)
@@ -129,13 +130,13 @@ def line_fits(probabilities: Mapping[str, np.ndarray]) -> Figure:
     return fig
 
 
-def line_limit(frame: pd.DataFrame) -> Figure:
+def draw_line_limit(frame: pd.DataFrame) -> Figure:
     """Accuracy against the number of labelled positives, towards the Bayes rule.
 
     Args:
         frame: a line per (estimator, labelled, draw): accuracy in percent.
     """
-    fig, ax = plt.subplots(figsize=(figures.WIDTH, 3.4))
+    fig, ax = plt.subplots(figsize=(style.WIDTH, 3.4))
     styles = {
         "VPU": (BLACK, "-"),
         "uPU, prior 0.3": (BLUE, "--"),
@@ -143,11 +144,11 @@ def line_limit(frame: pd.DataFrame) -> Figure:
         "uPU, prior 0.1": (ORANGE, "-."),
         "unlabelled as negative": (BROWN, ":"),
     }
-    for name, (colour, style) in styles.items():
+    for name, (colour, line) in styles.items():
         runs = frame[frame.estimator == name].pivot(
             index="draw", columns="labelled", values="accuracy"
         )
-        figures.band(ax, runs.columns, runs.to_numpy(), name, colour=colour, style=style)
+        style.band(ax, runs.columns, runs.to_numpy(), name, colour=colour, style=line)
     ax.axhline(demo.bayes_accuracy(), color="#888888", lw=1)
     ax.text(
         frame.labelled.min(),
@@ -162,13 +163,13 @@ def line_limit(frame: pd.DataFrame) -> Figure:
     return fig
 
 
-def flexible(runs: Mapping[str, Sequence[Mapping[str, np.ndarray]]]) -> Figure:
+def draw_flexible(runs: Mapping[str, Sequence[Mapping[str, np.ndarray]]]) -> Figure:
     """Risk on negatives and accuracy along the training of a flexible model.
 
     Args:
-        runs: method -> records of ``fit_flexible``.
+        runs: method -> records of ``demo.fit_flexible``.
     """
-    fig, (left, right) = figures.panels(2, height=3.4)
+    fig, (left, right) = style.panels(2, height=3.4)
     styles = {
         "uPU": (BLUE, "--"),
         "nnPU": (GREEN, "-."),
@@ -176,15 +177,11 @@ def flexible(runs: Mapping[str, Sequence[Mapping[str, np.ndarray]]]) -> Figure:
         "VPU with mixup": (BLACK, "-"),
     }
     for name, records in runs.items():
-        colour, style = styles[name]
+        colour, line = styles[name]
         steps = records[0]["steps"]
         if "PU" in name and "VPU" not in name:
-            figures.band(
-                left, steps, [r["risk"] for r in records], name, colour=colour, style=style
-            )
-        figures.band(
-            right, steps, [r["accuracy"] for r in records], name, colour=colour, style=style
-        )
+            style.band(left, steps, [r["risk"] for r in records], name, colour=colour, style=line)
+        style.band(right, steps, [r["accuracy"] for r in records], name, colour=colour, style=line)
     left.axhline(0, color="#888888", lw=0.8)
     right.axhline(demo.bayes_accuracy(), color="#888888", lw=1)
     right.text(0, demo.bayes_accuracy() + 0.3, "Bayes rule", color="#666666", fontsize=9)
@@ -198,19 +195,36 @@ def flexible(runs: Mapping[str, Sequence[Mapping[str, np.ndarray]]]) -> Figure:
 # -- the scenes -----------------------------------------------------------------------------------
 
 
-def proportions(frame: pd.DataFrame, panels: Sequence[tuple[str, Sequence[str]]]) -> Figure:
+def draw_scenes(scenes: Split, observed: np.ndarray, classes: Sequence[str]) -> Figure:
+    """The first scenes with their true classes, in brackets the positives that are known.
+
+    Args:
+        scenes: at least five.
+        observed: ``(N, C)``, +1 for a known positive.
+        classes: names.
+    """
+    fig, axes = style.panels(5, height=1.9)
+    for i, ax in enumerate(axes):
+        present = np.flatnonzero(scenes.y[i])
+        marks = ["[{}]" if observed[i, c] == 1 else "{}" for c in present]
+        names = [mark.format(classes[c]) for mark, c in zip(marks, present, strict=True)]
+        style.show_image(ax, scenes.x[i], " ".join(names))
+    return fig
+
+
+def draw_proportions(frame: pd.DataFrame, panels: Sequence[tuple[str, Sequence[str]]]) -> Figure:
     """Test mAP against the known proportion, mean and one standard deviation over seeds.
 
     Args:
-        frame: of ``pu_mlc.frame``.
+        frame: of ``tables.frame``.
         panels: (title, methods) of each panel.
     """
-    fig, axes = figures.panels(len(panels), height=3.9, sharey=True)
+    fig, axes = style.panels(len(panels), height=3.9, sharey=True)
     for ax, (title, names) in zip(np.atleast_1d(axes), panels, strict=True):
         for name in names:
             runs = frame[frame.method == name].pivot(index="seed", columns="known", values="last")
-            colour, style, marker = STYLES[name]
-            figures.band(ax, runs.columns, runs.to_numpy(), name, colour=colour, style=style)
+            colour, line, marker = STYLES[name]
+            style.band(ax, runs.columns, runs.to_numpy(), name, colour=colour, style=line)
             ax.plot(runs.columns, runs.mean(), marker, color=colour, ms=5)
         ax.set(xlabel="known proportion (%)", title=title, xticks=sorted(frame.known.unique()))
         _method_legend(ax, names, loc="lower right")
@@ -222,27 +236,29 @@ def _method_legend(ax: Axes, names: Sequence[str], **where: object) -> None:
     """A legend with the line and the marker of every method."""
     handles = []
     for name in names:
-        colour, style, marker = STYLES[name]
-        handles.append(Line2D([], [], color=colour, ls=style, marker=marker, ms=5, label=name))
+        colour, line, marker = STYLES[name]
+        handles.append(Line2D([], [], color=colour, ls=line, marker=marker, ms=5, label=name))
     ax.legend(handles=handles, handlelength=3, **where)
 
 
-def against_annotations(frame: pd.DataFrame, counts: pd.DataFrame, names: Sequence[str]) -> Figure:
+def draw_against_annotations(
+    frame: pd.DataFrame, counts: pd.DataFrame, names: Sequence[str]
+) -> Figure:
     """Test mAP against the number of annotations that a method uses.
 
     Args:
-        frame: of ``pu_mlc.frame``.
-        counts: of ``pu_mlc.annotations``.
+        frame: of ``tables.frame``.
+        counts: of ``tables.annotations``.
         names: methods; those of the PU family use positives only.
     """
-    fig, ax = plt.subplots(figsize=(figures.WIDTH, 3.5))
+    fig, ax = plt.subplots(figsize=(style.WIDTH, 3.5))
     both = counts.set_index("known")
     for place, name in enumerate(names):
         runs = frame[frame.method == name].pivot(index="seed", columns="known", values="last")
         known = both.loc[runs.columns]
         used = known.positive if "PU" in name else known.positive + known.negative
-        colour, style, marker = STYLES[name]
-        figures.band(ax, used, runs.to_numpy(), name, colour=colour, style=style)
+        colour, line, marker = STYLES[name]
+        style.band(ax, used, runs.to_numpy(), name, colour=colour, style=line)
         ax.plot(used, runs.mean(), marker, color=colour, ms=5)
         for percent, x, y in zip(runs.columns, used, runs.mean(), strict=True):
             if percent in (runs.columns[0], runs.columns[-1]):
@@ -253,15 +269,15 @@ def against_annotations(frame: pd.DataFrame, counts: pd.DataFrame, names: Sequen
     return fig
 
 
-def ablation(frame: pd.DataFrame, names: Sequence[str], over: Sequence[int]) -> Figure:
+def draw_ablation(frame: pd.DataFrame, names: Sequence[str], over: Sequence[int]) -> Figure:
     """Test mAP of the method's parts: every seed, the mean and one standard deviation.
 
     Args:
-        frame: of ``pu_mlc.frame``.
+        frame: of ``tables.frame``.
         names: rows, from top to bottom.
         over: known proportions, a panel each.
     """
-    fig, axes = figures.panels(len(over), height=0.42 * len(names) + 0.9, sharey=True)
+    fig, axes = style.panels(len(over), height=0.42 * len(names) + 0.9, sharey=True)
     for ax, percent in zip(np.atleast_1d(axes), over, strict=True):
         for row, name in enumerate(names):
             values = frame[(frame.method == name) & (frame.known == percent)]["last"]
@@ -274,17 +290,17 @@ def ablation(frame: pd.DataFrame, names: Sequence[str], over: Sequence[int]) -> 
     return fig
 
 
-def rates(validation: Mapping[str, Mapping[str, Mapping[str, float]]], percent: int) -> Figure:
+def draw_rates(validation: Mapping[str, Mapping[str, Mapping[str, float]]], percent: int) -> Figure:
     """Validation mAP against the learning rate at one known proportion."""
-    fig, ax = plt.subplots(figsize=(figures.WIDTH, 3.5))
+    fig, ax = plt.subplots(figsize=(style.WIDTH, 3.5))
     for name, rows in validation.items():
         if name not in STYLES or str(percent) not in rows:
             continue
         row = rows[str(percent)]
-        colour, style, marker = STYLES[name]
+        colour, line, marker = STYLES[name]
         lr = [float(value) for value in row]
         values = list(row.values())
-        ax.plot(lr, values, ls=style, marker=marker, color=colour, ms=5, label=name)
+        ax.plot(lr, values, ls=line, marker=marker, color=colour, ms=5, label=name)
         best = int(np.argmax(values))
         ax.plot(lr[best], values[best], "o", mfc="none", mec=colour, ms=12)
     ax.set(xscale="log", xlabel="learning rate", ylabel="validation mAP (%)")
@@ -294,14 +310,14 @@ def rates(validation: Mapping[str, Mapping[str, Mapping[str, float]]], percent: 
     return fig
 
 
-def temperatures(tau: np.ndarray, probability: Mapping[str, np.ndarray]) -> Figure:
+def draw_temperatures(tau: np.ndarray, probability: Mapping[str, np.ndarray]) -> Figure:
     """The temperature of every class over the steps of a run, and the mean probability.
 
     Args:
         tau: ``(steps, C)``.
         probability: method -> ``(steps, C)`` mean tempered probability of a batch.
     """
-    fig, (left, right) = figures.panels(2, height=3.3)
+    fig, (left, right) = style.panels(2, height=3.3)
     steps = np.arange(1, len(tau) + 1)
     colours = plt.get_cmap("cividis")(np.linspace(0, 0.92, tau.shape[1]))
     for c, colour in enumerate(colours):
@@ -309,15 +325,15 @@ def temperatures(tau: np.ndarray, probability: Mapping[str, np.ndarray]) -> Figu
     left.set(xscale="log", yscale="log", xlabel="step", ylabel="temperature $\\tau_c$")
     left.set_title("one line per class\n(dark: frequent, light: rare)", fontsize=9)
     for name, values in probability.items():
-        colour, style, _ = STYLES[name]
-        right.plot(steps, 100 * values.mean(1), color=colour, ls=style, label=name)
+        colour, line, _ = STYLES[name]
+        right.plot(steps, 100 * values.mean(1), color=colour, ls=line, label=name)
     right.set(xscale="log", xlabel="step", ylabel="mean probability in the batch (%)")
     right.set_title("all classes", fontsize=9)
     right.legend()
     return fig
 
 
-def histograms(
+def draw_histograms(
     probability: Mapping[str, np.ndarray], truth: np.ndarray, spread: Mapping[str, np.ndarray]
 ) -> Figure:
     """Predicted probabilities of test labels without and with the temperature, and their spread.
@@ -328,7 +344,7 @@ def histograms(
         spread: method -> median standard deviation of the logits, one per seed.
     """
     names = list(probability)
-    fig, axes = figures.panels(3, height=3.2, width_ratios=(1, 1, 0.75))
+    fig, axes = style.panels(3, height=3.2, width_ratios=(1, 1, 0.75))
     bins = np.linspace(0, 1, 26)
     for ax, name in zip(axes[:2], names, strict=True):
         for value, colour, label in ((0, RED, "truly absent"), (1, BLUE, "truly present")):
@@ -358,18 +374,18 @@ def histograms(
     return fig
 
 
-def classes(table: pd.DataFrame, names: Sequence[str]) -> Figure:
+def draw_classes(table: pd.DataFrame, names: Sequence[str]) -> Figure:
     """Average precision against class frequency; batches with a positive; inflated probabilities.
 
     Args:
-        table: of ``pu_mlc.class_table``.
+        table: of ``tables.by_class``.
         names: methods of the first panel.
     """
-    fig, (left, right) = figures.panels(2, height=3.7)
+    fig, (left, right) = style.panels(2, height=3.7)
     for name in names:
-        colour, style, marker = STYLES[name]
+        colour, line, marker = STYLES[name]
         left.plot(
-            table.frequency, table[name], ls=style, marker=marker, color=colour, ms=5, label=name
+            table.frequency, table[name], ls=line, marker=marker, color=colour, ms=5, label=name
         )
     _frequency_axis(left, table)
     left.set(ylabel="average precision (%)", ylim=(0, 103))
@@ -385,11 +401,11 @@ def classes(table: pd.DataFrame, names: Sequence[str]) -> Figure:
     )
     for name in names:
         if f"{name}, probability" in table:
-            colour, style, marker = STYLES[name]
+            colour, line, marker = STYLES[name]
             right.plot(
                 table.frequency,
                 table[f"{name}, probability"],
-                ls=style,
+                ls=line,
                 marker=marker,
                 color=colour,
                 ms=5,
@@ -410,12 +426,14 @@ def _frequency_axis(ax: Axes, table: pd.DataFrame) -> None:
     ax.minorticks_off()
 
 
-def branches(images: np.ndarray, maps: Mapping[str, np.ndarray], titles: Sequence[str]) -> Figure:
+def draw_branches(
+    images: np.ndarray, maps: Mapping[str, np.ndarray], titles: Sequence[str]
+) -> Figure:
     """What the two branches do with some scenes: one column a scene, one row a kind of map.
 
     Args:
         images: ``(B, 1, H, W)`` in [0, 1].
-        maps: of ``pu_mlc.looks``.
+        maps: of ``branches.looks``.
         titles: of the columns.
     """
     rows = {
@@ -426,7 +444,7 @@ def branches(images: np.ndarray, maps: Mapping[str, np.ndarray], titles: Sequenc
         "handed\nback to": maps["gate"],
     }
     fig, axes = plt.subplots(
-        len(rows), len(images), figsize=(figures.WIDTH, 1.28 * len(rows)), squeeze=False
+        len(rows), len(images), figsize=(style.WIDTH, 1.28 * len(rows)), squeeze=False
     )
     side = images.shape[-1]
     for r, (label, values) in enumerate(rows.items()):

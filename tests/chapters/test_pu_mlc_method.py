@@ -1,30 +1,24 @@
-"""PU-MLC: values of the authors' code, closed forms, the cases that batches bring."""
+"""PU-MLC's losses: values of the authors' code, closed forms, the cases that batches bring."""
 
 import json
-import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from chapters.pu_mlc import demo
-from chapters.pu_mlc import runs as experiments
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit
-from scipy.stats import hypergeom, norm
 from torch import nn
 from torch.nn import functional as F
 
 from weaklabels import methods, metrics, models, weaken
-from weaklabels.data import Split
 from weaklabels.ema import WeightAverage
 from weaklabels.lab.multilabel import Spec, annotate
 from weaklabels.lab.spec import options
 from weaklabels.methods import baselines
 from weaklabels.methods import pu_mlc as pu
-from weaklabels.press.chapter import Chapter
-from weaklabels.train import OptimiserSpec, fit
+from weaklabels.methods.base import Context
 
 CASES = {
     case["case"]: case
@@ -239,7 +233,7 @@ def test_risks_name_what_they_do_not_know(option):
 # -- what batches bring ---------------------------------------------------------------------------
 
 
-def _model():
+def small_model():
     return models.build("patch_net", 5, width=16, batch_norm=False)
 
 
@@ -281,9 +275,9 @@ def test_losses_and_gradients_stay_finite(batch, dtype, tau_min):
 @pytest.mark.parametrize("rows", [1, 2, 3, 8])
 @pytest.mark.parametrize("autocast", [False, True])
 def test_training_steps_of_any_size_leave_finite_weights(rows, autocast):
-    model = _model()
+    model = small_model()
     method = methods.create("PU-MLC", local_global=1)
-    method.start(torch.zeros(rows, 5, dtype=torch.int8))
+    method.start(Context(torch.zeros(rows, 5, dtype=torch.int8)))
     method.prepare(model)
     x = torch.rand(rows, 1, 24, 24)
     with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
@@ -465,276 +459,5 @@ def test_nnpu_learns_the_prior_from_the_labelled_share():
     observed[:5, 0] = 1
     observed[:20, 1] = 1
     method = methods.create("nnPU", known_share=0.1)
-    method.start(observed)
+    method.start(Context(observed))
     check(method.prior, [0.5, 1.0])
-
-
-# -- the network ----------------------------------------------------------------------------------
-
-RENAMED = {
-    "reduction": "reduce",
-    "agg_attn": "gather",
-    "broad_attn": "broadcast",
-    "v": "value",
-    "proj": "project",
-}
-
-
-@pytest.mark.parametrize("stride", [1, 2])
-def test_local_global_convolution(stride):
-    inputs, expected = case(f"lgconv_stride{stride}")
-    outputs, channels = inputs["param:conv.weight"].shape[:2]
-    conv = nn.Conv2d(channels, outputs, 3, stride, padding=1, bias=False).double()
-    both = pu.LocalGlobalConv(conv, heads=inputs["num_heads"], reduction=inputs["reduction_ratio"])
-    state = {}
-    for name, value in inputs.items():
-        if name.startswith("param:global_branch."):
-            layer, kind = name.removeprefix("param:global_branch.").split(".")
-            state[f"branch.{RENAMED.get(layer, layer)}.{kind}"] = value
-    state["local.weight"] = inputs["param:conv.weight"]
-    missing, unexpected = both.load_state_dict(state, strict=False)
-    assert not unexpected
-    assert all("running" in name or "num_batches" in name for name in missing)
-    both.train()
-    x = inputs["x"].requires_grad_()
-    output = both(x)
-    check(both.local(x), expected["local_conv_output"])
-    check(both.branch(x), expected["global_branch_output"])
-    check(output, expected["output"])
-    check(torch.autograd.grad((output**2).sum(), x)[0], expected["grad_x"])
-
-
-def _small_backbone():
-    return nn.Sequential(
-        nn.Conv2d(3, 16, 7, padding=3),
-        nn.ReLU(),
-        nn.Conv2d(16, 32, 3, 2, padding=1, bias=False),
-        nn.BatchNorm2d(32),
-        nn.ReLU(),
-        nn.Sequential(nn.Conv2d(32, 64, 3, padding=1), nn.ReLU()),
-    )
-
-
-def test_branches_leave_the_features_as_they_are_at_the_start():
-    torch.manual_seed(0)
-    backbone = _small_backbone().eval()
-    x = torch.randn(4, 3, 20, 20)
-    before = backbone(x)
-    branches = pu.add_global_branches(backbone)
-    change = (backbone(x) - before).norm() / before.norm()
-    assert len(branches) == 2  # the 7 x 7 stem gets none
-    assert isinstance(backbone[0], nn.Conv2d)
-    assert 0 < change < 1e-3
-    assert all(p.requires_grad for branch in branches for p in branch.parameters())
-
-
-def test_a_branch_sees_the_whole_image_and_its_attention_sums_to_one():
-    torch.manual_seed(0)
-    branch = pu.GlobalBranch(16, 16)
-    x = torch.randn(2, 16, 6, 6, requires_grad=True)
-    weights, gate = branch.attention(x)
-    assert weights.shape == gate.shape == (2, 8, 6, 6)
-    check(weights.sum((2, 3)), np.ones((2, 8)), atol=1e-5)
-    assert ((gate > 0) & (gate < 1)).all()
-    # The gradient of the output in one corner reaches the opposite one.
-    corner = branch(x)[0, :, 0, 0].sum()
-    assert torch.autograd.grad(corner, x)[0][0, :, 5, 5].abs().sum() > 0
-
-
-@pytest.mark.parametrize(
-    ("channels", "parameters"), [(64, 10016), (128, 38448), (256, 150608), (512, 596112)]
-)
-def test_size_of_a_branch(channels, parameters):
-    branch = pu.GlobalBranch(channels, channels)
-    assert sum(p.numel() for p in branch.parameters()) == parameters
-
-
-def test_networks_that_cannot_take_branches_are_refused():
-    with pytest.raises(ValueError, match="multiple of the heads"):
-        pu.GlobalBranch(12, 12)
-    with pytest.raises(ValueError, match="keeps the size"):
-        pu.LocalGlobalConv(nn.Conv2d(16, 16, 3))
-    with pytest.raises(ValueError, match="no 3 x 3 convolution"):
-        pu.add_global_branches(nn.Sequential(nn.Conv2d(16, 16, 1)))
-
-
-def test_cooccurrence():
-    inputs, expected = case("cooccurrence_graph")
-    check(pu.cooccurrence(inputs["masked_labels"]), expected["adjacency"])
-    never = inputs["masked_labels"].clone()
-    never[:, 3] = 0
-    graph = pu.cooccurrence(never)
-    assert torch.isfinite(graph).all()
-    check(graph[3], np.eye(6)[3])
-
-
-def test_graph_head_parts():
-    inputs, expected = case("graph_head")
-    adjacency = inputs["adjacency"]
-    decoupling = pu.SemanticDecoupling(4, inputs["word_vectors"], width=5).double()
-    graph = pu.GatedGraph(4, adjacency).double()
-    read_out = pu.PerClassLinear(3, 4).double()
-    names = {
-        "sd.fc1": decoupling.of_image,
-        "sd.fc2": decoupling.of_word,
-        "sd.fc3": decoupling.joint,
-        "sd.fc4": decoupling.score,
-        "gnn.fc_1_w": graph.update_message,
-        "gnn.fc_1_u": graph.update_state,
-        "gnn.fc_2_w": graph.reset_message,
-        "gnn.fc_2_u": graph.reset_state,
-        "gnn.fc_3_w": graph.new_message,
-        "gnn.fc_3_u": graph.new_state,
-        "cls": read_out,
-    }
-    for name, value in inputs.items():
-        if name.startswith("param:"):
-            layer, kind = name.removeprefix("param:").rsplit(".", 1)
-            getattr(names[layer], kind).data = value
-    features, attention = decoupling(inputs["feature_map"])
-    state = graph(features)
-    check(features, expected["semantic_feature"])
-    check(attention.permute(0, 2, 3, 1), expected["attention_BHWC"])
-    check(state, expected["graph_feature"])
-    check(read_out(state), expected["readout"])
-
-
-def test_the_method_builds_the_papers_network_around_a_backbone():
-    torch.manual_seed(0)
-    features = nn.Sequential()
-    features.add_module("stem", nn.Conv2d(1, 16, 7, 4))
-    last = nn.Sequential(nn.Conv2d(16, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU())
-    features.add_module("last", last)
-    model = models.Network(features, models.GlobalAveragePool(), nn.Linear(16, 5))
-    method = methods.create("PU-MLC", local_global=3, graph_head=True, train_features=("last",))
-    method.start(torch.randint(-1, 2, (12, 5), dtype=torch.int8))
-    method.prepare(model)
-    assert not model.features.stem.weight.requires_grad
-    assert all(p.requires_grad for p in model.features.last.parameters())
-    frozen = model.features.stem.weight.clone()
-    fit(
-        model,
-        torch.rand(12, 1, 24, 24),
-        method,
-        epochs=1,
-        batch_size=5,
-        optimiser=OptimiserSpec(lr=1e-2).build(model, method),
-        order=torch.Generator().manual_seed(0),
-    )
-    assert torch.equal(model.features.stem.weight, frozen)
-    assert torch.equal(last[1].running_mean, torch.zeros(16))  # the statistics stay
-    assert not torch.equal(last[1].weight, torch.ones(16))  # the scale learns
-    assert model(torch.rand(3, 1, 24, 24)).shape == (3, 5)
-
-
-def test_two_methods_with_one_seed_train_alike():
-    x = torch.rand(20, 1, 24, 24, generator=torch.Generator().manual_seed(0))
-    results = []
-    for _ in range(2):
-        model, method = _model(), methods.create("PU-MLC", local_global=1, seed=4)
-        method.start(torch.eye(5, dtype=torch.int8).repeat(4, 1))
-        method.prepare(model)
-        fit(
-            model,
-            x,
-            method,
-            epochs=2,
-            batch_size=7,
-            optimiser=OptimiserSpec(warm_up=0.2).build(model, method),
-            order=torch.Generator().manual_seed(0),
-        )
-        results.append(torch.cat([p.flatten() for p in model.parameters()]))
-    assert torch.equal(*results)
-    assert torch.isfinite(results[0]).all()
-
-
-# -- the experiments ------------------------------------------------------------------------------
-
-
-def test_recorded_rates_belong_to_the_present_settings():
-    rates = experiments.Rates(Chapter("pu_mlc"), experiments.base_spec("quick"))
-    for name, percent in experiments.choices():
-        row = rates.record["validation"][name][str(percent)]
-        assert [float(lr) for lr in row] == list(experiments.GRID)
-        assert row[str(rates(name, percent))] == max(row.values())
-
-
-def test_rates_of_other_settings_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("weaklabels.press.chapter.REPOSITORY", tmp_path)
-    base = experiments.base_spec("quick")
-    with pytest.raises(FileNotFoundError, match="choose-rates"):
-        experiments.Rates(Chapter("pu_mlc"), base)
-    folder = tmp_path / "book" / "recorded" / "pu_mlc"
-    folder.mkdir(parents=True)
-    (folder / "rates.json").write_text(json.dumps({"settings": {"grid": [1]}}))
-    with pytest.raises(ValueError, match="other settings"):
-        experiments.Rates(Chapter("pu_mlc"), base)
-
-
-def test_what_a_method_is_given():
-    base = experiments.base_spec("quick")
-    for name, variant in experiments.VARIANTS.items():
-        spec = experiments.specify(base, name, 30, 5, 1e-3)
-        assert spec.annotation == ("fraction of positives" if "PU" in name else "fraction"), name
-        assert spec.optimiser.lr == 1e-3
-        assert spec.optimiser.weight_decay == (1e-5 if variant.mean_loss else 1e-4)
-        assert methods.create(spec.method, **dict(spec.method_options))
-    assert dict(experiments.specify(base, "nnPU", 30, 0, 1e-3).method_options) == {
-        "known_share": 0.3
-    }
-
-
-def test_the_paper_profile_names_the_papers_settings():
-    base = experiments.base_spec("paper", "cpu", "data")
-    spec = experiments.specify(base, "PU-MLC", 10, 0, 1e-4)
-    found = dict(spec.method_options)
-    assert (found["gamma"], found["alpha"]) == (0.55, 1.0)
-    assert (found["local_global"], found["graph_head"]) == (3, True)
-    assert (spec.dataset, spec.network, spec.average) == ("coco2014", "resnet101", 0.9997)
-    assert experiments.percents("paper") == tuple(range(10, 100, 10))
-
-
-def test_classes_that_are_not_learned_are_counted_by_frequency():
-    base = experiments.base_spec("smoke")
-    learned = np.full((2, 10), 100.0)
-    first, last = learned.copy(), learned.copy()
-    first[-1, 0] = 50  # class 0, in half of the scenes, ranked by chance
-    last[-1, 8:] = 1
-    last[0] = 0  # an earlier epoch does not count
-    groups = {("a", 10): [{"test_ap": first}, {"test_ap": learned}], ("b", 50): [{"test_ap": last}]}
-    found = experiments.not_learned(groups, base).set_index(["method", "seed"])
-    assert found.loc[("a", 0), ["frequent", "rare"]].tolist() == [1, 0]
-    assert found.loc[("a", 1), ["frequent", "rare"]].tolist() == [0, 0]
-    assert found.loc[("b", 0), ["frequent", "rare"]].tolist() == [0, 2]
-    assert found.known.tolist() == [10, 50, 10]
-
-
-@pytest.mark.parametrize("positives", [0, 1, 7, 150, 250, 299, 300])
-def test_share_of_batches_with_a_positive(positives):
-    expected = 1 - hypergeom.pmf(0, 300, positives, 100)
-    check(experiments._batches_with(np.array([positives]), 300, 100), [expected], atol=1e-9)
-
-
-def test_cells_with_objects_are_those_under_the_boxes():
-    boxes = torch.tensor([[0, 3, 0, 8, 8, 16], [1, 2, 16, 0, 24, 8], [2, 0, 4, 4, 12, 12]])
-    split = Split(torch.zeros(3, 1, 24, 24), torch.zeros(3, 10), boxes)
-    inside = experiments.cells_with_objects(split, (3, 3, 3))
-    assert np.argwhere(inside[:2]).tolist() == [[0, 0, 1], [1, 2, 0]]
-    assert inside[2].tolist() == [[True, True, False], [True, True, False], [False] * 3]
-
-
-def test_bayes_rule_on_the_line():
-    """The posterior is logistic with slope 3; its accuracy is that of the threshold."""
-    offset = math.log(0.3 / 0.7)
-    check(demo.posterior(demo.GRID), expit(3 * demo.GRID + offset), atol=1e-9)
-    threshold = -offset / 3
-    closed = 30 * norm.sf(threshold, 1.5) + 70 * norm.cdf(threshold, -1.5)
-    check(demo.bayes_accuracy(), closed, rtol=1e-3)
-
-
-def test_vpu_finds_the_rule_on_the_line_without_the_prior():
-    record = demo.fit_line(demo.LineSpec(1, labelled=3000))
-    found = dict(zip(demo.ESTIMATORS, record["accuracy"], strict=True))
-    assert found["VPU"] > demo.bayes_accuracy() - 0.5
-    assert found["uPU, prior 0.1"] < demo.bayes_accuracy() - 15
-    assert found["VPU"] <= demo.bayes_accuracy() + 1e-6
