@@ -1,16 +1,20 @@
 """Stability attacks: values of the authors' code, closed forms against simulation, boundaries."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
-from chapters.stability_attacks import claims, tables
+from chapters.stability_attacks import claims, runs, tables
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
 from tests.golden import cases
+from weaklabels.lab.spec import options
 from weaklabels.lab.store import Record
+from weaklabels.lab.sweep import run_one
 from weaklabels.methods import stability_attacks
 from weaklabels.press.claims import FAILS, HOLDS
 
@@ -259,6 +263,28 @@ def test_losses_are_finite_for_huge_logits(dtype):
 
 
 # -- the room -------------------------------------------------------------------------------------
+
+
+def test_a_run_learns_from_what_the_crafting_network_made():
+    spec = runs.Spec(
+        attack="hypocritical",
+        data_options=options(test=50),
+        network_options=options(inputs=64, hidden=(8,)),
+        epochs=1,
+        craft_epochs=1,
+        craft_steps=2,
+        steps=1,
+        test_steps=2,
+    )
+    crafting = runs.crafting_spec(spec)
+    assert crafting.budget == spec.craft_budget
+    assert crafting == runs.crafting_spec(replace(spec, method="MART", budget=1.5, epochs=2))
+    moved = runs.craft(crafting)["x"] - runs.load_splits(spec).train.x.numpy()
+    assert 0 < np.abs(moved).max() <= spec.eps + 1e-6
+    found = run_one(runs.run, spec, None)
+    assert found["curve"].shape == (len(runs.STRENGTHS),)
+    assert found["curve"][0] == found["natural"]
+    assert found["robust"] <= found["natural"]
 
 
 def records(natural, robust):

@@ -13,19 +13,21 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from weaklabels import data, methods, models
+from weaklabels import data, methods
 from weaklabels.data import Splits
 from weaklabels.data.augment import pipeline
+from weaklabels.lab.execute import ORDER, Task, Watch, execute, network, placed, started
 from weaklabels.lab.setting import Setting
-from weaklabels.lab.spec import Data, Options, options
+from weaklabels.lab.spec import Data, Trained, options
 from weaklabels.lab.sweep import remember
 from weaklabels.methods import stability_attacks
-from weaklabels.methods.base import Context
 from weaklabels.metrics import accuracy
+from weaklabels.models import Network
 from weaklabels.seeding import numpy_rng, seed_torch, torch_rng
-from weaklabels.train import OptimiserSpec, fit, predict
+from weaklabels.train import OptimiserSpec, predict
 
 ATTACKS = ("clean", "random", "adversarial", "hypocritical")
 """What happens to the training images; "random" moves every pixel by plus or minus eps."""
@@ -35,8 +37,10 @@ STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spec(Data):
+class Spec(Data, Trained):
     """One run; the seed is that of the split, the initial weights, the batches and all attacks.
+
+    Beside its parts (see ``lab.spec``):
 
     Attributes:
         attack: one of ``ATTACKS``.
@@ -44,13 +48,11 @@ class Spec(Data):
         budget: of the defender, in units of eps.
         method: ``"PGD-AT"``, ``"TRADES"`` or ``"MART"``.
         craft_budget: in units of eps, with which the network that crafts the poison was trained.
-        network, network_options: the victim, for ``models.build``.
-        epochs, batch_size, drops: training; the learning rate falls to a tenth after these epochs.
+        drops: the learning rate falls to a tenth after these epochs.
         steps: of the attack in training; ``test_steps`` at test time.
         craft_epochs, craft_steps, craft_shift: training of the crafting network, steps of the
             poison, and largest shift in its random transformations (0: none).
         augment: of the training images (see ``augment.pipeline``).
-        device: where to compute.
     """
 
     attack: str = "clean"
@@ -60,7 +62,6 @@ class Spec(Data):
     craft_budget: float = 0.25
     dataset: str = "digits"
     network: str = "mlp"
-    network_options: Options = ()
     epochs: int = 30
     batch_size: int = 64
     optimiser: OptimiserSpec = OptimiserSpec("sgd", lr=0.05, weight_decay=5e-4)
@@ -71,7 +72,6 @@ class Spec(Data):
     craft_steps: int = 100
     craft_shift: int = 0
     augment: tuple = ()
-    device: str = "cpu"
 
     def code(self) -> list[Any]:
         """What the run depends on besides what reading its function shows."""
@@ -92,7 +92,7 @@ def run(spec: Spec) -> dict[str, Any]:
         poisoned = remember(craft, crafting_spec(spec))["x"]
         x = torch.from_numpy(poisoned)
         x = x.float() / 255 if x.dtype == torch.uint8 else x
-    model = _train(spec, x, y, len(splits.classes), spec.method, spec.budget, spec.epochs)
+    model = _train(spec, x, y, len(splits.classes))
     test, labels = splits.test.x, splits.test.y
     attacked = {
         strength: _under(model, spec, test, labels, strength * spec.eps) for strength in STRENGTHS
@@ -109,7 +109,11 @@ def run(spec: Spec) -> dict[str, Any]:
 
 
 def craft(spec: Spec) -> dict[str, Any]:
-    """The poisoned training images ``x`` of a run (uint8, cut, for datasets of bytes)."""
+    """The poisoned training images ``x`` of a run (uint8, cut, for datasets of bytes).
+
+    Args:
+        spec: what ``crafting_spec`` makes of that of the run.
+    """
     splits = load_splits(spec)
     x, y = splits.train.x, splits.train.y
     if spec.attack == "random":
@@ -119,8 +123,7 @@ def craft(spec: Spec) -> dict[str, Any]:
             ).numpy()
         }
     classes = len(splits.classes)
-    budget = spec.craft_budget
-    model = _train(spec, x, y, classes, "PGD-AT", budget, spec.craft_epochs).eval()
+    model = _train(spec, x, y, classes).eval()
     target = (
         y if spec.attack == "hypocritical" else stability_attacks.adversarial_target(y, classes)
     )
@@ -150,41 +153,47 @@ def craft(spec: Spec) -> dict[str, Any]:
 
 
 def crafting_spec(spec: Spec) -> Spec:
-    """What of a run its poison depends on (see ``craft``)."""
-    return replace(spec, budget=1.0, method="PGD-AT", epochs=spec.craft_epochs, drops=())
+    """What of a run its poison depends on: the training of the crafting network, and the attack."""
+    return replace(
+        spec,
+        method="PGD-AT",
+        budget=spec.craft_budget,
+        craft_budget=0.0,
+        epochs=spec.craft_epochs,
+        drops=(),
+    )
 
 
 def load_splits(spec: Spec) -> Splits:
     """The data of a run."""
     extra = {"seed": spec.seed} if spec.dataset == "digits" else {}
-    return data.load(spec.dataset, spec.data_root, **dict(spec.data_options), **extra)
+    return data.load(spec.dataset, spec.data_root, **(extra | dict(spec.data_options)))
 
 
-def _train(
-    spec: Spec, x: Tensor, y: Tensor, classes: int, method: str, budget: float, epochs: int
-) -> models.Network:
-    seed_torch(spec.seed, "method", method)
-    model = models.build(spec.network, classes, seed=spec.seed, **dict(spec.network_options)).to(
-        spec.device
-    )
-    learner = methods.create(method, eps=budget * spec.eps, steps=spec.steps, seed=spec.seed)
-    learner.start(Context(y.to(spec.device)))
-    optimiser = spec.optimiser.build(model, learner)
-    steps = -(-len(x) // spec.batch_size)
-    drops = [epoch * steps for epoch in spec.drops]
-    schedule = LambdaLR(optimiser, lambda step: 0.1 ** sum(step >= drop for drop in drops))
-    fit(
-        model,
-        x.to(spec.device),
-        learner,
-        epochs=epochs,
-        batch_size=spec.batch_size,
-        optimiser=optimiser,
-        order=torch_rng(spec.seed, "order"),
-        schedule=schedule,
-        augment=pipeline(spec.augment, torch_rng(spec.seed, "views"), spec.device)
-        if spec.augment
-        else None,
+def _train(spec: Spec, x: Tensor, y: Tensor, classes: int) -> Network:
+    """The network after training on ``x`` by the method of the spec and with its budget."""
+    seed_torch(spec.seed, "method", spec.method)
+    model = network(spec, classes, spec.seed)
+    eps = spec.budget * spec.eps
+    method = methods.create(spec.method, eps=eps, steps=spec.steps, seed=spec.seed)
+    streams = {ORDER: torch_rng(spec.seed, "order"), "views": torch_rng(spec.seed, "views")}
+    augment = pipeline(spec.augment, streams["views"], spec.device) if spec.augment else None
+
+    def schedule(optimiser: Optimizer, epochs: int, steps: int) -> LambdaLR:
+        drops = [epoch * steps for epoch in spec.drops]
+        return LambdaLR(optimiser, lambda step: 0.1 ** sum(step >= drop for drop in drops))
+
+    execute(
+        spec,
+        Task(
+            model,
+            started(method, y.to(spec.device)),
+            placed(x, spec.device),
+            watch=lambda *_: Watch(),
+            streams=streams,
+            augment=augment,
+            schedule=schedule,
+        ),
     )
     return model
 
@@ -329,6 +338,7 @@ def base_spec(chapter: Setting) -> Spec:
         steps=10,
         craft_shift=8,
         augment=(("pad_crop", 4), ("flip",)),
+        checkpoint=True,
         device=chapter.device,
     )
     smoke = replace(
