@@ -5,18 +5,24 @@ import math
 import numpy as np
 import pytest
 import torch
-from chapters.large_loss_matters import runs as llm
+from chapters.large_loss_matters import claims, record, runs, tables
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
 from tests.golden import cases
+from tests.lab.recorded_features import check_record
 from weaklabels import methods
 from weaklabels.cam import class_activation_maps
+from weaklabels.lab import voc_features
+from weaklabels.lab.store import Record
 from weaklabels.methods import baselines
+from weaklabels.methods.base import Context
 from weaklabels.methods.large_loss_matters import large_loss, large_loss_entries, modified_count
 from weaklabels.metrics import annotated_average_precision, mean_average_precision
 from weaklabels.models import Network
+from weaklabels.press.chapter import Chapter
+from weaklabels.press.claims import FAILS, HOLDS, NOT_TESTABLE
 from weaklabels.train import OptimiserSpec, fit, predict
 from weaklabels.weaken import few_labels
 
@@ -215,7 +221,7 @@ def test_whole_training_run_agrees_with_the_authors_loop(name):
     else:
         strict = {"strict": True} if scheme == "LL-Cp" else {}
         method = methods.create(scheme, rate=rate, **strict)
-    method.start(torch.tensor(inputs["obs"]).to(torch.int8))
+    method.start(Context(torch.tensor(inputs["obs"]).to(torch.int8)))
     spec = OptimiserSpec(
         hyper["optimizer"],
         lr=hyper["lr_features"],
@@ -307,10 +313,10 @@ def test_permanent_correction_accumulates_and_leaves_the_given_labels_alone():
     observed = torch.zeros(8, 10, dtype=torch.int8)
     observed[:, 0] = 1
     method = methods.create("LL-Cp", rate=0.05)
-    method.start(observed)
+    method.start(Context(observed))
     g, counts = torch.Generator().manual_seed(0), []
     for epoch in range(1, 5):
-        method.before_epoch(epoch)
+        method.before_epoch(epoch, None)
         index = torch.arange(8)
         method.step(lambda x: torch.randn(8, 10, generator=g), None, index)
         method.after_step(None, None, index)
@@ -322,7 +328,7 @@ def test_permanent_correction_accumulates_and_leaves_the_given_labels_alone():
 def test_curriculum_labels_what_it_is_sure_of_and_revises_it():
     observed = torch.tensor([[1, 0, 0, -1]], dtype=torch.int8)
     method = methods.create("Curriculum", threshold=2.0)
-    method.start(observed)
+    method.start(Context(observed))
     method.after_epoch(lambda: torch.tensor([[-9.0, 3.0, -1.0, 9.0]]))
     assert method.labels.tolist() == [[1, 1, 0, -1]]
     method.after_epoch(lambda: torch.tensor([[-9.0, 1.0, -3.0, 9.0]]))
@@ -343,7 +349,143 @@ def test_wrong_parameters_are_named(call, message):
         call()
 
 
+# -- the chapter's experiments --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("profile", ["quick", "smoke", "paper"])
+def test_tables_hold_methods_that_exist(profile):
+    settings = runs.settings(Chapter("large_loss_matters", profile))
+    tracked = {name: spec.track for name, spec in runs.end_to_end(settings).items()}
+    assert list(tracked) == list(runs.TABLE_METHODS)
+    assert {name for name, track in tracked.items() if "modified" in track} == set(runs.LL)
+    assert all("pointing" in track for track in tracked.values())
+    for make in (runs.watched, runs.linear_init, runs.rate_study, runs.size_study, runs.sparse):
+        for spec in make(settings).values():
+            methods.create(spec.method, **dict(spec.method_options))
+
+
 def test_published_tables_are_complete():
-    assert llm.TABLE_2.shape == (9, 8)
-    assert list(llm.TABLE_2.index) == list(llm.TABLE_METHODS)
-    assert llm.TABLE_3.shape == (9, 6)
+    assert tables.TABLE_2.shape == (9, 8)
+    assert list(tables.TABLE_2.index) == list(runs.TABLE_METHODS)
+    assert tables.TABLE_3.shape == (9, 6)
+
+
+def test_the_recorded_table_is_that_of_the_code():
+    chapter = Chapter("large_loss_matters")
+    rows = record.rows(voc_features.protocol(chapter))
+    assert dict(rows["LL-R"].method_options) == {"rate": 0.002}
+    assert dict(rows["LL-Cp"].method_options) == {"rate": 0.001}
+    assert dict(rows["LL-R, rate × 9/24"].method_options) == {"rate": 0.00075}
+    check_record(chapter.recorded("voc2012_features"), rows, record.NOTES)
+
+
+def labels(*, modified=None, logits=None):
+    """A record of two images with three classes: one label given, one hidden, one absent each."""
+    values = {
+        "truth": np.array([[1, 1, 0], [1, 0, 1]]),
+        "observed": np.array([[1, 0, 0], [1, 0, 0]]),
+        "test_ap": np.zeros((3, 3)),
+    }
+    if modified is not None:
+        values["modified"] = np.packbits(np.array(modified, bool), axis=2)
+    if logits is not None:
+        values["entry_logits"] = np.array(logits)
+    return Record(None, values, {})
+
+
+def test_what_is_modified_is_compared_with_the_truth():
+    nothing, right = np.zeros((2, 3)), np.array([[0, 1, 0], [0, 0, 1]])
+    wrong = np.array([[0, 0, 1], [0, 0, 0]])
+    run = labels(modified=[nothing, right, right | wrong])
+    assert np.isnan(tables.precision([run])[0, 0])
+    np.testing.assert_allclose(tables.precision([run])[0, 1:], [100, 100 * 2 / 3])
+    assert tables.guessing([run]).tolist() == [50]
+    assert tables.persistence([run]).tolist() == [100]
+    assert tables.telling_scenes(run, 2) == [1, 0]
+    shown = {name: mask.astype(int).tolist() for name, mask in tables.corrections(run, 0).items()}
+    assert shown == {
+        "given": [[1, 1, 1], [0, 0, 0], [0, 0, 0]],
+        "added, right": [[0, 0, 0], [0, 1, 1], [0, 0, 0]],
+        "added, wrong": [[0, 0, 0], [0, 0, 0], [0, 0, 1]],
+    }
+
+
+def test_memorisation_follows_each_kind_of_label():
+    start, end = np.zeros((2, 3)), [[0, 2, -2], [0, -2, 2]]  # false negatives rise, true ones fall
+    curves = tables.memorisation([labels(logits=[start, end])])
+    assert curves["FN"][0, 1] > curves["FN"][0, 0] > curves["TN"][0, 1]
+    assert curves["AUC"].tolist() == [[0.5, 1.0]]
+    assert [curves[f"first {kind}"].item() for kind in ("TP", "TN", "FN")] == [100, 100, 0]
+
+
+# -- what decides the claims ----------------------------------------------------------------------
+
+
+def scored(best, last=None, *, pointing=50):
+    """Runs of three seeds with a test mAP (%) at the best and at the last epoch."""
+    scores = np.full((2, 4), [[best], [best if last is None else last]])
+    hits = np.array([[0, 0, i < pointing] for i in range(100)])
+    return [
+        Record(
+            None,
+            {
+                "test_ap": scores + noise,
+                "val_ap": scores + noise,
+                "best_epoch": np.array(1),
+                "pointing_best": hits,
+                "pointing_last": hits,
+            },
+            {},
+        )
+        for noise in (0.0, 0.1, 0.2)
+    ]
+
+
+def test_claims_about_curves():
+    rising = np.array([[0.2, 0.9, 0.1]] * 3)
+    falling = np.array([[0.5, 0.3, 0.1]] * 3)
+    curves = {"FN": rising, "TN": falling, "AUC": np.array([[0.9, 0.8, 0.7]] * 3)}
+    shares = {"first TP": np.full(3, 80.0), "first TN": np.full(3, 70.0)}
+    assert claims.claim_1(curves).verdict.verdict == HOLDS
+    assert claims.claim_1(curves | {"FN": falling}).verdict.verdict == FAILS
+    assert claims.claim_3(curves).verdict.verdict == HOLDS
+    assert claims.claim_3(curves | {"AUC": np.full((3, 3), 0.9)}).verdict.verdict == FAILS
+    for fn, verdicts in ((20.0, [HOLDS, HOLDS]), (60.0, [HOLDS, FAILS]), (90.0, [FAILS, FAILS])):
+        rows = claims.claim_2(shares | {"first FN": np.full(3, fn)})
+        assert [row.verdict.verdict for row in rows] == verdicts
+    precision = np.array([[np.nan, 90.0, 60.0]] * 3)
+    assert claims.claim_8({"LL-R": precision}, np.full(3, 15.0)).verdict.verdict == HOLDS
+    assert claims.claim_8({"LL-R": precision}, np.full(3, 70.0)).verdict.verdict == FAILS
+    assert claims.claim_12(np.array([80.0, 90.0])).verdict.verdict == HOLDS
+    assert claims.claim_12(np.array([80.0, 40.0])).verdict.verdict == FAILS
+    assert claims.claim_7().verdict.verdict == NOT_TESTABLE
+
+
+def test_claims_about_methods():
+    rivals = {name: scored(70, 60) for name in ("WAN", "LSAN", "EPR")}
+    naive, better = scored(70, 60, pointing=30), scored(80, 78)
+    groups = {"Naive AN": naive, "ROLE": scored(75, 79), **rivals}
+    groups |= dict.fromkeys(runs.LL, better)
+    recorded = {
+        "rows": [{"row": name, "best": [71, 70, 69], "last": [71, 70, 69]} for name in groups]
+    }
+    verdicts = [row.verdict.verdict for row in claims.claim_4(groups, groups, recorded)]
+    assert verdicts == [HOLDS, HOLDS, FAILS]
+    assert [row.verdict.verdict for row in claims.claim_5(groups)] == [HOLDS, FAILS]
+    assert [row.verdict.verdict for row in claims.claim_11(groups)] == [FAILS, FAILS]
+    weak = {name: scored(70, pointing=30) for name in groups} | {"LL-Ct": better}
+    assert [row.verdict.verdict for row in claims.claim_11(weak)] == [HOLDS, HOLDS]
+    linear = groups | {"Naive AN": scored(75)}
+    assert claims.claim_6(groups, linear).verdict.verdict == HOLDS
+    assert claims.claim_6(groups, groups).verdict.verdict == FAILS
+
+
+def test_claims_about_rates_and_sizes():
+    naive, better = scored(70, 60), scored(80, 78)
+    by_rate = {0.01: better, 0.06: scored(75, 50)}
+    assert claims.claim_9(by_rate, naive).verdict.verdict == HOLDS
+    assert claims.claim_9({0.01: naive, 0.06: naive}, naive).verdict.verdict == FAILS
+    by_size = {(n, name): naive for n in (10, 20) for name in ("Naive AN", "LSAN", "ROLE")}
+    by_size |= {(n, "LL-Ct"): better for n in (10, 20)}
+    assert claims.claim_10(by_size).verdict.verdict == HOLDS
+    assert claims.claim_10(by_size | {(10, "ROLE"): scored(90)}).verdict.verdict == FAILS

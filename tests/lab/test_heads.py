@@ -5,15 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from chapters.acknowledging_the_unknown import runs as atu
-from chapters.large_loss_matters import runs as lm
 
+from tests.lab.recorded_features import base
 from tests.library import tiny_datasets
 from weaklabels import methods, models, weaken
 from weaklabels.lab import multilabel, sweep
+from weaklabels.lab.execute import started
 from weaklabels.lab.heads import Group, Head, average_precision_together, fit_together
 from weaklabels.lab.linear_protocol import Together, run_together
-from weaklabels.lab.multilabel import Spec
 from weaklabels.lab.spec import options
 from weaklabels.lab.store import Store, digest
 from weaklabels.metrics import average_precision
@@ -27,8 +26,8 @@ METHODS = {
     "IU": {},
     "WAN": {},
     "LSAN": {},
-    "EPR": {"expected_positives": 1.5},
-    "ROLE": {"expected_positives": 1.5},
+    "EPR": {},
+    "ROLE": {},
     "ASL": {},
     "Focal": {},
     "EM": {"alpha": 0.2},
@@ -53,7 +52,8 @@ def data():
 def head(name, seed, truth):
     model = models.build("linear", C, seed=seed, inputs=D).double()
     method = methods.create(name, **METHODS[name])
-    method.start(torch.from_numpy(weaken.single_positive(truth.numpy(), numpy_rng(seed, "labels"))))
+    observed = weaken.single_positive(truth.numpy(), numpy_rng(seed, "labels"))
+    started(method, torch.from_numpy(observed), expected_positives=1.5)
     return Head(model.head, method)
 
 
@@ -119,48 +119,18 @@ def test_average_precision_of_many_heads_is_the_one_of_each():
             np.testing.assert_allclose(ours, average_precision(one, truth), rtol=0, atol=1e-9)
 
 
-@pytest.fixture(scope="module")
-def features(tmp_path_factory):
-    """A file of features with 20 classes, in the format of the VOC features."""
-    from weaklabels.data.voc import CLASSES
-
-    rng = numpy_rng(2, "features")
-    centres = rng.standard_normal((20, 16))
-    labels = np.where(rng.random((160, 20)) < 0.1, 1, -1).astype(np.int8)
-    labels[np.arange(160), np.arange(160) % 20] = 1
-    x = (labels == 1) @ centres + 0.3 * rng.standard_normal((160, 16))
-    path = tmp_path_factory.mktemp("features") / "features.npz"
-    np.savez(
-        path,
-        ids=np.array([f"{i:06d}" for i in range(160)]),
-        split=np.array(["train", "val"])[np.arange(160) % 2],
-        labels=labels,
-        classes=np.array(CLASSES),
-        feat_test=x.astype(np.float32),
-    )
-    return path
-
-
-def base(features, **changes):
-    return replace(
-        Spec(
-            "AN",
-            options(epsilon=0.0),
-            dataset="voc2012_features",
-            data_options=options(file=str(features), seed=1200, balanced=True),
-            network="linear",
-            network_options=options(inputs=16),
-            epochs=3,
-            optimiser=OptimiserSpec("adam", lr=1e-2),
-        ),
-        **changes,
-    )
-
-
 def test_the_table_of_a_chapter_is_that_of_its_single_runs(features):
-    benchmark = atu.Benchmark("test", base(features), atu.Settings(0.2, 0.02, warm_up=1), 3)
-    rows = [atu.vary(benchmark, row) for row in ("BCE, 1 P & all N", "ROLE", "EM+APL", "L2R")]
-    rows += [lm.vary(base(features), name, rate=0.01) for name in ("Full label", *lm.LL)]
+    def variation(method, *, annotation="single positive", **own):
+        return base(features, method=method, method_options=options(**own), annotation=annotation)
+
+    rows = [
+        variation("IU", annotation="single positive, all negatives"),
+        variation("ROLE"),
+        variation("EM+APL", alpha=0.2, beta=0.02, share=0.9, warm_up=1, epochs=3),
+        variation("L2R", weight=1e-5),
+        variation("IU", epsilon=0.0, annotation="full"),
+        *(variation(name, rate=0.01) for name in ("LL-R", "LL-Ct", "LL-Cp")),
+    ]
     runs = tuple(replace(row, seed=seed) for row in rows for seed in (0, 1))
     found = run_together(Together(runs))
     assert found["val_ap"].shape == found["test_ap"].shape == (len(runs), 3, 20)
@@ -205,7 +175,11 @@ def test_real_features_give_a_plausible_table():
     real = replace(
         real, network_options=options(inputs=1024), epochs=3, optimiser=OptimiserSpec(lr=1e-3)
     )
-    runs = tuple(lm.vary(real, name) for name in ("Full label", "Naive AN", "LL-R"))
+    runs = (
+        replace(real, method="IU", annotation="full"),
+        real,
+        replace(real, method="LL-R", method_options=options(rate=0.02)),
+    )
     full, naive, _ = run_together(Together(runs))["test_ap"][:, -1].mean(1)
     assert 100 > full > naive > 30
 

@@ -67,9 +67,12 @@ def training_labels(spec: Spec) -> tuple[np.ndarray, np.ndarray]:
     return truth, annotate(spec, truth)
 
 
-def label_kinds(spec: Spec) -> dict[str, np.ndarray]:
-    """Masks ``(N, C)`` of the training labels of a run: TP, TN and FN under assume-negative."""
-    truth, observed = training_labels(spec)
+def label_kinds(truth: np.ndarray, observed: np.ndarray) -> dict[str, np.ndarray]:
+    """Masks of training labels: TP, TN and FN if what is unknown is assumed negative.
+
+    Args:
+        truth, observed: ``(N, C)``, from a record that tracked entries or ``training_labels``.
+    """
     return {
         "TP": observed == 1,
         "FN": (observed == 0) & (truth == 1),

@@ -1,0 +1,212 @@
+"""The figures of the chapter on *Large Loss Matters*: arrays and tables in, figures out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from weaklabels.press import style
+
+COLOURS = {"FN": style.PALETTE[1], "TN": style.PALETTE[0], "TP": style.PALETTE[2]}
+KINDS = {"FN": "false negatives", "TN": "true negatives"}
+
+
+def draw_scenes(images: Tensor, truth: np.ndarray, observed: np.ndarray) -> Figure:
+    """The first five scenes with their labels; the one that is kept in brackets.
+
+    Args:
+        images: ``(N, c, h, w)`` in [0, 1].
+        truth, observed: ``(N, C)``.
+    """
+    fig, axes = style.panels(5, height=1.9)
+    for i, ax in enumerate(axes):
+        names = [f"[{c}]" if observed[i, c] == 1 else str(c) for c in np.flatnonzero(truth[i])]
+        style.show_image(ax, images[i], " ".join(names))
+    return fig
+
+
+def draw_memorisation(single: dict[str, np.ndarray], curves: dict[str, np.ndarray]) -> Figure:
+    """Loss of false and true negatives over epochs (Figure 1 of the paper).
+
+    Args:
+        single: kind of label -> loss (nats) of one label, ``(epochs,)``.
+        curves: kind of label -> mean loss (nats), ``(runs, epochs)``.
+    """
+    fig, (left, right) = style.panels(2)
+    for kind, name in KINDS.items():
+        epochs = np.arange(1, len(single[kind]) + 1)
+        left.plot(epochs, single[kind], color=COLOURS[kind], label=f"one {name[:-1]}")
+        style.band(right, epochs, curves[kind], name, colour=COLOURS[kind])
+    left.set(ylabel="loss (nats)", title="two labels of one run")
+    right.set(ylabel="mean loss (nats)", ylim=(0, None), title="all labels")
+    for ax in (left, right):
+        style.epoch_axis(ax)
+        ax.legend()
+    return fig
+
+
+def draw_separation(curves: dict[str, np.ndarray]) -> Figure:
+    """How well the loss tells the two kinds apart, and when it is largest.
+
+    Args:
+        curves: of ``tables.memorisation``.
+    """
+    fig, (left, right) = style.panels(2)
+    epochs = np.arange(1, curves["AUC"].shape[1] + 1)
+    style.band(left, epochs, curves["AUC"], "loss of an assumed negative")
+    left.axhline(0.5, color="grey", ls=":", label="guessing")
+    style.epoch_axis(left)
+    left.set(ylabel="ROC-AUC (FN against TN)", ylim=(0.45, 1))
+    left.legend()
+    first = pd.DataFrame({kind: curves[f"first {kind}"] for kind in ("TP", "TN", "FN")})
+    colours = [COLOURS[kind] for kind in first]
+    spread = first.std().fillna(0)
+    right.bar(first.columns, first.mean(), yerr=spread, color=colours, capsize=4)
+    right.set(xlabel="kind of label", ylabel="largest loss in epoch 1 (% of labels)")
+    return fig
+
+
+def draw_methods(frame: pd.DataFrame) -> Figure:
+    """Test mAP of every method at the best-validation and at the last epoch.
+
+    Args:
+        frame: of ``tables.scores``.
+    """
+    methods = list(dict.fromkeys(frame.method))
+    fig, ax = plt.subplots(figsize=(style.WIDTH, 3.8))
+    for k, moment in enumerate(dict.fromkeys(frame.moment)):
+        group = frame[frame.moment == moment].groupby("method", sort=False)["mAP"]
+        y = np.arange(len(methods)) + 0.17 * (1 - 2 * k)
+        spread = group.std().fillna(0)
+        ax.errorbar(group.mean(), y, xerr=spread, fmt="os"[k], capsize=3, label=f"{moment} epoch")
+    ax.set_yticks(range(len(methods)), methods)
+    ax.invert_yaxis()
+    ax.set(xlabel="test mAP (%), end to end")
+    ax.legend()
+    return fig
+
+
+def draw_precision(
+    precision: dict[str, np.ndarray], guessing: np.ndarray, auc: dict[str, np.ndarray]
+) -> Figure:
+    """Precision of what is modified, from epoch 2 on, and what modifying does to the separation.
+
+    Args:
+        precision: scheme -> ``(runs, epochs)`` in percent.
+        guessing: ``(runs,)`` in percent.
+        auc: LL-R and naive AN -> ``(runs, epochs)``; the same number of epochs is shown.
+    """
+    fig, (left, right) = style.panels(2)
+    for name, runs in precision.items():
+        style.band(left, np.arange(2, runs.shape[1] + 1), runs[:, 1:], name)
+    left.axhline(guessing.mean(), color="grey", ls=":", label="guessing")
+    left.set(ylabel="precision (% of modified)", ylim=(0, 103))
+    count = min(runs.shape[1] for runs in auc.values())
+    for (name, runs), colour in zip(auc.items(), (None, "black"), strict=True):
+        style.band(right, np.arange(1, count + 1), runs[:, :count], name, colour=colour)
+    right.set(ylabel="ROC-AUC (FN against TN)")
+    for ax in (left, right):
+        style.epoch_axis(ax)
+        ax.legend()
+    return fig
+
+
+def draw_corrections(
+    images: Tensor, truth: np.ndarray, classes: Sequence[str], found: Mapping[int, dict]
+) -> Figure:
+    """Scenes, and below each which labels count as positive, by epoch.
+
+    Args:
+        images: ``(N, c, h, w)`` in [0, 1].
+        truth: ``(N, C)``.
+        classes: names.
+        found: scene -> ``tables.corrections``.
+    """
+    fig, axes = style.panels(
+        len(found), 2, height=2.3, gridspec_kw={"height_ratios": [1, 1.5]}, squeeze=False
+    )
+    for (top, bottom), (scene, masks) in zip(axes.T, found.items(), strict=True):
+        style.show_image(top, images[scene], f"scene {scene}")
+        names = [f"[{c}]" if p else c for c, p in zip(classes, truth[scene] == 1, strict=True)]
+        _chart(bottom, masks, names)
+    axes[1, 0].set_ylabel("class ([ ]: truly present)")
+    fig.legend(*axes[1, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return fig
+
+
+def _chart(ax: Axes, masks: dict[str, np.ndarray], names: Sequence[str]) -> None:
+    """A mark for each class and epoch at which it counts as positive."""
+    looks = ((style.PALETTE[6], "s"), (style.PALETTE[0], "s"), (style.PALETTE[1], "X"))
+    for (label, mask), (colour, marker) in zip(masks.items(), looks, strict=True):
+        row, epoch = np.nonzero(mask)
+        ax.scatter(epoch + 1, row, color=colour, marker=marker, s=22, label=label)
+    ax.set_yticks(range(len(names)), names)
+    ax.set(xlim=(0.5, mask.shape[1] + 0.5), ylim=(len(names) - 0.5, -0.5), xlabel="epoch")
+
+
+def draw_rates(
+    rates: Sequence[float], found: dict[str, np.ndarray], naive: dict[str, float]
+) -> Figure:
+    """Test mAP of LL-Ct against its rate, beside naive AN.
+
+    Args:
+        rates: ``(R,)`` shares of the labels per epoch.
+        found: moment -> ``(runs, R)`` in percent.
+        naive: moment -> mean of naive AN in percent.
+    """
+    fig, ax = plt.subplots()
+    percent = [100 * rate for rate in rates]
+    for (moment, runs), colour in zip(found.items(), style.PALETTE, strict=False):
+        style.band(ax, percent, runs, f"LL-Ct, {moment} epoch", colour=colour)
+        ax.axhline(naive[moment], color=colour, ls=":", label=f"naive AN, {moment} epoch")
+    ax.set(xlabel=r"rate $\Delta_{rel}$ (% of the labels per epoch)", ylabel="test mAP (%)")
+    ax.legend()
+    return fig
+
+
+def draw_sizes(sizes: Sequence[int], found: dict[str, np.ndarray], classes: int) -> Figure:
+    """Test mAP against the number of observed labels.
+
+    Args:
+        sizes: ``(S,)`` numbers of training images.
+        found: method -> ``(runs, S)`` in percent; "Full label" knows all labels of an image.
+        classes: number of labels of an image.
+    """
+    fig, ax = plt.subplots()
+    for name, runs in found.items():
+        known = [n * (classes if name == "Full label" else 1) for n in sizes]
+        style.band(ax, known, runs, name)
+    ax.set(xscale="log", xlabel="number of observed labels", ylabel="test mAP (%), best epoch")
+    ticks = [n * k for k in (1, classes) for n in sizes]
+    ax.set_xticks(ticks, [f"{n:,}" for n in ticks], rotation=45, minor=False)
+    ax.minorticks_off()
+    ax.legend()
+    return fig
+
+
+def draw_maps(image: Tensor, maps: dict[str, Tensor], boxes: Sequence[Sequence[int]]) -> Figure:
+    """An image and, for each class on it, where the methods see it.
+
+    Args:
+        image: ``(c, h, w)`` in [0, 1].
+        maps: method -> ``(C, h, w)``.
+        boxes: class, top, left, bottom and right (in pixels) of what is on it.
+    """
+    present = sorted({c for c, *_ in boxes})
+    fig, axes = style.panels(len(maps) + 1, len(present), height=1.9, squeeze=False)
+    for row, c in zip(axes, present, strict=True):
+        style.show_image(row[0], image, f"digit {c}")
+        for ax, (name, found) in zip(row[1:], maps.items(), strict=True):
+            ax.imshow(found[c], cmap="viridis")
+            ax.set_axis_off()
+            ax.set_title(name, fontsize=9)
+            for top, left, bottom, right in (place for label, *place in boxes if label == c):
+                corner, size = (left - 0.5, top - 0.5), (right - left, bottom - top)
+                ax.add_patch(plt.Rectangle(corner, *size, fill=False, ec="white", lw=1.5))
+    return fig
