@@ -41,13 +41,28 @@ Reference = tuple[str, str]
 
 def run_key(function: Callable[..., Any], spec: Any) -> str:
     """Key of a run: what it computes, with which code and libraries."""
-    start = [function, type(spec), *(spec.code() if hasattr(spec, "code") else ())]
-    definitions = reached(reference for each in start for reference in _references(each))
-    parts = [f"{module}.{name}={digest}" for (module, name), digest in definitions.items()]
+    parts = _code(starts(function, spec))
     parts.append(f"{function.__module__}.{function.__qualname__}")
     parts.append(type(spec).__name__ + spec_json(spec))
     parts.append(f"torch {version('torch')} numpy {version('numpy')}")
     return _hash("\n".join(parts))
+
+
+def code_key(references: Iterable[Reference]) -> str:
+    """Hash of all code that some definitions reach, whatever it is called with."""
+    return _hash("\n".join(_code(references)))
+
+
+def starts(function: Callable[..., Any], spec: Any) -> set[Reference]:
+    """Where the code of a run starts: its function, its spec's class, and what the spec names."""
+    named = [function, type(spec), *(spec.code() if hasattr(spec, "code") else ())]
+    found = {reference for each in named for reference in _references(each)}
+    return {reference for reference in found if _file(reference[0]) is not None}
+
+
+def _code(references: Iterable[Reference]) -> list[str]:
+    definitions = reached(references)
+    return [f"{module}.{name}={digest}" for (module, name), digest in definitions.items()]
 
 
 def spec_json(spec: Any) -> str:

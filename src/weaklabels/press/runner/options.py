@@ -87,11 +87,7 @@ def parse(arguments: Sequence[str], book: Path) -> tuple[Options, bool]:
     parser.add_argument("--device", default="cpu", help="cpu | cuda | cuda:N")
     parser.add_argument("--seeds", default="", help="repetitions; else each chapter's own number")
     parser.add_argument("--jobs", default="", help="notebooks executed at a time")
-    parser.add_argument(
-        "--workers",
-        default=os.environ.get("WEAKLABELS_WORKERS", ""),
-        help="processes for the runs of each notebook",
-    )
+    add_workers(parser)
     parser.add_argument("--gpus", default="1", help="GPUs that work together on each run")
     parser.add_argument("--data", default="", help="folder of the downloaded datasets")
     parser.add_argument("--scheduler", default="", help="tcp:// address of a Dask scheduler")
@@ -109,6 +105,12 @@ def parse(arguments: Sequence[str], book: Path) -> tuple[Options, bool]:
         scheduler=_scheduler(given.scheduler),
     )
     return options, given.check
+
+
+def add_workers(parser: argparse.ArgumentParser) -> None:
+    """The option that ``WEAKLABELS_WORKERS`` gives as well."""
+    given = os.environ.get("WEAKLABELS_WORKERS", "")
+    parser.add_argument("--workers", default=given, help="processes for the runs of each notebook")
 
 
 def profile(value: str) -> str:

@@ -1,0 +1,141 @@
+"""``make record``, on a toy room."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import chapters
+import pytest
+
+from tests.press.toy_book import ToyBook
+from weaklabels.lab import keys
+from weaklabels.press import record
+
+ROOM = """
+from dataclasses import dataclass
+from functools import partial
+
+from weaklabels.lab.setting import Setting
+
+@dataclass(frozen=True)
+class Run:
+    seed: int = 0
+    log: str = ""
+
+def square(spec):
+    with open(spec.log, "a") as file:
+        file.write(f"{spec.seed}\\n")
+    return {"value": spec.seed ** 2}
+
+def squares(power, setting: Setting):
+    table = {"square": Run(log=setting.data_root + "/log")}
+    rows = [
+        {"seed": record.spec.seed, "value": float(record["value"]) ** power}
+        for record in setting.repeat(square, table)["square"]
+    ]
+    if not (setting.recorded_results.parent / "ready").exists():
+        raise RuntimeError("too early")
+    return {"what": "Squares", "seeds": [row["seed"] for row in rows], "rows": rows}
+
+RECORDS = {"first": partial(squares, 1), "second": partial(squares, 2), "bad": lambda setting: {}}
+"""
+
+
+@pytest.fixture
+def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A room with records in a book of its own; it stays until the file ``ready`` is there."""
+    toy = ToyBook(tmp_path)
+    toy.chapter("toy", "1")
+    folder = toy.room("toy")
+    (folder / "__init__.py").touch()
+    (folder / "record.py").write_text(ROOM)
+    monkeypatch.setattr(chapters, "__path__", [str(folder.parent)])
+    monkeypatch.setattr(keys, "ROOTS", {**keys.ROOTS, "chapters": folder.parent})
+    monkeypatch.setenv("WEAKLABELS_BUILD", str(tmp_path / "build"))
+    monkeypatch.delenv("WEAKLABELS_USED", raising=False)
+    yield folder
+    for name in [name for name in sys.modules if name.startswith("chapters.toy")]:
+        del sys.modules[name]
+
+
+def make(room: Path, *arguments: str) -> int:
+    repository = room.parents[2]
+    given = ["--chapters=toy", f"--data={repository}", "--workers=1", *arguments]
+    return record.main(given, repository)
+
+
+def test_a_record_says_how_it_came_about(room: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (room / "ready").touch()
+    assert make(room, "--name=second", "--seeds=2") == 0
+    assert capsys.readouterr().out == "book/chapters/toy/recorded/second.json\n"
+    text = (room / "recorded" / "second.json").read_text()
+    found = json.loads(text)
+    assert list(found) == ["what", "command", "provenance", "seeds", "rows", "keys"]
+    assert found["command"] == "make record CHAPTERS=toy NAME=second DATA=folder SEEDS=2"
+    assert {"python", "torch", "numpy", "device", "commit", "date"} == found["provenance"].keys()
+    assert found["rows"][1] == {"seed": 1, "value": 1.0}
+    assert ' "seeds": [0, 1],\n "rows": [\n  {"seed": 0, "value": 0.0},\n' in text
+    assert found["keys"]["code"] == [
+        f"chapters.toy.record:{n}" for n in ("Run", "square", "squares")
+    ]
+    assert str(room.parents[2]) not in text
+
+
+def test_the_keys_are_those_of_the_code(room: Path) -> None:
+    (room / "ready").touch()
+    make(room, "--name=first")
+    held = json.loads((room / "recorded" / "first.json").read_text())["keys"]
+    code = [tuple(start.split(":")) for start in held["code"]]
+    path = room / "record.py"
+    path.write_text(ROOM.replace("def square(spec):", 'def square(spec):\n    """Words."""'))
+    assert keys.code_key(code) == held["key"]
+    path.write_text(ROOM.replace("spec.seed ** 2", "spec.seed ** 3"))
+    assert keys.code_key(code) != held["key"]
+
+
+def test_finished_runs_are_kept_and_nothing_half_written(room: Path) -> None:
+    log = room.parents[2] / "log"
+    with pytest.raises(RuntimeError, match="too early"):
+        make(room, "--name=first")
+    assert not (room / "recorded").exists()
+    (room / "ready").touch()
+    assert make(room, "--name=first") == 0
+    assert sorted(log.read_text().split()) == ["0", "1", "2"]
+    assert [path.name for path in (room / "recorded").iterdir()] == ["first.json"]
+    with pytest.raises(ValueError, match="no 'what'"):
+        make(room, "--name=bad")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--chapters="], "CHAPTERS is missing: expected some of toy."),
+        (["--chapters=toys"], "CHAPTERS=toys is unknown: expected toy."),
+        (["--name=third"], "NAME=third is unknown in toy: expected first, second, bad."),
+        (["--profile=fast"], "PROFILE=fast is unknown: expected quick, paper, smoke."),
+        (["--seeds=0"], "SEEDS=0 is not a whole number of 1 or more."),
+    ],
+)
+def test_misuse_is_answered_with_one_sentence(
+    room: Path, arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert make(room, *arguments) == 2
+    assert capsys.readouterr().err == f"{sentence}\n"
+
+
+def test_json_is_readable_and_holds_finite_numbers_only() -> None:
+    value = {
+        "a": {"b": [1, 2], "c": {}},
+        "d": [{"e": [1, {"f": 2}]}],
+        "g": ["x", "ä"],
+        "h": [[1], [2]],
+    }
+    text = record.readable(value)
+    assert json.loads(text) == value
+    assert text.splitlines()[1:4] == [' "a": {', '  "b": [1, 2],', '  "c": {}']
+    assert ' "d": [\n  {"e": [1, {"f": 2}]}\n ],\n "g": [\n  "x",\n  "ä"\n ]' in text
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        record.readable({"a": [float("nan")]})
