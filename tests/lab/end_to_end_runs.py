@@ -6,7 +6,7 @@ import signal
 import sys
 from pathlib import Path
 
-from weaklabels.lab import multilabel, sweep
+from weaklabels.lab import multilabel, multilabel_watch, sweep
 from weaklabels.lab.multilabel import Spec
 from weaklabels.lab.spec import options
 from weaklabels.lab.store import Store
@@ -41,7 +41,7 @@ def small(root, method="LL-Cp", **changes) -> Spec:
 
 def interrupt_third_epoch(stop):
     """Make the next run call ``stop`` when it evaluates its third epoch."""
-    calls, evaluate = [], multilabel.average_precision
+    calls, evaluate = [], multilabel_watch.average_precision
 
     def counted(*arguments):
         calls.append(None)
@@ -49,7 +49,7 @@ def interrupt_third_epoch(stop):
             stop()
         return evaluate(*arguments)
 
-    multilabel.average_precision = counted
+    multilabel_watch.average_precision = counted
 
 
 if __name__ == "__main__":

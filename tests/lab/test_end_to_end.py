@@ -13,11 +13,12 @@ from tests.lab.end_to_end_runs import interrupt_third_epoch, small
 from tests.library import tiny_datasets
 from weaklabels import methods, models
 from weaklabels.data.reading import read_ahead
-from weaklabels.lab import multilabel, sweep
+from weaklabels.lab import multilabel, multilabel_watch, sweep
 from weaklabels.lab.checkpoint import Checkpoint
 from weaklabels.lab.multilabel import Spec
 from weaklabels.lab.spec import options
 from weaklabels.lab.store import Store, digest
+from weaklabels.methods.base import Context
 from weaklabels.train import OptimiserSpec, fit, predict
 
 
@@ -61,12 +62,12 @@ def test_a_run_killed_after_an_epoch_goes_on_with_the_same_bits(root, tmp_path):
 def test_every_kind_of_state_is_kept(method, root, tmp_path, monkeypatch):
     track = ("weights", "modified") if method == "EM+APL" else ("weights", "entry_logits")
     spec, store = small(root, method, track=track), Store(tmp_path)
-    evaluate = multilabel.average_precision
-    monkeypatch.setattr(multilabel, "average_precision", evaluate)
+    evaluate = multilabel_watch.average_precision
+    monkeypatch.setattr(multilabel_watch, "average_precision", evaluate)
     interrupt_third_epoch(stop)
     with pytest.raises(Interrupted):
         sweep.run(multilabel.run, [spec], store)
-    monkeypatch.setattr(multilabel, "average_precision", evaluate)
+    monkeypatch.setattr(multilabel_watch, "average_precision", evaluate)
     resumed = sweep.run(multilabel.run, [spec], store)[0]
     assert digest_of(resumed.values) == digest_of(multilabel.run(spec))
 
@@ -104,7 +105,7 @@ def test_images_on_disk_train_as_the_same_images_in_memory(root):
     def train(x):
         model = models.build("patch_net", 20, channels=3, width=8)
         method = methods.create("AN")
-        method.start(torch.from_numpy(multilabel.annotate(spec, splits.train.y.numpy())))
+        method.start(Context(torch.from_numpy(multilabel.annotate(spec, splits.train.y.numpy()))))
         order = torch.Generator().manual_seed(0)
         optimiser = OptimiserSpec(lr=1e-2).build(model, method)
         fit(model, x, method, epochs=2, batch_size=8, optimiser=optimiser, order=order)

@@ -17,14 +17,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from weaklabels import data, methods, models, weaken
+from weaklabels import data, methods, weaken
 from weaklabels.cam import class_activation_maps
 from weaklabels.data import Split, Splits
-from weaklabels.lab.spec import Data, Learner, Net, Options, Training
+from weaklabels.lab.execute import ORDER, Task, Watch, execute, network, started
+from weaklabels.lab.spec import Data, Learner, Options, Trained
 from weaklabels.lab.store import Record
+from weaklabels.lab.weights import weights_of
 from weaklabels.methods.class_activation_value import (
     MAP_RULES,
     WINDOW,
@@ -37,14 +39,14 @@ from weaklabels.methods.partial_label import best_candidate
 from weaklabels.metrics import accuracy
 from weaklabels.models import Network
 from weaklabels.seeding import numpy_rng, torch_rng
-from weaklabels.train import OptimiserSpec, fit, predict
+from weaklabels.train import OptimiserSpec, predict
 
 EVALUATION_BATCH = 128
 """Inputs per forward pass in evaluation; small convolutions stay in the cache of a CPU core."""
 
 
 @dataclass(frozen=True)
-class Spec(Learner, Data, Net, Training):
+class Spec(Learner, Data, Trained):
     """One run; beside its parts (see ``lab.spec``):
 
     Attributes:
@@ -54,7 +56,7 @@ class Spec(Learner, Data, Net, Training):
         candidates: a key of ``CANDIDATES``.
         q: flipping probability, or rate, of those that need one.
         track: what to measure after each epoch beside the accuracies, keys of ``TRACKERS``; or
-            ``"weights"``, to keep the trained network (see ``restore``).
+            ``"weights"``, to keep the trained network (see ``lab.weights``).
     """
 
     _: KW_ONLY
@@ -85,23 +87,20 @@ def run(spec: Spec) -> dict[str, Any]:
 
 def train(spec: Spec, splits: Splits) -> dict[str, Any]:
     """``run`` on data that are there."""
-    candidates = torch.from_numpy(draw_candidates(spec, splits))
-    model = build_network(spec, splits).to(spec.device)
-    method = methods.create(spec.method, **dict(spec.method_options))
-    method.start(candidates.to(spec.device))
+    candidates = torch.from_numpy(draw_candidates(spec, splits)).to(spec.device)
+    model = build_network(spec, splits)
+    method = started(methods.create(spec.method, **dict(spec.method_options)), candidates)
     x_train = splits.train.x.to(spec.device)
-    watch = Watch(spec, splits, candidates, model, x_train)
-    fit(
-        model,
-        x_train,
-        method,
-        epochs=spec.epochs,
-        batch_size=spec.batch_size,
-        optimiser=spec.optimiser.build(model, method),
-        order=torch_rng(spec.seed, "batch order"),
-        after_epoch=watch.after_epoch,
+    return execute(
+        spec,
+        Task(
+            model,
+            method,
+            x_train,
+            watch=lambda net, _: CandidateWatch(spec, splits, candidates, net, x_train),
+            streams={ORDER: torch_rng(spec.seed, ORDER)},
+        ),
     )
-    return watch.results()
 
 
 # -- data -----------------------------------------------------------------------------------------
@@ -212,12 +211,10 @@ probability q; ``"given"`` are those of a real-world partial-label set.
 
 
 def build_network(spec: Spec, splits: Splits) -> Network:
-    """The network of a run, fitted to the shape of the inputs."""
+    """The network of a run, fitted to the shape of the inputs, on its device."""
     shape = splits.train.x.shape[1:]
     fitted = {"inputs": shape.numel()} if spec.network in FLAT else {"channels": shape[0]}
-    return models.build(
-        spec.network, len(splits.classes), seed=spec.seed, **(fitted | dict(spec.network_options))
-    )
+    return network(spec, len(splits.classes), spec.seed, **fitted)
 
 
 FLAT = ("linear", "mlp")
@@ -227,7 +224,7 @@ FLAT = ("linear", "mlp")
 # -- what is measured -----------------------------------------------------------------------------
 
 
-class Watch:
+class CandidateWatch(Watch):
     """Measures a model on training and test set after every epoch.
 
     Attributes:
@@ -239,17 +236,17 @@ class Watch:
     def __init__(
         self, spec: Spec, splits: Splits, candidates: Tensor, model: Network, x_train: Tensor
     ) -> None:
+        super().__init__()
         if unknown := set(spec.track) - TRACKERS.keys() - {"weights"}:
             raise ValueError(f"cannot track {', '.join(sorted(unknown))}: see TRACKERS")
         self.model, self.x_train, self.track = model, x_train, spec.track
-        self.candidates = candidates.to(spec.device)
+        self.candidates = candidates
         self.truth = splits.train.y.to(spec.device)
         self.held_out = {
             name: split.to(spec.device)
             for name, split in (("val", splits.val), ("test", splits.test))
             if split is not None
         }
-        self.epochs: list[dict[str, float]] = []
 
     def after_epoch(self, epoch: int) -> None:
         """Measure."""
@@ -265,7 +262,8 @@ class Watch:
         for name in self.track:
             if name in TRACKERS:
                 found |= TRACKERS[name](self)
-        self.epochs.append(found)
+        for name, value in found.items():
+            self.note(name, value)
 
     def selection_accuracy(self, selected: Tensor) -> float:
         """Share of the training set for which ``selected`` ``(N,)`` is the truth, in percent."""
@@ -274,17 +272,18 @@ class Watch:
     def results(self) -> dict[str, Any]:
         """What ``run`` returns."""
         sizes = self.candidates.sum(1).cpu()
-        curves = {name: np.array([found[name] for found in self.epochs]) for name in self.epochs[0]}
-        if "weights" in self.track:
-            state = self.model.state_dict()
-            curves |= {f"weights/{name}": value.cpu().numpy() for name, value in state.items()}
-        return curves | {
-            "chance": 100 * float((1 / sizes.double()).mean()),
-            "set_sizes": torch.bincount(sizes, minlength=self.candidates.shape[1] + 1).numpy(),
-        }
+        kept = weights_of(self.model, "weights/") if "weights" in self.track else {}
+        return (
+            super().results()
+            | kept
+            | {
+                "chance": 100 * float((1 / sizes.double()).mean()),
+                "set_sizes": torch.bincount(sizes, minlength=self.candidates.shape[1] + 1).numpy(),
+            }
+        )
 
 
-def _values(watch: Watch) -> dict[str, float]:
+def _values(watch: CandidateWatch) -> dict[str, float]:
     """Selection by both class activation values, and where they part from the largest logit."""
     logits, candidates = watch.logits, watch.candidates
     final = select(class_activation_value(logits), candidates)
@@ -307,7 +306,7 @@ def _values(watch: Watch) -> dict[str, float]:
     }
 
 
-def _maps(watch: Watch) -> dict[str, float]:
+def _maps(watch: CandidateWatch) -> dict[str, float]:
     """Selection by class activation maps, for each rule that turns a map into a score."""
     was_training = watch.model.training
     watch.model.eval()
@@ -325,23 +324,14 @@ def _maps(watch: Watch) -> dict[str, float]:
     }
 
 
-TRACKERS: dict[str, Callable[[Watch], dict[str, float]]] = {"values": _values, "maps": _maps}
+TRACKERS: dict[str, Callable[[CandidateWatch], dict[str, float]]] = {
+    "values": _values,
+    "maps": _maps,
+}
 """Measured after each epoch: name -> function of the watch that gives numbers by name."""
 
 
 # -- records as tables ----------------------------------------------------------------------------
-
-
-def restore(model: nn.Module, record: Record) -> nn.Module:
-    """Put the weights of a run that tracked them into ``model``; it is left in evaluation mode."""
-    prefix = "weights/"
-    state = {
-        name.removeprefix(prefix): torch.from_numpy(value)
-        for name, value in record.values.items()
-        if name.startswith(prefix)
-    }
-    model.load_state_dict(state)
-    return model.eval()
 
 
 def last_epochs(record: Record, count: int, curve: str = "test_accuracy") -> float:

@@ -9,7 +9,7 @@ Beside the network itself its moving average over epochs is measured, for every 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass
 from functools import lru_cache
 from typing import Any
@@ -19,21 +19,22 @@ import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
-from weaklabels import data, methods, models, weaken
+from weaklabels import data, methods, weaken
 from weaklabels.data import Splits
 from weaklabels.data.augment import pipeline, to_float
 from weaklabels.ema import WeightAverage
-from weaklabels.lab.spec import Data, Learner, Net, Options, Training
+from weaklabels.lab.execute import ORDER, Task, Watch, execute, network, started
+from weaklabels.lab.spec import Data, Learner, Options, Trained
 from weaklabels.methods.base import Method
-from weaklabels.methods.bldr import BLDR, NegativeHead, PositiveHead
 from weaklabels.metrics import accuracy, separation_auc
 from weaklabels.models import Network
 from weaklabels.seeding import numpy_rng, seed_torch, torch_rng
-from weaklabels.train import OptimiserSpec, fit, predict
+from weaklabels.state import pack, unpack
+from weaklabels.train import OptimiserSpec, predict
 
 
 @dataclass(frozen=True)
-class Spec(Learner, Data, Net, Training):
+class Spec(Learner, Data, Trained):
     """One run; beside its parts (see ``lab.spec``):
 
     Attributes:
@@ -69,40 +70,33 @@ def run(spec: Spec) -> dict[str, Any]:
         Per measurement: ``epoch``; ``test`` and ``test_average``, test accuracy in percent of the
         network and of its moving average; ``fitted``, share (%) of the wrong labels that it
         predicts; ``auc``, with which the probability of the given label tells right from wrong
-        labels; for BLDR ``positive`` and ``negative``, test accuracies of the averaged heads,
-        ``noise_share``, its estimate of the share of wrong labels, and ``weights``
-        ``(measurements, N)``. Once: ``wrong`` ``(N,)``, which labels are wrong, and ``found``
-        ``(N,)``, the final probability of each given label.
+        labels; test accuracies of the averaged heads of a method that has several; and what the
+        method traces. Once: ``wrong`` ``(N,)``, which labels are wrong, and ``found`` ``(N,)``, the
+        final probability of each given label.
     """
     splits = load_splits(spec)
     given = torch.from_numpy(given_labels(spec, splits))
     seed_torch(spec.seed, "method", spec.method)
-    model = models.build(
-        spec.network, len(splits.classes), seed=spec.seed, **dict(spec.network_options)
-    ).to(spec.device)
-    method = methods.create(spec.method, **dict(spec.method_options))
-    method.start(given.to(spec.device))
-    method.prepare(model)
-    generator = torch_rng(spec.seed, "views")
-    weak, strong = (pipeline(steps, generator, spec.device) for steps in (spec.weak, spec.strong))
-    two_views = isinstance(method, BLDR)
-    if two_views:
-        method.views = (weak, strong)
-    optimiser = spec.optimiser.build(model, method)
-    watch = _Watch(spec, splits, given, model, method)
-    fit(
-        model,
-        splits.train.x,
-        method,
-        epochs=spec.epochs,
-        batch_size=spec.batch_size,
-        optimiser=optimiser,
-        schedule=cosine_after(spec, optimiser, math.ceil(len(given) / spec.batch_size)),
-        order=torch_rng(spec.seed, "batch order"),
-        augment=_untouched if two_views else weak,
-        after_epoch=watch.after_epoch,
+    model = network(spec, len(splits.classes), spec.seed)
+    streams = {name: torch_rng(spec.seed, name) for name in ("views", ORDER)}
+    weak, strong = (
+        pipeline(steps, streams["views"], spec.device) for steps in (spec.weak, spec.strong)
     )
-    return watch.results()
+    method = methods.create(spec.method, **dict(spec.method_options))
+    started(method, given.to(spec.device), views=(weak, strong))
+    method.prepare(model)
+    return execute(
+        spec,
+        Task(
+            model,
+            method,
+            splits.train.x,
+            watch=lambda net, _: _Watch(spec, splits, given, net, method),
+            streams=streams,
+            augment=_untouched if "views" in method.wanted(views=True) else weak,
+            schedule=lambda optimiser, _, steps: cosine_after(spec, optimiser, steps),
+        ),
+    )
 
 
 def _untouched(images: Tensor) -> Tensor:
@@ -176,17 +170,18 @@ class _EpochAverage(WeightAverage):
             own.copy_(new)
 
 
-class _Watch:
+class _Watch(Watch):
     """Measures after every epoch."""
 
     def __init__(
         self, spec: Spec, splits: Splits, given: Tensor, model: Network, method: Method
     ) -> None:
+        super().__init__()
         self.spec, self.splits, self.model, self.method = spec, splits, model, method
         self.given = given
         self.wrong = (given != splits.train.y).numpy()
         self.average = _EpochAverage(model)
-        self.epochs: list[dict[str, Any]] = []
+        self.found_last = np.ones(len(given), np.float32)
 
     def _predict(self, network: torch.nn.Module, x: Tensor) -> Tensor:
         return predict(network, x, view=lambda batch: to_float(batch.to(self.spec.device))).cpu()
@@ -195,27 +190,32 @@ class _Watch:
         self.average.after_epoch(self.model, epoch - 1)
         if epoch % self.spec.evaluate_every:
             return
-        test, two_heads = self.splits.test, isinstance(self.method, BLDR)
-        train_logits = self._predict(self.model, self.splits.train.x)
-        fitted = (train_logits.argmax(1) == self.given).numpy()[self.wrong]
-        if two_heads and self.method.negative:
-            train_logits = self._predict(NegativeHead(self.model), self.splits.train.x)
-        self.found = torch.softmax(train_logits, 1).gather(1, self.given[:, None])[:, 0].numpy()
-        row = {
-            "epoch": epoch,
-            "test": accuracy(self._predict(self.model, test.x), test.y),
-            "test_average": accuracy(self._predict(self.average.model, test.x), test.y),
-            "fitted": 100 * fitted.mean() if len(fitted) else np.nan,
-            "auc": separation_auc(self.found, ~self.wrong),
-        }
-        if two_heads:
-            heads = {"positive": PositiveHead, "negative": NegativeHead}
-            for name, head in heads.items():
-                row[name] = accuracy(self._predict(head(self.average.model), test.x), test.y)
-            row["noise_share"] = self.method.noise_share
-            row["weights"] = self.method.weights.half().cpu().numpy()
-        self.epochs.append(row)
+        test, train = self.splits.test, self.splits.train
+        logits = self._predict(self.model, train.x)
+        fitted = (logits.argmax(1) == self.given).numpy()[self.wrong]
+        referee = self.method.referee(self.model)
+        if referee is not self.model:
+            logits = self._predict(referee, train.x)
+        self.found_last = torch.softmax(logits, 1).gather(1, self.given[:, None])[:, 0].numpy()
+        self.note("epoch", epoch)
+        self.note("test", accuracy(self._predict(self.model, test.x), test.y))
+        self.note("test_average", accuracy(self._predict(self.average.model, test.x), test.y))
+        self.note("fitted", 100 * fitted.mean() if len(fitted) else np.nan)
+        self.note("auc", separation_auc(self.found_last, ~self.wrong))
+        for name, head in self.method.heads.items():
+            averaged = head(self.average.model)
+            self.note(name, accuracy(self._predict(averaged, test.x), test.y))
+        for name, value in self.method.trace().items():
+            self.note(name, value)
+
+    def state_dict(self) -> dict[str, Any]:
+        own = {"found_last": self.found_last, "average": self.average.model.state_dict()}
+        return super().state_dict() | pack(own, "watch")
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        super().load_state_dict(state)
+        self.average.model.load_state_dict(state["average"])
+        self.found_last = unpack(state["found_last"], None, "watch")
 
     def results(self) -> dict[str, Any]:
-        curves = {name: np.array([row[name] for row in self.epochs]) for name in self.epochs[0]}
-        return curves | {"wrong": self.wrong, "found": self.found}
+        return super().results() | {"wrong": self.wrong, "found": self.found_last}

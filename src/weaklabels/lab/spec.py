@@ -4,7 +4,7 @@ A protocol's spec inherits the parts that it uses, so a setting that it would ig
 its constructor. All fields but the method are given by name::
 
     @dataclass(frozen=True)
-    class Spec(Learner, Data, Net, Training):
+    class Spec(Learner, Data, Trained):
         noise: str = field(default="symmetric", kw_only=True)
 """
 
@@ -93,3 +93,8 @@ class Training:
     batch_size: int = 16
     optimiser: OptimiserSpec = OptimiserSpec()
     checkpoint: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained(Net, Training):
+    """A network that is trained: what ``lab.execute`` needs to know."""

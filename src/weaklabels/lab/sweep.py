@@ -37,6 +37,7 @@ from weaklabels.lab.store import Record, Store
 RunFunction = Callable[[Any], Mapping[str, Any]]
 
 _active_store: ContextVar[Store | None] = ContextVar("active_store", default=None)
+_active_path: ContextVar[Path | None] = ContextVar("active_path", default=None)
 
 
 def run(
@@ -86,12 +87,12 @@ def remember(function: RunFunction, spec: Any) -> Record:
     return store.load(path, spec) or _run_and_save(function, spec, store, path)
 
 
-def checkpoint_file(function: RunFunction, spec: Any) -> Path | None:
+def checkpoint_file() -> Path | None:
     """Inside a run: where it may keep its state; None if nothing is stored."""
-    store = _active_store.get()
-    if store is None:
+    store, path = _active_store.get(), _active_path.get()
+    if store is None or path is None:
         return None
-    return store.folder / "checkpoints" / store.path(function, spec).with_suffix(".pt").name
+    return store.folder / "checkpoints" / path.with_suffix(".pt").name
 
 
 @contextmanager
@@ -149,7 +150,7 @@ def _compute(
 
 def _run_and_save(function: RunFunction, spec: Any, store: Store, path: Path) -> Record:
     # The worker itself saves: a finished run survives whatever happens to the process that asked.
-    record = run_one(function, spec, store)
+    record = run_one(function, spec, store, path)
     if distributed.leads():
         store.save(path, record)
     return record
@@ -170,15 +171,21 @@ def _run_alone_and_forget(function: RunFunction, spec: Any, store: Store, path: 
             _run_and_forget(function, spec, store, path)
 
 
-def run_one(function: RunFunction, spec: Any, store: Store | None) -> Record:
-    """Compute one run here and now; what it builds on is looked up and kept in the store."""
-    token = _active_store.set(store)
+def run_one(
+    function: RunFunction, spec: Any, store: Store | None, path: Path | None = None
+) -> Record:
+    """Compute one run here and now; what it builds on is looked up and kept in the store.
+
+    ``path`` is where its record will be, and beside it its checkpoint.
+    """
+    tokens = _active_store.set(store), _active_path.set(path)
     started = time.perf_counter()
     try:
         with one_thread():
             values = function(spec)
     finally:
-        _active_store.reset(token)
+        _active_store.reset(tokens[0])
+        _active_path.reset(tokens[1])
     seconds = round(time.perf_counter() - started, 3)
     return Record(
         spec,

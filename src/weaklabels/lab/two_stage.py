@@ -20,16 +20,17 @@ from weaklabels import methods, models
 from weaklabels.data import Split
 from weaklabels.data.augment import pipeline
 from weaklabels.ema import WeightAverage
+from weaklabels.lab.execute import ORDER, Task, Watch, execute, network, started
 from weaklabels.lab.multilabel import Annotation, annotate, load_splits
-from weaklabels.lab.spec import Data, Learner, Net, Options, Training
+from weaklabels.lab.spec import Data, Learner, Options, Trained
 from weaklabels.lab.store import Record
 from weaklabels.lab.sweep import remember
-from weaklabels.methods.base import Method
-from weaklabels.methods.pseudo_labels import Annotated, tally
+from weaklabels.lab.weights import restore, weights_of
+from weaklabels.methods.pseudo_labels import tally
 from weaklabels.metrics import average_precision
 from weaklabels.models import Network
 from weaklabels.seeding import numpy_rng, torch_rng
-from weaklabels.train import OptimiserSpec, fit, paired_batches, predict
+from weaklabels.train import OptimiserSpec, paired_batches, predict
 
 Steps = tuple[tuple, ...]
 
@@ -56,7 +57,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Spec(Learner, Data, Annotation, Net, Training):
+class Spec(Learner, Data, Annotation, Trained):
     """One run; beside its parts (see ``lab.spec``), of which training is that of the second stage:
 
     Attributes:
@@ -101,20 +102,9 @@ def run(spec: Spec) -> dict[str, Any]:
     """
     setting = _Setting(spec)
     if spec.warm_up is not None:
-        restore(setting.model, remember(warm_up, first_stage(spec)), spec.warm_up.hand_over)
+        first = remember(warm_up, first_stage(spec))
+        restore(setting.model, first, f"{spec.warm_up.hand_over}/")
     return _train(setting)
-
-
-def restore(model: Network, record: Record, weights: str) -> None:
-    """Give a network the ``"average"`` or ``"current"`` weights at the end of a first stage."""
-    prefix = f"{weights}/"
-    model.load_state_dict(
-        {
-            name.removeprefix(prefix): torch.from_numpy(value)
-            for name, value in record.values.items()
-            if name.startswith(prefix)
-        }
-    )
 
 
 def warmed_up(record: Record, spec: Spec) -> Tensor:
@@ -127,7 +117,7 @@ def warmed_up(record: Record, spec: Spec) -> Tensor:
     splits = load_splits(spec)
     model = models.build(spec.network, len(splits.classes), **dict(spec.network_options))
     model.to(spec.device)
-    restore(model, record, "average")
+    restore(model, record, "average/")
     clean = pipeline((), torch.Generator(), spec.device)
     return predict(model, splits.train.x, view=clean).cpu()
 
@@ -163,23 +153,20 @@ class _Setting:
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
-        self.stage = "first stage" if spec.warm_up is None else "second stage"
         self.splits = load_splits(spec)
-        self.model = models.build(
-            spec.network, len(self.splits.classes), seed=spec.seed, **dict(spec.network_options)
-        ).to(spec.device)
+        self.model = network(spec, len(self.splits.classes), spec.seed)
         observed = torch.from_numpy(annotate(spec, self.splits.train.y.numpy()))
         self.truth = self.splits.train.y.to(spec.device)
-        self.method: Method = methods.create(spec.method, **dict(spec.method_options))
-        self.method.start(observed.to(spec.device))
-        if getattr(self.method, "needs_truth", False):
-            self.method.reveal(self.truth)
+        method = methods.create(spec.method, **dict(spec.method_options))
+        self.method = started(method, observed.to(spec.device), truth=self.truth)
         known = (observed != 0).any(1)
         self.labelled, self.unlabelled = known.nonzero()[:, 0], (~known).nonzero()[:, 0]
+        stage = "first stage" if spec.warm_up is None else "second stage"
+        names = (ORDER, "strong view", "weak view")
+        self.streams = {name: torch_rng(spec.seed, stage, name) for name in names}
 
-    def view(self, steps: Steps, purpose: str) -> Callable[[Tensor], Tensor]:
-        rng = torch_rng(self.spec.seed, self.stage, purpose)
-        return pipeline(steps, rng, self.spec.device)
+    def view(self, steps: Steps, stream: str) -> Callable[[Tensor], Tensor]:
+        return pipeline(steps, self.streams[stream], self.spec.device)
 
     def batches(self) -> tuple[Callable[[torch.Generator], Iterable[Tensor]], int]:
         """The batches of an epoch, and how many there are."""
@@ -200,71 +187,63 @@ class _Setting:
 
 
 def _train(setting: _Setting, keep_weights: bool = False) -> dict[str, Any]:
-    spec, method = setting.spec, setting.method
-    average = WeightAverage(setting.model, spec.decay)
-    watch = _Watch(setting, average)
-    optimiser = spec.optimiser.build(setting.model, method)
     batches, steps = setting.batches()
-    fit(
-        setting.model,
-        setting.splits.train.x,
-        method,
-        epochs=spec.epochs,
-        batch_size=spec.batch_size,
-        optimiser=optimiser,
-        schedule=spec.optimiser.schedule(optimiser, spec.epochs, steps),
-        order=torch_rng(spec.seed, setting.stage, "batch order"),
-        average=average,
-        augment=setting.view(spec.strong, "strong view"),
-        view=setting.view(spec.weak, "weak view"),
-        batches=batches,
-        after_epoch=watch.after_epoch,
+    return execute(
+        setting.spec,
+        Task(
+            setting.model,
+            setting.method,
+            setting.splits.train.x,
+            watch=lambda net, average: _Watch(setting, net, average, keep_weights),
+            streams=setting.streams,
+            decay=setting.spec.decay,
+            augment=setting.view(setting.spec.strong, "strong view"),
+            view=setting.view(setting.spec.weak, "weak view"),
+            batches=batches,
+            steps=steps,
+        ),
     )
-    results = watch.results()
-    if keep_weights:
-        for prefix, model in (("average", average.model), ("current", setting.model)):
-            results |= {
-                f"{prefix}/{name}": value.cpu().numpy().copy()
-                for name, value in model.state_dict().items()
-            }
-    return results
 
 
-class _Watch:
+class _Watch(Watch):
     """Evaluates after every epoch and counts the labels that were trained on."""
 
-    def __init__(self, setting: _Setting, average: WeightAverage) -> None:
-        self.setting = setting
-        self.models: dict[str, Network] = {"": average.model, "_current": setting.model}
-        self.clean = setting.view((), "plain view")
+    def __init__(
+        self, setting: _Setting, net: Network, average: WeightAverage | None, keep_weights: bool
+    ) -> None:
+        super().__init__()
+        assert average is not None  # this protocol has one always
+        self.setting, self.keep_weights = setting, keep_weights
+        self.models = {"average": average.model, "current": net}
         self.rows = setting.unlabelled if len(setting.unlabelled) else setting.labelled
-        self.found: dict[str, list[np.ndarray]] = {}
 
     def after_epoch(self, epoch: int) -> None:
         spec, splits, method = self.setting.spec, self.setting.splits, self.setting.method
         if epoch % spec.evaluate_every == 0 or epoch == spec.epochs:
-            self._note("evaluated", np.array(epoch))
+            self.note("evaluated", epoch)
             for name, model in self.models.items():
+                suffix = "" if name == "average" else "_current"
                 for part, split in (("val", splits.val), ("test", splits.test)):
-                    self._note(f"{part}_ap{name}", self._score(model, split))
-        if isinstance(method, Annotated):
-            rows = self.rows.to(method.targets.device)
-            counts = tally(method.targets[rows], method.weights[rows], self.setting.truth[rows])
-            self._note("tally", counts.cpu().numpy())
-            for name, value in method.trace().items():
-                self._note(name, value.detach().cpu().numpy())
+                    self.note(f"{part}_ap{suffix}", self._score(model, split))
+        if (used := method.trained_on()) is not None:
+            rows = self.rows.to(spec.device)
+            counts = tally(*(each[rows] for each in (*used, self.setting.truth)))
+            self.note("tally", counts.cpu().numpy())
+        for name, value in method.trace().items():
+            self.note(name, value.detach().cpu().numpy())
 
     def _score(self, model: Network, split: Split | None) -> np.ndarray:
         if split is None:
             return np.full(len(self.setting.splits.classes), np.nan)
-        scores = predict(model, split.x, view=self.clean).cpu()
-        return average_precision(scores, split.y)
-
-    def _note(self, name: str, value: np.ndarray) -> None:
-        self.found.setdefault(name, []).append(value)
+        clean = pipeline((), torch.Generator(), self.setting.spec.device)
+        return average_precision(predict(model, split.x, view=clean).cpu(), split.y)
 
     def results(self) -> dict[str, Any]:
-        return {name: np.stack(values) for name, values in self.found.items()}
+        found = super().results()
+        if self.keep_weights:
+            for name, model in self.models.items():
+                found |= weights_of(model, f"{name}/")
+        return found
 
 
 # -- records as numbers ---------------------------------------------------------------------------
