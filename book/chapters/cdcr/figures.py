@@ -1,0 +1,125 @@
+"""Figures of the CDCR chapter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from chapters.cdcr.runs import METHODS
+from chapters.cdcr.tables import Groups, curves
+from weaklabels.lab.store import Record
+from weaklabels.lab.two_stage import mean_ap
+from weaklabels.press import style
+
+COLOURS = dict(
+    zip(
+        (
+            "CDCR",
+            "CDCR, one threshold",
+            "True labels",
+            "ASL",
+            "BCE",
+            "CDCR, selected once",
+            "CDCR, rest negative",
+            "CDCR, weak views",
+        ),
+        (*style.PALETTE[:6], style.PALETTE[7], style.PALETTE[6]),
+        strict=True,
+    )
+)
+
+
+def draw_thresholds(ax: Axes, record: Record, epoch: int, classes: Sequence[str]) -> None:
+    """Mean candidate confidence and threshold of each class, classes sorted by frequency.
+
+    Args:
+        ax: where to draw.
+        record: of a run of CDCR.
+        epoch: of the second stage, from 0.
+        classes: names.
+    """
+    frequency = record["tally"][epoch][..., 1].sum((1, 2))
+    order = np.argsort(-frequency, kind="stable")
+    x = np.arange(len(order))
+    ax.bar(x, record["confidences"][epoch][order], color=style.PALETTE[5], label="confidence")
+    ax.plot(x, record["thresholds"][epoch][order], "kD", ms=5, label="threshold")
+    names = [classes[i] for i in order] if len(order) <= 20 else [""] * len(order)
+    ax.set_xticks(x, names)
+    ax.set(xlabel="class, by frequency", ylim=(0, 1))
+
+
+def draw_confidences(ax: Axes, found: Mapping[str, np.ndarray], threshold: float) -> None:
+    """Histogram of the confidences of true and wrong candidates, with the threshold.
+
+    Args:
+        ax: where to draw.
+        found: of ``runs.judged``.
+        threshold: of the selection.
+    """
+    bins = np.linspace(0, 1, 26)
+    for name, mask, colour in (
+        ("true candidates", found["true"], style.PALETTE[2]),
+        ("wrong candidates", ~found["true"], style.PALETTE[1]),
+    ):
+        ax.hist(found["confidence"][mask], bins, color=colour, alpha=0.6, label=name)
+    ax.axvline(threshold, color="black", ls="--", lw=1.2, label="threshold")
+    ax.set(xlabel="confidence after the warm-up", ylabel="candidates")
+    ax.legend()
+
+
+def draw_curves(ax: Axes, groups: Mapping[str, Sequence[Record]], name: str) -> None:
+    """Purity or recall of the selected candidates by epoch of the second stage (see ``curves``)."""
+    for line, (method, records) in zip(("-", "--", "-.", ":"), groups.items(), strict=False):
+        values = curves(records, name)
+        epochs = np.arange(1, values.shape[1] + 1)
+        style.band(ax, epochs, values, method, colour=COLOURS[method], style=line)
+    style.epoch_axis(ax)
+    ax.set_ylabel(
+        {"purity": "true among the selected (%)", "recall": "true that are selected (%)"}[name]
+    )
+
+
+def draw_rates(records: Groups, rates: Sequence[float]) -> Figure:
+    """Test mAP of all methods against the rate of wrong candidates."""
+    fig, ax = style.panels(1, height=3.8)
+    for line, name in zip(("--", "-.", "--", "-", ":"), METHODS, strict=True):
+        values = np.array([mean_ap(records[name, rate]) for rate in rates]).T
+        style.band(ax, rates, values, name, colour=COLOURS[name], style=line)
+    ax.set_xticks(rates)
+    ax.set(xlabel="rate of wrong candidates", ylabel="test mAP (%)")
+    ax.legend()
+    return fig
+
+
+def draw_epochs(found: Mapping[str, tuple[np.ndarray, np.ndarray]], warm_up: int) -> Figure:
+    """Test mAP over both stages.
+
+    Args:
+        found: method -> of ``tables.test_curve``.
+        warm_up: epochs of the first stage.
+    """
+    fig, ax = style.panels(1, height=3.6)
+    for line, (name, (epochs, scores)) in zip((":", "-", "--"), found.items(), strict=True):
+        style.band(ax, epochs, scores, name, colour=COLOURS[name], style=line)
+    ax.axvline(warm_up, color="#888888", lw=1)
+    style.epoch_axis(ax)
+    ax.set(ylabel="test mAP (%)")
+    ax.legend(loc="lower right")
+    return fig
+
+
+def draw_class_gains(ax: Axes, gains: Mapping[str, np.ndarray]) -> None:
+    """Gains by class (see ``class_gains``): one dot a seed, a line through the means."""
+    for marker, (name, values) in zip("oXs^", gains.items(), strict=False):
+        x = np.tile(np.arange(1, values.shape[1] + 1), (len(values), 1))
+        colour = COLOURS[name]
+        ax.plot(x.T, values.T, marker, ls="none", ms=4, color=colour, alpha=0.5)
+        ax.plot(x[0], values.mean(0), color=colour, lw=1.8, marker=marker, label=name)
+    ax.axhline(0, color="#888888", lw=1)
+    ax.set(xlabel="class, from frequent to rare", ylabel="gain over BCE (points of test AP)")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.legend(loc="lower left")

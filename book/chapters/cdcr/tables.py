@@ -1,0 +1,138 @@
+"""Records of the CDCR runs as tables and arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from weaklabels.lab.multilabel import annotate
+from weaklabels.lab.store import Record
+from weaklabels.lab.two_stage import Spec, mean_ap, quality
+from weaklabels.press import style
+from weaklabels.press.claims import mean_std
+
+Groups = Mapping[tuple[str, float], Sequence[Record]]
+"""Records by (method, rate), one a seed."""
+
+
+def candidate_sets(settings: Mapping[float, Spec], truth: np.ndarray) -> pd.DataFrame:
+    """What the rates mean on the training labels ``truth`` ``(N, C)``, one draw."""
+
+    def describe(spec: Spec) -> dict[str, float]:
+        found = annotate(spec, truth) == 1
+        return {
+            "candidates an image": found.sum(1).mean().round(1),
+            "wrong ones an image": (found & (truth == 0)).sum(1).mean().round(1),
+            "true among the candidates (%)": (100 * truth[found].mean()).round(1),
+        }
+
+    rows = {f"{rate:g}": describe(spec) for rate, spec in settings.items()}
+    return pd.DataFrame(rows).T.rename_axis("rate")
+
+
+def long_table(groups: Groups) -> pd.DataFrame:
+    """Long frame (method, rate, moment, seed, mAP)."""
+    rows = [
+        {"method": name, "rate": f"{rate:g}", "moment": moment, "seed": i, "mAP": value}
+        for (name, rate), records in groups.items()
+        for moment in ("last", "best")
+        for i, value in enumerate(mean_ap(records, moment))
+    ]
+    return pd.DataFrame(rows)
+
+
+def curves(records: Sequence[Record], name: str) -> np.ndarray:
+    """A measure of the selected candidates by epoch of the second stage, ``(seeds, epochs)``.
+
+    Args:
+        records: of ``two_stage.run``.
+        name: ``"purity"`` (share of true labels among the selected ones) or ``"recall"`` (share of
+            the true labels that are selected), in percent.
+    """
+    key = {"purity": "OP", "recall": "OR"}[name]
+    return np.stack([quality(record["tally"])[key] for record in records])
+
+
+def candidate_purity(records: Sequence[Record]) -> np.ndarray:
+    """Share (%) of true labels among all candidates, ``(seeds,)``; from runs on all candidates."""
+    return curves(records, "purity")[:, 0]
+
+
+def selection(records: Groups, rates: Sequence[float]) -> pd.DataFrame:
+    """Purity and recall of what is selected first and last, for the reader."""
+    rows = {}
+    for name in ("CDCR", "CDCR, one threshold"):
+        for rate in rates:
+            purity, recall = (curves(records[name, rate], key) for key in ("purity", "recall"))
+            rows[name, f"{rate:g}"] = {
+                "all candidates": mean_std(candidate_purity(records["BCE", rate])),
+                "purity, first": mean_std(purity[:, 0]),
+                "purity, last": mean_std(purity[:, -1]),
+                "recall, first": mean_std(recall[:, 0]),
+                "recall, last": mean_std(recall[:, -1]),
+            }
+    return pd.DataFrame(rows).T.rename_axis(["method", "rate"])
+
+
+def scores(records: Groups) -> pd.DataFrame:
+    """Test mAP by method and rate, at the last and at the best epoch."""
+    frame = long_table(records)
+    together = {
+        f"{moment} epoch": style.mean_std_table(rows, "method", "rate", "mAP")
+        for moment, rows in frame.groupby("moment", sort=False)
+    }
+    return pd.concat(together, axis=1).rename_axis(index=None, columns=["", "rate"])
+
+
+def parts(groups: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
+    """Test mAP of methods, and purity and recall of what they train on as positives."""
+    rows = {
+        name: {
+            "test mAP (%)": mean_std(mean_ap(group)),
+            "purity (%)": mean_std(curves(group, "purity")[:, -1]),
+            "recall (%)": mean_std(curves(group, "recall")[:, -1]),
+        }
+        for name, group in groups.items()
+    }
+    return pd.DataFrame(rows).T
+
+
+def lead(records: Groups, rate: float) -> np.ndarray:
+    """By how much class difficulty is ahead of one threshold, points of test mAP, one a seed."""
+    return mean_ap(records["CDCR", rate]) - mean_ap(records["CDCR, one threshold", rate])
+
+
+def collapse(records: Groups) -> pd.DataFrame:
+    """Test mAP, and the recall of the labels trained on, first and last."""
+    rows = {}
+    for (name, rate), group in records.items():
+        recall = curves(group, "recall")
+        rows[f"{rate:g}", name] = {
+            "test mAP (%)": mean_std(mean_ap(group)),
+            "recall, first (%)": mean_std(recall[:, 0]),
+            "recall, last (%)": mean_std(recall[:, -1]),
+        }
+    return pd.DataFrame(rows).T.rename_axis(["rate", "method"])
+
+
+def test_curve(first: Sequence[Record], records: Sequence[Record]) -> tuple[np.ndarray, np.ndarray]:
+    """Test mAP (%) of the averaged weights over both stages: epochs, and ``(seeds, epochs)``."""
+    start = int(first[0]["evaluated"][-1])
+    epochs = np.concatenate([first[0]["evaluated"], start + records[0]["evaluated"]])
+    scores = [
+        np.concatenate([a["test_ap"].mean(1), b["test_ap"].mean(1)])
+        for a, b in zip(first, records, strict=True)
+    ]
+    return epochs, np.array(scores)
+
+
+def class_gains(records: Sequence[Record], against: Sequence[Record]) -> np.ndarray:
+    """How much the test AP of each class gains, ``(seeds, C)``, classes from frequent to rare."""
+    rows = []
+    for ours, other in zip(records, against, strict=True):
+        frequency = ours["tally"][0][..., 1].sum((1, 2))
+        gain = ours["test_ap"][-1] - other["test_ap"][-1]
+        rows.append(gain[np.argsort(-frequency, kind="stable")])
+    return np.array(rows)
