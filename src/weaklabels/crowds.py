@@ -12,32 +12,6 @@ FLOOR = 1e-10
 """Smallest share that counts as possible, before rows are normalised."""
 
 
-def long_tail(
-    truth: np.ndarray, classes: int, ratio: float, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Rows that keep fewer and fewer examples of each class, in a random order of the classes.
-
-    The k-th class keeps ``m * ratio ** (-k / (K - 1))`` examples, m being the size of the smallest
-    class.
-
-    Args:
-        truth: ``(N,)``.
-        classes: K, at least 2.
-        ratio: of the largest to the smallest class.
-        rng: source of randomness.
-
-    Returns:
-        sorted row numbers, and the classes from the most frequent to the rarest.
-    """
-    order = rng.permutation(classes)
-    largest = np.bincount(truth, minlength=classes).min()
-    rows = []
-    for k, c in enumerate(order):
-        size = max(round(largest * ratio ** (-k / (classes - 1))), 1)
-        rows.append(rng.permutation(np.flatnonzero(truth == c))[:size])
-    return np.sort(np.concatenate(rows)), order
-
-
 def draw_workers(
     count: int,
     classes: int,
@@ -98,17 +72,6 @@ def votes(answers: np.ndarray, classes: int) -> np.ndarray:
 def class_counts(answers: np.ndarray, classes: int) -> np.ndarray:
     """Number of annotations of each class, ``(K,)`` int64."""
     return np.bincount(answers[answers >= 0], minlength=classes)
-
-
-def imbalance(counts: np.ndarray) -> float:
-    """Largest over smallest count, the latter at least 1."""
-    return float(counts.max() / max(counts.min(), 1))
-
-
-def evenness(counts: np.ndarray) -> float:
-    """Entropy of the shares over ln K: 1 if all classes are equally frequent."""
-    share = counts[counts > 0] / counts.sum()
-    return float(-(share * np.log(share)).sum() / np.log(len(counts)))
 
 
 def majority_vote(

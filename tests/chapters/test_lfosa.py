@@ -5,9 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from chapters.lfosa import figures as show
-from chapters.lfosa import patches
-from chapters.lfosa import runs as ex
+from chapters.lfosa import claims, figures, patches, runs, tables
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -276,8 +274,8 @@ SMOKE = Chapter("lfosa", "smoke")
 
 @pytest.mark.parametrize("task", ["near unknowns", "far unknowns"])
 def test_first_labels_and_test_images_are_of_known_classes(task):
-    spec = ex.tasks(SMOKE)[task]
-    loaded = ex.load_task(spec)
+    spec = runs.settings(SMOKE)[task]
+    loaded = runs.load_task(spec)
     first = loaded.y[loaded.initial]
     assert (first.bincount() == spec.initial).all()
     assert len(set(loaded.initial)) == len(loaded.initial)
@@ -289,33 +287,33 @@ def test_first_labels_and_test_images_are_of_known_classes(task):
 
 @pytest.mark.parametrize("strategy", [*lfosa.STRATEGIES, "LfOSA, T=2"])
 def test_every_strategy_spends_its_budget_once(strategy):
-    spec = replace(ex.vary(ex.tasks(SMOKE)["far unknowns"], strategy), steps=3, rounds=2)
-    found = ex.run(spec)
+    spec = replace(runs.vary(runs.settings(SMOKE)["far unknowns"], strategy), steps=3, rounds=2)
+    found = runs.run(spec)
     assert found["queried"].sum(1).tolist() == [spec.budget] * spec.rounds
     bought = np.diff(found["counts"], axis=0).sum(1)
     np.testing.assert_allclose(bought, found["precision"] * spec.budget)
-    total = (ex.load_task(spec).y < len(spec.known)).sum().item()
+    total = (runs.load_task(spec).y < len(spec.known)).sum().item()
     np.testing.assert_allclose(found["recall"], found["counts"][1:].sum(1) / total)
     assert ("mav" in found) == lfosa.needs_detector(strategy.partition(", T")[0])
-    assert digest(found) == digest(ex.run(spec))
+    assert digest(found) == digest(runs.run(spec))
 
 
 def test_strategies_of_a_seed_start_alike():
-    spec = replace(ex.tasks(SMOKE)["near unknowns"], rounds=1)
-    first = {n: ex.run(ex.vary(spec, n)) for n in ("Random", "Certainty", "LfOSA")}
+    spec = replace(runs.settings(SMOKE)["near unknowns"], rounds=1)
+    first = {n: runs.run(runs.vary(spec, n)) for n in ("Random", "Certainty", "LfOSA")}
     assert len({float(found["accuracy"][0]) for found in first.values()}) == 1
 
 
 def test_a_query_may_empty_the_pool():
-    spec = replace(ex.tasks(SMOKE)["near unknowns"], budget=2000, rounds=1, steps=2)
-    found = ex.run(ex.vary(spec, "LfOSA"))
+    spec = replace(runs.settings(SMOKE)["near unknowns"], budget=2000, rounds=1, steps=2)
+    found = runs.run(runs.vary(spec, "LfOSA"))
     assert found["recall"][-1] == 1
-    assert found["queried"].sum() == len(ex.load_task(spec).y) - 20
+    assert found["queried"].sum() == len(runs.load_task(spec).y) - 20
 
 
 def test_first_labels_may_be_a_share():
-    spec = replace(ex.tasks(SMOKE)["near unknowns"], initial=0.1)
-    loaded = ex.load_task(spec)
+    spec = replace(runs.settings(SMOKE)["near unknowns"], initial=0.1)
+    loaded = runs.load_task(spec)
     known = int((loaded.y < loaded.classes).sum())
     assert len(loaded.initial) == round(0.1 * known)
     assert (loaded.y[loaded.initial] < loaded.classes).all()
@@ -323,28 +321,28 @@ def test_first_labels_may_be_a_share():
 
 def test_unknown_names_are_named():
     with pytest.raises(ValueError, match="unknown strategy 'Psychic'"):
-        ex.vary(ex.tasks(SMOKE)["near unknowns"], "Psychic")
+        runs.vary(runs.settings(SMOKE)["near unknowns"], "Psychic")
 
 
 def test_rotation_keeps_shape_type_and_centre():
     images = torch.randint(0, 255, (6, 3, 9, 9), dtype=torch.uint8)
-    turned = ex.rotate(images, torch.Generator().manual_seed(0))
+    turned = runs.rotate(images, torch.Generator().manual_seed(0))
     assert turned.shape == images.shape
     assert turned.dtype == images.dtype
     assert torch.equal(turned[..., 4, 4], images[..., 4, 4])
     assert not torch.equal(turned, images)
-    assert torch.equal(ex.rotate(images, torch.Generator(), degrees=0.0), images)
+    assert torch.equal(runs.rotate(images, torch.Generator(), degrees=0.0), images)
 
 
 def test_the_paper_profile_has_the_papers_settings():
     chapter = Chapter("lfosa", "paper")
-    for title, spec in (ex.tasks(chapter) | ex.openness(chapter)).items():
+    for title, spec in (runs.settings(chapter) | runs.openness(chapter)).items():
         assert spec.dataset in data.LOADERS
         assert (spec.budget, spec.rounds, spec.epochs, spec.batch_size) == (1500, 10, 100, 128)
         assert spec.known == tuple(range(len(spec.known)))
         assert str(len(spec.known)) in title
         assert spec.code() == [data.loader(spec.dataset)]
-    assert ex.vary(spec, "BALD").dropout == 0.5
+    assert runs.vary(spec, "BALD").dropout == 0.5
 
 
 def test_paper_settings_run_on_small_photographs(monkeypatch):
@@ -354,43 +352,17 @@ def test_paper_settings_run_on_small_photographs(monkeypatch):
     y = torch.arange(40) % 5
     split = data.Split(x, y)
     monkeypatch.setattr(
-        ex.data, "load", lambda *_, **__: data.Splits(tuple("abcde"), split, None, split)
+        runs.data, "load", lambda *_, **__: data.Splits(tuple("abcde"), split, None, split)
     )
-    ex._load_task.cache_clear()
+    runs._load_task.cache_clear()
     spec = replace(
-        ex.photographs(Chapter("lfosa", "paper"), "cifar10", 3),
+        runs.photographs(Chapter("lfosa", "paper"), "cifar10", 3),
         initial=0.5, epochs=1, rounds=1, budget=10, batch_size=16,
     )  # fmt: skip
     for name in ("LfOSA", "BALD", "Coreset"):
-        found = ex.run(ex.vary(spec, name))
+        found = runs.run(runs.vary(spec, name))
         assert found["queried"].sum() == 10
-    ex._load_task.cache_clear()
-
-
-def test_evenness_is_full_for_equal_shares_and_zero_for_one_class():
-    def record(counts):
-        return Record({}, {"counts": np.array([counts])}, {})
-
-    assert show.evenness([record([5, 5, 5]), record([7, 0, 0])]).tolist() == pytest.approx([100, 0])
-
-
-def test_a_claim_about_every_comparator_needs_them_all():
-    def runs(values):
-        return [Record({}, {"recall": np.array([v])}, {}) for v in values]
-
-    groups = {
-        "LfOSA": runs([0.5, 0.51, 0.52]),
-        "A": runs([0.1, 0.1, 0.1]),
-        "B": runs([0.4, 0.6, 0.5]),
-    }
-
-    def recall(records):
-        return show.final(records, "recall")
-
-    assert show.against_each(groups, ["A"], recall).verdict == "holds"
-    both = show.against_each(groups, ["A", "B"], recall)
-    assert both.verdict == "fails"
-    assert both.ours == "51.0 ± 1.0; mean difference to A +41.0, B +1.0 (fails)"
+    runs._load_task.cache_clear()
 
 
 def test_mixtures_are_drawn_of_a_class_that_both_runs_predict_if_there_is_one():
@@ -401,10 +373,114 @@ def test_mixtures_are_drawn_of_a_class_that_both_runs_predict_if_there_is_one():
             "mav": mav,
             "truth": np.zeros(len(predicted), int),
         }
-        return Record({}, values, {})
+        return Record(None, values, {})
 
     first, second = record([0] * 9 + [1] * 6), record([1] * 8 + [2] * 7)
-    both = show.figure_mixtures({"a": first, "b": second}, 2)
+    both = figures.draw_mixtures({"a": first, "b": second}, 2)
     assert [len(ax.patches) > 0 for ax in both.axes] == [True, True]
-    nothing = show.figure_mixtures({"a": first, "b": record([2] * 15)}, 2)
+    nothing = figures.draw_mixtures({"a": first, "b": record([2] * 15)}, 2)
     assert "no two examples" in nothing.axes[1].texts[0].get_text().replace("\n", " ")
+
+
+# -- measures and claims, on made-up records ------------------------------------------------------
+
+PUBLISHED = Chapter("lfosa", "smoke").recorded("published_curves")
+
+
+def made(*values, first=0.1, accuracy=None, counts=(5, 5, 5)):
+    """A record for each value: precision and recall from ``first`` to it, in three rounds."""
+    ends = values if accuracy is None else accuracy
+    return [
+        Record(
+            None,
+            {
+                "precision": np.array([first, value, value]),
+                "recall": np.array([first, value, value]),
+                "accuracy": np.array([10.0, 10.0, 100 * end]),
+                "counts": np.array([counts]),
+            },
+            {},
+        )
+        for value, end in zip(values, ends, strict=True)
+    ]
+
+
+HIGH, LOW = made(0.90, 0.91, 0.92), made(0.50, 0.52, 0.54)
+
+
+def both(change=None):
+    """Two tasks in which LfOSA is ahead of all others; the second one with a change."""
+    start = dict.fromkeys(runs.ALL, LOW) | {"LfOSA": HIGH}
+    return {"near": start, "far": start | (change or {})}
+
+
+def verdicts(rows):
+    assert [row.id[-1] for row in rows] == ["a", "b"]
+    return [row.verdict.verdict for row in rows]
+
+
+def test_evenness_is_full_for_equal_shares_and_zero_for_one_class():
+    records = [*made(0.5, counts=(5, 5, 5)), *made(0.5, counts=(7, 0, 0))]
+    assert tables.evenness(records).tolist() == pytest.approx([100, 0])
+
+
+def test_tables_have_a_row_for_each_strategy():
+    scores = tables.score_table(both()["near"])
+    assert list(scores.index) == list(tables.SHOWN)
+    assert scores.loc["LfOSA", "recall"] == "91.0 ± 1.0"
+    assert tables.ablation_table(both()).shape == (6, 6)
+    assert list(tables.published_table(PUBLISHED).index)[:2] == ["T=0.2", "T=0.5"]
+
+
+def test_a_claim_about_every_comparator_needs_them_all():
+    groups = {
+        "LfOSA": made(0.5, 0.51, 0.52),
+        "A": made(0.1, 0.1, 0.1),
+        "B": made(0.4, 0.6, 0.5),
+    }
+    assert claims.against_each(groups, ["A"], claims.final_recall).verdict == "holds"
+    found = claims.against_each(groups, ["A", "B"], claims.final_recall)
+    assert found.verdict == "fails"
+    assert found.ours == "51.0 ± 1.0; mean difference to A +41.0, B +1.0 (fails)"
+
+
+@pytest.mark.parametrize(
+    ("claim", "change"),
+    [
+        (claims.claim_1, {"OpenMax": HIGH}),
+        (claims.claim_2, {"OpenMax": HIGH}),
+        (claims.claim_3, {"OpenMax": HIGH}),
+        (claims.claim_5, {"LfOSA, T=2": HIGH}),
+        (claims.claim_6, {"AV+GMM": HIGH}),
+        (claims.claim_7, {"LfOSA": made(0.5, 0.51, 0.52, first=0.6)}),
+    ],
+)
+def test_one_rival_as_good_is_enough_to_fail(claim, change):
+    assert verdicts(claim(both(change), PUBLISHED)) == ["holds", "fails"]
+
+
+def test_a_rival_without_detector_is_counted_where_a_claim_fails():
+    first, second = claims.claim_1(both({"AV+GMM": HIGH}), PUBLISHED)
+    assert first.why == ""
+    assert second.why.endswith("within two points of purity in 3 of 3 seeds.")
+
+
+def test_uncertainty_is_worse_than_dice_only_if_both_of_its_forms_are():
+    better = {"Random": made(0.7, 0.71, 0.72)}
+    half = both(better | {"BALD": HIGH}) | {"near": both()["near"] | better}
+    assert verdicts(claims.claim_4(half, PUBLISHED)) == ["holds", "fails"]
+
+
+def test_balance_may_cost_two_points_of_purity_and_not_more():
+    def balanced(*values):
+        return {runs.BALANCED: made(*values, accuracy=(0.95, 0.96, 0.97))}
+
+    groups = both(balanced(0.85, 0.86, 0.87)) | {
+        "near": both()["near"] | balanced(0.89, 0.90, 0.91)
+    }
+    assert verdicts(claims.claim_8(groups)) == ["holds", "fails"]
+
+
+def test_every_mismatch_ratio_counts():
+    assert claims.claim_9(both()).verdict.verdict == "holds"
+    assert claims.claim_9(both({"Random": HIGH})).verdict.verdict == "fails"

@@ -1,14 +1,11 @@
 """Self-Crowd and its comparators against other code, closed forms and boundaries."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from chapters.self_crowd import figures as show
-from chapters.self_crowd import record
-from chapters.self_crowd import runs as ex
+from chapters.self_crowd import claims, record, runs, tables
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -45,32 +42,6 @@ def test_crowd_layer_agrees_with_the_authors_code(form):
     gradients = torch.autograd.grad(share * loss, (p, kernel))
     for gradient, key in zip(gradients, ("grad_p", "grad_kernel"), strict=True):
         np.testing.assert_allclose(gradient, expected[key], atol=TOLERANCE, rtol=0)
-
-
-def test_em_agrees_with_the_authors_code():
-    inputs, expected = case("em_aggregator")
-    answers, p = np.array(inputs["answers"]), np.array(inputs["predictions"])
-    votes = crowds.majority_vote(answers, p.shape[1])
-    assert votes.tolist() == expected["majority_vote"]
-    confusion = crowds.reliability(answers, p, inputs["pi_prior"])
-    np.testing.assert_allclose(confusion, expected["pi"], atol=TOLERANCE, rtol=0)
-    posterior = crowds.network_posterior(answers, p, confusion)
-    wanted = np.array(expected["posterior_unnormalised"])
-    wanted /= wanted.sum(1, keepdims=True)
-    np.testing.assert_allclose(posterior, wanted, atol=TOLERANCE, rtol=0)
-    assert posterior.argmax(1).tolist() == expected["posterior_argmax"]
-
-
-@pytest.mark.parametrize("iterations", [1, 5, 15])
-def test_dawid_skene_agrees_with_crowd_kit(iterations):
-    inputs, expected = case("dawid_skene")
-    answers = np.array(inputs["answers"])
-    posterior, shares, confusion = crowds.dawid_skene(
-        answers, 3, iterations=iterations, smoothing=0
-    )
-    for found, key in ((posterior, "posterior"), (shares, "priors"), (confusion, "confusion")):
-        wanted = expected[f"{key}_after_{iterations}"]
-        np.testing.assert_allclose(found, wanted, atol=TOLERANCE, rtol=0)
 
 
 def test_selection_agrees_with_the_reference():
@@ -188,116 +159,49 @@ def test_awareness_prefers_rare_classes_and_counts_what_was_added():
 
 def test_long_tail_has_the_wanted_sizes():
     truth = np.repeat(np.arange(4), [50, 40, 64, 45])
-    rows, order = crowds.long_tail(truth, 4, 8.0, np.random.default_rng(0))
+    rows, order = runs.long_tail(truth, 4, 8.0, np.random.default_rng(0))
     sizes = np.bincount(truth[rows], minlength=4)[order]
     assert sizes.tolist() == [40, 20, 10, 5]
     assert (np.diff(rows) > 0).all()
 
 
-def test_workers_are_distributions_with_the_wanted_rates():
-    confusion = crowds.draw_workers(6, 5, np.random.default_rng(0), right=(0.4, 0.6))
-    np.testing.assert_allclose(confusion.sum(2), 1)
-    diagonal = confusion[:, np.arange(5), np.arange(5)]
-    assert diagonal.min() >= 0.4
-    assert diagonal.max() <= 0.6
-
-
-def test_answers_follow_the_confusions():
-    rng = np.random.default_rng(0)
-    confusion = crowds.draw_workers(2, 3, rng)
-    truth = np.repeat(np.arange(3), 4000)
-    answers = crowds.answer(truth, confusion, np.ones((12000, 2), bool), rng)
-    for r in range(2):
-        shares = np.stack(
-            [np.bincount(answers[truth == c, r], minlength=3) / 4000 for c in range(3)]
-        )
-        np.testing.assert_allclose(shares, confusion[r], atol=0.03)
-    asked = np.zeros((5, 2), bool)
-    assert (crowds.answer(truth[:5], confusion, asked, rng) == -1).all()
-
-
-def test_few_workers_are_asked():
-    rng = np.random.default_rng(0)
-    asked = crowds.few_workers(np.ones((4000, 20), bool), 2.0, rng)
-    assert asked.sum(1).min() == 1
-    assert asked.sum(1).mean() == pytest.approx(2, abs=0.06)
-    one = crowds.few_workers(np.ones((50, 4), bool), 1.0, rng)
-    assert (one.sum(1) == 1).all()
-    possible = rng.random((200, 5)) < 0.3
-    few = crowds.few_workers(possible, 4.0, rng)
-    assert not (few & ~possible).any()
-    assert (few.sum(1) >= np.minimum(possible.sum(1), 1)).all()
-
-
-def test_votes_break_ties_at_random_or_downwards():
-    answers = np.tile([2, 1, -1], (400, 1))
-    assert set(crowds.majority_vote(answers, 3)) == {1}
-    drawn = crowds.majority_vote(answers, 3, np.random.default_rng(0))
-    assert 100 < (drawn == 2).sum() < 300
-    assert 0 not in drawn
-    clear = crowds.majority_vote(np.array([[0, 0, 2]]), 3, np.random.default_rng(0))
-    assert clear.tolist() == [0]
-
-
-def test_dawid_skene_finds_who_is_reliable():
-    rng = np.random.default_rng(0)
-    truth = rng.integers(0, 3, 300)
-    good, bad = np.full((3, 3), 0.05) + 0.85 * np.eye(3), np.full((3, 3), 1 / 3)
-    confusion = np.stack([good, good, bad, bad, bad])
-    answers = crowds.answer(truth, confusion, np.ones((300, 5), bool), rng)
-    posterior, shares, found = crowds.dawid_skene(answers, 3)
-    vote = crowds.majority_vote(answers, 3, rng)
-    assert (posterior.argmax(1) == truth).mean() > (vote == truth).mean() + 0.05
-    np.testing.assert_allclose(posterior.sum(1), 1)
-    np.testing.assert_allclose(found.sum(2), 1)
-    np.testing.assert_allclose(shares.sum(), 1)
-    assert found[0, 0, 0] > 0.8 > found[3, 0, 0]
-
-
-def test_dawid_skene_survives_one_answer_an_example():
-    posterior, _, confusion = crowds.dawid_skene(np.array([[0, -1], [-1, 1], [1, -1]]), 3)
-    assert np.isfinite(posterior).all()
-    assert np.isfinite(confusion).all()
-
-
 def test_imbalance_and_evenness():
-    assert crowds.imbalance(np.array([8, 4, 2])) == 4
-    assert crowds.imbalance(np.array([8, 0])) == 8
-    assert crowds.evenness(np.array([3, 3, 3])) == pytest.approx(1)
-    assert crowds.evenness(np.array([5, 0, 0])) == 0
-    assert crowds.class_counts(np.array([[0, -1], [2, 2]]), 4).tolist() == [1, 0, 2, 0]
+    assert tables.imbalance(np.array([8, 4, 2])) == 4
+    assert tables.imbalance(np.array([8, 0])) == 8
+    assert tables.entropy_share(np.array([3, 3, 3])) == pytest.approx(1)
+    assert tables.entropy_share(np.array([5, 0, 0])) == 0
 
 
-SMOKE = next(iter(ex.settings(Chapter("self_crowd", "smoke")).values()))
+SMOKE = next(iter(runs.settings(Chapter("self_crowd", "smoke")).values()))
 
 
 def test_all_methods_of_a_run():
     spec = replace(SMOKE, warm_up=5, base_steps=5, round_steps=3, rounds=2)
-    found = ex.run(spec)
-    task = ex.load_task(spec)
+    found = runs.run(spec)
+    task = runs.load_task(spec)
     given_ = int((task.answers >= 0).sum())
-    for name in ex.LABEL_METHODS:
+    for name in runs.LABEL_METHODS:
         assert found[f"{name}/recall"].shape == (3, 10)
     for name in ("random", "plain", "aware"):
         totals = found[f"{name}/counts"].sum(1)
         assert totals.tolist() == [given_ + r * round(given_ / 2) for r in range(3)]
         assert (found[f"{name}/right"] <= found[f"{name}/added"]).all()
     assert (np.diff(found["DL-CL/counts"], axis=0) == 0).all()
-    first = [found[f"{name}/recall"][0] for name in ex.CONTINUED]
+    first = [found[f"{name}/recall"][0] for name in runs.CONTINUED]
     assert all((row == first[0]).all() for row in first)  # all go on from the same base
-    assert digest(found) == digest(ex.run(spec))
+    assert digest(found) == digest(runs.run(spec))
 
 
 def test_strategies_do_not_disturb_each_other():
     spec = replace(SMOKE, warm_up=5, base_steps=5, round_steps=3, rounds=2)
-    together = ex.run(replace(spec, methods=("random", "aware")))
-    alone = ex.run(replace(spec, methods=("aware",)))
+    together = runs.run(replace(spec, methods=("random", "aware")))
+    alone = runs.run(replace(spec, methods=("aware",)))
     np.testing.assert_array_equal(together["aware/recall"], alone["aware/recall"])
     np.testing.assert_array_equal(together["aware/kernel"], alone["aware/kernel"])
 
 
 def test_simulated_crowd_has_the_spec_s_size():
-    task = ex.load_task(SMOKE)
+    task = runs.load_task(SMOKE)
     assert task.answers.shape[1] == SMOKE.workers
     assert 500 <= len(task.x) <= 530  # class sizes from 126 down to 13
     counts = np.bincount(task.truth, minlength=10)[task.order]
@@ -311,7 +215,7 @@ def test_a_real_crowd_is_thinned_and_idle_workers_leave():
     answers = np.where(rng.random((60, 6)) < 0.8, truth[:, None], -1)
     answers[:, 2] = -1
     answers[answers.max(1) < 0, 0] = 0
-    task = ex.make_task(
+    task = runs.make_task(
         torch.zeros(60, 2), truth, torch.zeros(3, 2), np.arange(3), answers=answers, ratio=0,
         mean_answers=1, workers=0, seed=0,
     )  # fmt: skip
@@ -322,7 +226,7 @@ def test_a_real_crowd_is_thinned_and_idle_workers_leave():
 
 
 def test_the_paper_profile_has_a_real_crowd(monkeypatch):
-    chosen = ex.settings(Chapter("self_crowd", "paper"))
+    chosen = runs.settings(Chapter("self_crowd", "paper"))
     assert {spec.dataset for spec in chosen.values()} == {"labelme"}
     rng = np.random.default_rng(0)
 
@@ -333,16 +237,16 @@ def test_the_paper_profile_has_a_real_crowd(monkeypatch):
     answers = np.where(rng.random((80, 5)) < 0.6, rng.integers(0, 8, (80, 5)), -1)
     answers[:, 0] = rng.integers(0, 8, 80)
     splits = data.Splits(tuple("abcdefgh"), part(80, {"answers": answers}), None, part(16, {}))
-    monkeypatch.setattr(ex.data, "load", lambda *_, **__: splits)
-    ex._load_task.cache_clear()
+    monkeypatch.setattr(runs.data, "load", lambda *_, **__: splits)
+    runs._load_task.cache_clear()
     spec = replace(next(iter(chosen.values())), warm_up=2, base_steps=2, round_steps=1, rounds=1)
-    found = ex.run(spec)
+    found = runs.run(spec)
     assert found["aware/recall"].shape == (2, 8)
-    ex._load_task.cache_clear()
+    runs._load_task.cache_clear()
 
 
-def test_record_of_real_crowds(monkeypatch, tmp_path):
-    """The recorded command on a small crowd: every table of the chapter can be made from it."""
+def test_record_of_real_crowds(monkeypatch):
+    """The record of a small crowd: every table and claim of the chapter can be made from it."""
     rng = np.random.default_rng(0)
     truth = np.arange(120) % 4
     answers = np.where(rng.random((120, 6)) < 0.7, truth[:, None], -1)
@@ -355,18 +259,16 @@ def test_record_of_real_crowds(monkeypatch, tmp_path):
     monkeypatch.setattr(record, "features", lambda *_: parts)
     monkeypatch.setattr(record, "SEEDS", range(2))
     monkeypatch.setattr(record, "DRAWS", range(2))
-    monkeypatch.setattr(record, "REPOSITORY", tmp_path)
-    short = replace(ex.Spec(), warm_up=2, base_steps=2, round_steps=1)
+    short = replace(runs.Spec(), warm_up=2, base_steps=2, round_steps=1)
     monkeypatch.setattr(
-        record.ex, "Spec", lambda **given_: replace(short, **given_ | {"rounds": 1})
+        record.runs, "Spec", lambda **given_: replace(short, **given_ | {"rounds": 1})
     )
-    record.main(["--data", str(tmp_path)])
-    path = tmp_path / "book" / "recorded" / "self_crowd" / "real_crowds.json"
-    content = json.loads(path.read_text())
-    assert str(tmp_path) not in path.read_text()
-    inference = show.recorded_inference_table(content)
+    content = record.RECORDS["real_crowds"](Chapter("self_crowd", "smoke"))
+    inference = tables.recorded_inference_table(content)
     assert len(inference) == 3 * 4
-    assert show.recorded_network_table(content).shape == (len(record.METHODS), 6)
+    assert tables.recorded_network_table(content).shape == (len(record.METHODS), 6)
+    rows = [*claims.claim_8abc(content), claims.claim_8d(content)]
+    assert [row.id for row in rows] == ["8a", "8b", "8c", "8d"]
     votes = [row["majority vote"][0] for row in content["truth_inference"] if row["set"] == "dog"]
     assert max(votes) <= 100
 
@@ -374,22 +276,110 @@ def test_record_of_real_crowds(monkeypatch, tmp_path):
 def test_implied_confusion_of_a_sure_network():
     kernel = sc.first_kernel(3, 2).numpy()
     kernel[2, 0, 1] = 3.0  # [answer, class, worker]
-    learnt = show.implied_confusion(kernel)
+    learnt = tables.implied_confusion(kernel)
     sure = sc.crowd_layer(torch.eye(3), torch.from_numpy(kernel))
     wanted = torch.softmax(sure, 1).permute(2, 0, 1).numpy()
     np.testing.assert_allclose(learnt, wanted, atol=1e-6)
     assert learnt[1, 0].argmax() == 2
-    runs = [Record({}, {"aware/kernel": kernel}, {})]
+    records = [Record(None, {"aware/kernel": kernel}, {})]
     for diagonal in (True, False):
-        same = show.confusion_correlation(runs, [learnt], diagonal=diagonal)
+        same = tables.confusion_correlation(records, [learnt], diagonal=diagonal)
         assert same.tolist() == pytest.approx([1])
 
 
 def test_variants_of_the_base_model_take_as_many_steps():
-    chosen = ex.variants(Chapter("self_crowd", "smoke"))
+    chosen = runs.variants(Chapter("self_crowd", "smoke"))
     steps = {s.warm_up + s.base_steps + s.rounds * s.round_steps for s in chosen.values()}
-    main = next(iter(ex.settings(Chapter("self_crowd", "smoke")).values()))
+    main = next(iter(runs.settings(Chapter("self_crowd", "smoke")).values()))
     assert steps == {main.warm_up + main.base_steps + main.rounds * main.round_steps}
-    found = ex.run(replace(chosen["form SW"], warm_up=2, base_steps=2, rounds=1, round_steps=2))
+    found = runs.run(replace(chosen["form SW"], warm_up=2, base_steps=2, rounds=1, round_steps=2))
     assert found["DL-CL/kernel"].shape == (20, 1)
     assert [key for key in found if key.endswith("/recall")] == ["DL-CL/recall"]
+
+
+# -- measures and claims, on made-up records ------------------------------------------------------
+
+
+def made(recalls, skews, rare=None):
+    """A record for each seed with two classes, the second one rare, and three measurements.
+
+    Args:
+        recalls: method -> recall of both classes at the end, one a seed.
+        skews: strategy -> imbalance of its annotations in the rounds.
+        rare: method -> recall of the rare class; the same as the other by default.
+    """
+    records = []
+    for seed in range(3):
+        values = {"order": np.array([0, 1])}
+        for name, ends in recalls.items():
+            low = ends if rare is None or name not in rare else rare[name]
+            values[f"{name}/recall"] = np.array([[0, 0], [0, 0], [ends[seed], low[seed]]])
+        for name, rounds in skews.items():
+            values[f"{name}/counts"] = np.array([[100 * x + seed, 100] for x in rounds])
+        records.append(Record(None, values, {}))
+    return records
+
+
+HIGH, LOW = (90.0, 91.0, 92.0), (80.0, 81.0, 83.0)
+RECALLS = {"MV": LOW, "DS": LOW, "EM": LOW, "DL-CL": LOW, "plain": LOW, "aware": HIGH}
+BALANCED = {"plain": (3, 4, 5), "aware": (3, 3, 2)}
+AS_CLAIMED = made(RECALLS, BALANCED)
+CONTRARY = made({**RECALLS, "aware": LOW, "plain": HIGH}, {"plain": (3, 3, 2), "aware": (3, 4, 5)})
+
+
+def verdicts(rows):
+    return [row.verdict.verdict for row in rows]
+
+
+def test_measures_of_made_up_runs():
+    assert tables.final(AS_CLAIMED, "aware").tolist() == list(HIGH)
+    assert tables.best(AS_CLAIMED, "plain").tolist() == list(LOW)
+    assert tables.ratio(AS_CLAIMED, "plain")[0].tolist() == [3, 4, 5]
+    mixed = made({"aware": HIGH}, {}, rare={"aware": LOW})
+    assert tables.final(mixed, "aware", rare=True).tolist() == list(LOW)
+
+
+def test_answers_have_to_be_skewed_in_two_ways():
+    even, skewed, little = (1.1, 1.2, 1.3), (3.0, 3.2, 3.1), (1.3, 1.4, 1.45)
+    assert claims.claim_1({(1, 2): even, (10, 2): skewed}, 2).verdict.verdict == "holds"
+    assert claims.claim_1({(1, 2): even, (10, 2): little}, 2).verdict.verdict == "fails"
+
+
+def test_claims_about_the_balance_of_annotations():
+    rules = (claims.claim_2, claims.claim_3)
+    assert verdicts(rule(AS_CLAIMED) for rule in rules) == ["holds", "holds"]
+    assert verdicts(rule(CONTRARY) for rule in rules) == ["fails", "fails"]
+    one_round_late = made(RECALLS, {"plain": (3, 4, 4, 5), "aware": (3, 5, 4.5, 2)})
+    assert claims.claim_3(one_round_late).verdict.verdict == "fails"
+
+
+def test_claims_about_accuracy():
+    assert verdicts(claims.claim_4(AS_CLAIMED)) == ["holds", "fails", "holds"]
+    assert verdicts(claims.claim_4(CONTRARY)) == ["fails", "holds", "fails"]
+    assert claims.claim_5(AS_CLAIMED).verdict.verdict == "holds"
+    common_only = made(RECALLS, BALANCED, rare={"aware": LOW})
+    assert claims.claim_5(common_only).verdict.verdict == "fails"
+
+
+def test_one_setting_is_enough_to_fail():
+    good, bad = {"a": AS_CLAIMED, "b": AS_CLAIMED}, {"a": AS_CLAIMED, "b": CONTRARY}
+    for rule in (claims.claim_6ab, lambda groups: [claims.claim_6c(groups)], claims.claim_7):
+        assert set(verdicts(rule(good))) == {"holds"}
+        assert set(verdicts(rule(bad))) == {"fails"}
+
+
+def test_claims_about_recorded_crowds_need_both_ratios():
+    def recorded(last):
+        rows = [("aware", 10, HIGH), ("aware", 30, last), ("plain", 10, LOW), ("plain", 30, LOW)]
+        rows += [("DL-CL", 10, LOW), ("DL-CL", 30, LOW)]
+        return {
+            "networks": [
+                {"method": method, "ratio": size, "accuracy": values, "minority": values}
+                | {"balance": [-value for value in values]}
+                for method, size, values in rows
+            ]
+        }
+
+    for last, verdict in ((HIGH, "holds"), (LOW, "fails")):
+        rows = [*claims.claim_8abc(recorded(last)), claims.claim_8d(recorded(last))]
+        assert verdicts(rows) == [verdict] * 4

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -19,8 +19,7 @@ from weaklabels import data, models
 from weaklabels.data.augment import flip, pad_crop, to_float
 from weaklabels.dropout import add_dropout
 from weaklabels.lab.setting import Setting
-from weaklabels.lab.spec import Options, options
-from weaklabels.lab.store import Record
+from weaklabels.lab.spec import Data, Options, options
 from weaklabels.methods import lfosa
 from weaklabels.methods.base import Context, Method
 from weaklabels.metrics import accuracy
@@ -33,19 +32,18 @@ COMPARATORS = ("Random", "Uncertainty", "BALD", "Coreset", "Certainty", "OpenMax
 
 ABLATIONS = ("LfOSA, T=0.2", "LfOSA", "LfOSA, T=1", "LfOSA, T=2", "LfOSA, no GMM")
 BALANCED = "LfOSA, balanced"
+ALL = (*COMPARATORS, *ABLATIONS, BALANCED)
 FEW = ("Random", "Certainty", "LfOSA", BALANCED)
 """Strategies of the study over mismatch ratios."""
 
 
 @dataclass(frozen=True)
-class Spec:
-    """One run: all query rounds of one strategy.
+class Spec(Data):
+    """One run, all query rounds of one strategy; beside the data (see ``lab.spec``):
 
     Attributes:
         strategy: a key of ``lfosa.STRATEGIES``.
-        temperature, unknown_temperature: of the detector; the second is the first if None.
-        seed: of the split, the first labels, the networks and the batches.
-        dataset, data_options: for ``data.load``; ``data_root`` where files are needed.
+        temperature: of the detector.
         known: the known classes; all others are unknown.
         patches: further unknown examples, patches of photographs.
         initial: labelled at the beginning: so many examples of each known class, or below 1 this
@@ -62,12 +60,10 @@ class Spec:
     """
 
     strategy: str
+    _: KW_ONLY
     temperature: float = 0.5
-    unknown_temperature: float | None = None
-    seed: int = 0
     dataset: str = "digits"
     data_options: Options = (("test", 500),)
-    data_root: str | None = None
     known: tuple[int, ...] = (3, 5, 8, 9)
     patches: int = 0
     initial: float = 5
@@ -82,10 +78,6 @@ class Spec:
     optimiser: OptimiserSpec = OptimiserSpec("sgd", lr=0.05, weight_decay=5e-4)
     augment: bool = False
     device: str = "cpu"
-
-    def code(self) -> list[Any]:
-        """What the run depends on besides what reading its function shows."""
-        return [data.loader(self.dataset)]
 
 
 @dataclass(frozen=True)
@@ -158,7 +150,7 @@ def _train_and_look(
     classifier = _train(spec, task, labelled, lfosa.Classifier(), "classifier", r)
     detector = None
     if lfosa.needs_detector(spec.strategy):
-        method = lfosa.Detector(spec.temperature, spec.unknown_temperature)
+        method = lfosa.Detector(spec.temperature)
         detector = _train(spec, task, labelled + invalid, method, "detector", r)
     return lfosa.Situation(
         classifier=classifier,
@@ -272,7 +264,7 @@ def _first_labels(
     return np.concatenate([mixed[y[mixed] == c][: int(initial)] for c in range(classes)])
 
 
-def tasks(chapter: Setting) -> dict[str, Spec]:
+def settings(chapter: Setting) -> dict[str, Spec]:
     """The two main tasks of the profile by name; the strategy is to be filled in."""
     if chapter.profile == "paper":
         return {
@@ -303,7 +295,7 @@ def openness(chapter: Setting) -> dict[str, Spec]:
             for title, name, total, known in wanted
             for k in known
         }
-    near = tasks(chapter)["near unknowns"]
+    near = settings(chapter)["near unknowns"]
     return {f"{k} of 10": replace(near, known=tuple(range(k))) for k in (2, 4, 6, 8)}
 
 
@@ -348,11 +340,6 @@ def vary(task: Spec, name: str) -> Spec:
     return replace(task, strategy=strategy, temperature=chosen, dropout=dropout)
 
 
-def run_strategies(
-    chapter: Setting, task: Spec, names: Iterable[str], seeds: Sequence[int]
-) -> dict[str, list[Record]]:
-    """Run each strategy with every seed; records by name."""
-    names = list(names)
-    specs = [replace(vary(task, name), seed=seed) for name in names for seed in seeds]
-    records = iter(chapter.run(run, specs))
-    return {name: [next(records) for _ in seeds] for name in names}
+def table(settings: Mapping[str, Spec], names: Sequence[str] = ALL) -> dict[str, dict[str, Spec]]:
+    """Task -> strategy -> spec."""
+    return {title: {name: vary(task, name) for name in names} for title, task in settings.items()}

@@ -1,34 +1,28 @@
 """The recorded results of the chapter: answers of real crowds.
 
-``python -m chapters.self_crowd.record --data FOLDER`` computes them from the
-label-only sets, CIFAR-10 (or its subset) with CIFAR-10N, and MobileNet weights in ``FOLDER``.
+They need the label-only sets, CIFAR-10 (or its subset) with CIFAR-10N, and MobileNet weights.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from chapters.self_crowd import figures as show
-from chapters.self_crowd import runs as ex
+from chapters.self_crowd import runs, tables
 from weaklabels import crowds, data
 from weaklabels.backbones import extract_features, mobilenet_v1
 from weaklabels.data.crowd import LABEL_ONLY
 from weaklabels.data.files import find
-from weaklabels.lab import sweep
+from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import options
 from weaklabels.lab.store import Record
-from weaklabels.press.chapter import REPOSITORY
+from weaklabels.lab.sweep import one_thread
 from weaklabels.seeding import numpy_rng
+from weaklabels.train import OptimiserSpec
 
 DRAWS = range(10)
 SEEDS = range(5)
@@ -56,7 +50,7 @@ def truth_inference(root: str) -> list[dict[str, Any]]:
                 "tasks": len(truth),
                 "workers": answers.shape[1],
                 "classes": classes,
-                "truth ratio": crowds.imbalance(np.bincount(truth, minlength=classes)),
+                "truth ratio": tables.imbalance(np.bincount(truth, minlength=classes)),
                 "majority vote": [],
                 "Dawid-Skene": [],
                 "ratio": [],
@@ -71,7 +65,7 @@ def truth_inference(root: str) -> list[dict[str, Any]]:
                 posterior = crowds.dawid_skene(kept, classes)[0]
                 row["majority vote"].append(100 * float((vote == truth).mean()))
                 row["Dawid-Skene"].append(100 * float((posterior.argmax(1) == truth).mean()))
-                row["ratio"].append(crowds.imbalance(crowds.class_counts(kept, classes)))
+                row["ratio"].append(tables.imbalance(crowds.class_counts(kept, classes)))
             rows.append(row)
     return rows
 
@@ -95,35 +89,35 @@ def networks(root: str, cache: Path) -> list[dict[str, Any]]:
     train, truth, answers, test, test_y = features(root, cache)
     rows = []
     for ratio in (10, 30):
-        spec = ex.Spec(
+        spec = runs.Spec(
             dataset="cifar10n",
             ratio=ratio,
             mean_answers=1,
             network_options=options(inputs=train.shape[1], hidden=(128,)),
             dropout=0.3,
-            optimiser=ex.OptimiserSpec("adam", lr=1e-3),
+            optimiser=OptimiserSpec("adam", lr=1e-3),
             rounds=3,
             methods=METHODS,
         )
         records = []
         for seed in SEEDS:
-            task = ex.make_task(
+            task = runs.make_task(
                 train, truth, test, test_y, answers=answers, ratio=ratio, mean_answers=1,
                 workers=0, seed=seed,
             )  # fmt: skip
-            with sweep.one_thread():
-                found = ex.run_on(replace(spec, seed=seed), task)
-            records.append(Record({}, {k: np.asarray(v) for k, v in found.items()}, {}))
+            with one_thread():
+                found = runs.run_on(replace(spec, seed=seed), task)
+            records.append(Record(spec, {k: np.asarray(v) for k, v in found.items()}, {}))
         for name in METHODS:
-            pseudo = name in show.SELF_TRAINING
+            pseudo = name in tables.SELF_TRAINING
             rows.append(
                 {
                     "ratio": ratio,
                     "method": name,
-                    "accuracy": _rounded(show.final(records, name)),
-                    "minority": _rounded(show.final(records, name, rare=True)),
-                    "balance": _rounded(show.ratio(records, name)[:, -1]) if pseudo else [],
-                    "given": _rounded(show.ratio(records, "plain")[:, 0]),
+                    "accuracy": _rounded(tables.final(records, name)),
+                    "minority": _rounded(tables.final(records, name, rare=True)),
+                    "balance": _rounded(tables.ratio(records, name)[:, -1]) if pseudo else [],
+                    "given": _rounded(tables.ratio(records, "plain")[:, 0]),
                 }
             )
     return rows
@@ -133,16 +127,10 @@ def _rounded(values: np.ndarray) -> list[float]:
     return [round(float(value), 3) for value in values]
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Compute the record and write it."""
-    parser = argparse.ArgumentParser(prog="python -m chapters.self_crowd.record")
-    parser.add_argument("--data", default="data", help="folder of the datasets")
-    root = parser.parse_args(arguments).data
-    build = Path(os.environ.get("WEAKLABELS_BUILD", REPOSITORY / "build"))
-    content = {
+def real_crowds(setting: Setting) -> dict[str, Any]:
+    """All of it; features of images are kept beside the runs."""
+    return {
         "what": "Answers of real crowds: truth inference, and networks on CIFAR-10N",
-        "command": "python -m chapters.self_crowd.record --data FOLDER",
-        "provenance": sweep.provenance("cpu") | {"date": datetime.now(UTC).date().isoformat()},
         "settings": {
             "truth inference": f"{len(DRAWS)} random draws of 1 + Poisson(m - 1) answers a task",
             "images": f"the first {IMAGES:,} training images and 3,000 test images of CIFAR-10 (a "
@@ -155,16 +143,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "each round adds half as many pseudo-annotations as there are answers",
             "seeds": list(SEEDS),
         },
-        "truth_inference": truth_inference(root),
-        "networks": networks(root, build / "recorded" / "features"),
+        "truth_inference": truth_inference(setting.data_root),
+        "networks": networks(setting.data_root, setting.store.folder.parent / "features"),
     }
-    path = REPOSITORY / "book" / "recorded" / "self_crowd" / "real_crowds.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    temporary.replace(path)
-    print(path)
 
 
-if __name__ == "__main__":
-    main()
+RECORDS = {"real_crowds": real_crowds}

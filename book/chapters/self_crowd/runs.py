@@ -7,8 +7,8 @@ and trains the comparators that need no crowd layer with as many steps.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -20,8 +20,7 @@ from torch.nn import functional as F
 from weaklabels import crowds, data, models
 from weaklabels.dropout import add_dropout
 from weaklabels.lab.setting import Setting
-from weaklabels.lab.spec import Options, options
-from weaklabels.lab.store import Record
+from weaklabels.lab.spec import Data, Options, options
 from weaklabels.methods.base import Context, Method
 from weaklabels.methods.self_crowd import FORMS, CrowdLayer, SoftLabels, pseudo_annotations
 from weaklabels.models import Network
@@ -34,27 +33,13 @@ LABEL_METHODS = ("MV", "DS", "EM", "true labels")
 CONTINUED = ("DL-CL", "random", "plain", "aware", "quota")
 """What follows the base training: nothing new, or pseudo-annotations."""
 
-TITLES = {
-    "MV": "majority vote",
-    "DS": "Dawid-Skene",
-    "EM": "EM with network",
-    "DL-CL": "crowd layer (DL-CL)",
-    "random": "+ random pairs",
-    "plain": "+ plain self-training",
-    "aware": "+ Self-Crowd",
-    "quota": "+ Self-Crowd, quota",
-    "true labels": "true labels",
-}
-
 
 @dataclass(frozen=True)
-class Spec:
-    """One run.
+class Spec(Data):
+    """One run; beside the data (see ``lab.spec``), of which a set that brings ``answers`` keeps its
+    crowd and others get a simulated one:
 
     Attributes:
-        seed: of the split, the imbalance, the crowd, the networks and the batches.
-        dataset, data_options: for ``data.load``; ``data_root`` where files are needed. A dataset
-            that brings ``answers`` keeps its crowd, others get a simulated one.
         ratio: of the largest to the smallest class in the training set; 0 leaves it as it is.
         mean_answers: an example has 1 + Poisson(mean_answers - 1).
         workers: of a simulated crowd.
@@ -69,10 +54,9 @@ class Spec:
         device: where to compute.
     """
 
-    seed: int = 0
+    _: KW_ONLY
     dataset: str = "digits"
     data_options: Options = (("test", 500),)
-    data_root: str | None = None
     ratio: float = 10
     mean_answers: float = 2
     workers: int = 20
@@ -89,10 +73,6 @@ class Spec:
     form: str = "MW"
     methods: tuple[str, ...] = (*LABEL_METHODS, *CONTINUED)
     device: str = "cpu"
-
-    def code(self) -> list[Any]:
-        """What the run depends on besides what reading its function shows."""
-        return [data.loader(self.dataset)]
 
 
 @dataclass(frozen=True)
@@ -342,7 +322,7 @@ def make_task(
     """Impose imbalance and sparsity on data; simulate the crowd if there is none."""
     classes = int(truth.max()) + 1
     if ratio:
-        rows, order = crowds.long_tail(truth, classes, ratio, numpy_rng(seed, "long tail"))
+        rows, order = long_tail(truth, classes, ratio, numpy_rng(seed, "long tail"))
     else:
         rows = np.arange(len(truth))
         order = np.argsort(-np.bincount(truth, minlength=classes), kind="stable")
@@ -359,6 +339,32 @@ def make_task(
         answers = np.where(asked, answers, -1)
         answers = answers[:, (answers >= 0).any(0)]  # workers that are never asked are not there
     return Task(x, truth, answers, order, test_x, test_y, confusion)
+
+
+def long_tail(
+    truth: np.ndarray, classes: int, ratio: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows that keep fewer and fewer examples of each class, in a random order of the classes.
+
+    The k-th class keeps ``m * ratio ** (-k / (K - 1))`` examples, m being the size of the smallest
+    class.
+
+    Args:
+        truth: ``(N,)``.
+        classes: K, at least 2.
+        ratio: of the largest to the smallest class.
+        rng: source of randomness.
+
+    Returns:
+        sorted row numbers, and the classes from the most frequent to the rarest.
+    """
+    order = rng.permutation(classes)
+    largest = np.bincount(truth, minlength=classes).min()
+    rows = []
+    for k, c in enumerate(order):
+        size = max(round(largest * ratio ** (-k / (classes - 1))), 1)
+        rows.append(rng.permutation(np.flatnonzero(truth == c))[:size])
+    return np.sort(np.concatenate(rows)), order
 
 
 def settings(chapter: Setting) -> dict[str, Spec]:
@@ -400,12 +406,3 @@ def labelme(chapter: Setting) -> Spec:
         round_steps=200,
         device=chapter.device,
     )
-
-
-def run_settings(
-    chapter: Setting, chosen: dict[str, Spec], seeds: Sequence[int]
-) -> dict[str, list[Record]]:
-    """Run each setting with every seed; records by setting."""
-    specs = [replace(spec, seed=seed) for spec in chosen.values() for seed in seeds]
-    records = iter(chapter.run(run, specs))
-    return {name: [next(records) for _ in seeds] for name in chosen}

@@ -1,0 +1,114 @@
+"""Measures and tables of the chapter on *Active Learning for Open-set Annotation* (LfOSA, 2022)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from chapters.lfosa.runs import ABLATIONS, BALANCED, COMPARATORS, Spec, Task
+from weaklabels.lab.store import Record
+from weaklabels.press.claims import mean_std
+
+SHOWN = (*COMPARATORS, "LfOSA", BALANCED)
+"""Strategies of the figures and the tables of scores."""
+
+Groups = Mapping[str, Sequence[Record]]
+"""Strategy -> one record a seed."""
+
+
+def curve(records: Sequence[Record], name: str) -> np.ndarray:
+    """A curve over rounds in percent, ``(seeds, rounds)``."""
+    values = np.stack([record[name] for record in records])
+    return values if name == "accuracy" else 100 * values
+
+
+def mean_precision(records: Sequence[Record]) -> np.ndarray:
+    """Precision (%) averaged over the rounds, one a seed."""
+    return curve(records, "precision").mean(1)
+
+
+def final(records: Sequence[Record], name: str) -> np.ndarray:
+    """Last value (%) of a curve, one a seed."""
+    return curve(records, name)[:, -1]
+
+
+def evenness(records: Sequence[Record]) -> np.ndarray:
+    """Entropy of the classes' shares of the labelled set over ln K, in percent; 100 is even."""
+    values = []
+    for record in records:
+        share = record["counts"][-1] / record["counts"][-1].sum()
+        logs = np.log(share, where=share > 0, out=np.zeros_like(share))
+        values.append(-100 * (share * logs).sum() / np.log(len(share)))
+    return np.array(values)
+
+
+def examples(tasks: Mapping[str, Task], count: int = 12) -> dict[str, np.ndarray]:
+    """Some known and some unknown training images of each task, in [0, 1], by title."""
+    shown = {}
+    for title, task in tasks.items():
+        rng = np.random.default_rng(1)
+        for kind, wanted in (("known", task.y < task.classes), ("unknown", task.y == task.classes)):
+            rows = rng.choice(np.flatnonzero(wanted.numpy()), count, replace=False)
+            shown[f"{title}: {kind}"] = task.x[rows].numpy() / (255 if task.x.max() > 1 else 1)
+    return shown
+
+
+def task_table(settings: Mapping[str, Spec], tasks: Mapping[str, Task]) -> pd.DataFrame:
+    """Sizes of the tasks, one column each."""
+    facts = {}
+    for title, task in tasks.items():
+        known = int((task.y < task.classes).sum())
+        facts[title] = {
+            "known classes": task.classes,
+            "training examples": len(task.y),
+            "of known classes (%)": round(100 * known / len(task.y), 1),
+            "labelled at first": len(task.initial),
+            "queries a round": settings[title].budget,
+            "rounds": settings[title].rounds,
+        }
+    return pd.DataFrame(facts).map("{:g}".format)
+
+
+def score_table(groups: Groups, names: Sequence[str] = SHOWN) -> pd.DataFrame:
+    """Mean and standard deviation over seeds, one row a strategy."""
+    rows = {}
+    for name in names:
+        records = groups[name]
+        rows[name] = {
+            "precision": mean_std(mean_precision(records)),
+            "recall": mean_std(final(records, "recall")),
+            "first acc.": mean_std(curve(records, "accuracy")[:, 0]),
+            "last acc.": mean_std(final(records, "accuracy")),
+            "evenness": mean_std(evenness(records), 0),
+        }
+    return pd.DataFrame(rows).T
+
+
+def ablation_table(groups: Mapping[str, Groups]) -> pd.DataFrame:
+    """Precision, recall and last accuracy of LfOSA's parts, three columns a task."""
+    parts = {
+        title: score_table(records, ("AV+GMM", *ABLATIONS)).iloc[:, [0, 1, 3]]
+        for title, records in groups.items()
+    }
+    names = {"AV+GMM": "no detector", "LfOSA": "LfOSA, T=0.5"}
+    return pd.concat(parts, axis=1).rename(index=names)
+
+
+def published_table(published: Mapping[str, Any]) -> pd.DataFrame:
+    """LfOSA's temperatures in the authors' result logs, CIFAR-100 with 20 known classes."""
+    rows = {}
+    for row in published["curves"]:
+        if row["known"] != 20 or not row["strategy"].startswith("LfOSA"):
+            continue
+        temperature = row["strategy"].removeprefix("LfOSA").removeprefix(", ") or "T=0.5"
+        mean = row["mean"]
+        rows[temperature] = {
+            "seeds": row["seeds"],
+            "last accuracy": f"{mean['accuracy'][-1]:.1f}",
+            "final recall": f"{100 * mean['recall'][-1]:.1f}",
+            "mean precision": f"{100 * np.mean(mean['precision']):.1f}",
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")

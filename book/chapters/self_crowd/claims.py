@@ -1,0 +1,201 @@
+"""The claims of *Learning from Crowds with Sparse and Imbalanced Annotations*, one function each.
+
+``records`` are the runs of the main setting, one a seed; ``groups`` are setting -> records;
+``recorded`` is the committed result with real crowds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from chapters.self_crowd.tables import TITLES, Records, Skews, best, final, ratio
+from weaklabels.press.claims import Row, all_of, every_seed, greater, mean_std
+
+PAPER = "Stated in the abstract; the paper's tables could not be read"
+
+CLOSE = (
+    "The two differ in which half a thousand pairs they fill in; within a seed they share crowd, "
+    "base model and batches, and still the difference is of the size of its own spread."
+)
+
+Groups = Mapping[str, Records]
+
+
+def claim_1(skews: Skews, answers: float) -> Row:
+    """Imbalance of the answers at 10 : 1, so many an example, against 1 : 1, and against 1.5."""
+    skewed, even = (np.array(skews[size, answers]) for size in (10, 1))
+    parts = {
+        "above the balanced case": greater(skewed, even),
+        "above 1.5": greater(skewed, np.full(len(skewed), 1.5)),
+    }
+    return Row(
+        "1",
+        "Sparse annotations of an imbalanced set are skewed: more than those of a balanced one, "
+        "and by more than 1.5.",
+        PAPER,
+        all_of(parts),
+        figure="tab-crowd-skew",
+    )
+
+
+def claim_2(records: Records) -> Row:
+    """Imbalance of the annotations after plain self-training against that of the given ones."""
+    plain = ratio(records, "plain")
+    return Row(
+        "2",
+        "Plain self-training makes the annotations more skewed.",
+        PAPER,
+        greater(plain[:, -1], plain[:, 0]),
+        figure="fig-crowd-balance",
+    )
+
+
+def claim_3(records: Records) -> Row:
+    """Every seed: imbalance below that of plain self-training in each round from 2."""
+    plain, aware = ratio(records, "plain"), ratio(records, "aware")
+    return Row(
+        "3",
+        "With Self-Crowd they stay balanced: less skewed than with plain self-training in every "
+        "round from the second on.",
+        PAPER,
+        every_seed(
+            (aware[:, 2:] < plain[:, 2:]).all(1),
+            f"at the end {mean_std(aware[:, -1])} against {mean_std(plain[:, -1])}",
+            "imbalance ratio lower in each round from 2",
+        ),
+        figure="fig-crowd-balance",
+    )
+
+
+def claim_4(records: Records) -> list[Row]:
+    """Final accuracy: Self-Crowd against plain, plain and Self-Crowd against the crowd layer."""
+    outweighed = (
+        "The annotations that it adds repeat what the base model believes, and their growing "
+        "imbalance weighs against whatever they bring."
+    )
+    layer = TITLES["DL-CL"]
+    return [
+        Row(
+            id,
+            text,
+            PAPER,
+            greater(final(records, ours), final(records, other)),
+            figure="tab-crowd-accuracy",
+            why=why,
+        )
+        for id, ours, other, text, why in (
+            (
+                "4a",
+                "aware",
+                "plain",
+                "Self-Crowd is more accurate than plain self-training.",
+                CLOSE,
+            ),
+            (
+                "4b",
+                "plain",
+                "DL-CL",
+                f"Plain self-training is more accurate than {layer}.",
+                outweighed,
+            ),
+            ("4c", "aware", "DL-CL", f"Self-Crowd is more accurate than {layer}.", ""),
+        )
+    ]
+
+
+def claim_5(records: Records) -> Row:
+    """Final recall of the rarer half: Self-Crowd against plain."""
+    return Row(
+        "5",
+        "Self-Crowd recognises the rarer classes better than plain self-training.",
+        PAPER,
+        greater(final(records, "aware", rare=True), final(records, "plain", rare=True)),
+        figure="tab-crowd-minority",
+        why=CLOSE,
+    )
+
+
+def claim_6ab(groups: Groups) -> list[Row]:
+    """Final accuracy, and recall of the rarer half: Self-Crowd against plain in each setting."""
+    why = "With four answers an example little is left to gain, and the differences are small."
+    rows = []
+    for id, measure, rare in (("6a", "accuracy", False), ("6b", "recall of the rarer half", True)):
+        parts = {
+            name: greater(final(r, "aware", rare=rare), final(r, "plain", rare=rare))
+            for name, r in groups.items()
+        }
+        text = (
+            f"The gain over plain self-training ({measure}) is there at every sparsity and ratio."
+        )
+        rows.append(Row(id, text, PAPER, all_of(parts), "fig-crowd-sparsity", why))
+    return rows
+
+
+def claim_6c(groups: Groups) -> Row:
+    """Every seed of each setting: final imbalance below that of plain self-training."""
+    parts = {}
+    for name, records in groups.items():
+        aware, plain = (ratio(records, n)[:, -1] for n in ("aware", "plain"))
+        text = f"{mean_std(aware)} against {mean_std(plain)}"
+        parts[name] = every_seed(aware < plain, text, "imbalance ratio lower at the end")
+    return Row(
+        "6c",
+        "The annotations are more balanced than after plain self-training at every sparsity and "
+        "ratio.",
+        PAPER,
+        all_of(parts),
+        figure="tab-crowd-balance",
+    )
+
+
+def claim_7(groups: Groups) -> list[Row]:
+    """Self-Crowd's final accuracy against the best moment of each comparator, in each setting."""
+    rows = []
+    for id, other in (("7a", "MV"), ("7b", "DS"), ("7c", "EM")):
+        parts = {name: greater(final(r, "aware"), best(r, other)) for name, r in groups.items()}
+        text = f"Self-Crowd is more accurate than {TITLES[other]} at its best, in every setting."
+        rows.append(Row(id, text, PAPER, all_of(parts), "tab-crowd-accuracy"))
+    return rows
+
+
+def claim_8abc(recorded: Mapping[str, Any]) -> list[Row]:
+    """Recorded, at both ratios: imbalance, accuracy and recall of Self-Crowd against plain."""
+    found = _by_method(recorded)
+    rows = []
+    for id, key, text in (
+        ("8a", "balance", "annotations stay more balanced than with plain."),
+        ("8b", "accuracy", "Self-Crowd is more accurate than plain."),
+        ("8c", "minority", "it recognises the rarer half better than plain."),
+    ):
+        parts = {}
+        for size in (10, 30):
+            ours, other = found[size, "aware"][key], found[size, "plain"][key]
+            pair = (other, ours) if key == "balance" else (ours, other)
+            parts[f"{size} : 1"] = greater(*pair, digits=2)
+        text = f"Real labels (recorded): {text}"
+        rows.append(Row(id, text, PAPER, all_of(parts), "tab-crowd-networks"))
+    return rows
+
+
+def claim_8d(recorded: Mapping[str, Any]) -> Row:
+    """Recorded, at both ratios: accuracy of Self-Crowd against the crowd layer."""
+    found = _by_method(recorded)
+    parts = {
+        f"{size} : 1": greater(found[size, "aware"]["accuracy"], found[size, "DL-CL"]["accuracy"])
+        for size in (10, 30)
+    }
+    return Row(
+        "8d",
+        "Real labels (recorded): Self-Crowd is more accurate than the crowd layer alone.",
+        PAPER,
+        all_of(parts),
+        figure="tab-crowd-networks",
+        why="A column of these labels is not a person: there is nothing to learn about workers.",
+    )
+
+
+def _by_method(recorded: Mapping[str, Any]) -> dict[tuple[int, str], Mapping[str, Any]]:
+    return {(row["ratio"], row["method"]): row for row in recorded["networks"]}

@@ -1,0 +1,231 @@
+"""Measures and tables of the chapter on *Learning from Crowds* (Self-Crowd, 2022)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from chapters.self_crowd.runs import Spec, Task, load_task
+from weaklabels import crowds
+from weaklabels.lab.store import Record
+from weaklabels.press.claims import mean_std
+
+TITLES = {
+    "MV": "majority vote",
+    "DS": "Dawid-Skene",
+    "EM": "EM with network",
+    "DL-CL": "crowd layer (DL-CL)",
+    "random": "+ random pairs",
+    "plain": "+ plain self-training",
+    "aware": "+ Self-Crowd",
+    "quota": "+ Self-Crowd, quota",
+    "true labels": "true labels",
+}
+SELF_TRAINING = ("random", "plain", "aware", "quota")
+
+Records = Sequence[Record]
+"""One a seed."""
+
+Skews = Mapping[tuple[float, float], Sequence[float]]
+"""(ratio of the classes, answers an example) -> imbalance ratio of the answers, one a seed."""
+
+
+def imbalance(counts: np.ndarray) -> float:
+    """Largest over smallest count, the latter at least 1."""
+    return float(counts.max() / max(counts.min(), 1))
+
+
+def entropy_share(counts: np.ndarray) -> float:
+    """Entropy of the shares over ln K: 1 if all classes are equally frequent."""
+    share = counts[counts > 0] / counts.sum()
+    return float(-(share * np.log(share)).sum() / np.log(len(counts)))
+
+
+def names(records: Records) -> list[str]:
+    """The methods of these runs, in the order in which they were trained."""
+    return [key.removesuffix("/recall") for key in records[0].values if key.endswith("/recall")]
+
+
+def accuracy(records: Records, name: str) -> np.ndarray:
+    """Mean recall of all classes (%) after the base training and each round, ``(seeds, T)``."""
+    return np.stack([record[f"{name}/recall"].mean(1) for record in records])
+
+
+def minority(records: Records, name: str) -> np.ndarray:
+    """The same for the rarer half of the classes."""
+    rare = len(records[0]["order"]) // 2
+    return np.stack([r[f"{name}/recall"][:, r["order"][-rare:]].mean(1) for r in records])
+
+
+def final(records: Records, name: str, *, rare: bool = False) -> np.ndarray:
+    """Accuracy (or recall of the rarer half) at the end (%), one a seed."""
+    return (minority if rare else accuracy)(records, name)[:, -1]
+
+
+def best(records: Records, name: str) -> np.ndarray:
+    """Largest accuracy (%) of any round, one a seed: what an early stop could have had."""
+    return accuracy(records, name).max(1)
+
+
+def ratio(records: Records, name: str) -> np.ndarray:
+    """max N_c / min N_c of the annotations, ``(seeds, rounds + 1)``."""
+    return np.array([[imbalance(row) for row in r[f"{name}/counts"]] for r in records])
+
+
+def evenness(records: Records, name: str) -> np.ndarray:
+    """Entropy of the annotations' classes over ln K, ``(seeds, rounds + 1)``."""
+    return np.array([[entropy_share(row) for row in r[f"{name}/counts"]] for r in records])
+
+
+def agreement(records: Records, name: str, *, rare: bool) -> np.ndarray:
+    """Pseudo-annotations that name the true class (%), by round, ``(seeds, rounds)``.
+
+    Those of the rarer half of the classes, or of the more frequent half; NaN where there are none.
+    """
+    half = len(records[0]["order"]) // 2
+    values = []
+    for record in records:
+        classes = record["order"][-half:] if rare else record["order"][:-half]
+        right, added = (record[f"{name}/{k}"][:, classes].sum(1) for k in ("right", "added"))
+        values.append(np.where(added > 0, 100 * right / np.maximum(added, 1), np.nan))
+    return np.array(values)
+
+
+def skews(
+    spec: Spec, ratios: Iterable[float], levels: Iterable[float], seeds: Iterable[int]
+) -> dict[tuple[float, float], list[float]]:
+    """Imbalance ratio of the given answers, one a seed (see ``Skews``).
+
+    Args:
+        spec: of the other settings.
+        ratios: of the largest to the smallest true class.
+        levels: numbers of answers an example.
+        seeds: of data and crowds.
+    """
+    found = {}
+    for size, level in product(ratios, levels):
+        specs = (replace(spec, ratio=size, mean_answers=level, seed=seed) for seed in seeds)
+        tasks = map(load_task, specs)
+        counts = [crowds.class_counts(task.answers, task.classes) for task in tasks]
+        found[size, level] = [imbalance(each) for each in counts]
+    return found
+
+
+def skew_table(skews: Skews) -> pd.DataFrame:
+    """Imbalance of the answers: one row a ratio of the classes, one column a number of answers."""
+    columns: dict[str, dict[str, str]] = {}
+    for (size, level), values in skews.items():
+        columns.setdefault(f"m = {level:g}", {})[f"truth {size} : 1"] = mean_std(values)
+    return pd.DataFrame(columns)
+
+
+def score_table(groups: Mapping[str, Records], *, rare: bool = False) -> pd.DataFrame:
+    """Final accuracy, or recall of the rarer half: one row a method, one column a setting."""
+    first = next(iter(groups.values()))
+    order = sorted(names(first), key=list(TITLES).index)
+    rows = {
+        TITLES[name]: {
+            s: mean_std(final(records, name, rare=rare)) for s, records in groups.items()
+        }
+        for name in order
+    }
+    return pd.DataFrame(rows).T
+
+
+def base_table(groups: Mapping[str, Records]) -> pd.DataFrame:
+    """Accuracy, recall of the rarer half and worst class of the crowd layer alone."""
+    rows = {}
+    for title, records in groups.items():
+        worst = [record["DL-CL/recall"][-1].min() for record in records]
+        rows[title] = {
+            "accuracy": mean_std(final(records, "DL-CL")),
+            "rarer half": mean_std(final(records, "DL-CL", rare=True)),
+            "worst class": mean_std(worst),
+        }
+    return pd.DataFrame(rows).T
+
+
+def balance_table(groups: Mapping[str, Records]) -> pd.DataFrame:
+    """Imbalance ratio of the annotations, as given and after self-training."""
+    columns = {}
+    for setting, records in groups.items():
+        columns[setting] = {"given": mean_std(ratio(records, "plain")[:, 0])}
+        for name in SELF_TRAINING:
+            columns[setting][TITLES[name]] = mean_std(ratio(records, name)[:, -1])
+    return pd.DataFrame(columns)
+
+
+def paired_table(groups: Mapping[str, Records], ours: str, other: str) -> pd.DataFrame:
+    """Difference in accuracy (points) between two methods, seed by seed."""
+    rows = {}
+    for setting, records in groups.items():
+        difference = final(records, ours) - final(records, other)
+        rows[setting] = {f"seed {s}": f"{d:+.1f}" for s, d in enumerate(difference)}
+        rows[setting]["mean"] = f"{difference.mean():+.1f}"
+    return pd.DataFrame(rows).T
+
+
+def implied_confusion(kernel: np.ndarray) -> np.ndarray:
+    """What a matrix crowd layer believes: ``(R, K, K)``, row true class, column answer.
+
+    The softmax of the worker's column, for a network that is sure of the class.
+    """
+    powers = np.exp(kernel - kernel.max(0, keepdims=True))
+    return (powers / powers.sum(0)).transpose(2, 1, 0)
+
+
+def confusions(tasks: Iterable[Task]) -> list[np.ndarray]:
+    """True confusions ``(R, K, K)`` of each crowd; a real one's shares of answers to each class."""
+    found = []
+    for task in tasks:
+        shares = crowds.reliability(task.answers, np.eye(task.classes)[task.truth], 0.0)
+        found.append(shares.transpose(2, 0, 1) if task.confusion is None else task.confusion)
+    return found
+
+
+def confusion_correlation(
+    records: Records, confusions: Sequence[np.ndarray], *, diagonal: bool
+) -> np.ndarray:
+    """Correlation of what the crowd layer learnt with the truth about the workers, one a seed.
+
+    Args:
+        records: with a matrix layer.
+        confusions: ``(R, K, K)`` true ones, one a run.
+        diagonal: compare the rates of right answers, otherwise the mistakes.
+    """
+    values = []
+    for record, confusion in zip(records, confusions, strict=True):
+        learnt = implied_confusion(record["aware/kernel"])
+        chosen = np.broadcast_to(np.eye(learnt.shape[1], dtype=bool) == diagonal, learnt.shape)
+        values.append(np.corrcoef(learnt[chosen], confusion[chosen])[0, 1])
+    return np.array(values)
+
+
+def recorded_inference_table(record: Mapping[str, Any]) -> pd.DataFrame:
+    """Recorded truth inference: accuracy of majority vote and Dawid-Skene, imbalance of answers."""
+    rows = {}
+    for row in record["truth_inference"]:
+        rows[row["set"], f"{row['answers']:g}"] = {
+            "majority vote": mean_std(row["majority vote"]),
+            "Dawid-Skene": mean_std(row["Dawid-Skene"]),
+            "ratio of answers": mean_std(row["ratio"]),
+            "ratio of truth": f"{row['truth ratio']:.1f}",
+        }
+    return pd.DataFrame(rows).T.rename_axis(["set", "answers a task"])
+
+
+def recorded_network_table(record: Mapping[str, Any]) -> pd.DataFrame:
+    """Recorded networks on CIFAR-10N: accuracy, recall of the rarer half, ratio of annotations."""
+    rows: dict[str, dict[str, str]] = {}
+    for row in record["networks"]:
+        column = f"ratio {row['ratio']}"
+        cells = rows.setdefault(TITLES[row["method"]], {})
+        cells[f"accuracy, {column}"] = mean_std(row["accuracy"])
+        cells[f"rarer half, {column}"] = mean_std(row["minority"])
+        cells[f"annotations, {column}"] = mean_std(row["balance"]) if row["balance"] else "-"
+    return pd.DataFrame(rows).T.fillna("-")
