@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from sklearn.metrics import f1_score
 
-from weaklabels import your_own_labels as own
+from weaklabels import your_own_labels
 from weaklabels.data import load
 
 CLASSES = ("cat", "dog", "bird")
@@ -28,7 +28,7 @@ def table(folder, *rows, head="file,cat,dog,bird"):
 def test_a_table_is_read_as_it_says(tmp_path):
     folder_of_images(tmp_path)
     path = table(tmp_path, "2.png,1,0,", "0.png,,,1", "3.png, 0 ,,")
-    data = own.read(path, tmp_path, side=16)
+    data = your_own_labels.read(path, tmp_path, side=16)
     assert data.classes == CLASSES
     assert data.files == ("2.png", "0.png", "3.png")
     assert data.observed.dtype == torch.int8
@@ -52,14 +52,14 @@ def test_a_table_is_read_as_it_says(tmp_path):
 def test_a_table_with_a_fault_is_refused(tmp_path, rows, error, message):
     folder_of_images(tmp_path)
     with pytest.raises(error, match=message):
-        own.read(table(tmp_path, *rows), tmp_path)
+        your_own_labels.read(table(tmp_path, *rows), tmp_path)
     assert not (tmp_path / ".weaklabels").exists()
 
 
 def test_a_table_without_classes_is_refused(tmp_path):
     folder_of_images(tmp_path)
     with pytest.raises(ValueError, match="a column for each class"):
-        own.read(table(tmp_path, "0.png", head="file"), tmp_path)
+        your_own_labels.read(table(tmp_path, "0.png", head="file"), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -73,22 +73,22 @@ def test_a_table_without_classes_is_refused(tmp_path):
 )
 def test_labels_that_do_not_fit_are_refused(x, observed, message):
     with pytest.raises(ValueError, match=message):
-        own.train(x, observed, CLASSES, epochs=1)
+        your_own_labels.train(x, observed, CLASSES, epochs=1)
 
 
 def test_a_method_that_needs_to_be_told_says_so():
     x, observed = torch.zeros(4, 2), torch.ones(4, 3, dtype=torch.int8)
-    with pytest.raises(ValueError, match="ROLE must be told the mean number of positives"):
-        own.train(x, observed, CLASSES, "ROLE")
+    with pytest.raises(ValueError, match="'ROLE' needs expected_positives, the mean number of pos"):
+        your_own_labels.train(x, observed, CLASSES, "ROLE")
     with pytest.raises(ValueError, match="unknown method 'nothing'"):
-        own.train(x, observed, CLASSES, "nothing")
+        your_own_labels.train(x, observed, CLASSES, "nothing")
 
 
 @pytest.fixture(scope="module")
 def trained():
     data = load("scenes", train=200, val=100, test=100)
     observed = 2 * data.train.y - 1
-    return data, own.train(
+    return data, your_own_labels.train(
         data.train.x, observed, data.classes, "AN", epochs=8, lr=3e-3, network_options={"width": 32}
     )
 
@@ -121,7 +121,7 @@ def test_thresholds_are_the_best_on_what_is_annotated(trained):
 
         best = max(f1(t) for t in np.unique(p[rows, c]))
         assert f1(classifier.thresholds[c]) == pytest.approx(best)
-    assert classifier.thresholds[0] == own._best_threshold(
+    assert classifier.thresholds[0] == your_own_labels._best_threshold(
         p[observed.numpy() != 0], observed.numpy()[observed.numpy() != 0]
     )
     with pytest.raises(ValueError, match="annotated positives and negatives"):
@@ -131,7 +131,7 @@ def test_thresholds_are_the_best_on_what_is_annotated(trained):
 def test_saved_and_loaded_it_is_the_same(trained, tmp_path):
     data, classifier = trained
     classifier.save(tmp_path / "own.pt")
-    again = own.Classifier.load(tmp_path / "own.pt")
+    again = your_own_labels.Classifier.load(tmp_path / "own.pt")
     assert again.classes == tuple(data.classes)
     np.testing.assert_array_equal(again.thresholds, classifier.thresholds)
     np.testing.assert_array_equal(
@@ -145,9 +145,9 @@ def test_another_file_is_refused(tmp_path):
     torch.save({"weights": torch.zeros(2)}, tmp_path / "other.pt")
     for name in ("text.pt", "other.pt"):
         with pytest.raises(ValueError, match="not a file written by"):
-            own.Classifier.load(tmp_path / name)
+            your_own_labels.Classifier.load(tmp_path / name)
     with pytest.raises(FileNotFoundError, match="no such file"):
-        own.Classifier.load(tmp_path / "none.pt")
+        your_own_labels.Classifier.load(tmp_path / "none.pt")
 
 
 def test_maps_show_where_it_looks(trained):
@@ -166,7 +166,7 @@ def test_images_as_whole_numbers_train_like_their_fractions():
     observed = torch.ones(12, 3, dtype=torch.int8)
     observed[::2] = -1
     a, b = (
-        own.train(inputs, observed, CLASSES, "EM", epochs=1, alpha=0.1)
+        your_own_labels.train(inputs, observed, CLASSES, "EM", epochs=1, alpha=0.1)
         for inputs in (x.to(torch.uint8), x.float() / 255)
     )
     np.testing.assert_array_equal(
@@ -177,6 +177,6 @@ def test_images_as_whole_numbers_train_like_their_fractions():
 def test_features_take_a_small_network():
     x = torch.randn(20, 5, generator=torch.Generator().manual_seed(0))
     observed = torch.where(x[:, :3] > 0, 1, 0).to(torch.int8)
-    classifier = own.train(x, observed, CLASSES, "LL-R", epochs=1, rate=0.1)
+    classifier = your_own_labels.train(x, observed, CLASSES, "LL-R", epochs=1, rate=0.1)
     assert classifier.network["name"] == "mlp"
     assert classifier.predict(x).shape == (20, 3)
