@@ -9,23 +9,23 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from weaklabels.press import style as figures
+from weaklabels.press import style
 
 STYLES = {
-    "SGD": (figures.PALETTE[4], "-.", "s"),
-    "Adam": (figures.PALETTE[1], "--", "o"),
-    "ISGD (L-BFGS)": (figures.PALETTE[0], "-", "D"),
-    "ISGD (Adam)": (figures.PALETTE[5], "-", "v"),
-    "L-BFGS": (figures.PALETTE[2], ":", "^"),
-    "L-BFGS, fixed step": (figures.PALETTE[3], ":", "X"),
+    "SGD": (style.PALETTE[4], "-.", "s"),
+    "Adam": (style.PALETTE[1], "--", "o"),
+    "ISGD (L-BFGS)": (style.PALETTE[0], "-", "D"),
+    "ISGD (Adam)": (style.PALETTE[5], "-", "v"),
+    "L-BFGS": (style.PALETTE[2], ":", "^"),
+    "L-BFGS, fixed step": (style.PALETTE[3], ":", "X"),
 }
 """Colour, line and mark of each method."""
 
 
-def figure_regions() -> Figure:
+def draw_regions() -> Figure:
     """What one step leaves of a residual component, against alpha times its eigenvalue."""
     z = np.geomspace(1e-3, 1e4, 400)
-    fig, ax = figures.panels(1, height=3.3)
+    fig, ax = style.panels(1, height=3.3)
     for values, name, method in (
         (np.abs(1 - z), "explicit, |1 − αλ|", "SGD"),
         (1 / (1 + z), "implicit, 1/(1 + αλ)", "ISGD (L-BFGS)"),
@@ -42,7 +42,7 @@ def figure_regions() -> Figure:
     return fig
 
 
-def figure_wide(
+def draw_wide(
     steps: Mapping[float, np.ndarray],
     predicted: Mapping[float, np.ndarray],
     factors: Mapping[float, tuple[np.ndarray, np.ndarray]],
@@ -55,8 +55,8 @@ def figure_wide(
         factors: alpha lambda_max -> alpha lambda_i and the observed factor of the first step, for
             modes that are not lost in rounding.
     """
-    fig, (left, right) = figures.panels(2, height=3.8)
-    colours = figures.PALETTE[:3]
+    fig, (left, right) = style.panels(2, height=3.8)
+    colours = style.PALETTE[:3]
     for colour, (stiffness, found) in zip(colours, steps.items(), strict=False):
         x = np.arange(found.shape[1])
         left.semilogy(x, found.T, "o", color=colour, ms=5, alpha=0.8)
@@ -75,15 +75,15 @@ def figure_wide(
     return fig
 
 
-def figure_relu(lengths: Mapping[float, np.ndarray], bounds: Mapping[float, np.ndarray]) -> Figure:
+def draw_relu(lengths: Mapping[float, np.ndarray], bounds: Mapping[float, np.ndarray]) -> Figure:
     """Squared residual of a wide ReLU network under implicit steps, against the rate of theory.
 
     Args:
         lengths: alpha lambda_0 -> ``(seeds, steps + 1)`` squared length, as a part of the first.
         bounds: alpha lambda_0 -> ``(seeds, steps + 1)``.
     """
-    fig, ax = figures.panels(1, height=3.4)
-    for colour, (stiffness, found) in zip(figures.PALETTE, lengths.items(), strict=False):
+    fig, ax = style.panels(1, height=3.4)
+    for colour, (stiffness, found) in zip(style.PALETTE, lengths.items(), strict=False):
         x = np.arange(found.shape[1])
         ax.semilogy(x, found.T, "o-", color=colour, ms=4, lw=1)
         ax.semilogy(x, bounds[stiffness].T, "--", color=colour, lw=1.2)
@@ -94,13 +94,13 @@ def figure_relu(lengths: Mapping[float, np.ndarray], bounds: Mapping[float, np.n
     return fig
 
 
-def figure_spectra(spectra: Mapping[str, np.ndarray]) -> Figure:
+def draw_spectra(spectra: Mapping[str, np.ndarray]) -> Figure:
     """Eigenvalues of the tangent kernel, largest first, with 2 / lambda_max in the legend.
 
     Args:
         spectra: name -> ``(n,)``.
     """
-    fig, ax = figures.panels(1, height=3.8)
+    fig, ax = style.panels(1, height=3.8)
     marks = "oDs^v"
     for number, (name, values) in enumerate(spectra.items()):
         shown = values[values > values[0] * 1e-15]
@@ -110,7 +110,7 @@ def figure_spectra(spectra: Mapping[str, np.ndarray]) -> Figure:
             marks[number % len(marks)] + "-",
             ms=3.5,
             lw=1,
-            color=figures.PALETTE[number],
+            color=style.PALETTE[number],
             label=rf"{name}: $2/\lambda_{{\max}}$ = {2 / values[0]:.1e}",
         )
     ax.set(xlabel="number of the eigenvalue", ylabel="eigenvalue of K", xlim=(0, 100))
@@ -118,7 +118,7 @@ def figure_spectra(spectra: Mapping[str, np.ndarray]) -> Figure:
     return fig
 
 
-def figure_stiffness(
+def draw_stiffness(
     tops: Mapping[str, tuple[np.ndarray, np.ndarray]],
     spectra: Mapping[str, np.ndarray],
     limit: float,
@@ -130,7 +130,7 @@ def figure_stiffness(
         spectra: when -> ``(n,)`` eigenvalues.
         limit: 2 / lambda_max at the start, as a grey line at lambda_max.
     """
-    fig, (left, right) = figures.panels(2, height=3.8)
+    fig, (left, right) = style.panels(2, height=3.8)
     for name, (x, values) in tops.items():
         colour, line, _ = STYLES[name.split(",")[0]]
         places = np.maximum(x, 0.7)
@@ -144,7 +144,7 @@ def figure_stiffness(
         right.semilogy(
             np.arange(1, len(shown) + 1),
             shown,
-            color=figures.PALETTE[(6, 1, 0, 2)[number]],
+            color=style.PALETTE[(6, 1, 0, 2)[number]],
             ls=("-", "--", "-", ":")[number],
             label=name,
         )
@@ -153,7 +153,7 @@ def figure_stiffness(
     return fig
 
 
-def figure_curves(
+def draw_curves(
     curves: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]], top: float
 ) -> Figure:
     """Training loss against evaluations, one panel a method, one colour a learning rate.
@@ -163,7 +163,7 @@ def figure_curves(
             divergence.
         top: of the loss axis.
     """
-    fig, axes = figures.panels(2, -(-len(curves) // 2), height=3.4, sharex=True, sharey=True)
+    fig, axes = style.panels(2, -(-len(curves) // 2), height=3.4, sharex=True, sharey=True)
     lowest = min(np.nanmin(y) for rates in curves.values() for _, y in rates.values())
     for ax, (method, rates) in zip(axes.flat, curves.items(), strict=False):
         for number, (rate, (x, losses)) in enumerate(rates.items()):
@@ -185,14 +185,14 @@ def figure_curves(
     return fig
 
 
-def figure_rates(panels: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]]) -> Figure:
+def draw_rates(panels: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]]) -> Figure:
     """Relative error against learning rate.
 
     Args:
         panels: title -> method -> rates ``(A,)`` and errors ``(seeds, A)``, infinite where a run
             diverged. A single rate of 0 is drawn as a level line.
     """
-    fig, axes = figures.panels(len(panels), height=4.2, sharey=True, squeeze=False)
+    fig, axes = style.panels(len(panels), height=4.2, sharey=True, squeeze=False)
     top = 3.0
     handles = {}
     for ax, (title, methods) in zip(axes[0], panels.items(), strict=True):
@@ -216,14 +216,14 @@ def figure_rates(panels: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]
     return fig
 
 
-def figure_solution(x: np.ndarray, truth: np.ndarray, found: Mapping[str, np.ndarray]) -> Figure:
+def draw_solution(x: np.ndarray, truth: np.ndarray, found: Mapping[str, np.ndarray]) -> Figure:
     """A solution in one dimension and by how much it is missed.
 
     Args:
         x, truth: ``(n,)``.
         found: method -> prediction ``(n,)``.
     """
-    fig, (left, right) = figures.panels(2, height=3.8)
+    fig, (left, right) = style.panels(2, height=3.8)
     left.plot(x, truth, color="0.75", lw=4, label="exact")
     for name, values in found.items():
         colour, line, _ = STYLES[name]
@@ -235,7 +235,7 @@ def figure_solution(x: np.ndarray, truth: np.ndarray, found: Mapping[str, np.nda
     return fig
 
 
-def figure_maps(
+def draw_maps(
     rows: Mapping[str, tuple[np.ndarray, Mapping[str, np.ndarray], Sequence[float], Sequence[str]]],
 ) -> Figure:
     """Solutions in two dimensions: exact, and what each method misses.
@@ -245,7 +245,7 @@ def figure_maps(
             extent of the axes, names of the axes.
     """
     columns = 1 + max(len(found) for _, found, _, _ in rows.values())
-    fig, axes = figures.panels(columns, len(rows), height=2.0, squeeze=False)
+    fig, axes = style.panels(columns, len(rows), height=2.0, squeeze=False)
     for line, (name, (truth, found, extent, labels)) in zip(axes, rows.items(), strict=True):
         _map(line[0], truth, extent, "RdBu_r", np.abs(truth).max())
         line[0].set(title=f"{name}: u", xlabel=labels[0], ylabel=labels[1])
@@ -265,14 +265,14 @@ def _map(ax: Axes, values: np.ndarray, extent: Sequence[float], colours: str, to
     )
 
 
-def figure_frequency(errors: Mapping[str, np.ndarray], frequencies: Sequence[int]) -> Figure:
+def draw_frequency(errors: Mapping[str, np.ndarray], frequencies: Sequence[int]) -> Figure:
     """Error against the frequency of the small component.
 
     Args:
         errors: method -> ``(seeds, frequencies)``.
         frequencies: k.
     """
-    fig, ax = figures.panels(1, height=3.3)
+    fig, ax = style.panels(1, height=3.3)
     for method, values in errors.items():
         colour, line, mark = STYLES[method]
         ax.loglog(frequencies, np.median(values, 0), line, marker=mark, color=colour, label=method)
@@ -285,7 +285,7 @@ def figure_frequency(errors: Mapping[str, np.ndarray], frequencies: Sequence[int
     return fig
 
 
-def figure_inner(
+def draw_inner(
     curves: Mapping[tuple[str, float], tuple[np.ndarray, np.ndarray]],
 ) -> Figure:
     """How well the implicit equation is solved, against the gradients of the inner optimiser.
@@ -293,7 +293,7 @@ def figure_inner(
     Args:
         curves: (method, alpha) -> evaluations ``(T,)`` and relative defects ``(seeds, T)``.
     """
-    fig, ax = figures.panels(1, height=3.5)
+    fig, ax = style.panels(1, height=3.5)
     rates = sorted({alpha for _, alpha in curves})
     lines = dict(zip(rates, ("-", "--", ":"), strict=False))
     for (method, alpha), (x, defects) in curves.items():
@@ -314,7 +314,7 @@ def figure_inner(
     return fig
 
 
-def figure_cost(
+def draw_cost(
     curves: Mapping[str, tuple[np.ndarray, np.ndarray]], milliseconds: Mapping[str, float]
 ) -> Figure:
     """Error against evaluations and against the time that they take.
@@ -323,7 +323,7 @@ def figure_cost(
         curves: method -> evaluations ``(T,)`` and errors ``(seeds, T)``.
         milliseconds: method -> recorded time of an evaluation.
     """
-    fig, (left, right) = figures.panels(2, height=3.8, sharey=True)
+    fig, (left, right) = style.panels(2, height=3.8, sharey=True)
     for method, (x, errors) in curves.items():
         colour, line, _ = STYLES[method]
         for ax, factor in ((left, 1.0), (right, milliseconds[method] / 1e3)):

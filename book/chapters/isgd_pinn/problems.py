@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -268,6 +269,12 @@ def create(name: str, **options) -> Problem:
     if name not in PROBLEMS:
         raise ValueError(f"unknown problem {name!r}: expected one of {', '.join(PROBLEMS)}")
     return PROBLEMS[name](**options)
+
+
+def loss_of(residuals: Callable[[Tensor], Tensor], theta: Tensor) -> Tensor:
+    """Half the squared length of the residual vector."""
+    s = residuals(theta)
+    return 0.5 * s @ s
 
 
 def _product(lower: tuple[float, ...], upper: tuple[float, ...], points: int, skip: int) -> Tensor:

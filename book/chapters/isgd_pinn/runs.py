@@ -1,13 +1,13 @@
 """The experiments of the chapter on *implicit SGD for physics-informed networks* (AAAI 2023).
 
 A run trains one network on one equation with one optimiser, until a number of gradients is spent.
-Two smaller experiments look at wide two-layer networks, where theory says what to expect.
+A smaller experiment looks at a single implicit step.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -17,7 +17,9 @@ import torch
 from torch import Tensor
 
 from chapters.isgd_pinn import problems
-from weaklabels.lab.spec import Options
+from chapters.isgd_pinn.wide import WideSpec
+from weaklabels.lab.setting import Setting
+from weaklabels.lab.spec import Options, options
 from weaklabels.methods import isgd_pinn as pinn
 from weaklabels.seeding import torch_rng
 
@@ -40,7 +42,7 @@ class Spec:
         alpha: learning rate: of SGD in units of 2 / lambda_max of the tangent kernel at the start,
             of the others as it is; L-BFGS with line search has none.
         seed: of the initial weights and the batches.
-        problem, problem_options: see ``isgd_pinn_problems``.
+        problem, problem_options: see ``problems``.
         hidden: widths of the hidden layers.
         points: collocation points inside.
         batch: fresh uniform points for every step; 0 takes all ``points`` every time.
@@ -107,7 +109,7 @@ class Task:
         self.dense, self.truth = dense.to(spec.device), self.problem.exact(dense).to(spec.device)
 
     def loss(self, theta: Tensor) -> Tensor:
-        return _loss_of(self.residuals, theta)
+        return problems.loss_of(self.residuals, theta)
 
     def error(self, theta: Tensor) -> float:
         with torch.no_grad():
@@ -144,7 +146,7 @@ def run(spec: Spec) -> dict[str, Any]:
         if spec.batch:
             points = task.problem.draw(spec.batch, generator).to(spec.device)
             residuals = task.problem.residuals(task.network, points)
-            loss = partial(_loss_of, residuals)
+            loss = partial(problems.loss_of, residuals)
         objective = pinn.Objective(loss)
         new = optimiser.step(objective, theta)
         spent += objective.evaluations
@@ -160,11 +162,6 @@ def run(spec: Spec) -> dict[str, Any]:
         "alpha": alpha,
         "prediction": task.network(watch.kept, task.dense).detach().cpu().numpy(),
     }
-
-
-def _loss_of(residuals: Callable[[Tensor], Tensor], theta: Tensor) -> Tensor:
-    s = residuals(theta)
-    return 0.5 * s @ s
 
 
 class _Watch:
@@ -239,94 +236,6 @@ class _Watch:
         return values.flip(0).cpu().numpy(), (part / part.sum()).flip(0).cpu().numpy()
 
 
-# -- wide networks --------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class WideSpec:
-    """Implicit steps of a wide two-layer network on a quadratic loss.
-
-    Attributes:
-        kind: ``"tanh"``: one input, all parameters learn; ``"relu"``: inputs of length 1, only the
-            first layer learns.
-        stiffness: alpha times the largest (tanh) or least (ReLU) eigenvalue of the kernel.
-        seed: of weights, and of inputs and targets where they are random.
-        width: of the hidden layer.
-        steps: implicit steps.
-        iterations: of the inner L-BFGS in each, unless it stands still before.
-    """
-
-    kind: str = "tanh"
-    stiffness: float = 10.0
-    seed: int = 0
-    width: int = 2000
-    steps: int = 5
-    iterations: int = 300
-
-
-def wide(spec: WideSpec) -> dict[str, Any]:
-    """Implicit steps, and what a frozen kernel predicts.
-
-    Returns:
-        ``modes`` and ``predicted`` ``(steps + 1, n)``: residual along the eigenvectors of the first
-        kernel; ``eigenvalues`` ``(n,)``; ``limit_eigenvalues`` of the infinitely wide network
-        (ReLU) and ``gap``, the spectral norm of the difference between both kernels; ``explicit``:
-        length of the residual after as many explicit steps with the frozen kernel; ``alpha``.
-    """
-    theta, residuals, limit = (_wide_tanh if spec.kind == "tanh" else _wide_relu)(spec)
-    kernel = pinn.tangent_kernel(residuals, theta)
-    values, vectors = torch.linalg.eigh(kernel)
-    alpha = spec.stiffness / float(values[-1] if spec.kind == "tanh" else values[0])
-    optimiser = pinn.Implicit(alpha, partial(pinn.LBFGS, spec.iterations, 2 * spec.iterations))
-    objective = pinn.Objective(partial(_loss_of, residuals))
-    first = residuals(theta)
-    states = [first]
-    for _ in range(spec.steps):
-        theta = optimiser.step(objective, theta)
-        states.append(residuals(theta))
-    predicted = [pinn.frozen_decay(kernel, first, alpha, n) for n in range(spec.steps + 1)]
-    explicit = pinn.frozen_decay(kernel, first, alpha, spec.steps, implicit=False)
-    return {
-        "modes": (torch.stack(states) @ vectors).numpy(),
-        "predicted": (torch.stack(predicted) @ vectors).numpy(),
-        "eigenvalues": values.numpy(),
-        "limit_eigenvalues": torch.linalg.eigvalsh(limit).numpy(),
-        "gap": float(torch.linalg.matrix_norm(kernel - limit, 2)),
-        "explicit": float(explicit.norm()),
-        "alpha": alpha,
-    }
-
-
-def _wide_tanh(spec: WideSpec) -> tuple[Tensor, Callable[[Tensor], Tensor], Tensor]:
-    """20 points on [-1, 1], target sin(2 pi x) + 0.1 sin(10 pi x)."""
-    m, generator = spec.width, torch_rng(spec.seed, "wide tanh")
-    x = torch.linspace(-1, 1, 20, dtype=torch.float64)
-    target = torch.sin(2 * math.pi * x) + 0.1 * torch.sin(10 * math.pi * x)
-    w, b, a = torch.randn(3, m, generator=generator, dtype=torch.float64)
-    theta = torch.cat([2 * w, b, a.sign()])
-
-    def residuals(theta: Tensor) -> Tensor:
-        w, b, a = theta.view(3, m)
-        return torch.tanh(x[:, None] * w + b) @ a / math.sqrt(m) - target
-
-    return theta, residuals, pinn.tangent_kernel(residuals, theta)
-
-
-def _wide_relu(spec: WideSpec) -> tuple[Tensor, Callable[[Tensor], Tensor], Tensor]:
-    """12 random points on the sphere in 4 dimensions, random targets."""
-    m, generator = spec.width, torch_rng(spec.seed, "wide relu")
-    x = torch.randn(12, 4, generator=generator, dtype=torch.float64)
-    x = x / x.norm(dim=1, keepdim=True)
-    target = torch.randn(12, generator=generator, dtype=torch.float64)
-    a = torch.randn(m, generator=generator, dtype=torch.float64).sign()
-    theta = torch.randn(m * 4, generator=generator, dtype=torch.float64)
-
-    def residuals(theta: Tensor) -> Tensor:
-        return torch.relu(x @ theta.view(m, 4).T) @ a / math.sqrt(m) - target
-
-    return theta, residuals, pinn.relu_limit_gram(x)
-
-
 # -- one implicit step, looked at closely ---------------------------------------------------------
 
 
@@ -337,10 +246,12 @@ class InnerSpec:
     Attributes:
         of: the run.
         iterations: of the inner optimiser.
+        seed: in place of the run's.
     """
 
     of: Spec
     iterations: tuple[int, ...] = (1, 2, 5, 10, 20, 50, 100)
+    seed: int = 0
 
 
 def inner(spec: InnerSpec) -> dict[str, Any]:
@@ -350,16 +261,17 @@ def inner(spec: InnerSpec) -> dict[str, Any]:
         ``evaluations`` and ``defect`` ``(iterations,)``: gradients spent, and the largest entry of
         |theta' - theta + alpha grad L(theta')| as a part of that of |alpha grad L(theta)|.
     """
-    task = Task(spec.of)
+    of = replace(spec.of, seed=spec.seed)
+    task = Task(of)
     aside = pinn.Objective(task.loss)
-    scale = pinn.implicit_defect(aside, task.start, task.start, spec.of.alpha)
+    scale = pinn.implicit_defect(aside, task.start, task.start, of.alpha)
     spent, defects = [], []
     for iterations in spec.iterations:
         objective = pinn.Objective(task.loss)
-        optimiser = METHODS[spec.of.method](replace(spec.of, iterations=iterations), spec.of.alpha)
+        optimiser = METHODS[of.method](replace(of, iterations=iterations), of.alpha)
         new = optimiser.step(objective, task.start)
         spent.append(objective.evaluations)
-        defects.append(pinn.implicit_defect(aside, task.start, new, spec.of.alpha) / scale)
+        defects.append(pinn.implicit_defect(aside, task.start, new, of.alpha) / scale)
     return {"evaluations": np.array(spent), "defect": np.array(defects)}
 
 
@@ -367,3 +279,193 @@ def start_spectrum(spec: Spec) -> np.ndarray:
     """Eigenvalues of the tangent kernel at the start of a run, largest first."""
     task = Task(spec)
     return pinn.spectrum(pinn.tangent_kernel(task.residuals, task.start)).cpu().numpy()
+
+
+# -- settings -------------------------------------------------------------------------------------
+
+Key = tuple[str, float]
+"""Method and learning rate; L-BFGS with line search has the rate 0."""
+
+FOLLOWED: tuple[Key, ...] = (("SGD", 0.1), ("Adam", 1e-3), ("ISGD (L-BFGS)", 10), ("L-BFGS", 0))
+"""Runs whose tangent kernel is followed."""
+
+RIPPLES: tuple[Key, ...] = (("Adam", 1e-3), ("ISGD (L-BFGS)", 0.1), ("L-BFGS", 0))
+"""Runs on the Poisson problem with other frequencies, at rates fixed beforehand."""
+
+
+def _keys(**rates: tuple[float, ...]) -> tuple[Key, ...]:
+    names = {"sgd": "SGD", "adam": "Adam", "isgd": "ISGD (L-BFGS)", "isgd_adam": "ISGD (Adam)"}
+    names |= {"lbfgs": "L-BFGS", "lbfgs_fixed": "L-BFGS, fixed step"}
+    return tuple((names[name], alpha) for name, alphas in rates.items() for alpha in alphas)
+
+
+def _in_two_dimensions(
+    side: int, points: tuple[int, int, int], viscosity: float, **others: Any
+) -> dict[str, dict[str, Any]]:
+    """Changes of the base run: the problems with two inputs, Burgers of viscosity / pi."""
+    kinds = {
+        "Helmholtz": ("helmholtz", {"weight": 100.0}),
+        "Reaction": ("reaction", {"weight": 10.0}),
+        "Burgers": ("burgers", {"viscosity": viscosity / math.pi}),
+    }
+    return {
+        name: {"problem": problem, "problem_options": options(side=side, **extra), "points": n}
+        | others
+        for (name, (problem, extra)), n in zip(kinds.items(), points, strict=True)
+    }
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a profile runs.
+
+    Attributes:
+        base: the Poisson problem in full batch, which the other runs vary.
+        full, batch, defaults, few: methods and rates in full batch, with mini-batches, from
+            PyTorch's initial parameters, on the other problems.
+        frequencies: k of the Poisson problem's small component.
+        points_per_wave: collocation points that a frequency asks for, times k, at least.
+        others: name of another problem -> how its run differs from ``base``.
+        inner: iterations of the inner optimiser, for ``inner``.
+        wide: sizes of the wide networks, where they differ from ``WideSpec``'s.
+    """
+
+    base: Spec
+    full: tuple[Key, ...]
+    batch: tuple[Key, ...]
+    defaults: tuple[Key, ...]
+    few: tuple[Key, ...]
+    frequencies: tuple[int, ...]
+    points_per_wave: int
+    others: Mapping[str, Mapping[str, Any]]
+    inner: tuple[int, ...]
+    wide: Mapping[str, int]
+
+
+QUICK = Settings(
+    base=Spec(),
+    full=_keys(
+        sgd=(0.01, 0.1, 0.5, 1, 2, 10),
+        adam=(1e-4, 1e-3, 3e-3, 1e-2, 1e-1),
+        isgd=(1e-5, 1e-3, 0.1, 1, 10, 1e3, math.inf),
+        isgd_adam=(1, 100),
+        lbfgs=(0,),
+        lbfgs_fixed=(0.01, 0.1, 1),
+    ),
+    batch=_keys(sgd=(0.1, 0.5), adam=(1e-3, 3e-3, 1e-2), isgd=(0.1, 1, 10, math.inf)),
+    defaults=_keys(adam=(1e-3, 3e-3, 1e-2), isgd=(0.1, 1, 10), lbfgs=(0,)),
+    few=_keys(sgd=(0.1,), adam=(1e-3, 1e-2), isgd=(0.1, 10), lbfgs=(0,)),
+    frequencies=(4, 10, 20),
+    points_per_wave=0,
+    others={"inverse Poisson": {"problem": "inverse"}}
+    | _in_two_dimensions(12, (196, 144, 144), 0.05, budget=800),
+    inner=(1, 2, 5, 10, 20, 50, 100),
+    wide={},
+)
+PAPER = replace(
+    QUICK,
+    base=Spec(hidden=(50,) * 4, points=128, budget=50_000),
+    full=_keys(
+        sgd=(0.001, 0.01, 0.1, 0.2, 0.5, 1, 2, 10),
+        adam=(1e-5, 1e-4, 1e-3, 3e-3, 1e-2, 1e-1),
+        isgd=(1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1, 10, 100, 1e3, math.inf),
+        isgd_adam=(1e-4, 1e-2, 1, 100),
+        lbfgs=(0,),
+        lbfgs_fixed=(0.01, 0.1, 1),
+    ),
+    few=QUICK.few + _keys(sgd=(0.5,), adam=(1e-4,), isgd=(1, 1e3)),
+    frequencies=(10, 50),
+    points_per_wave=8,
+    others={"inverse Poisson": {"problem": "inverse"}} | _in_two_dimensions(64, (4096,) * 3, 0.01),
+    inner=(1, 2, 5, 10, 20, 50, 100, 500),
+    wide={"width": 20_000, "iterations": 1000},
+)
+SMOKE = Settings(
+    base=Spec(hidden=(6,), points=16, budget=24, iterations=3),
+    full=_keys(
+        sgd=(0.1, 0.5, 10),
+        adam=(1e-3,),
+        isgd=(0.1, 10, math.inf),
+        isgd_adam=(1,),
+        lbfgs=(0,),
+        lbfgs_fixed=(1,),
+    ),
+    batch=_keys(sgd=(0.1,), adam=(1e-3,), isgd=(1, math.inf)),
+    defaults=_keys(adam=(1e-3,), isgd=(1,), lbfgs=(0,)),
+    few=_keys(sgd=(0.1,), adam=(1e-2,), isgd=(10,), lbfgs=(0,)),
+    frequencies=(4, 10),
+    points_per_wave=0,
+    others={"inverse Poisson": {"problem": "inverse"}} | _in_two_dimensions(3, (9,) * 3, 0.05),
+    inner=(1, 3),
+    wide={"width": 30, "iterations": 20},
+)
+
+
+def settings(chapter: Setting) -> Settings:
+    """The settings of the chapter's profile."""
+    found = chapter.choose(quick=QUICK, paper=PAPER, smoke=SMOKE)
+    return replace(found, base=replace(found.base, device=chapter.device))
+
+
+# -- tables of runs -------------------------------------------------------------------------------
+
+
+def table(base: Spec, keys: Iterable[Key]) -> dict[Key, Spec]:
+    """A run with other methods and rates."""
+    return {
+        key: replace(base, method=key[0], alpha=key[1], spectra=base.spectra and key in FOLLOWED)
+        for key in keys
+    }
+
+
+def full_batch(settings: Settings) -> dict[Key, Spec]:
+    """The Poisson problem in full batch; some kernels are followed."""
+    return table(replace(settings.base, spectra=True), settings.full)
+
+
+def mini_batches(settings: Settings) -> dict[Key, Spec]:
+    """With fresh points in every step, half as many."""
+    return table(replace(settings.base, batch=settings.base.points // 2), settings.batch)
+
+
+def default_start(settings: Settings) -> dict[Key, Spec]:
+    """From PyTorch's initial parameters."""
+    start = replace(settings.base, problem_options=options(initial="torch"))
+    return table(start, settings.defaults)
+
+
+def other_problems(settings: Settings) -> dict[str, Spec]:
+    """The other problems: name in the tables -> run to be varied."""
+    return {name: replace(settings.base, **how) for name, how in settings.others.items()}
+
+
+def ripples(settings: Settings) -> dict[tuple[Key, int], Spec]:
+    """Other frequencies of the small component: (key, k) -> run."""
+    base = settings.base
+    return {
+        (key, k): replace(
+            spec,
+            problem_options=options(k=k),
+            points=max(base.points, settings.points_per_wave * k),
+        )
+        for key, spec in table(base, RIPPLES).items()
+        for k in settings.frequencies
+        if k != problems.Poisson.k
+    }
+
+
+def inner_steps(settings: Settings) -> dict[Key, InnerSpec]:
+    """The first implicit step, by inner optimiser and rate."""
+    keys = _keys(isgd=(1e-3, 0.1, 10), isgd_adam=(1e-3, 0.1, 10))
+    return {key: InnerSpec(run, settings.inner) for key, run in table(settings.base, keys).items()}
+
+
+def wide_tanh(settings: Settings) -> dict[float, WideSpec]:
+    """Wide tanh networks, by alpha lambda_max."""
+    return {a: WideSpec("tanh", a, **settings.wide) for a in (0.1, 10.0, 1000.0)}
+
+
+def wide_relu(settings: Settings) -> dict[float, WideSpec]:
+    """Wide ReLU networks, by alpha lambda_0."""
+    sizes = {"width": 1000} | settings.wide
+    return {a: WideSpec("relu", a, **sizes) for a in (1.0, 10.0, 1000.0)}

@@ -6,8 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from chapters.isgd_pinn import problems, study
-from chapters.isgd_pinn import runs as ex
+from chapters.isgd_pinn import problems
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize
@@ -16,7 +15,6 @@ from tests.golden import cases
 from weaklabels.methods import isgd_pinn as pinn
 
 CASES = cases("isgd_pinn")
-SMALL = ex.Spec(hidden=(5,), points=12, budget=60, iterations=6)
 
 
 def tensor(values):
@@ -182,62 +180,6 @@ def test_helmholtz_and_relative_errors():
     close(pinn.relative_error(given["pred"], given["true"]), expected["rel_l2"])
 
 
-# -- problems -------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", problems.PROBLEMS)
-def test_the_exact_solution_solves_the_equation(name):
-    extra = {"viscosity": 0.1} if name == "burgers" else {}
-    problem = problems.create(name, **extra)
-    points = problem.draw(50, torch.Generator().manual_seed(0))
-    h, values = 1e-4, problem.exact(points)
-    first, second = [], []
-    for i in range(len(problem.lower)):
-        shift = torch.zeros(len(problem.lower), dtype=torch.float64)
-        shift[i] = h
-        ahead, behind = problem.exact(points + shift), problem.exact(points - shift)
-        first.append((ahead - behind) / (2 * h))
-        second.append((ahead - 2 * values + behind) / h**2)
-    jet = pinn.Jet(values, torch.stack(first), torch.stack(second))
-    coefficients = tensor([getattr(problem, "coefficient", 0.0)])
-    missed = problem.operator(jet, coefficients) - problem.source(points)
-    assert missed.abs().max() < 1e-3 * (1 + problem.source(points).abs().max())
-    noise = 4 * getattr(problem, "noise", 0.0)
-    told = problem.conditions(problem.exact(problem.edge()))
-    assert (told - problem.target()).abs().max() <= noise + 1e-9
-
-
-def test_burgers_against_the_method_of_lines():
-    from scipy.integrate import solve_ivp
-
-    problem = problems.Burgers(viscosity=0.05 / math.pi)
-    x = np.linspace(-1, 1, 401)
-    h = x[1] - x[0]
-
-    def slope(_, u):
-        du = np.zeros_like(u)
-        du[1:-1] = -(u[2:] ** 2 - u[:-2] ** 2) / (4 * h)
-        du[1:-1] += problem.viscosity * (u[2:] - 2 * u[1:-1] + u[:-2]) / h**2
-        return du
-
-    end = solve_ivp(slope, (0, 1), -np.sin(np.pi * x), rtol=1e-6, atol=1e-8, method="RK23")
-    points = torch.from_numpy(np.stack([x, np.ones_like(x)], 1))
-    assert np.abs(problem.exact(points).numpy() - end.y[:, -1]).max() < 5e-3
-
-
-def test_grids_lie_inside_and_draws_in_the_box():
-    problem = problems.Burgers()
-    for points in (problem.grid(25), problem.draw(25, torch.Generator().manual_seed(0))):
-        assert points.shape == (25, 2)
-        assert (points[:, 0].abs() < 1).all()
-        assert ((points[:, 1] > 0) & (points[:, 1] < 1)).all()
-    assert problems.Poisson().grid(3).flatten().tolist() == [0.25, 0.5, 0.75]
-    with pytest.raises(ValueError, match="24 points do not make a square grid"):
-        problem.grid(24)
-    with pytest.raises(ValueError, match="unknown problem 'heat'"):
-        problems.create("heat")
-
-
 # -- optimisers -----------------------------------------------------------------------------------
 
 
@@ -313,96 +255,3 @@ def test_newton_solves_a_quadratic_at_any_rate(alpha, values):
 def test_newton_says_when_it_fails():
     with pytest.raises(ArithmeticError, match="start from the solution for a smaller alpha"):
         pinn.newton_step(lambda t: torch.sin(50 * t).sum(), tensor([0.3]), 10.0, iterations=1)
-
-
-# -- runs -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("method", ex.METHODS)
-def test_runs_end_at_their_budget_and_repeat(method):
-    spec = ex.replace(SMALL, method=method, alpha=0.0 if method == "L-BFGS" else 1e-3)
-    found, again = ex.run(spec), ex.run(spec)
-    assert found["loss"].shape == found["evaluations"].shape
-    assert found["evaluations"][-1] == spec.budget
-    assert np.array_equal(found["loss"], again["loss"])
-    assert (len(found["outer"]) > 1) == method.startswith("ISGD")
-    assert not found["diverged"]
-    assert (np.diff(found["kept_loss"]) <= 0).all()
-    assert found["kept_loss"][-1] <= np.min(found["loss"]) * (1 + 1e-12)
-
-
-def test_a_diverging_run_says_when():
-    found = ex.run(ex.replace(SMALL, method="SGD", alpha=1e3))
-    assert 1 <= found["diverged"] < SMALL.budget
-    assert np.isnan(found["kept_error"][-1])
-    assert np.isfinite(found["error"][0])
-
-
-def test_batches_and_kernels():
-    spec = ex.replace(SMALL, method="SGD", alpha=0.1, batch=4, spectra=True)
-    found = ex.run(spec)
-    assert found["kernel"].shape == found["share"].shape == (len(found["kernel_at"]), 14)
-    exactly(found["share"].sum(1), np.ones(len(found["share"])))
-    close(2 / found["kernel"][0, 0], found["limit"])
-    exactly(ex.start_spectrum(spec)[0], found["kernel"][0, 0])
-
-
-def test_the_unknown_coefficient_is_followed():
-    found = ex.run(ex.replace(SMALL, problem="inverse", method="Adam", alpha=1e-2))
-    assert abs(found["coefficient"][0] - 1) < 0.011
-    assert found["coefficient"][-1] != found["coefficient"][0]
-
-
-@pytest.mark.parametrize("kind", ["tanh", "relu"])
-def test_wide_networks_follow_the_frozen_kernel_for_small_rates(kind):
-    found = ex.wide(ex.WideSpec(kind, 1e-3, width=300, steps=1))
-    first = np.linalg.norm(found["modes"][0])
-    assert np.linalg.norm(found["modes"][1] - found["predicted"][1]) < 1e-3 * first
-    exactly(found["modes"][0], found["predicted"][0])
-
-
-def test_more_inner_iterations_come_closer_to_the_implicit_step():
-    found = ex.inner(ex.InnerSpec(ex.replace(SMALL, alpha=1e-3), (1, 4, 200)))
-    assert found["defect"][2] < found["defect"][1] < found["defect"][0]
-    assert found["evaluations"][0] < found["evaluations"][2]
-
-
-# -- tables ---------------------------------------------------------------------------------------
-
-
-def record(loss, error, outer=(), moved=(), alpha=1.0):
-    """A run of two looks, as far as the tables read it."""
-    return {
-        "evaluations": np.array([1, 10]),
-        "kept_loss": np.array([9.0, loss]),
-        "kept_error": np.array([0.9, error]),
-        "outer": np.array(outer),
-        "moved": np.array(moved),
-        "alpha": np.array(alpha),
-    }
-
-
-def test_rates_are_chosen_by_the_loss_and_divergence_counts_as_infinite():
-    nan = math.nan
-    runs = {
-        ("Adam", 0.1): [record(2.0, 0.01), record(2.0, 0.01)],
-        ("Adam", 1.0): [record(1.0, 0.5), record(1.0, 0.3)],
-        ("Adam", 10.0): [record(nan, nan), record(0.1, 0.2)],
-    }
-    assert study.chosen(runs, "Adam") == ("Adam", 1.0)
-    assert study.best_of_grid(runs, "Adam").tolist() == [0.01, 0.01]
-    assert study.median_of_grid(runs, "Adam").tolist() == [0.5, 0.2]
-    assert study.last(runs["Adam", 10.0], "error").tolist() == [math.inf, 0.2]
-    found = study.table(runs).loc["Adam"]
-    assert found["error"] == "0.4 (0.3–0.5)"
-    assert found["diverged"] == "1 of 6"
-    exactly(study.log_accuracy(np.array([0.01, math.inf])), [2, 0])
-    assert study.error_at(runs["Adam", 0.1][0], 5) == 0.9
-
-
-def test_rises_and_broken_inequalities_are_counted():
-    fine = record(0, 0, outer=[4.0, 2.0, 1.0], moved=[1.0, 1.0])
-    rising = record(0, 0, outer=[4.0, 5.0, 1.0], moved=[0.1, 0.1])
-    far = record(0, 0, outer=[4.0, 3.0, 1.0], moved=[4.0, 1.0])
-    assert study.increases([fine, rising, far]).tolist() == [0, 1, 0]
-    assert study.energy_violations([fine, rising, far]).tolist() == [0, 1, 1]

@@ -1,0 +1,283 @@
+"""The room of implicit SGD: problems, runs, tables, claims."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from chapters.isgd_pinn import claims, problems, runs, tables, wide
+from chapters.isgd_pinn import record as recording
+
+from tests.chapters.test_isgd_pinn_method import close, exactly, tensor
+from weaklabels.lab.store import Record
+from weaklabels.methods import isgd_pinn as pinn
+
+SMALL = runs.Spec(hidden=(5,), points=12, budget=60, iterations=6)
+
+# -- problems -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", problems.PROBLEMS)
+def test_the_exact_solution_solves_the_equation(name):
+    extra = {"viscosity": 0.1} if name == "burgers" else {}
+    problem = problems.create(name, **extra)
+    points = problem.draw(50, torch.Generator().manual_seed(0))
+    h, values = 1e-4, problem.exact(points)
+    first, second = [], []
+    for i in range(len(problem.lower)):
+        shift = torch.zeros(len(problem.lower), dtype=torch.float64)
+        shift[i] = h
+        ahead, behind = problem.exact(points + shift), problem.exact(points - shift)
+        first.append((ahead - behind) / (2 * h))
+        second.append((ahead - 2 * values + behind) / h**2)
+    jet = pinn.Jet(values, torch.stack(first), torch.stack(second))
+    coefficients = tensor([getattr(problem, "coefficient", 0.0)])
+    missed = problem.operator(jet, coefficients) - problem.source(points)
+    assert missed.abs().max() < 1e-3 * (1 + problem.source(points).abs().max())
+    noise = 4 * getattr(problem, "noise", 0.0)
+    told = problem.conditions(problem.exact(problem.edge()))
+    assert (told - problem.target()).abs().max() <= noise + 1e-9
+
+
+def test_burgers_against_the_method_of_lines():
+    from scipy.integrate import solve_ivp
+
+    problem = problems.Burgers(viscosity=0.05 / math.pi)
+    x = np.linspace(-1, 1, 401)
+    h = x[1] - x[0]
+
+    def slope(_, u):
+        du = np.zeros_like(u)
+        du[1:-1] = -(u[2:] ** 2 - u[:-2] ** 2) / (4 * h)
+        du[1:-1] += problem.viscosity * (u[2:] - 2 * u[1:-1] + u[:-2]) / h**2
+        return du
+
+    end = solve_ivp(slope, (0, 1), -np.sin(np.pi * x), rtol=1e-6, atol=1e-8, method="RK23")
+    points = torch.from_numpy(np.stack([x, np.ones_like(x)], 1))
+    assert np.abs(problem.exact(points).numpy() - end.y[:, -1]).max() < 5e-3
+
+
+def test_grids_lie_inside_and_draws_in_the_box():
+    problem = problems.Burgers()
+    for points in (problem.grid(25), problem.draw(25, torch.Generator().manual_seed(0))):
+        assert points.shape == (25, 2)
+        assert (points[:, 0].abs() < 1).all()
+        assert ((points[:, 1] > 0) & (points[:, 1] < 1)).all()
+    assert problems.Poisson().grid(3).flatten().tolist() == [0.25, 0.5, 0.75]
+    with pytest.raises(ValueError, match="24 points do not make a square grid"):
+        problem.grid(24)
+    with pytest.raises(ValueError, match="unknown problem 'heat'"):
+        problems.create("heat")
+
+
+# -- runs -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", runs.METHODS)
+def test_runs_end_at_their_budget_and_repeat(method):
+    spec = replace(SMALL, method=method, alpha=0.0 if method == "L-BFGS" else 1e-3)
+    found, again = runs.run(spec), runs.run(spec)
+    assert found["loss"].shape == found["evaluations"].shape
+    assert found["evaluations"][-1] == spec.budget
+    assert np.array_equal(found["loss"], again["loss"])
+    assert (len(found["outer"]) > 1) == method.startswith("ISGD")
+    assert not found["diverged"]
+    assert (np.diff(found["kept_loss"]) <= 0).all()
+    assert found["kept_loss"][-1] <= np.min(found["loss"]) * (1 + 1e-12)
+
+
+def test_a_diverging_run_says_when():
+    found = runs.run(replace(SMALL, method="SGD", alpha=1e3))
+    assert 1 <= found["diverged"] < SMALL.budget
+    assert np.isnan(found["kept_error"][-1])
+    assert np.isfinite(found["error"][0])
+
+
+def test_batches_and_kernels():
+    spec = replace(SMALL, method="SGD", alpha=0.1, batch=4, spectra=True)
+    found = runs.run(spec)
+    assert found["kernel"].shape == found["share"].shape == (len(found["kernel_at"]), 14)
+    exactly(found["share"].sum(1), np.ones(len(found["share"])))
+    close(2 / found["kernel"][0, 0], found["limit"])
+    exactly(runs.start_spectrum(spec)[0], found["kernel"][0, 0])
+
+
+def test_the_unknown_coefficient_is_followed():
+    found = runs.run(replace(SMALL, problem="inverse", method="Adam", alpha=1e-2))
+    assert abs(found["coefficient"][0] - 1) < 0.011
+    assert found["coefficient"][-1] != found["coefficient"][0]
+
+
+@pytest.mark.parametrize("kind", ["tanh", "relu"])
+def test_wide_networks_follow_the_frozen_kernel_for_small_rates(kind):
+    found = wide.run(wide.WideSpec(kind, 1e-3, width=300, steps=1))
+    first = np.linalg.norm(found["modes"][0])
+    assert np.linalg.norm(found["modes"][1] - found["predicted"][1]) < 1e-3 * first
+    exactly(found["modes"][0], found["predicted"][0])
+
+
+def test_more_inner_iterations_come_closer_to_the_implicit_step():
+    found = runs.inner(runs.InnerSpec(replace(SMALL, alpha=1e-3), (1, 4, 200)))
+    assert found["defect"][2] < found["defect"][1] < found["defect"][0]
+    assert found["evaluations"][0] < found["evaluations"][2]
+
+
+# -- tables ---------------------------------------------------------------------------------------
+
+ISGD = "ISGD (L-BFGS)"
+
+
+def record(loss=1.0, error=0.1, outer=(), moved=(), alpha=1.0, **others):
+    """A run of two looks, as far as tables and claims read it."""
+    values = {
+        "evaluations": np.array([1, 10]),
+        "kept_loss": np.array([9.0, loss]),
+        "kept_error": np.array([0.9, error]),
+        "outer": np.array(outer),
+        "moved": np.array(moved),
+        "alpha": np.array(alpha),
+    }
+    others = {name: np.asarray(value) for name, value in others.items()}
+    return Record(SMALL, values | others, {})
+
+
+def errors(*values):
+    """Records of as many seeds, with these errors."""
+    return [record(error=value) for value in values]
+
+
+def test_rates_are_chosen_by_the_loss_and_divergence_counts_as_infinite():
+    nan = math.nan
+    found = {
+        ("Adam", 0.1): [record(2.0, 0.01), record(2.0, 0.01)],
+        ("Adam", 1.0): [record(1.0, 0.5), record(1.0, 0.3)],
+        ("Adam", 10.0): [record(nan, nan), record(0.1, 0.2)],
+    }
+    assert tables.chosen(found, "Adam") == ("Adam", 1.0)
+    assert tables.best_of_grid(found, "Adam").tolist() == [0.01, 0.01]
+    assert tables.median_of_grid(found, "Adam").tolist() == [0.5, 0.2]
+    assert tables.last(found["Adam", 10.0], "error").tolist() == [math.inf, 0.2]
+    row = tables.by_method(found).loc["Adam"]
+    assert row["error"] == "0.4 (0.3–0.5)"
+    assert row["diverged"] == "1 of 6"
+    exactly(tables.log_accuracy(np.array([0.01, math.inf])), [2, 0])
+    assert tables.error_at(found["Adam", 0.1][0], 5) == 0.9
+
+
+def test_rises_and_broken_inequalities_are_counted():
+    fine = record(outer=[4.0, 2.0, 1.0], moved=[1.0, 1.0])
+    rising = record(outer=[4.0, 5.0, 1.0], moved=[0.1, 0.1])
+    far = record(outer=[4.0, 3.0, 1.0], moved=[4.0, 1.0])
+    assert tables.increases([fine, rising, far]).tolist() == [0, 1, 0]
+    assert tables.energy_violations([fine, rising, far]).tolist() == [0, 1, 1]
+
+
+# -- claims ---------------------------------------------------------------------------------------
+
+GOOD, BAD = (0.001, 0.0012, 0.0011), (0.1, 0.12, 0.11)
+
+
+def outcome(*rows):
+    return {row.id: row.verdict.verdict for row in rows}
+
+
+def errors_of(isgd, adam, sgd=BAD, lbfgs=BAD, restarted=BAD):
+    return {
+        (ISGD, 1.0): errors(*isgd),
+        (ISGD, math.inf): errors(*restarted),
+        ("Adam", 0.1): errors(*adam),
+        ("SGD", 0.1): errors(*sgd),
+        ("L-BFGS", 0): errors(*lbfgs),
+    }
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        lambda runs: claims.claim_3(runs, runs),
+        lambda runs: claims.claim_4e({"a": runs, "b": runs}),
+        claims.claim_4f,
+        lambda runs: claims.claim_4g({(key, k): runs[key] for key in runs for k in (4, 20)}),
+        lambda runs: claims.claim_7a(runs, runs),
+        claims.claim_7b,
+        lambda runs: claims.claim_8b(runs, dict.fromkeys(tables.METHODS, 0.1)),
+    ],
+)
+def test_a_claim_that_implicit_sgd_is_ahead(claim):
+    ahead = claim(errors_of(GOOD, BAD))
+    behind = claim(errors_of(BAD, GOOD, sgd=GOOD, lbfgs=GOOD, restarted=GOOD))
+    assert (ahead.verdict.verdict, behind.verdict.verdict) == ("holds", "fails")
+
+
+def test_claim_4_reads_full_batch_and_mini_batches():
+    rows = claims.claim_4(errors_of(GOOD, BAD), errors_of(BAD, GOOD))
+    assert outcome(*rows) == {"4a": "holds", "4b": "holds", "4c": "fails", "4d": "fails"}
+
+
+def test_claim_1_counts_divergence():
+    full = {
+        (ISGD, 0.1): errors(*GOOD),
+        ("SGD", 0.5): [record(diverged=0)] * 3,
+        ("SGD", 2): [record(diverged=7)] * 3,
+    }
+    rules = claims.claim_1a, claims.claim_1b, claims.claim_1c
+    held = {"1a": "holds", "1b": "holds", "1c": "holds"}
+    assert outcome(*(rule(full) for rule in rules)) == held
+    assert "2 · 2/λ_max: after 7 at most" in claims.claim_1b(full).verdict.ours
+    lost = {
+        (ISGD, 0.1): errors(0.1, math.nan, 0.1),
+        ("SGD", 0.5): [record(diverged=0), record(diverged=0), record(diverged=9)],
+        ("SGD", 2): [record(diverged=7), record(diverged=7), record(diverged=0)],
+    }
+    assert set(outcome(*(rule(lost) for rule in rules)).values()) == {"fails"}
+
+
+def test_claim_2_counts_rises_and_broken_inequalities():
+    fine = [record(outer=[4.0, 2.0], moved=[1.0])] * 2
+    rising = [fine[0], record(outer=[4.0, 5.0], moved=[0.1])]
+    far = [fine[0], record(outer=[4.0, 3.0], moved=[4.0])]
+    for method, rule in ((ISGD, claims.claim_2a), ("ISGD (Adam)", claims.claim_2b)):
+        assert set(outcome(rule({(method, 1.0): fine})).values()) == {"holds"}
+        assert set(outcome(rule({(method, 1.0): rising})).values()) == {"fails"}
+    assert outcome(claims.claim_2a({(ISGD, 1.0): far})) == {"2a": "fails"}
+    assert "6 iterations" in claims.claim_2b({("ISGD (Adam)", 1.0): fine}).claim
+
+
+def test_claims_on_wide_networks():
+    modes = np.array([[3.0, 4.0], [0.3, 0.4]])
+
+    def wide_run(predicted, rate):
+        values = {"modes": modes, "predicted": predicted, "alpha": np.array(1.0)}
+        return Record(wide.WideSpec(), values | {"limit_eigenvalues": np.array([rate])}, {})
+
+    near = wide_run(modes + 0.1, 50.0)  # misses 0.14 of 5; bound 1/51 above the square, 1/100
+    far = wide_run(modes + 0.3, 150.0)
+    assert outcome(claims.claim_5({1.0: [near, near]})) == {"5": "holds"}
+    assert outcome(claims.claim_5({1.0: [near, near], 10.0: [near, far]})) == {"5": "fails"}
+    assert outcome(claims.claim_6({1.0: [near, near]})) == {"6": "holds"}
+    assert outcome(claims.claim_6({1.0: [near, far]})) == {"6": "fails"}
+    assert outcome(claims.claim_6b()) == {"6b": "not testable here"}
+
+
+def test_claims_on_cost_and_on_the_coefficient():
+    assert outcome(claims.claim_8a({ISGD: 1.4, "Adam": 1.0})) == {"8a": "holds"}
+    assert outcome(claims.claim_8a({ISGD: 1.6, "Adam": 1.0})) == {"8a": "fails"}
+    near = [record(coefficient=[1.0, 0.41]), record(coefficient=[1.0, 0.37])]
+    assert outcome(claims.claim_9({(ISGD, 1.0): near})) == {"9": "holds"}
+    far = [near[0], record(coefficient=[1.0, 0.5])]
+    assert outcome(claims.claim_9({(ISGD, 1.0): far})) == {"9": "fails"}
+
+
+# -- what is recorded -----------------------------------------------------------------------------
+
+
+def test_costs_are_measured_for_every_optimiser(monkeypatch):
+    monkeypatch.setattr(recording, "EVALUATIONS", 1)
+    monkeypatch.setattr(recording, "REPEATS", 2)
+    found = recording.RECORDS["cost"](None)
+    assert {name: len(values) for name, values in found["milliseconds"].items()} == dict.fromkeys(
+        recording.KEYS, 2
+    )
+    cost = tables.milliseconds(found)
+    assert all(value >= 0 for value in cost.values())
