@@ -13,60 +13,22 @@ import argparse
 import errno
 import hashlib
 import json
-import logging
 import os
 import shutil
-import stat
 import sys
-import tarfile
 import tempfile
-import time
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import IO, TypeVar
+from pathlib import Path
+from typing import TypeVar
 from urllib.parse import quote
 
-import pooch
-import requests
+from archives import extract
+from download import FetchError, Remote, download, flat, need_space, sentence, verify
 from tqdm import tqdm
 
 T = TypeVar("T")
-RETRIES = 5
-TIMEOUT = 60
-CHUNK = 1 << 16
-LIMIT_FACTOR = 100
-LIMIT_FLOOR = 64 << 20
-"""An archive may not unpack to more than this many times its size (nor than the floor, if it is
-small)."""
-
-
-class FetchError(Exception):
-    """Something the user should read: the message is one sentence."""
-
-
-@dataclass(frozen=True)
-class Remote:
-    """One file at an official address.
-
-    Attributes:
-        url: the address; ``None`` if there is none to download from directly.
-        name: file name under which a mirror holds it.
-        into: folder below the root into which it is unpacked, or in which it is put.
-        known_hash: ``"md5:..."`` or ``"sha256:..."``; ``None`` if none is published.
-        size: bytes of the download, for the free-space check; 0 if not known.
-        unpack: whether it is an archive (tar or zip).
-    """
-
-    url: str | None
-    name: str
-    into: str
-    known_hash: str | None = None
-    size: int = 0
-    unpack: bool = True
 
 
 @dataclass(frozen=True)
@@ -118,7 +80,7 @@ def main(dataset: Dataset, arguments: list[str] | None = None) -> int:
         )
         return 130
     except (FetchError, ValueError, FileNotFoundError, PermissionError) as error:
-        print(f"error: {_sentence(error)}", file=sys.stderr)
+        print(f"error: {sentence(error)}", file=sys.stderr)
         return 1
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
@@ -160,7 +122,7 @@ def bring(dataset: Dataset, root: Path, mirror: str = "", *, again: bool = False
         _put(dataset, scratch, root)
     _mark(dataset, root, counts)
     for remote in dataset.files:
-        (root / ".downloads" / _flat(remote.name)).unlink(missing_ok=True)
+        (root / ".downloads" / flat(remote.name)).unlink(missing_ok=True)
     with suppress(OSError):  # not empty, or never made
         (root / ".downloads").rmdir()
     print(f"  in place under {root}")
@@ -354,236 +316,3 @@ def _put(dataset: Dataset, scratch: Path, root: Path) -> None:
             if old.exists() and not target.exists():
                 old.rename(target)
             raise
-
-
-# --- space, hashes, downloads --------------------------------------------------------------------
-
-
-def need_space(folder: Path, size: int, what: str) -> None:
-    """Check that a disk has room.
-
-    Raises:
-        FetchError: if fewer than ``size`` bytes are free where ``folder`` is or will be.
-    """
-    while not folder.exists():
-        folder = folder.absolute().parent
-    free = shutil.disk_usage(folder).free
-    if free < size:
-        raise FetchError(f"{folder}: {what} needs {size:,} bytes, {free:,} are free")
-
-
-def verify(path: Path, known_hash: str | None) -> None:
-    """Compare a file with its published hash, ``None`` meaning that there is none.
-
-    Raises:
-        FetchError: naming both hashes.
-    """
-    if known_hash is None:
-        return
-    algorithm, _, expected = known_hash.partition(":")
-    actual = pooch.file_hash(str(path), alg=algorithm)
-    if actual != expected:
-        raise FetchError(
-            f"{path}: {algorithm} {actual}, expected {expected}; the file is damaged or not the "
-            "official one"
-        )
-
-
-def download(url: str, remote: Remote, folder: Path) -> Path:
-    """Download a file, resuming and retrying, and verify it before it gets its name.
-
-    Returns:
-        Where it is, below ``folder``.
-
-    Raises:
-        FetchError: if it cannot be had or its hash is wrong.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    pooch.get_logger().setLevel(logging.WARNING)
-    try:
-        path = pooch.retrieve(
-            url,
-            known_hash=remote.known_hash,
-            fname=_flat(remote.name),
-            path=folder,
-            downloader=ResumingDownloader(),
-        )
-    except ValueError as error:
-        if "hash" not in str(error).lower():
-            raise FetchError(f"{url}: {_sentence(error)}") from None
-        raise FetchError(
-            f"{url}: its checksum is not {remote.known_hash}; the download is damaged or the file "
-            "has changed"
-        ) from None
-    return Path(path)
-
-
-def _flat(name: str) -> str:
-    return name.replace("/", "-")
-
-
-class ResumingDownloader:
-    """A downloader for ``pooch`` that goes on where an interrupted download stopped.
-
-    Bytes collect in ``<url's digest>.part`` beside the target; a later attempt asks for the rest
-    (HTTP Range, guarded by the entity tag), and a server that cannot do this starts again.
-    """
-
-    def __call__(self, url: str, output_file: str | IO[bytes], pooch: object) -> None:
-        target = Path(output_file if isinstance(output_file, str) else output_file.name)
-        part = target.parent / f"{hashlib.sha256(url.encode()).hexdigest()[:16]}.part"
-        for attempt in range(RETRIES):
-            try:
-                self._attempt(url, part)
-                break
-            except (requests.ConnectionError, requests.Timeout, _CutShort) as error:
-                if attempt == RETRIES - 1:
-                    raise FetchError(
-                        f"{url}: no complete answer after {RETRIES} attempts "
-                        f"({type(error).__name__})"
-                    ) from None
-                time.sleep(min(2**attempt, 30) * WAIT)
-            except requests.RequestException as error:
-                raise FetchError(f"{url}: {_sentence(error)}") from None
-        _tag(part).unlink(missing_ok=True)
-        os.replace(part, target)
-
-    @staticmethod
-    def _attempt(url: str, part: Path) -> None:
-        have = part.stat().st_size if part.exists() else 0
-        headers = {"Accept-Encoding": "identity"}
-        if have and _tag(part).exists():
-            headers |= {"Range": f"bytes={have}-", "If-Range": _tag(part).read_text()}
-        else:
-            have = 0
-        with requests.get(url, stream=True, timeout=TIMEOUT, headers=headers) as answer:
-            if answer.status_code == 416:  # the part is longer than the file: start again
-                part.unlink(missing_ok=True)
-                raise _CutShort
-            answer.raise_for_status()
-            if answer.status_code != 206:
-                have = 0
-            if (tag := answer.headers.get("ETag")) and not tag.startswith("W/"):
-                _tag(part).write_text(tag)
-            length = answer.headers.get("Content-Length")
-            total = None if length is None else have + int(length)
-            need_space(part.parent, (total or have) - have, url)
-            with (
-                open(part, "ab" if have else "wb") as file,
-                tqdm(total=total, initial=have, unit="B", unit_scale=True,
-                     desc=url.rsplit("/", 1)[-1]) as bar,
-            ):  # fmt: skip
-                try:
-                    for chunk in answer.iter_content(CHUNK):
-                        file.write(chunk)
-                        bar.update(len(chunk))
-                except requests.exceptions.ChunkedEncodingError:
-                    raise _CutShort from None
-            if total is not None and part.stat().st_size != total:
-                raise _CutShort
-
-
-WAIT = 1.0
-"""Seconds that the first retry waits; each later one waits twice as long."""
-
-
-class _CutShort(Exception):
-    """The server closed the connection before the end."""
-
-
-def _tag(part: Path) -> Path:
-    return part.with_suffix(".etag")
-
-
-# --- extraction ----------------------------------------------------------------------------------
-
-
-def extract(archive: Path, target: Path, *, limit_factor: int = LIMIT_FACTOR) -> None:
-    """Unpack a tar or zip archive into ``target``, or refuse it as a whole.
-
-    Refused are absolute names, names with ``..``, links that lead out of the folder, devices, and
-    archives that unpack to more than ``limit_factor`` times their size. The caller gives a folder
-    of its own, which it removes on an error.
-
-    Raises:
-        FetchError: naming the archive and the member.
-    """
-    target.mkdir(parents=True, exist_ok=True)
-    limit = max(limit_factor * archive.stat().st_size, LIMIT_FLOOR)
-    try:
-        if zipfile.is_zipfile(archive):
-            _unzip(archive, target, limit)
-        elif tarfile.is_tarfile(archive):
-            _untar(archive, target, limit)
-        else:
-            raise FetchError(f"{archive}: neither a tar nor a zip archive, or its start is damaged")
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise FetchError(f"{archive}: damaged or cut short ({_sentence(error)})") from None
-    except OSError as error:
-        if error.errno is not None:
-            raise
-        raise FetchError(f"{archive}: damaged or cut short ({_sentence(error)})") from None
-
-
-def _untar(archive: Path, target: Path, limit: int) -> None:
-    total = 0
-    with tarfile.open(archive) as tar, tqdm(unit="file", desc=archive.name) as bar:
-        for member in tar:
-            _check_name(archive, member.name)
-            if member.islnk() or member.issym():
-                base = PurePosixPath(member.name).parent if member.issym() else PurePosixPath()
-                _check_link(archive, member.name, base, member.linkname)
-            elif not (member.isfile() or member.isdir()):
-                raise FetchError(f"{archive}: {member.name} is a device, not a file or a folder")
-            total = _check_total(archive, total + member.size, limit)
-            need_space(target, member.size, archive.name)
-            try:
-                tar.extract(member, target, filter="data")
-            except tarfile.FilterError as error:
-                raise FetchError(f"{archive}: refused, {_sentence(error)}") from None
-            bar.update()
-
-
-def _unzip(archive: Path, target: Path, limit: int) -> None:
-    with zipfile.ZipFile(archive) as content:
-        total = 0
-        for member in content.infolist():
-            _check_name(archive, member.filename)
-            if stat.S_ISLNK(member.external_attr >> 16):
-                raise FetchError(f"{archive}: {member.filename} is a link, expected only files")
-            total = _check_total(archive, total + member.file_size, limit)
-        need_space(target, total, archive.name)
-        for member in tqdm(content.infolist(), unit="file", desc=archive.name):
-            content.extract(member, target)
-
-
-def _check_name(archive: Path, name: str) -> None:
-    windows = PureWindowsPath(name)
-    if name.startswith(("/", "\\")) or windows.drive:
-        raise FetchError(f"{archive}: {name} is an absolute path, the archive is refused")
-    if ".." in windows.parts:
-        raise FetchError(f"{archive}: {name} leads out of the folder, the archive is refused")
-
-
-def _check_link(archive: Path, name: str, base: PurePosixPath, link: str) -> None:
-    depth = len(base.parts)
-    for part in PurePosixPath(link).parts:
-        depth += -1 if part == ".." else 1
-        if depth < 0 or part == "/":
-            raise FetchError(
-                f"{archive}: {name} is a link to {link}, out of the folder, the archive is refused"
-            )
-
-
-def _check_total(archive: Path, total: int, limit: int) -> int:
-    if total > limit:
-        raise FetchError(
-            f"{archive}: it unpacks to more than {limit:,} bytes, {archive.stat().st_size:,} "
-            "packed, the archive is refused"
-        )
-    return total
-
-
-def _sentence(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return text or type(error).__name__

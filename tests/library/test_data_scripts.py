@@ -1,66 +1,31 @@
-"""The data scripts: fetching, resuming, verifying, safe extraction, and leaving no half results."""
+"""The data scripts: where they take a dataset from, what they say, and leaving no half results."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
-import importlib.util
-import io
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tarfile
-import threading
 import time
-import zipfile
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from tests.library import tiny_datasets as tiny
+from tests.library.fetching import SCRIPTS, error, make_zip, run, script, tar, tree
 
-SCRIPTS = tiny.REPOSITORY / "data_scripts"
-SHARED = {"fetch", "idx_files"}
+SHARED = {"fetch", "download", "archives", "idx_files"}
 NAMES = sorted(path.stem for path in SCRIPTS.glob("*.py") if path.stem not in SHARED)
-
-
-@pytest.fixture(autouse=True)
-def _scripts_on_path(monkeypatch):
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-
-
-@pytest.fixture
-def fetch(monkeypatch):
-    import fetch
-
-    monkeypatch.setattr(fetch, "WAIT", 0.001)
-    return fetch
-
-
-def script(name: str):
-    """A data script as a module (under a name of its own: some are named like packages)."""
-    spec = importlib.util.spec_from_file_location(f"script_{name}", SCRIPTS / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def tree(root: Path) -> dict[str, bytes]:
-    return {
-        path.relative_to(root).as_posix(): path.read_bytes()
-        for path in sorted(root.rglob("*"))
-        if path.is_file()
-    }
 
 
 # --- what every script says ----------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("fetch")
 @pytest.mark.parametrize("name", NAMES)
 def test_script_names_its_source_and_terms(name):
     dataset = script(name).DATASET
@@ -80,230 +45,6 @@ def test_script_names_its_source_and_terms(name):
 def test_every_dataset_of_the_issue_has_a_script():
     wanted = "voc2012 voc2007 coco2014 nuswide cub openimages mnist fashion_mnist kmnist cifar10"
     assert {*wanted.split(), "pll", "crowd", "lowlight", "mulan"} <= set(NAMES)
-
-
-# --- extraction ----------------------------------------------------------------------------------
-
-
-def tar(path: Path, *members: tuple[str, object]) -> Path:
-    """A gzipped tar; a member is (name, bytes), (name, ("sym" or "hard", target)) or fifo."""
-    with tarfile.open(path, "w:gz") as file:
-        for name, content in members:
-            info = tarfile.TarInfo(name)
-            if isinstance(content, bytes):
-                info.size = len(content)
-                file.addfile(info, io.BytesIO(content))
-                continue
-            kind, info.linkname = content
-            info.type = {"sym": tarfile.SYMTYPE, "hard": tarfile.LNKTYPE, "fifo": tarfile.FIFOTYPE}[
-                kind
-            ]
-            file.addfile(info)
-    return path
-
-
-def make_zip(path: Path, *members: tuple[str, bytes], link: bool = False) -> Path:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
-        for name, content in members:
-            info = zipfile.ZipInfo(name)
-            info.compress_type = zipfile.ZIP_DEFLATED
-            if link:
-                info.external_attr = 0o120777 << 16
-            file.writestr(info, content)
-    return path
-
-
-@pytest.mark.parametrize(
-    ("members", "message"),
-    [
-        ([("/etc/evil", b"x")], "/etc/evil is an absolute path"),
-        ([("C:\\evil", b"x")], "is an absolute path"),
-        ([("ok", b"1"), ("a/../../evil", b"x")], "a/../../evil leads out of the folder"),
-        ([("a\\..\\..\\evil", b"x")], "leads out of the folder"),
-        ([("link", ("sym", "../../evil"))], "link is a link to ../../evil, out of the folder"),
-        ([("link", ("sym", "/etc/passwd"))], "link is a link to /etc/passwd, out of the folder"),
-        ([("a/link", ("hard", "../evil"))], "a/link is a link to ../evil, out of the folder"),
-        ([("pipe", ("fifo", ""))], "pipe is a device"),
-        ([("zeros", bytes(70 << 20))], "it unpacks to more than 67,108,864 bytes"),
-    ],
-)
-def test_unsafe_tar_is_refused(fetch, tmp_path, members, message):
-    archive = tar(tmp_path / "bad.tar.gz", *members)
-    inside = tmp_path / "box" / "target"
-    with pytest.raises(fetch.FetchError, match=re.escape(message)) as caught:
-        fetch.extract(archive, inside)
-    assert "bad.tar.gz" in str(caught.value)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["bad.tar.gz", "box"]
-    assert [p.name for p in (tmp_path / "box").iterdir()] == ["target"]
-    assert not any(path.is_symlink() for path in inside.rglob("*"))
-
-
-def test_unsafe_zip_is_refused(fetch, tmp_path):
-    for members, message in (
-        ([("/evil", b"x")], "absolute path"),
-        ([("../evil", b"x")], "leads out"),
-        ([("zeros", bytes(70 << 20))], "unpacks to more than"),
-    ):
-        with pytest.raises(fetch.FetchError, match=message):
-            fetch.extract(make_zip(tmp_path / "bad.zip", *members), tmp_path / "target")
-    with pytest.raises(fetch.FetchError, match="is a link"):
-        fetch.extract(make_zip(tmp_path / "l.zip", ("l", b"/etc"), link=True), tmp_path / "target")
-    assert not list((tmp_path / "target").iterdir())
-
-
-def test_ordinary_archives_are_unpacked(fetch, tmp_path):
-    members = [("d/a.txt", b"1"), ("d/b.txt", b"2")]
-    fetch.extract(
-        tar(tmp_path / "good.tgz", *members, ("d/link", ("sym", "a.txt"))), tmp_path / "tar"
-    )
-    fetch.extract(make_zip(tmp_path / "good.zip", *members), tmp_path / "zip")
-    assert tree(tmp_path / "zip") == {"d/a.txt": b"1", "d/b.txt": b"2"}
-    assert (tmp_path / "tar" / "d" / "link").read_bytes() == b"1"
-
-
-@pytest.mark.parametrize("kind", ["tar", "zip"])
-def test_cut_archives_are_named(fetch, tmp_path, kind):
-    noise = np.random.default_rng(0).bytes(50_000)
-    make = tar if kind == "tar" else make_zip
-    archive = make(tmp_path / f"cut.{kind}", ("a", noise), ("b", noise))
-    archive.write_bytes(archive.read_bytes()[:60_000])
-    with pytest.raises(fetch.FetchError, match=rf"cut.{kind}: "):
-        fetch.extract(archive, tmp_path / "target")
-    (tmp_path / "text.tar").write_text("<html>not found</html>")
-    with pytest.raises(fetch.FetchError, match=r"text.tar: neither a tar nor a zip archive"):
-        fetch.extract(tmp_path / "text.tar", tmp_path / "target")
-
-
-# --- downloads -----------------------------------------------------------------------------------
-
-
-class Server:
-    """A web server on this machine whose answers can be cut, slow or wrong."""
-
-    def __init__(self) -> None:
-        self.files: dict[str, bytes] = {}
-        self.ranges: list[str | None] = []
-        self.cuts: list[int] = []  # after how many bytes each of the next answers breaks off
-        self.supports_ranges = True
-        self.tag = '"v1"'
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):
-                outer.answer(self)
-
-            def log_message(self, *_):
-                pass
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"http://127.0.0.1:{self.http.server_port}"
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
-
-    def answer(self, request: BaseHTTPRequestHandler) -> None:
-        asked = request.headers.get("Range")
-        self.ranges.append(asked)
-        content = self.files.get(request.path)
-        if content is None:
-            request.send_error(404)
-            return
-        start = 0
-        if asked and self.supports_ranges and request.headers.get("If-Range") == self.tag:
-            start = int(asked.removeprefix("bytes=").rstrip("-"))
-        request.send_response(206 if start else 200)
-        request.send_header("Content-Length", str(len(content) - start))
-        request.send_header("ETag", self.tag)
-        request.end_headers()
-        stop = self.cuts.pop(0) if self.cuts else len(content)
-        request.wfile.write(content[start : start + stop])
-
-
-@pytest.fixture
-def server():
-    running = Server()
-    yield running
-    running.http.shutdown()
-    running.http.server_close()
-
-
-CONTENT = np.random.default_rng(1).bytes(300_000)
-HASH = "sha256:" + hashlib.sha256(CONTENT).hexdigest()
-
-
-def test_a_cut_download_is_resumed(fetch, server, tmp_path, monkeypatch):
-    monkeypatch.setattr(fetch, "CHUNK", 10_000)
-    server.files["/big.bin"] = CONTENT
-    server.cuts = [100_000, 50_000]
-    remote = fetch.Remote(None, "big.bin", ".", HASH)
-    path = fetch.download(f"{server.address}/big.bin", remote, tmp_path)
-    assert path.read_bytes() == CONTENT
-    assert server.ranges == [None, "bytes=100000-", "bytes=150000-"]
-    assert [p.name for p in tmp_path.iterdir()] == ["big.bin"], "no partial file is left"
-    fetch.download(f"{server.address}/big.bin", remote, tmp_path)
-    assert len(server.ranges) == 3, "a verified file is not asked for again"
-
-
-def test_a_server_that_cannot_resume_starts_again(fetch, server, tmp_path):
-    server.files["/big.bin"] = CONTENT
-    server.supports_ranges = False
-    server.cuts = [100_000] * fetch.RETRIES
-    remote = fetch.Remote(None, "big.bin", ".", HASH)
-    with pytest.raises(fetch.FetchError, match="no complete answer after 5 attempts"):
-        fetch.download(f"{server.address}/big.bin", remote, tmp_path)
-    path = fetch.download(f"{server.address}/big.bin", remote, tmp_path)
-    assert path.read_bytes() == CONTENT
-
-
-def test_two_versions_of_a_file_are_not_mixed(fetch, server, tmp_path, monkeypatch):
-    monkeypatch.setattr(fetch, "CHUNK", 10_000)
-    server.files["/big.bin"] = bytes(300_000)
-    server.cuts = [100_000]
-    answer = server.answer
-
-    def newer_from_the_second_request(request):
-        if server.ranges:
-            server.tag, server.files["/big.bin"] = '"v2"', CONTENT
-        answer(request)
-
-    server.answer = newer_from_the_second_request
-    remote = fetch.Remote(None, "big.bin", ".", None)
-    path = fetch.download(f"{server.address}/big.bin", remote, tmp_path)
-    assert path.read_bytes() == CONTENT
-    assert server.ranges == [None, "bytes=100000-"]
-
-
-def test_download_errors_are_sentences(fetch, server, tmp_path):
-    server.files["/big.bin"] = b"something else"
-    remote = fetch.Remote(None, "big.bin", ".", HASH)
-    with pytest.raises(fetch.FetchError, match=f"its checksum is not {HASH}"):
-        fetch.download(f"{server.address}/big.bin", remote, tmp_path)
-    with pytest.raises(fetch.FetchError, match="404"):
-        fetch.download(f"{server.address}/other.bin", remote, tmp_path)
-    server.http.shutdown()
-    server.http.server_close()
-    with pytest.raises(fetch.FetchError, match="no complete answer after 5 attempts"):
-        fetch.download(f"{server.address}/big.bin", remote, tmp_path)
-    assert not [path for path in tmp_path.iterdir() if path.suffix != ".etag"]
-
-
-def test_an_interrupted_download_goes_on_next_time(fetch, server, tmp_path, monkeypatch):
-    server.files["/big.bin"] = CONTENT
-    remote = fetch.Remote(None, "big.bin", ".", HASH)
-    monkeypatch.setattr(fetch, "CHUNK", 10_000)
-    update = fetch.tqdm.update
-
-    def interrupt(bar, amount=1):
-        update(bar, amount)
-        if bar.n >= 100_000:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(fetch.tqdm, "update", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        fetch.download(f"{server.address}/big.bin", remote, tmp_path)
-    monkeypatch.setattr(fetch.tqdm, "update", update)
-    assert not (tmp_path / "big.bin").exists()
-    assert fetch.download(f"{server.address}/big.bin", remote, tmp_path).read_bytes() == CONTENT
-    assert server.ranges[0] is None
-    assert int(server.ranges[1].removeprefix("bytes=").rstrip("-")) >= 100_000
 
 
 # --- bringing a dataset --------------------------------------------------------------------------
@@ -328,19 +69,6 @@ def toy(fetch, tmp_path):
         files=(fetch.Remote("http://127.0.0.1:9/toy.tar.gz", "toy.tar.gz", ".", digest, 1000),),
         complete={"files": 2}, note="",
     )  # fmt: skip
-
-
-def run(fetch, dataset, root: Path, *arguments: object) -> int:
-    return fetch.main(dataset, ["--root", str(root), *map(str, arguments)])
-
-
-def error(capsys) -> str:
-    """The one line that was printed as an error (progress bars stand on lines of their own)."""
-    text = capsys.readouterr().err
-    lines = [line for line in re.split(r"[\r\n]", text) if line.startswith("error: ")]
-    assert len(lines) == 1, text
-    assert "Traceback" not in text
-    return lines[0]
 
 
 def test_from_an_address(fetch, toy, server, tmp_path, capsys):
