@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from chapters.mogd import runs as ex
+from chapters.mogd import claims, runs, tables
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -13,12 +13,14 @@ from torch.nn import functional as F
 
 from tests.golden import cases
 from weaklabels import methods, models
-from weaklabels.lab import sweep
-from weaklabels.lab.store import Store, digest
+from weaklabels.data import Split, Splits
+from weaklabels.lab import candidate_sets, sweep
+from weaklabels.lab.store import Record, Store, digest
 from weaklabels.methods import mogd
 from weaklabels.methods import partial_label as pl
 from weaklabels.methods.base import Context
 from weaklabels.press.chapter import Chapter
+from weaklabels.press.claims import FAILS, HOLDS, NOT_TESTABLE
 from weaklabels.train import OptimiserSpec, fit
 
 GOLDEN = cases("mogd")
@@ -260,23 +262,23 @@ def test_weights_stay_on_the_candidates_and_the_model_in_training_mode():
 
 
 def smoke_spec(name="MoGD", **changes):
-    base = ex.settings(Chapter("mogd", "smoke", "cpu", 1)).sizes
-    return replace(ex.vary(base, name), **changes)
+    base = runs.settings(Chapter("mogd", "smoke", "cpu", 1)).sizes
+    return replace(runs.vary(base, name), **changes)
 
 
-@pytest.mark.parametrize("name", dict.fromkeys((*ex.ROWS, *ex.CHOICES)))
+@pytest.mark.parametrize("name", dict.fromkeys((*runs.ROWS, *runs.CHOICES)))
 def test_every_row_runs_and_reports(name):
-    result = ex.run(smoke_spec(name))
+    result = runs.run(smoke_spec(name))
     assert np.isfinite(result["test_accuracy"]).all()
     assert ("auc" in result) == name.startswith("MoGD")
-    assert ("true weight" in result) == (name != ex.CLEAN_ONLY)
+    assert ("true weight" in result) == (name != runs.CLEAN_ONLY)
     assert 0.1 <= result["uniform"] <= 0.5
 
 
 def test_clean_samples_leave_the_training_set():
     spec = smoke_spec()
-    whole = ex.protocol.load_splits(spec)
-    splits, clean, sets = ex.divide(spec)
+    whole = candidate_sets.load_splits(spec)
+    splits, clean, sets = runs.divide(spec)
     assert len(clean) + len(splits.train) == len(whole.train)
     assert torch.bincount(clean.y).tolist() == [5] * 10
     assert sets.shape == (len(splits.train), 10)
@@ -289,26 +291,26 @@ def test_clean_samples_leave_the_training_set():
     assert not taken & rows(splits.train.x)
     assert not taken & rows(splits.test.x)
     # One more clean sample takes nothing back, and leaves the other sets as they are.
-    more = ex.divide(replace(spec, clean=6))
+    more = runs.divide(replace(spec, clean=6))
     assert taken < rows(more[1].x)
     with pytest.raises(ValueError, match="more than clean are needed"):
-        ex.divide(replace(spec, clean=500))
+        runs.divide(replace(spec, clean=500))
 
 
 def test_a_run_is_reproducible_and_its_use_of_clean_samples_checked(tmp_path):
     spec = smoke_spec()
-    first, second = (sweep.run(ex.run, [spec], Store(tmp_path / folder))[0] for folder in "ab")
+    first, second = (sweep.run(runs.run, [spec], Store(tmp_path / folder))[0] for folder in "ab")
     assert digest(first.values) == digest(second.values)
     with pytest.raises(ValueError, match="expected one of not, judge"):
-        ex.run(replace(spec, use="peek"))
+        runs.run(replace(spec, use="peek"))
     with pytest.raises(ValueError, match="does not fit use 'not'"):
-        ex.run(replace(spec, use="not"))
+        runs.run(replace(spec, use="not"))
     with pytest.raises(ValueError, match="unknown row 'MoGD2'"):
-        ex.vary(spec, "MoGD2")
+        runs.vary(spec, "MoGD2")
 
 
 def test_operations_grow_with_the_clean_set_and_the_closed_form_is_cheaper():
-    few, many = (ex.operations(smoke_spec(clean=count)) for count in (1, 5))
+    few, many = (runs.operations(smoke_spec(clean=count)) for count in (1, 5))
     assert few["plain"] == many["plain"]
     for name in ("closed form", "double backward"):
         assert few[name] < many[name]
@@ -317,24 +319,97 @@ def test_operations_grow_with_the_clean_set_and_the_closed_form_is_cheaper():
 
 
 def test_paper_profile_names_data_that_can_be_loaded():
-    found = ex.settings(Chapter("mogd", "paper", "cpu", 1))
+    found = runs.settings(Chapter("mogd", "paper", "cpu", 1))
     specs = [*found.sets.values(), found.sizes, *found.other.values()]
     assert {spec.dataset for spec in specs} == {
         "cifar10", "mnist", "kmnist", "fashion_mnist", "partial_label",
     }  # fmt: skip
     for spec in specs:
-        for name in ex.ROWS:
-            assert ex.vary(spec, name).modules()
+        for name in runs.ROWS:
+            assert runs.vary(spec, name).code()
 
 
 def test_a_rare_class_of_a_real_set_keeps_half_of_its_samples(monkeypatch):
     spec = smoke_spec(candidates="given", clean=5)
     y = torch.tensor([0] * 20 + [1] * 3 + [2])
     sets = np.ones((24, 3), bool)
-    part = ex.Split(torch.rand(24, 4), y, None, {"candidates": sets})
+    part = Split(torch.rand(24, 4), y, None, {"candidates": sets})
     monkeypatch.setattr(
-        ex.protocol, "load_splits", lambda _: ex.Splits(("a", "b", "c"), part, None, part)
+        candidate_sets, "load_splits", lambda _: Splits(("a", "b", "c"), part, None, part)
     )
-    splits, clean, left = ex.divide(spec)
+    splits, clean, left = runs.divide(spec)
     assert torch.bincount(clean.y, minlength=3).tolist() == [5, 1, 0]
     assert len(left) == len(splits.train) == 18
+
+
+# -- tables and claims ----------------------------------------------------------------------------
+
+KINDS = ("q = 0.1", "q = 0.8", "pair 0.9")
+
+
+def around(mean, spread=0.1):
+    return mean + spread * np.array([-1.0, 0.0, 1.0])
+
+
+def made_results(**means):
+    """Accuracies by kind of sets and row; a mean may be one number, or one a kind."""
+    usual = dict.fromkeys(runs.ROWS, 70.0) | means
+    return {
+        kind: {
+            row: around(mean[i] if isinstance(mean, tuple) else mean) for row, mean in usual.items()
+        }
+        for i, kind in enumerate(KINDS)
+    }
+
+
+def outcomes(rows):
+    return {row.id: row.verdict.verdict for row in rows}
+
+
+def test_not_worse_is_less_than_a_point_behind_every_comparator():
+    found = claims.claim_1(made_results(MoGD=(69.5, 80.0, 69.5), LW=(60.0, 60.0, 72.0)))
+    assert outcomes(found) == {"1a": HOLDS, "1b": HOLDS, "1c": FAILS}
+    assert found[2].claim.endswith("pair 0.9.")
+
+
+def test_an_advantage_grows_against_both_self_trainers_or_it_does_not():
+    found = made_results(MoGD=(71.0, 80.0, 80.0), CC=(70.0, 70.0, 79.5))
+    assert outcomes(claims.claim_2(found)) == {"2a": HOLDS, "2b": FAILS}
+
+
+def test_weights_and_judge_are_looked_at_in_every_kind():
+    def groups(true, auc):
+        values = {"true weight": np.array([0.2, true]), "auc": np.array([0.9, auc])}
+        records = [Record(None, values | {"uniform": np.array(0.2 + 0.01 * i)}, {}) for i in (0, 1)]
+        return {kind: {"MoGD": records} for kind in KINDS}
+
+    assert outcomes(claims.claim_3(groups(0.9, 0.6), 1)) == {"3a": HOLDS, "3b": HOLDS}
+    assert outcomes(claims.claim_3(groups(0.1, 0.4), 1)) == {"3a": FAILS, "3b": FAILS}
+
+
+def test_clean_samples_alone_are_a_rival_at_every_number():
+    found = made_results(MoGD=80.0)
+    sizes = {1: {"MoGD": around(80), "clean only": around(50)}}
+    assert outcomes(claims.claim_4(found, sizes, 5)) == {"4a": HOLDS, "4b": HOLDS}
+    sizes[20] = {"MoGD": around(80), "clean only": around(90)}
+    found["pair 0.9"]["clean only"] = around(90)
+    assert outcomes(claims.claim_4(found, sizes, 5)) == {"4a": FAILS, "4b": FAILS}
+
+
+def test_the_rival_with_the_same_clean_samples_is_the_best_one():
+    found = made_results(**{"MoGD": 80.0, "MoGD +v": 90.0, "RC +v": (75.0, 75.0, 85.0)})
+    rows = claims.claim_5(found)
+    assert outcomes(rows) == {"5a": HOLDS, "5b": FAILS, "5c": HOLDS}
+    assert "RC +v" in rows[1].verdict.ours
+    line = tables.gains_line(found)
+    assert "- pair 0.9: +10.0 to uniform CE, -5.0 to RC +v, +10.0 to clean only" in line
+
+
+def test_exact_claims_have_a_tolerance():
+    u = torch.tensor([1.0, -2.0], dtype=torch.float64)
+    assert claims.claim_6(u, u + 1e-12, u + 1e-6).verdict.verdict == HOLDS
+    assert claims.claim_6(u, u + 1e-6, u).verdict.verdict == FAILS
+    counted = {"plain": 10, "closed form": 20, "double backward": 50}
+    assert claims.claim_7(counted, 50).verdict.verdict == HOLDS
+    assert claims.claim_7(counted | {"closed form": 31}, 50).verdict.verdict == FAILS
+    assert claims.claim_8().verdict.verdict == NOT_TESTABLE

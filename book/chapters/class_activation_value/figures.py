@@ -12,28 +12,28 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, ScalarFormatter
 from torch.nn import functional as F
 
-from chapters.class_activation_value.runs import Cells
+from chapters.class_activation_value.tables import Cells
 from weaklabels.methods.class_activation_value import WINDOW, class_activation_value
-from weaklabels.press import style as figures
+from weaklabels.press import style
 
 COLOURS = {
-    "CAVL": figures.PALETTE[1],
-    "IM-max": figures.PALETTE[0],
-    "IM-avg": figures.PALETTE[7],
-    "CC": figures.PALETTE[2],
-    "RC": figures.PALETTE[3],
-    "PRODEN": figures.PALETTE[4],
-    "LWS": figures.PALETTE[5],
+    "CAVL": style.PALETTE[1],
+    "IM-max": style.PALETTE[0],
+    "IM-avg": style.PALETTE[7],
+    "CC": style.PALETTE[2],
+    "RC": style.PALETTE[3],
+    "PRODEN": style.PALETTE[4],
+    "LWS": style.PALETTE[5],
     "LWC": "#555555",
-    "supervised": figures.PALETTE[6],
+    "supervised": style.PALETTE[6],
 }
 MARKERS = dict(zip(COLOURS, "osv^DPX<*", strict=True))
 LINES = {
-    "train_accuracy": ("classifier, all classes", figures.PALETTE[6], "-"),
-    "select IM-max": ("IM-max selection", figures.PALETTE[0], "--"),
-    "select CAM, count": ("CAM selection", figures.PALETTE[1], "-"),
-    "select CAV": ("CAV selection, final form", figures.PALETTE[1], "-"),
-    "select CAV, first form": ("CAV selection, first form", figures.PALETTE[0], "--"),
+    "train_accuracy": ("classifier, all classes", style.PALETTE[6], "-"),
+    "select IM-max": ("IM-max selection", style.PALETTE[0], "--"),
+    "select CAM, count": ("CAM selection", style.PALETTE[1], "-"),
+    "select CAV": ("CAV selection, final form", style.PALETTE[1], "-"),
+    "select CAV, first form": ("CAV selection, first form", style.PALETTE[0], "--"),
 }
 """Curve -> its name in legends, colour and line style."""
 
@@ -44,7 +44,7 @@ def _unit(image: np.ndarray) -> np.ndarray:
     return (image - low) / (high - low) if high > low else image
 
 
-def figure_setting(
+def draw_setting(
     image: np.ndarray, truth: int, candidates: np.ndarray, classes: Sequence[str]
 ) -> Figure:
     """One instance with one label, and the same with a candidate set.
@@ -55,12 +55,12 @@ def figure_setting(
         candidates: ``(K,)`` bool.
         classes: their names.
     """
-    fig, axes = plt.subplots(1, 4, figsize=(figures.WIDTH, 2.1), width_ratios=(1, 1.1, 1, 1.9))
+    fig, axes = plt.subplots(1, 4, figsize=(style.WIDTH, 2.1), width_ratios=(1, 1.1, 1, 1.9))
     single = np.arange(len(classes)) == truth
     for k, (labels, title) in enumerate(
         ((single, "ordinary supervision"), (candidates, "partial label"))
     ):
-        figures.show_image(axes[2 * k], _unit(image))
+        style.show_image(axes[2 * k], _unit(image))
         ax = axes[2 * k + 1]
         ax.set_title(title, fontsize=10)
         ax.set_axis_off()
@@ -78,7 +78,7 @@ def figure_setting(
                 bbox={
                     "boxstyle": "round",
                     "facecolor": "#DCEEF8" if right else "#F3F3F3",
-                    "edgecolor": figures.PALETTE[0] if right else "#888888",
+                    "edgecolor": style.PALETTE[0] if right else "#888888",
                 },
             )
         note = "the true label" if k == 0 else "one of these is true; which one is not told"
@@ -86,9 +86,9 @@ def figure_setting(
     return fig
 
 
-def figure_sizes(sizes: Mapping[str, np.ndarray]) -> Figure:
+def draw_sizes(sizes: Mapping[str, np.ndarray]) -> Figure:
     """How many labels a candidate set holds: share of sets by size, one line per generator."""
-    fig, ax = plt.subplots(figsize=(figures.WIDTH, 3.0))
+    fig, ax = plt.subplots(figsize=(style.WIDTH, 3.0))
     for i, (label, counts) in enumerate(sizes.items()):
         share = 100 * counts[1:] / counts.sum()
         # Broad and pale, because q = 0.5 draws nearly the same sets and would hide it.
@@ -100,7 +100,7 @@ def figure_sizes(sizes: Mapping[str, np.ndarray]) -> Figure:
     return fig
 
 
-def figure_maps(rows: Sequence[Mapping[str, object]]) -> Figure:
+def draw_maps(rows: Sequence[Mapping[str, object]]) -> Figure:
     """Images with the maps of some classes laid over them.
 
     Args:
@@ -109,11 +109,11 @@ def figure_maps(rows: Sequence[Mapping[str, object]]) -> Figure:
     """
     columns = 1 + max(len(row["titles"]) for row in rows)
     fig, axes = plt.subplots(
-        len(rows), columns, figsize=(figures.WIDTH, 1.45 * len(rows)), squeeze=False
+        len(rows), columns, figsize=(style.WIDTH, 1.45 * len(rows)), squeeze=False
     )
     for row, line in zip(rows, axes, strict=True):
         image, maps = _unit(np.asarray(row["image"])), torch.as_tensor(row["maps"])
-        figures.show_image(line[0], image, "image")
+        style.show_image(line[0], image, "image")
         large = F.interpolate(
             maps[None].float(), image.shape[1:], mode="bilinear", align_corners=False
         )[0]
@@ -129,7 +129,7 @@ def figure_maps(rows: Sequence[Mapping[str, object]]) -> Figure:
     return fig
 
 
-def figure_anatomy(
+def draw_anatomy(
     image: np.ndarray, parts: Mapping[str, np.ndarray], maps: Mapping[str, np.ndarray]
 ) -> Figure:
     """How a class activation map is made, and what Grad-CAM makes of it.
@@ -139,9 +139,9 @@ def figure_anatomy(
         parts: title -> feature map ``(h', w')``, not negative; one shared grey scale.
         maps: title -> map ``(h', w')``; each has a colour scale of its own, blue negative.
     """
-    fig, axes = plt.subplots(2, 4, figsize=(figures.WIDTH, 4.1))
+    fig, axes = plt.subplots(2, 4, figsize=(style.WIDTH, 4.1))
     panels = iter(axes.flat)
-    figures.show_image(next(panels), _unit(image), "image")
+    style.show_image(next(panels), _unit(image), "image")
     bound = max(float(part.max()) for part in parts.values())
     for title, part in parts.items():
         ax = next(panels)
@@ -157,25 +157,25 @@ def figure_anatomy(
     return fig
 
 
-def draw_selection(
+def _selection(
     ax: Axes, curves: Mapping[str, np.ndarray], names: Sequence[str], chance: float
 ) -> None:
     """Accuracy curves of one training run with bands over seeds, and the chance level."""
     for name in names:
-        label, colour, style = LINES[name]
+        label, colour, line = LINES[name]
         epochs = np.arange(1, curves[name].shape[1] + 1)
-        figures.band(ax, epochs, curves[name], label, colour=colour, style=style)
+        style.band(ax, epochs, curves[name], label, colour=colour, style=line)
     ax.axhline(chance, color="grey", ls=":", label="chance")
-    figures.epoch_axis(ax)
+    style.epoch_axis(ax)
 
 
-def figure_selection(
+def draw_selection(
     panels: Mapping[str, tuple[Mapping[str, np.ndarray], float]], names: Sequence[str]
 ) -> Figure:
     """One panel per training run; ``panels`` holds its curves and chance level by title."""
-    fig, axes = figures.panels(len(panels), height=3.4, sharey=True, squeeze=False)
+    fig, axes = style.panels(len(panels), height=3.4, sharey=True, squeeze=False)
     for ax, (title, (curves, chance)) in zip(axes[0], panels.items(), strict=True):
-        draw_selection(ax, curves, names, chance)
+        _selection(ax, curves, names, chance)
         ax.set_title(title)
     axes[0, 0].set(ylabel="accuracy on training set (%)", ylim=(0, 102))
     handles, labels = axes[0, 0].get_legend_handles_labels()
@@ -183,24 +183,24 @@ def figure_selection(
     return fig
 
 
-def figure_geometry(shares: Mapping[str, np.ndarray]) -> Figure:
+def draw_geometry(shares: Mapping[str, np.ndarray]) -> Figure:
     """The final form of the value, and how many instances meet its window.
 
     Args:
         shares: training run -> ``(seeds, epochs)``, percent of the training set whose largest
             candidate logit is inside the window.
     """
-    fig, (left, right) = figures.panels(2, height=3.0)
+    fig, (left, right) = style.panels(2, height=3.0)
     t = torch.linspace(-1, 2, 301)
-    left.plot(t, class_activation_value(t), color=figures.PALETTE[1])
-    left.axvspan(*WINDOW, color=figures.PALETTE[5], alpha=0.3)
+    left.plot(t, class_activation_value(t), color=style.PALETTE[1])
+    left.axvspan(*WINDOW, color=style.PALETTE[5], alpha=0.3)
     left.axhline(0.25, color="grey", ls=":")
     left.annotate("0.25", (-0.95, 0.29), color="#555555", fontsize=9)
     left.set(xlabel="logit $f_j$", ylabel="class activation value $v_j$", ylim=(-2, 2))
     for (title, values), name in zip(shares.items(), ("IM-avg", "CAVL"), strict=True):
         epochs = np.arange(1, values.shape[1] + 1)
-        figures.band(right, epochs, values, title, colour=COLOURS[name])
-    figures.epoch_axis(right)
+        style.band(right, epochs, values, title, colour=COLOURS[name])
+    style.epoch_axis(right)
     right.set(ylabel="instances inside the window (%)", ylim=(0, 100))
     right.legend()
     return fig
@@ -210,7 +210,7 @@ def _grid(count: int, height: float, **options: object) -> tuple[Figure, list[Ax
     """A figure with ``count`` panels, at most three beside each other."""
     columns = min(count, 3)
     rows = -(-count // columns)
-    fig, axes = figures.panels(columns, rows, height=height, squeeze=False, **options)
+    fig, axes = style.panels(columns, rows, height=height, squeeze=False, **options)
     for ax in axes.flat[count:]:
         ax.set_axis_off()
     return fig, list(axes.flat[:count])
@@ -225,7 +225,7 @@ def _error_axis(ax: Axes) -> None:
 
 
 def _draw_errors(
-    ax: Axes, x: np.ndarray, accuracies: Sequence[np.ndarray], name: str, **style: object
+    ax: Axes, x: np.ndarray, accuracies: Sequence[np.ndarray], name: str, **line: object
 ) -> None:
     """Mean test error (%) with one standard deviation, from accuracies ``(seeds,)`` per point."""
     error = np.array([100 - values.mean() for values in accuracies])
@@ -240,11 +240,11 @@ def _draw_errors(
         marker=MARKERS[name],
         markersize=5,
         capsize=2,
-        **style,
+        **line,
     )
 
 
-def figure_flipping(panels: Mapping[str, Cells]) -> Figure:
+def draw_flipping(panels: Mapping[str, Cells]) -> Figure:
     """Test error against the flipping probability, one line per method, one panel per network.
 
     The points are shifted a little to the side of each other, so that error bars can be told apart.
@@ -267,7 +267,7 @@ def figure_flipping(panels: Mapping[str, Cells]) -> Figure:
     return fig
 
 
-def figure_start(
+def draw_start(
     starts: Sequence[int],
     panels: Mapping[str, Mapping[str, np.ndarray]],
     levels: Mapping[str, float],
@@ -279,7 +279,7 @@ def figure_start(
         panels: title -> method -> accuracies ``(starts, seeds)`` in percent; NaN leaves a gap.
         levels: horizontal lines, mean accuracy of other methods.
     """
-    fig, axes = figures.panels(len(panels), height=3.6, sharey=True, squeeze=False)
+    fig, axes = style.panels(len(panels), height=3.6, sharey=True, squeeze=False)
     places = np.arange(len(starts))
     for ax, (title, lines) in zip(axes[0], panels.items(), strict=True):
         for name, values in lines.items():
@@ -295,7 +295,7 @@ def figure_start(
     return fig
 
 
-def figure_real_world(panels: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
+def draw_real_world(panels: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
     """Test accuracy by method on each real-world set, a dot and one standard deviation."""
     fig, axes = _grid(len(panels), 3.4, sharey=True)
     names = list(dict.fromkeys(name for results in panels.values() for name in results))

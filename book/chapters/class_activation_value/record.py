@@ -1,30 +1,22 @@
-"""The recorded runs of the chapter: real data, too long for a reader to wait for.
-
-``python -m chapters.class_activation_value.runs record --data <folder>`` computes them.
-"""
+"""The recorded runs of the chapter: real data, too long for a reader to wait for."""
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from chapters.class_activation_value import runs as cavl
-from chapters.class_activation_value.runs import SLUG, present, real_world_spec
+from chapters.class_activation_value.runs import real_world_spec
 from weaklabels.data.partial_label import FILES
-from weaklabels.lab import sweep
+from weaklabels.lab import candidate_setting
 from weaklabels.lab.candidate_sets import Spec, last_epochs, run
+from weaklabels.lab.candidate_setting import present
+from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import options
-from weaklabels.lab.store import Record, Store
-from weaklabels.press.chapter import REPOSITORY
+from weaklabels.lab.store import Record
 from weaklabels.train import OptimiserSpec
 
 REPEATS = range(5)
@@ -49,72 +41,44 @@ CHOICE_SEED = 1000
 def vary(spec: Spec, label: str) -> Spec:
     """The same run with a method of the tables; ``", T0 = n"`` after its name starts it later."""
     name, _, start = label.partition(", T0 = ")
-    return cavl.vary(spec, name, **({"start_epoch": int(start)} if start else {}))
+    return candidate_setting.vary(spec, name, **({"start_epoch": int(start)} if start else {}))
 
 
-def fashion_spec(data_root: str) -> Spec:
-    """Fashion-MNIST with LeNet, cut to what two CPU cores can do: see the record's settings."""
-    return Spec(
-        "CAVL",
-        dataset="fashion_mnist",
-        data_root=data_root,
-        train_size=10_000,
-        candidates="flip",
-        network="lenet",
-        epochs=8,
-        batch_size=64,
-        optimiser=OptimiserSpec("adam", lr=1e-3, weight_decay=1e-5),
-    )
+# -- real-world sets ------------------------------------------------------------------------------
 
 
-def record_real_world(data_root: str, network: str, store: Store) -> dict[str, Any]:
+def record_real_world(network: str, chapter: Setting) -> dict[str, Any]:
     """Choose each method's optimiser on validation data, then run the five repeats."""
     rows, choices, curves = [], [], []
-    for name in (name for name in FILES if present("partial_label", data_root, which=name)):
-        base = real_world_spec(name, network, data_root)
-        trial = replace(
-            base,
-            seed=CHOICE_SEED,
-            epochs=50,
-            data_options=options(which=name, validation=0.1),
-        )
-        trials = sweep.run(
+    for name in FILES:
+        if not present("partial_label", chapter.data_root, which=name):
+            continue
+        base = real_world_spec(name, network, chapter.data_root)
+        chosen = _choices(chapter, base, name)
+        best = {choice["method"]: choice for choice in chosen}
+        choices += chosen
+        groups = chapter.repeat(
             run,
-            [
-                replace(vary(trial, method), optimiser=optimiser)
+            {
+                method: replace(
+                    vary(base, method),
+                    optimiser=OptimiserSpec(
+                        "adam", lr=best[method]["lr"], weight_decay=best[method]["weight_decay"]
+                    ),
+                    track=("values",),
+                )
                 for method in RECORDED_REAL
-                for optimiser in GRID
-            ],
-            store,
+            },
+            REPEATS,
         )
-        best = {}
-        for i, method in enumerate(RECORDED_REAL):
-            found = trials[i * len(GRID) : (i + 1) * len(GRID)]
-            scores = [last_epochs(record, 10, "val_accuracy") for record in found]
-            best[method] = GRID[int(np.argmax(scores))]
-            choices.append(
-                {
-                    "dataset": name,
-                    "method": method,
-                    "lr": best[method].lr,
-                    "weight_decay": best[method].weight_decay,
-                    "validation": [round(score, 2) for score in scores],
-                }
-            )
-        specs = [
-            replace(vary(base, method), optimiser=best[method], seed=seed, track=("values",))
-            for seed in REPEATS
-            for method in RECORDED_REAL
-        ]
-        records = sweep.run(run, specs, store)
-        names = [method for _ in REPEATS for method in RECORDED_REAL]
+        found = [(method, groups[method][seed]) for seed in REPEATS for method in RECORDED_REAL]
         rows += [
             {"dataset": name, "network": network} | _row(record, method, 10)
-            for record, method in zip(records, names, strict=True)
+            for method, record in found
         ]
         curves += [
             {"dataset": name, "method": method, "seed": record.spec.seed} | _curves(record, 60)
-            for record, method in zip(records, names, strict=True)
+            for method, record in found
             if name == "birdsong" and method in ("CAVL", "IM-avg")
         ]
     return {
@@ -133,23 +97,60 @@ def record_real_world(data_root: str, network: str, store: Store) -> dict[str, A
     }
 
 
-def record_fashion(data_root: str, store: Store) -> dict[str, Any]:
+def _choices(chapter: Setting, base: Spec, name: str) -> list[dict[str, Any]]:
+    """The optimiser of each method with the best validation accuracy on one further split."""
+    trial = replace(base, epochs=50, data_options=options(which=name, validation=0.1))
+    table = {
+        (method, optimiser): replace(vary(trial, method), optimiser=optimiser)
+        for method in RECORDED_REAL
+        for optimiser in GRID
+    }
+    trials = chapter.repeat(run, table, [CHOICE_SEED])
+    choices = []
+    for method in RECORDED_REAL:
+        scores = [last_epochs(trials[method, o][0], 10, "val_accuracy") for o in GRID]
+        best = GRID[int(np.argmax(scores))]
+        choices.append(
+            {
+                "dataset": name,
+                "method": method,
+                "lr": best.lr,
+                "weight_decay": best.weight_decay,
+                "validation": [round(score, 2) for score in scores],
+            }
+        )
+    return choices
+
+
+# -- images ---------------------------------------------------------------------------------------
+
+
+def fashion_spec(data_root: str) -> Spec:
+    """Fashion-MNIST with LeNet, cut to what two CPU cores can do: see the record's settings."""
+    return Spec(
+        "CAVL",
+        dataset="fashion_mnist",
+        data_root=data_root,
+        train_size=10_000,
+        candidates="flip",
+        network="lenet",
+        epochs=8,
+        batch_size=64,
+        optimiser=OptimiserSpec("adam", lr=1e-3, weight_decay=1e-5),
+        track=("values",),
+    )
+
+
+def record_fashion(chapter: Setting) -> dict[str, Any]:
     """Fashion-MNIST with LeNet at three flipping probabilities, five repeats."""
-    base = fashion_spec(data_root)
-    specs, names = [], []
-    for seed in REPEATS:
-        for q in FLIPPING:
-            for method in RECORDED_LENET:
-                if method != "supervised" or q == FLIPPING[0]:
-                    specs.append(replace(vary(base, method), q=q, seed=seed, track=("values",)))
-                    names.append(method)
-    records = sweep.run(run, specs, store)
-    rows = [
-        {"dataset": "fashion_mnist", "network": "lenet", "q": spec.q}
-        | _row(record, method, 3)
-        | {"curve": _rounded(record["test_accuracy"])}
-        for spec, record, method in zip(specs, records, names, strict=True)
-    ]
+    base = fashion_spec(chapter.data_root)
+    table = {
+        (q, method): replace(vary(base, method), q=q)
+        for q in FLIPPING
+        for method in RECORDED_LENET
+        if method != "supervised" or q == FLIPPING[0]
+    }
+    groups = chapter.repeat(run, table, REPEATS)
     return {
         "what": "Fashion-MNIST with LeNet, candidate sets by the flipping probability q",
         "settings": {
@@ -162,13 +163,18 @@ def record_fashion(data_root: str, store: Store) -> dict[str, Any]:
             "score": "mean of the last 3 epochs",
             "left out": "LWS, which does not learn on networks without batch norm",
         },
-        "rows": rows,
+        "rows": [
+            {"dataset": "fashion_mnist", "network": "lenet", "q": q}
+            | _row(records[seed], method, 3)
+            | {"curve": _rounded(records[seed]["test_accuracy"])}
+            for seed in REPEATS
+            for (q, method), records in groups.items()
+        ],
     }
 
 
-def record_networks(data_root: str, store: Store) -> dict[str, Any]:
+def record_networks(chapter: Setting) -> dict[str, Any]:
     """Digits with the paper's convolutional networks, three repeats. Needs no data."""
-    del data_root
     base = Spec("CAVL", batch_size=32, track=("values",))
     networks = {
         "lenet": replace(
@@ -186,10 +192,8 @@ def record_networks(data_root: str, store: Store) -> dict[str, Any]:
             epochs=12,
             optimiser=OptimiserSpec("adam", lr=3e-3, weight_decay=1e-4),
         )
-    labels = [(n, m, seed) for seed in REPEATS[:3] for n in networks for m in RECORDED_NETWORKS]
-    records = sweep.run(
-        run, [replace(vary(networks[n], m), seed=seed) for n, m, seed in labels], store
-    )
+    table = {(n, m): vary(spec, m) for n, spec in networks.items() for m in RECORDED_NETWORKS}
+    groups = chapter.repeat(run, table, REPEATS[:3])
     return {
         "what": "Digits (8 x 8; 28 x 28 for LeNet) with the paper's networks, exact uniform sets",
         "settings": {
@@ -200,10 +204,14 @@ def record_networks(data_root: str, store: Store) -> dict[str, Any]:
             "score": "mean of the last 3 epochs",
         },
         "rows": [
-            {"network": n} | _row(record, m, 3)
-            for (n, m, _), record in zip(labels, records, strict=True)
+            {"network": network} | _row(records[seed], method, 3)
+            for seed in REPEATS[:3]
+            for (network, method), records in groups.items()
         ],
     }
+
+
+# -- what is kept of a run ------------------------------------------------------------------------
 
 
 def _row(record: Record, method: str, count: int) -> dict[str, Any]:
@@ -222,60 +230,14 @@ def _curves(record: Record, epochs: int) -> dict[str, list[float]]:
     return {name: _rounded(record[name][:epochs]) for name in names}
 
 
-def _rounded(values: np.ndarray) -> list[float]:
+def _rounded(values: Sequence[float]) -> list[float]:
     return [round(float(value), 2) for value in values]
 
 
-def write_record(name: str, content: dict[str, Any], started: str) -> Path:
-    """Write ``book/recorded/<slug>/<name>.json`` with its provenance, atomically."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=REPOSITORY, capture_output=True, text=True, check=False
-    ).stdout.strip()
-    provenance = sweep.provenance("cpu") | {
-        "command": f"python -m weaklabels.experiments.{SLUG} record {name}",
-        "commit": commit or "unknown",
-        "started": started,
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    path = REPOSITORY / "book" / "recorded" / SLUG / f"{name}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_text(_readable({"provenance": provenance} | content), encoding="utf-8")
-    temporary.replace(path)
-    return path
-
-
-def _readable(content: dict[str, Any]) -> str:
-    """JSON with one line per row of its tables."""
-    parts = []
-    for key, value in content.items():
-        text = json.dumps(value, indent=1)
-        if isinstance(value, list):
-            text = "[\n" + ",\n".join(json.dumps(row) for row in value) + "\n]"
-        parts.append(f"{json.dumps(key)}: {text}")
-    return "{\n" + ",\n".join(parts) + "\n}\n"
-
-
-RECORDS = {
-    "real_world_mlp": lambda root, store: record_real_world(root, "mlp", store),
+RECORDS: dict[str, Callable[[Setting], dict[str, Any]]] = {
+    "real_world_mlp": partial(record_real_world, "mlp"),
     "fashion_mnist": record_fashion,
     "networks": record_networks,
-    "real_world_linear": lambda root, store: record_real_world(root, "linear", store),
+    "real_world_linear": partial(record_real_world, "linear"),
 }
-"""Recorded result -> function ``(data_root, store)`` that computes it."""
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Compute recorded results; finished runs are kept, so that it can be interrupted."""
-    parser = argparse.ArgumentParser(prog=f"python -m weaklabels.experiments.{SLUG}")
-    parser.add_argument("command", choices=["record"])
-    parser.add_argument("names", nargs="*", default=list(RECORDS), help=", ".join(RECORDS))
-    parser.add_argument("--data", default="data", help="folder of the datasets")
-    wanted = parser.parse_args(arguments)
-    build = Path(os.environ.get("WEAKLABELS_BUILD", REPOSITORY / "build"))
-    store = Store(build / "recorded" / "runs")
-    for name in wanted.names:
-        if name not in RECORDS:
-            parser.error(f"unknown record {name!r}: expected {', '.join(RECORDS)}")
-        started = datetime.now(UTC).isoformat(timespec="seconds")
-        print(write_record(name, RECORDS[name](wanted.data, store), started))
+"""Recorded result -> function that computes its content."""

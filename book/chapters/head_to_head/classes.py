@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from weaklabels.data import Split, Splits
-from weaklabels.lab import candidate_sets as protocol
+from weaklabels.lab import candidate_sets
 from weaklabels.seeding import numpy_rng
 
 CHANNELS = 3
@@ -22,7 +22,7 @@ DIGITS = 10
 
 
 @dataclass(frozen=True)
-class ClassSpec(protocol.Spec):
+class ClassSpec(candidate_sets.Spec):
     """One run; beside the fields of the protocol:
 
     Attributes:
@@ -35,9 +35,9 @@ class ClassSpec(protocol.Spec):
 
 
 def run_classes(spec: ClassSpec) -> dict[str, Any]:
-    """Train and evaluate; returns what ``partial_label.run`` does."""
-    splits = protocol.load_splits(spec)
-    return protocol.train(spec, with_classes(splits, spec.classes, spec.examples, spec.seed))
+    """Train and evaluate; returns what ``candidate_sets.run`` does."""
+    splits = candidate_sets.load_splits(spec)
+    return candidate_sets.train(spec, with_classes(splits, spec.classes, spec.examples, spec.seed))
 
 
 def with_classes(splits: Splits, classes: int, examples: int, seed: int) -> Splits:

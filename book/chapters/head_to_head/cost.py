@@ -14,15 +14,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from chapters.class_activation_value import runs as cavl
-from chapters.head_to_head import runs as h2h
+from chapters.head_to_head.entries import METHODS, RATES, scene_spec, specify
+from chapters.head_to_head.runs import AVERAGING, PARTIAL
 from weaklabels import methods
-from weaklabels.lab import candidate_sets as partial_label
-from weaklabels.lab import multilabel, sweep
+from weaklabels.lab import candidate_sets, multilabel, sweep
+from weaklabels.lab.candidate_setting import comparison, vary
+from weaklabels.lab.execute import started
+from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import options
-from weaklabels.methods.base import Context, Method
+from weaklabels.methods.base import Method
 from weaklabels.models import Network
-from weaklabels.press.chapter import Chapter
 from weaklabels.seeding import seed_torch, torch_rng
 from weaklabels.train import OptimiserSpec, fit
 
@@ -30,21 +31,21 @@ EPOCHS = 3
 """Per measurement; the second and third do all that a method ever does."""
 
 
-def measure(rounds: int = 15) -> dict[str, Any]:
+def measure(chapter: Setting, rounds: int = 15) -> dict[str, Any]:
     """Processor time of training, all methods in turn, round after round.
 
     Returns:
-        The record: ``scenes`` and ``sets``, each method -> ratio of its time to that of the plain
-        method of the same round: median and quartiles over rounds; ``provenance``.
+        ``what``, and ``scenes`` and ``sets``, each method -> ratio of its time to that of the plain
+        method of the same round: median and quartiles over rounds.
     """
+    flip = replace(next(iter(comparison(chapter).flips.values())), q=0.5)
     with sweep.one_thread():
         return {
             "what": "Processor time of training without evaluation, divided by that of AN "
             "(scenes) or IM-avg (candidate sets) in the same round: lower quartile, median, "
             f"upper quartile over {rounds} rounds of {EPOCHS} epochs",
-            "scenes": ratios([scene_trial(name) for name in h2h.METHODS], "AN", rounds),
-            "sets": ratios([set_trial(name) for name in h2h.PARTIAL], h2h.AVERAGING, rounds),
-            "provenance": sweep.provenance("cpu"),
+            "scenes": ratios([scene_trial(name) for name in METHODS], "AN", rounds),
+            "sets": ratios([set_trial(flip, name) for name in PARTIAL], AVERAGING, rounds),
         }
 
 
@@ -53,9 +54,7 @@ Trial = tuple[str, Any]
 
 def scene_trial(name: str) -> Trial:
     """A method's name and a function that trains with it for a few epochs."""
-    weak = "50 % known"
-    base = replace(h2h.base_spec("quick"), epochs=12)
-    spec = h2h.specify(base, name, weak, 0, h2h.RATES[0], h2h.METHODS[name].default)
+    spec = specify(scene_spec(), name, "50 % known", 0, RATES[0], METHODS[name].default)
     # Every part of a method is to be at work: no warm-up but the first epoch.
     own = {"warm_up": 1, "epochs": EPOCHS}
     changed = {k: own.get(k, v) for k, v in dict(spec.method_options).items()}
@@ -73,19 +72,16 @@ def scene_trial(name: str) -> Trial:
     return name, train
 
 
-def set_trial(name: str) -> Trial:
-    """The same on candidate sets."""
-    chapter = Chapter(cavl.SLUG, "quick")
-    base = replace(next(iter(cavl.settings(chapter).flips.values())), q=0.5)
-    spec = cavl.vary(base, name)
-    splits = partial_label.load_splits(spec)
-    candidates = torch.from_numpy(partial_label.draw_candidates(spec, splits))
+def set_trial(base: candidate_sets.Spec, name: str) -> Trial:
+    """The same on the candidate sets of a run."""
+    spec = vary(base, name)
+    splits = candidate_sets.load_splits(spec)
+    candidates = torch.from_numpy(candidate_sets.draw_candidates(spec, splits))
 
     def train() -> None:
         seed_torch(0, "cost")
-        method = methods.create(spec.method, **dict(spec.method_options))
-        model = partial_label.build_network(spec, splits)
-        method.start(Context(candidates))
+        method = started(methods.create(spec.method, **dict(spec.method_options)), candidates)
+        model = candidate_sets.build_network(spec, splits)
         _train(model, splits.train.x, method, spec.batch_size, spec.optimiser)
 
     return name, train

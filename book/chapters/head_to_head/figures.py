@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from chapters.head_to_head.ranking import Ranking
-from weaklabels.press import style as figures
+from weaklabels.press import style
 
 STYLES = ("-", "--", "-.", ":")
 
@@ -21,7 +21,7 @@ def _two_lines(name: str) -> str:
     return "\n".join(name.rsplit(" ", 1))
 
 
-def figure_gaps(frame: pd.DataFrame, unit: str, most: float = 30.0) -> Figure:
+def draw_gaps(frame: pd.DataFrame, unit: str, most: float = 30.0) -> Figure:
     """Points behind the best method of each task, as numbers on colour.
 
     Args:
@@ -29,7 +29,7 @@ def figure_gaps(frame: pd.DataFrame, unit: str, most: float = 30.0) -> Figure:
         unit: of the points.
         most: where the colours end.
     """
-    fig, ax = plt.subplots(figsize=(figures.WIDTH, 0.29 * len(frame) + 1.3))
+    fig, ax = plt.subplots(figsize=(style.WIDTH, 0.29 * len(frame) + 1.3))
     values = frame.to_numpy(float)
     shown = ax.imshow(values, cmap="Blues", vmin=0, vmax=most, aspect="auto")
     for (row, column), value in np.ndenumerate(values):
@@ -49,7 +49,7 @@ def figure_gaps(frame: pd.DataFrame, unit: str, most: float = 30.0) -> Figure:
     return fig
 
 
-def figure_critical(rankings: Mapping[str, Ranking]) -> Figure:
+def draw_critical(rankings: Mapping[str, Ranking]) -> Figure:
     """Critical-difference diagrams, one below the other.
 
     Args:
@@ -58,15 +58,15 @@ def figure_critical(rankings: Mapping[str, Ranking]) -> Figure:
     rows = [(len(ranking.names) + 1) // 2 for ranking in rankings.values()]
     heights = [0.24 * row + 1.35 for row in rows]
     fig, axes = plt.subplots(
-        len(rankings), 1, figsize=(figures.WIDTH, sum(heights)), height_ratios=heights
+        len(rankings), 1, figsize=(style.WIDTH, sum(heights)), height_ratios=heights
     )
     for ax, (title, ranking) in zip(np.atleast_1d(axes), rankings.items(), strict=True):
-        draw_critical(ax, ranking)
+        _diagram(ax, ranking)
         ax.set_title(title, loc="left")
     return fig
 
 
-def draw_critical(ax: Axes, ranking: Ranking) -> None:
+def _diagram(ax: Axes, ranking: Ranking) -> None:
     """Demsar's diagram: methods on an axis of mean ranks, bars join those not told apart."""
     count, means = len(ranking.names), ranking.mean_ranks
     groups = ranking.groups()
@@ -105,12 +105,12 @@ def draw_critical(ax: Axes, ranking: Ranking) -> None:
     for i, (start, stop) in enumerate(groups):
         y = -0.3 - 0.28 * i
         span = [means[start] - 0.06, means[stop] + 0.06]
-        ax.plot(span, [y, y], color=figures.PALETTE[1], lw=3.2, solid_capstyle="butt")
+        ax.plot(span, [y, y], color=style.PALETTE[1], lw=3.2, solid_capstyle="butt")
 
 
-def figure_agreement(correlations: np.ndarray, tasks: Sequence[str]) -> Figure:
+def draw_agreement(correlations: np.ndarray, tasks: Sequence[str]) -> Figure:
     """Do two weakenings order the methods alike? Spearman's correlation of every pair."""
-    fig, ax = plt.subplots(figsize=(figures.WIDTH, 4.0))
+    fig, ax = plt.subplots(figsize=(style.WIDTH, 4.0))
     shown = ax.imshow(correlations, cmap="RdBu", vmin=-1, vmax=1, aspect="auto")
     for (row, column), value in np.ndenumerate(correlations):
         colour = "white" if abs(value) > 0.75 else "black"
@@ -124,34 +124,32 @@ def figure_agreement(correlations: np.ndarray, tasks: Sequence[str]) -> Figure:
     return fig
 
 
-def figure_losses(losses: pd.DataFrame) -> Figure:
+def draw_losses(losses: pd.DataFrame) -> Figure:
     """What a method loses without a choice of its settings: one dot per weakening.
 
     Args:
         losses: methods x weakenings, in points of validation mAP.
     """
     order = losses.mean(axis=1).sort_values().index
-    fig, ax = plt.subplots(figsize=(figures.WIDTH, 0.24 * len(order) + 1.0))
+    fig, ax = plt.subplots(figsize=(style.WIDTH, 0.24 * len(order) + 1.0))
     for row, name in enumerate(order):
         values = losses.loc[name].dropna()
-        ax.scatter(
-            values, np.full(len(values), row), s=22, color=figures.PALETTE[0], alpha=0.6, lw=0
-        )
-        ax.plot(values.mean(), row, marker="|", ms=13, mew=2.5, color=figures.PALETTE[1])
+        ax.scatter(values, np.full(len(values), row), s=22, color=style.PALETTE[0], alpha=0.6, lw=0)
+        ax.plot(values.mean(), row, marker="|", ms=13, mew=2.5, color=style.PALETTE[1])
     ax.set_yticks(range(len(order)), order)
     ax.invert_yaxis()
     ax.set(xlabel="validation mAP lost with the default setting (points)", xlim=(-0.5, None))
     return fig
 
 
-def figure_cost(panels: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
+def draw_cost(panels: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
     """Time per step relative to the plain method: median and quartiles.
 
     Args:
         panels: title -> method -> lower quartile, median, upper quartile.
     """
     longest = max(len(rows) for rows in panels.values())
-    fig, axes = figures.panels(len(panels), height=0.25 * longest + 0.9)
+    fig, axes = style.panels(len(panels), height=0.25 * longest + 0.9)
     for ax, (title, rows) in zip(axes, panels.items(), strict=True):
         low, middle, high = np.array(list(rows.values())).T
         y = np.arange(len(rows))
@@ -163,7 +161,7 @@ def figure_cost(panels: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
     return fig
 
 
-def figure_partial(
+def draw_partial(
     scores: Mapping[tuple[str, str], np.ndarray],
     panels: Mapping[str, Mapping[float, str]],
     names: Sequence[str],
@@ -177,21 +175,21 @@ def figure_partial(
         names: methods.
         reference: told the truth, drawn in grey.
     """
-    fig, axes = figures.panels(len(panels), height=3.4, sharey=True)
+    fig, axes = style.panels(len(panels), height=3.4, sharey=True)
     for ax, (label, places) in zip(axes, panels.items(), strict=True):
         x = list(places)
 
         def values(name: str, places: Mapping[float, str] = places) -> np.ndarray:
             return 100 - np.stack([scores[task, name] for task in places.values()], 1)
 
-        figures.band(ax, x, values(reference), reference, colour="grey", style=":")
+        style.band(ax, x, values(reference), reference, colour="grey", style=":")
         for i, name in enumerate(names):
-            figures.band(
+            style.band(
                 ax,
                 x,
                 values(name),
                 name,
-                colour=figures.PALETTE[i % len(figures.PALETTE)],
+                colour=style.PALETTE[i % len(style.PALETTE)],
                 style=STYLES[i % len(STYLES)],
             )
         ax.set_xticks(x)

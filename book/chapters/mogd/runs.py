@@ -1,13 +1,13 @@
 """The experiments of the chapter on *Meta Objective Guided Disambiguation* (MoGD, 2022).
 
-The protocol is that of candidate sets (``experiments.partial_label``) with one more thing: a few
-training samples per class are clean. They leave the training set; who may use them, and how, is the
-point of the chapter.
+The protocol is that of candidate sets (``lab.candidate_sets``) with one more thing: a few training
+samples per class are clean. They leave the training set; who may use them, and how, is the point of
+the chapter.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,18 +19,16 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from weaklabels import methods
 from weaklabels.data import Split, Splits
-from weaklabels.lab import candidate_sets as protocol
+from weaklabels.lab import candidate_sets
+from weaklabels.lab.execute import ORDER, Task, execute, started
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import Options, options
-from weaklabels.lab.store import Record
-from weaklabels.methods.base import Context
 from weaklabels.methods.mogd import meta_gradient, virtual_step_gradient
 from weaklabels.methods.partial_label import average_loss, best_candidate
 from weaklabels.metrics import separation_auc
+from weaklabels.models import Network
 from weaklabels.seeding import numpy_rng, torch_rng
-from weaklabels.train import OptimiserSpec, fit
-
-SLUG = "mogd"
+from weaklabels.train import OptimiserSpec
 
 METHODS: dict[str, tuple[str, Options]] = {
     "uniform CE": ("IM-avg", ()),
@@ -61,7 +59,7 @@ SIZED = ("MoGD", CLEAN_ONLY, "CC +v", "PRODEN +v", "LW +v", "MoGD +v")
 
 
 @dataclass(frozen=True)
-class Spec(protocol.Spec):
+class Spec(candidate_sets.Spec):
     """One run; beside the fields of the protocol:
 
     Attributes:
@@ -93,33 +91,31 @@ def run(spec: Spec) -> dict[str, Any]:
     """
     if spec.use not in USES:
         raise ValueError(f"use is {spec.use!r}: expected one of {', '.join(USES)}")
-    splits, clean, candidates = divide(spec)
     method = methods.create(spec.method, **dict(spec.method_options))
     if ("clean" in method.needs) != spec.use.startswith("judge"):
         raise ValueError(f"method {spec.method!r} does not fit use {spec.use!r}")
-    model = protocol.build_network(spec, splits).to(spec.device)
+    splits, clean, candidates = divide(spec)
     clean_x, clean_y = clean.x.to(spec.device), clean.y.to(spec.device)
-    x, sets = splits.train.x.to(spec.device), candidates.to(spec.device)
-    watch = _Watch(spec, splits, candidates, model, x)
+    watched, candidates = splits.train.x.to(spec.device), candidates.to(spec.device)
+    x, sets, alone = watched, candidates, spec.use == "alone"
     if spec.use in ("train", "judge and train", "alone"):
         singles = F.one_hot(clean_y, sets.shape[1]) > 0
-        alone = spec.use == "alone"
         x = clean_x if alone else torch.cat([x, clean_x])
         sets = singles if alone else torch.cat([sets, singles])
     known = {"clean": (clean_x, clean_y), "generator": torch_rng(spec.seed, "clean batches")}
-    method.start(Context(sets, **method.wanted(**known)))
-    watch.method = None if spec.use == "alone" else method
-    fit(
-        model,
-        x,
-        method,
-        epochs=spec.epochs,
-        batch_size=min(spec.batch_size, len(x)),
-        optimiser=spec.optimiser.build(model, method),
-        order=torch_rng(spec.seed, "batch order"),
-        after_epoch=watch.after_epoch,
+    method = started(method, sets, **known)
+    return execute(
+        replace(spec, batch_size=min(spec.batch_size, len(x))),
+        Task(
+            candidate_sets.build_network(spec, splits),
+            method,
+            x,
+            watch=lambda net, _: _Watch(
+                spec, splits, candidates, net, watched, None if alone else method
+            ),
+            streams={ORDER: torch_rng(spec.seed, ORDER)},
+        ),
     )
-    return watch.results()
 
 
 def divide(spec: Spec) -> tuple[Splits, Split, Tensor]:
@@ -130,8 +126,8 @@ def divide(spec: Spec) -> tuple[Splits, Split, Tensor]:
     Raises:
         ValueError: if a class has too few samples.
     """
-    splits = protocol.load_splits(spec)
-    candidates = protocol.draw_candidates(spec, splits)
+    splits = candidate_sets.load_splits(spec)
+    candidates = candidate_sets.draw_candidates(spec, splits)
     truth = splits.train.y.numpy()
     order = numpy_rng(spec.seed, "clean samples").permutation(len(truth))
     chosen = np.zeros(len(truth), bool)
@@ -141,38 +137,48 @@ def divide(spec: Spec) -> tuple[Splits, Split, Tensor]:
             raise ValueError(f"class {label} has {len(rows)} samples: more than clean are needed")
         # A class of a real set may be rarer than that: half of it stays.
         chosen[rows[: min(spec.clean, len(rows) // 2)]] = True
-    clean, rest = (_rows(splits.train, np.flatnonzero(mask)) for mask in (chosen, ~chosen))
+    clean, rest = (_subset(splits.train, np.flatnonzero(mask)) for mask in (chosen, ~chosen))
     return replace(splits, train=rest), clean, torch.from_numpy(candidates[~chosen])
 
 
-def _rows(split: Split, rows: np.ndarray) -> Split:
+def _subset(split: Split, rows: np.ndarray) -> Split:
     extra = {name: np.asarray(values)[rows] for name, values in split.extra.items()}
     return Split(split.x[rows], split.y[rows], None, extra)
 
 
-class _Watch(protocol.Watch):
-    """Measures the weights, too."""
+class _Watch(candidate_sets.CandidateWatch):
+    """Measures the weights, too, of a method that has them; None: of nobody."""
 
-    method: methods.Method | None
+    def __init__(
+        self,
+        spec: Spec,
+        splits: Splits,
+        candidates: Tensor,
+        model: Network,
+        x_train: Tensor,
+        method: methods.Method | None,
+    ) -> None:
+        super().__init__(spec, splits, candidates, model, x_train)
+        self.method = method
 
     def after_epoch(self, epoch: int) -> None:
         super().after_epoch(epoch)
-        kept = self.method.trace() if self.method else {}
+        kept = {} if self.method is None else self.method.trace()
         if "weights" not in kept:
             return
-        found, count = self.epochs[-1], len(self.truth)
-        weights = kept["weights"][:count]
+        weights = kept["weights"][: len(self.truth)]
         true = F.one_hot(self.truth, weights.shape[1]).bool()
         false = self.candidates & ~true
-        found["select weights"] = self.selection_accuracy(best_candidate(weights, self.candidates))
-        found["true weight"] = float(weights[true].mean())
-        found["false weight"] = float(weights[false].mean())
+        selected = best_candidate(weights, self.candidates)
+        self.note("select weights", self.selection_accuracy(selected))
+        self.note("true weight", float(weights[true].mean()))
+        self.note("false weight", float(weights[false].mean()))
         if "useful" in kept:
-            useful = kept["useful"][:count]
+            useful = kept["useful"][: len(self.truth)]
             values = useful[self.candidates].cpu().numpy()
-            found["auc"] = separation_auc(values, true[self.candidates].cpu().numpy())
+            self.note("auc", separation_auc(values, true[self.candidates].cpu().numpy()))
             none = ~((useful > 0) & self.candidates).any(1)
-            found["dropped"] = 100 * float(none.double().mean())
+            self.note("dropped", 100 * float(none.double().mean()))
 
     def results(self) -> dict[str, Any]:
         found = super().results()
@@ -301,18 +307,9 @@ def vary(base: Spec, name: str) -> Spec:
     return replace(base, method=method, method_options=chosen, use=" and ".join(words) or "not")
 
 
-def run_rows(
-    chapter: Setting, bases: Mapping[Any, Spec], names: Sequence[str], seeds: Sequence[int]
-) -> dict[Any, dict[str, list[Record]]]:
-    """Run each row with every seed on each base; records by base and row."""
-    specs = [
-        replace(vary(base, name), seed=seed)
-        for base in bases.values()
-        for name in names
-        for seed in seeds
-    ]
-    records = iter(chapter.run(run, specs))
-    return {key: {name: [next(records) for _ in seeds] for name in names} for key in bases}
+def rows(base: Spec, names: Sequence[str]) -> dict[str, Spec]:
+    """The run with each of several rows of the tables, by name."""
+    return {name: vary(base, name) for name in names}
 
 
 # -- the cost of the meta step --------------------------------------------------------------------
@@ -328,7 +325,7 @@ def operations(spec: Spec, batch: int | None = None) -> dict[str, int]:
     splits, clean, candidates = divide(spec)
     x, sets = splits.train.x[: batch or spec.batch_size], candidates[: batch or spec.batch_size]
     held = clean.x, clean.y
-    model = protocol.build_network(spec, splits).eval()
+    model = candidate_sets.build_network(spec, splits).eval()
 
     def plain() -> None:
         average_loss(model(x), sets).backward()

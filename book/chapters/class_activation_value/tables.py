@@ -1,0 +1,376 @@
+"""Records of the chapter on Class Activation Value Learning as arrays and data frames."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from torch import Tensor
+
+from chapters.class_activation_value.runs import SETS, Settings
+from weaklabels.data import Splits
+from weaklabels.lab.candidate_sets import Spec, last_epochs, load_splits
+from weaklabels.lab.candidate_setting import IMAGES
+from weaklabels.lab.setting import Setting
+from weaklabels.lab.store import Record
+from weaklabels.methods.partial_label import best_candidate
+from weaklabels.press.claims import mean_std
+
+K = TypeVar("K", bound=Hashable)
+
+Cells = Mapping[tuple[float, str], np.ndarray]
+"""Test accuracy ``(seeds,)`` by flipping probability and method."""
+
+SECOND_HAND = {
+    "BirdSong": {"RC": 60.52, "CAVL": 70.50},
+    "Lost": {"RC": 75.89, "CAVL": 63.11},
+    "MSRCv2": {"RC": 58.28, "CAVL": 52.84},
+}
+"""Accuracies in percent from a third party's summary of a later paper (evidential deep PLL), whose
+authors ran these methods again. The numbers of the CAVL paper itself could not be read."""
+
+REAL_NETWORKS = {"real_world_mlp": "MLP", "real_world_linear": "linear"}
+"""Recorded results on real-world sets -> the network."""
+
+NETWORKS = {"lenet": "LeNet", "cifar_resnet": "ResNet-32", "cifar_densenet": "DenseNet-22"}
+"""Networks of the recorded runs on digits -> their names in tables."""
+
+# -- data -----------------------------------------------------------------------------------------
+
+
+def data_line(chapter: Setting, chosen: Settings) -> str:
+    """Which data the tables are computed on, and which of the paper's are missing, in Markdown."""
+    used = {spec.dataset: spec for spec in (*chosen.tables.values(), *chosen.real.values())}
+    parts = [_size(spec) for spec in (*chosen.tables.values(), *chosen.real.values())]
+    text = f"Data of this run: {'; '.join(dict.fromkeys(parts))}."
+    if chapter.profile != "paper":
+        return text
+    missing = [
+        f"{name} (`make data-{name.replace('_', '-')}`)" for name in IMAGES if name not in used
+    ]
+    missing += [f"{name} (`make data-pll`)" for name in SETS.values() if name not in chosen.real]
+    if missing:
+        text += f" Not on this machine, and left out: {', '.join(missing)}."
+    return text
+
+
+def _size(spec: Spec) -> str:
+    splits = load_splits(spec)
+    name = dict(spec.data_options).get("which", spec.dataset)
+    return (
+        f"{SETS.get(name, name)} ({len(splits.train):,} training and {len(splits.test):,} test "
+        "examples)"
+    )
+
+
+def set_table(sets: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """Sizes of candidate sets ``(N, K)`` and the accuracy of guessing, by generator."""
+    return pd.DataFrame(
+        {
+            name: {
+                "mean size": f"{drawn.sum(1).mean():.2f}",
+                "smallest": str(drawn.sum(1).min()),
+                "largest": str(drawn.sum(1).max()),
+                "chance (%)": f"{100 * (1 / drawn.sum(1)).mean():.1f}",
+            }
+            for name, drawn in sets.items()
+        }
+    ).T
+
+
+# -- comparisons ----------------------------------------------------------------------------------
+
+
+def scores(groups: Mapping[K, Sequence[Record]], last: int) -> dict[K, np.ndarray]:
+    """Test accuracy of each row, ``(seeds,)`` in percent, mean over the last epochs."""
+    return {
+        name: np.array([last_epochs(record, last) for record in records])
+        for name, records in groups.items()
+    }
+
+
+def comparison(groups: Mapping[str, Sequence[Record]], last: int) -> pd.DataFrame:
+    """One row per method: test accuracy, selection accuracy, paired advantage of CAVL."""
+    test = scores(groups, last)
+    lines = {}
+    for name, records in groups.items():
+        found = [last_epochs(record, last, "select IM-max") for record in records]
+        lines[name] = {
+            "test accuracy": mean_std(test[name]),
+            "selection accuracy": "-" if name == "supervised" else mean_std(found),
+            "CAVL minus it": "-" if name == "CAVL" else signed(test["CAVL"] - test[name]),
+        }
+    return pd.DataFrame(lines).T
+
+
+def signed(differences: Sequence[float]) -> str:
+    """``"+1.2 ± 0.4"``."""
+    text = mean_std(differences)
+    return text if text.startswith("-") else f"+{text}"
+
+
+def flip_table(panels: Mapping[str, Cells]) -> pd.DataFrame:
+    """Mean and spread by method, one column per data set and q."""
+    columns = {}
+    for title, cells in panels.items():
+        for q in dict.fromkeys(q for q, _ in cells):
+            columns[title, f"q = {q}"] = {
+                name: mean_std(values) for (p, name), values in cells.items() if p == q
+            }
+    return pd.DataFrame(columns).fillna("-")
+
+
+def start_scores(groups: Mapping[int, Sequence[Record]], end: int | None, last: int) -> np.ndarray:
+    """Test accuracy ``(starts, seeds)``: mean of the ``last`` epochs up to ``end`` (None: all)."""
+    return np.array(
+        [
+            [record["test_accuracy"][:end][-last:].mean() for record in records]
+            for records in groups.values()
+        ]
+    )
+
+
+# -- the pilot ------------------------------------------------------------------------------------
+
+
+def curve(records: Sequence[Record], name: str) -> np.ndarray:
+    """A curve of all runs, ``(seeds, epochs)``."""
+    return np.stack([record[name] for record in records])
+
+
+def chance(records: Sequence[Record]) -> float:
+    """Mean selection accuracy of guessing, in percent."""
+    return float(np.mean([record["chance"] for record in records]))
+
+
+def curves(records: Sequence[Record], names: Sequence[str]) -> tuple[dict[str, np.ndarray], float]:
+    """Several curves by name, and the chance level in percent: a panel of ``draw_selection``."""
+    return {name: curve(records, name) for name in names}, chance(records)
+
+
+def correlations(records: Sequence[Record], selection: str) -> np.ndarray:
+    """Pearson's r over the epochs of selection and classifier accuracy on the training set."""
+    pairs = zip(curve(records, selection), curve(records, "train_accuracy"), strict=True)
+    return np.array([_pearson(a, b) for a, b in pairs])
+
+
+def _pearson(a: np.ndarray, b: np.ndarray) -> float:
+    return float(stats.pearsonr(a, b)[0]) if a.std() > 0 and b.std() > 0 else 0.0
+
+
+def pilot_table(groups: Mapping[str, Sequence[Record]], last: int) -> pd.DataFrame:
+    """One row per training run of the pilot experiment."""
+    lines = {}
+    for name, records in groups.items():
+        guessing = np.array([float(record["chance"]) for record in records])
+        cam, own = curve(records, "select CAM, count"), curve(records, "select IM-max")
+        lines[name] = {
+            "CAM minus chance, epochs 1-5": signed(cam[:, :5].mean(1) - guessing),
+            "CAM minus IM-max, all epochs": signed((cam - own).mean(1)),
+            "r of CAM and classifier": mean_std(correlations(records, "select CAM, count"), 2),
+            "final test accuracy": mean_std([last_epochs(record, last) for record in records]),
+        }
+    return pd.DataFrame(lines).T
+
+
+def rules_table(records: Sequence[Record], rules: Mapping[str, str]) -> pd.DataFrame:
+    """Selection accuracy of each rule: early, on average, and at the end."""
+    lines = {}
+    for label, name in rules.items():
+        values = curve(records, name)
+        lines[label] = {
+            "first 5 epochs": mean_std(values[:, :5].mean(1)),
+            "all epochs": mean_std(values.mean(1)),
+            "last epoch": mean_std(values[:, -1]),
+        }
+    return pd.DataFrame(lines).T
+
+
+def differences(records: Sequence[Record]) -> dict[str, int]:
+    """How many selections of all runs and epochs the forms of the value make differently."""
+    names = ("final differs", "final differs outside window", "first differs")
+    return {name: int(sum(record[name].sum() for record in records)) for name in names}
+
+
+def window_table(records: Sequence[Record]) -> pd.DataFrame:
+    """Selections of all runs and epochs, and those in which the forms of the value differ."""
+    found = differences(records)
+    compared = sum(r["set_sizes"].sum() * len(r["train_accuracy"]) for r in records)
+    return pd.Series(
+        {
+            "selections compared": compared,
+            "first form differs from IM-max": found["first differs"],
+            "final form differs from IM-max": found["final differs"],
+            "... with the largest candidate logit outside the window": found[
+                "final differs outside window"
+            ],
+        }
+    ).to_frame("instances")
+
+
+# -- maps on images -------------------------------------------------------------------------------
+
+
+def telling_rows(scores: Tensor, candidates: Tensor, truth: Tensor, count: int = 3) -> list[int]:
+    """Instances for the figure of maps, by a fixed rule.
+
+    Of those with four candidates (or, lacking them, of all) the first ones selected rightly and, as
+    the last, the first selected wrongly.
+
+    Args:
+        scores: ``(N, K)``.
+        candidates: ``(N, K)`` bool.
+        truth: ``(N,)``.
+        count: how many.
+    """
+    fitting = candidates.sum(1) == 4
+    if fitting.sum() < count:
+        fitting[:] = True
+    right = best_candidate(scores, candidates) == truth
+    rows = (fitting & right).nonzero().flatten().tolist()
+    wrong = (fitting & ~right).nonzero().flatten().tolist()
+    kept = count - min(len(wrong), 1)
+    return [*rows[:kept], *wrong[: count - min(kept, len(rows))]]
+
+
+def map_row(
+    index: int, splits: Splits, candidates: Tensor, maps: Tensor, scores: Tensor
+) -> dict[str, Any]:
+    """A training image with the maps of its first four candidates, for ``draw_maps``."""
+    labels = candidates[index].nonzero().flatten()[:4]
+    return {
+        "image": splits.train.x[index].numpy(),
+        "maps": maps[index, labels].numpy(),
+        "titles": [f"{splits.classes[c]} ({int(scores[index, c])})" for c in labels.tolist()],
+        "true": [c == int(splits.train.y[index]) for c in labels.tolist()],
+    }
+
+
+def scene_row(index: int, splits: Splits, maps: Tensor) -> dict[str, Any]:
+    """A test scene with the maps of its classes and of one that is absent, for ``draw_maps``."""
+    there = splits.test.y[index].nonzero().flatten().tolist()
+    absent = int((splits.test.y[index] == 0).nonzero()[0])
+    labels = [*there, absent]
+    return {
+        "image": splits.test.x[index].numpy(),
+        "maps": maps[labels].numpy(),
+        "titles": [splits.classes[c] for c in labels],
+        "true": [c != absent for c in labels],
+    }
+
+
+def strongest(
+    activations: Tensor, weights: Tensor, count: int = 4
+) -> tuple[list[int], list[float], list[float]]:
+    """The channels that move one logit most: their numbers, weights and spatial means.
+
+    Args:
+        activations: ``(C, h, w)`` of one image.
+        weights: ``(C,)`` of one class.
+        count: how many, by the absolute product of weight and mean.
+    """
+    means = activations.mean((1, 2))
+    channels = (weights * means).abs().topk(count).indices.tolist()
+    return channels, weights[channels].tolist(), means[channels].tolist()
+
+
+# -- recorded results -----------------------------------------------------------------------------
+
+
+def recorded_scores(rows: Sequence[Mapping[str, Any]], **where: Any) -> dict[str, np.ndarray]:
+    """Test accuracy ``(seeds,)`` by method, of the rows that match ``where``."""
+    found: dict[str, list[float]] = {}
+    for row in rows:
+        if all(row[key] == value for key, value in where.items()):
+            found.setdefault(row["method"], []).append(row["test"])
+    return {name: np.array(values) for name, values in found.items()}
+
+
+def recorded_cells(record: Mapping[str, Any]) -> dict[tuple[float, str], np.ndarray]:
+    """The recorded Fashion-MNIST runs by q and method; supervised stands at every q."""
+    qs = dict.fromkeys(row["q"] for row in record["rows"])
+    return {
+        (q, name): values
+        for q in qs
+        for name, values in recorded_scores(record["rows"], q=q).items()
+        if name != "supervised"
+    }
+
+
+def recorded_networks(record: Mapping[str, Any]) -> dict[str, dict[str, np.ndarray]]:
+    """Recorded test accuracies on digits: network -> method -> seeds."""
+    return {
+        label: recorded_scores(record["rows"], network=name) for name, label in NETWORKS.items()
+    }
+
+
+def recorded_real(chapter: Setting) -> dict[str, dict[str, np.ndarray]]:
+    """Recorded test accuracies on real-world sets: ``"<set>, <network>"`` -> method -> seeds."""
+    found = {}
+    for name, network in REAL_NETWORKS.items():
+        record = chapter.recorded(name)
+        for which in dict.fromkeys(row["dataset"] for row in record["rows"]) if record else ():
+            found[f"{SETS[which]}, {network}"] = recorded_scores(record["rows"], dataset=which)
+    return found
+
+
+def mean_table(results: Mapping[str, Mapping[str, np.ndarray]]) -> pd.DataFrame:
+    """Mean and spread: methods x data or networks."""
+    return pd.DataFrame(
+        {
+            label: {method: mean_std(values) for method, values in found.items()}
+            for label, found in results.items()
+        }
+    ).fillna("-")
+
+
+def real_table(results: Mapping[str, Mapping[str, np.ndarray]]) -> pd.DataFrame:
+    """Mean and spread: methods x sets, and what others found for some of them."""
+    columns = {label: {n: mean_std(v) for n, v in r.items()} for label, r in results.items()}
+    columns |= {
+        f"{name}, elsewhere": {method: f"{value:.2f}" for method, value in known.items()}
+        for name, known in SECOND_HAND.items()
+    }
+    methods = dict.fromkeys(name for found in results.values() for name in found)
+    return pd.DataFrame(columns).fillna("-").loc[list(methods)]
+
+
+def recorded_curves(
+    record: Mapping[str, Any], dataset: str, method: str
+) -> tuple[dict[str, np.ndarray], float]:
+    """Recorded curves ``(seeds, epochs)`` by name, and the chance level in percent."""
+    found = [c for c in record["curves"] if (c["dataset"], c["method"]) == (dataset, method)]
+    values = {
+        name: np.array([entry[name] for entry in found])
+        for name in ("train_accuracy", "test_accuracy", "select IM-max", "select CAV")
+    }
+    # The first form selects as IM-max does.
+    values["select CAV, first form"] = values["select IM-max"]
+    rows = [r for r in record["rows"] if (r["dataset"], r["method"]) == (dataset, method)]
+    return values, float(np.mean([row["chance"] for row in rows]))
+
+
+def provenance_line(record: Mapping[str, Any]) -> str:
+    """Where a recorded result comes from, in one sentence of Markdown."""
+    known = record["provenance"]
+    return (
+        f"*Recorded*, not computed here: `{known['command']}`, commit `{known['commit'][:10]}`, "
+        f"PyTorch {known['torch']}, {known['device']}."
+    )
+
+
+def fashion_line(record: Mapping[str, Any]) -> str:
+    """How the recorded Fashion-MNIST runs differ from the paper's, in Markdown."""
+    known = record["settings"]
+    told = mean_std(recorded_scores(record["rows"])["supervised"])
+    return (
+        f"The Fashion-MNIST runs use {known['training images']:,} of {known['of']:,} training "
+        f"images, drawn anew for each of five repeats, all {known['test images']:,} test images, "
+        f"{known['epochs']} epochs in batches of {known['batch size']} ({known['optimiser']}); "
+        "the paper trains on all images for 250 epochs. LWS is left out: it does not learn on a "
+        f"network without batch norm, which LeNet is. Told the truth, LeNet reaches {told} % in "
+        "that time."
+    )
