@@ -49,8 +49,8 @@ class Pretraining:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Annotation:
-    """How the labels are weakened.
+class AnnotatedData(Data):
+    """Multi-label data and how its labels are weakened; beside its parts:
 
     Attributes:
         annotation, annotation_options: an annotation model, a key of ``ANNOTATIONS``, and the
@@ -64,7 +64,7 @@ class Annotation:
 
 
 @dataclass(frozen=True)
-class Spec(Learner, Data, Annotation, Trained):
+class Spec(Learner, AnnotatedData, Trained):
     """One run; beside its parts (see ``lab.spec``):
 
     Attributes:
@@ -137,7 +137,7 @@ def build_network(spec: Spec, classes: int) -> Network:
     return network(spec, classes, spec.seed)
 
 
-def load_splits(spec: Spec) -> Splits:
+def load_splits(spec: AnnotatedData) -> Splits:
     """The data of a run; random datasets are drawn with the run's seed."""
     return _load_splits(spec.dataset, spec.data_root, spec.data_options, spec.seed, spec.train_size)
 
@@ -179,7 +179,7 @@ ANNOTATIONS: dict[str, Callable[..., np.ndarray]] = {
 """Annotation model -> function ``(truth, rng=..., **options)`` that weakens ``(N, C)`` truth."""
 
 
-def annotate(spec: Spec, truth: np.ndarray) -> np.ndarray:
+def annotate(spec: AnnotatedData, truth: np.ndarray) -> np.ndarray:
     """The weak labels of a run, ``(N, C)`` int8; the same draw for every method of a seed.
 
     Raises:

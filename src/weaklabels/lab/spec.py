@@ -24,8 +24,17 @@ def options(**values: Any) -> Options:
     return tuple(sorted(values.items()))
 
 
+class Part:
+    """Base of all parts."""
+
+    def code(self) -> list[Any]:
+        """Functions, classes and modules that the run depends on besides what reading its function
+        shows: found by a name that the spec holds."""
+        return []
+
+
 @dataclass(frozen=True)
-class Learner:
+class Learner(Part):
     """What is learnt with.
 
     Attributes:
@@ -36,12 +45,11 @@ class Learner:
     method_options: Options = ()
 
     def code(self) -> list[Any]:
-        """What the run depends on besides what reading its function shows."""
-        return [methods.get(self.method)]
+        return [*super().code(), methods.get(self.method)]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Data:
+class Data(Part):
     """What is learnt from.
 
     Attributes:
@@ -57,9 +65,7 @@ class Data:
     data_root: str | None = None
 
     def code(self) -> list[Any]:
-        """What the run depends on besides what reading its function shows."""
-        inherited = super().code() if hasattr(super(), "code") else []
-        return [*inherited, data.loader(self.dataset)]
+        return [*super().code(), data.loader(self.dataset)]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,8 +21,8 @@ from weaklabels.data import Split
 from weaklabels.data.augment import pipeline
 from weaklabels.ema import WeightAverage
 from weaklabels.lab.execute import ORDER, Task, Watch, execute, network, started
-from weaklabels.lab.multilabel import Annotation, annotate, load_splits
-from weaklabels.lab.spec import Data, Learner, Options, Trained
+from weaklabels.lab.multilabel import AnnotatedData, annotate, load_splits
+from weaklabels.lab.spec import Learner, Options, Trained
 from weaklabels.lab.store import Record
 from weaklabels.lab.sweep import remember
 from weaklabels.lab.weights import restore, weights_of
@@ -57,7 +57,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Spec(Learner, Data, Annotation, Trained):
+class Spec(Learner, AnnotatedData, Trained):
     """One run; beside its parts (see ``lab.spec``), of which training is that of the second stage:
 
     Attributes:
