@@ -1,7 +1,4 @@
-"""Tables and figures of the chapter on *Multi-Label Knowledge Distillation* (L2D, ICCV 2023).
-
-Apart from the runs (``experiments.l2d``), so that a change of a figure recomputes nothing.
-"""
+"""Figures of the L2D chapter."""
 
 from __future__ import annotations
 
@@ -13,113 +10,11 @@ import pandas as pd
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from torch import Tensor
 
 from chapters.l2d.runs import FEATURE_TERMS, LOGIT_TERMS
-from weaklabels.lab.store import Record
+from chapters.l2d.tables import label_counts, largest_softmax, predicted_count
 from weaklabels.methods import l2d
-from weaklabels.press import style as figures
-
-# -- tables ---------------------------------------------------------------------------------------
-
-METRICS = ("mAP", "OF1", "CF1")
-
-
-def long_table(groups: dict[str, list[Record]]) -> pd.DataFrame:
-    """Long frame (method, seed, metric, value) of the test scores, in percent."""
-    return pd.DataFrame(
-        [
-            {"method": name, "seed": record.spec.seed, "metric": metric, "value": value}
-            for name, records in groups.items()
-            for record in records
-            for metric, value in zip(METRICS, record["test"].tolist(), strict=True)
-        ]
-    )
-
-
-def score(records: Sequence[Record], metric: str = "mAP") -> np.ndarray:
-    """One test score (percent) of each run."""
-    return np.array([record["test"][METRICS.index(metric)] for record in records])
-
-
-def structure_losses(records: Sequence[Record]) -> np.ndarray:
-    """``(runs, 2)``: structure losses CD and ID to the teacher on test scenes."""
-    return np.array([record["structure"] for record in records])
-
-
-def label_counts(scores: np.ndarray, truth: np.ndarray, values: Callable) -> dict[int, float]:
-    """Mean of ``values(scores)`` over the images with 2, 3, ... true labels.
-
-    Args:
-        scores: ``(N, C)`` logits.
-        truth: ``(N, C)`` in {0, 1}.
-        values: ``(N, C)`` logits -> ``(N,)``.
-    """
-    counts, measured = truth.sum(1), values(scores)
-    return {int(k): float(measured[counts == k].mean()) for k in np.unique(counts)}
-
-
-def largest_softmax(scores: np.ndarray) -> np.ndarray:
-    """Largest softmax probability of each row."""
-    return torch.softmax(torch.from_numpy(scores), 1).amax(1).numpy()
-
-
-def predicted_count(scores: np.ndarray) -> np.ndarray:
-    """Number of labels with a sigmoid probability of at least one half, of each row."""
-    return (scores >= 0).sum(1)
-
-
-def count_error(scores: Sequence[np.ndarray], truths: Sequence[np.ndarray]) -> np.ndarray:
-    """Mean absolute error of the number of predicted labels, one value a seed."""
-    pairs = zip(scores, truths, strict=True)
-    return np.array([np.abs(predicted_count(s) - y.sum(1)).mean() for s, y in pairs])
-
-
-def weights_table(
-    weights: dict[str, float | None],
-    shares: Sequence[float],
-    grid: dict[str, list[float]],
-    sizes: dict[str, Record],
-) -> pd.DataFrame:
-    """Chosen weights, their shares of the hard-label loss, and the weight of a share of one."""
-    rows = {}
-    for name, weight in weights.items():
-        if name in grid:
-            share = shares[grid[name].index(weight)]
-            unit = float(sizes[name]["hard"] / sizes[name]["term"])
-            rows[name] = (f"{weight:g}", f"{share:g}", f"{unit:.2g}")
-        else:
-            rows[name] = ("as released", "-", "-")
-    return pd.DataFrame(rows, index=["weight", "share", "weight at a share of 1"]).T
-
-
-# -- figures --------------------------------------------------------------------------------------
-
-
-def positive_pairs(student: Tensor, teacher: Tensor, labels: Tensor) -> dict[str, np.ndarray]:
-    """Normalised distances of all pairs that CD and ID compare.
-
-    Groups of two are left out: their normalised distance is 1 whatever the embeddings are.
-
-    Args:
-        student, teacher: embeddings ``(N, C, D)``.
-        labels: ``(N, C)`` in {0, 1}.
-
-    Returns:
-        ``CD`` and ``ID``, each ``(pairs, 2)``: teacher's and student's distance.
-    """
-    swapped = (student.transpose(0, 1), teacher.transpose(0, 1), labels.T)
-    result = {}
-    for kind, (own, target, present) in {
-        "CD": swapped,
-        "ID": (student, teacher, labels),
-    }.items():
-        mask = present == 1
-        mask = mask & (mask.sum(1, keepdim=True) > 2)
-        pairs = torch.triu(mask[:, :, None] & mask[:, None, :], diagonal=1)
-        distances = (l2d.normalised_distances(rows, mask)[pairs] for rows in (target, own))
-        result[kind] = torch.stack(list(distances), 1).numpy()
-    return result
+from weaklabels.press import style
 
 
 def draw_graph(ax: Axes, rows: np.ndarray, names: Sequence[str], colour: str) -> None:
@@ -150,7 +45,7 @@ def draw_graph(ax: Axes, rows: np.ndarray, names: Sequence[str], colour: str) ->
     ax.set_axis_off()
 
 
-def figure_overview(
+def draw_overview(
     images: np.ndarray, labels: np.ndarray, embeddings: dict[str, np.ndarray]
 ) -> Figure:
     """The idea in one picture: a column of positive cells feeds CD, a row feeds ID.
@@ -165,14 +60,14 @@ def figure_overview(
     counts = labels.sum(1)
     column, row = int(labels.sum(0).argmax()), int(np.where(counts <= 4, counts, 0).argmax())
     scenes, classes = np.flatnonzero(labels[:, column])[:4], np.flatnonzero(labels[row])
-    fig = plt.figure(figsize=(figures.WIDTH, 7.4))
+    fig = plt.figure(figsize=(style.WIDTH, 7.4))
     top, bottom = fig.subfigures(2, 1, height_ratios=(1, 1.35))
     _draw_cells(top.subplots(), images, labels, column, row)
     axes = bottom.subplots(2, len(embeddings))
     for j, (name, values) in enumerate(embeddings.items()):
         numbers = [f"{i + 1}" for i in scenes]
-        draw_graph(axes[0, j], values[scenes, column], numbers, figures.PALETTE[0])
-        draw_graph(axes[1, j], values[row, classes], [f"{k}" for k in classes], figures.PALETTE[1])
+        draw_graph(axes[0, j], values[scenes, column], numbers, style.PALETTE[0])
+        draw_graph(axes[1, j], values[row, classes], [f"{k}" for k in classes], style.PALETTE[1])
         axes[0, j].set_title(f"{name}: class {column} in scenes")
         axes[1, j].set_title(f"{name}: classes in scene {row + 1}")
     return fig
@@ -188,7 +83,7 @@ def _draw_cells(ax: Axes, images: np.ndarray, labels: np.ndarray, column: int, r
         face = "#BBBBBB" if labels[i, k] else "white"
         cell = plt.Rectangle((k - 0.45, i - 0.45), 0.9, 0.9, ec="#BBBBBB", fc=face, lw=0.8)
         ax.add_patch(cell)
-    blue, red = figures.PALETTE[:2]
+    blue, red = style.PALETTE[:2]
     for corner, w, h, colour in (
         ((column - 0.5, -0.5), 1, rows, blue),
         ((-0.5, row - 0.5), columns, 1, red),
@@ -205,22 +100,22 @@ def _draw_cells(ax: Axes, images: np.ndarray, labels: np.ndarray, column: int, r
         side.set_visible(False)
 
 
-def figure_scores(table: pd.DataFrame) -> Figure:
+def draw_scores(table: pd.DataFrame) -> Figure:
     """Bars of mAP with one standard deviation and one dot a seed; the teacher is a line.
 
     Args:
-        table: of ``long_table``, first method the teacher.
+        table: of ``tables.long_table``, first method the teacher.
     """
     scores = table[table["metric"] == "mAP"].pivot(index="seed", columns="method", values="value")
     order = list(dict.fromkeys(table["method"]))
     teacher, names = scores[order[0]], order[1:]
     means, spread = scores[names].mean(), scores[names].std().fillna(0)
     colours = [_colour(name) for name in names]
-    fig, ax = figures.panels(1, height=3.6)
+    fig, ax = style.panels(1, height=3.6)
     ax.bar(names, means, yerr=spread, capsize=3, color=colours, alpha=0.85)
     for i, name in enumerate(names):
         ax.plot(np.full(len(scores), i), scores[name], ".", color="black", ms=4)
-    ax.axhline(teacher.mean(), color=figures.PALETTE[6], ls="--", lw=1.5, label="teacher")
+    ax.axhline(teacher.mean(), color=style.PALETTE[6], ls="--", lw=1.5, label="teacher")
     ax.axhline(means["Vanilla"], color="grey", ls=":", lw=1.5, label="vanilla student")
     low, high = min(scores.min()), teacher.mean()
     ax.set(ylabel="test mAP (%)", xlabel="student", ylim=(low - 4, high + 0.25 * (high - low)))
@@ -231,22 +126,22 @@ def figure_scores(table: pd.DataFrame) -> Figure:
 
 def _colour(name: str) -> str:
     if name in LOGIT_TERMS:
-        return figures.PALETTE[5]
+        return style.PALETTE[5]
     if name in (*FEATURE_TERMS, "ReviewKD"):
-        return figures.PALETTE[4]
-    return "#999999" if name == "Vanilla" else figures.PALETTE[2]
+        return style.PALETTE[4]
+    return "#999999" if name == "Vanilla" else style.PALETTE[2]
 
 
-def figure_structure(pairs: dict[str, dict[str, np.ndarray]]) -> Figure:
+def draw_structure(pairs: dict[str, dict[str, np.ndarray]]) -> Figure:
     """Teacher's against student's normalised distances, one column a student, rows CD and ID.
 
     Args:
-        pairs: student -> of ``positive_pairs``.
+        pairs: student -> of ``tables.positive_pairs``.
     """
-    fig, axes = figures.panels(len(pairs), 2, height=2.9, sharex="row", sharey="row")
+    fig, axes = style.panels(len(pairs), 2, height=2.9, sharex="row", sharey="row")
     for j, (name, kinds) in enumerate(pairs.items()):
         for i, (kind, points) in enumerate(kinds.items()):
-            ax, colour = axes[i, j], figures.PALETTE[i]
+            ax, colour = axes[i, j], style.PALETTE[i]
             ax.plot(*points.T, ".", color=colour, ms=3, alpha=0.5)
             limit = [0, max(points.max() for p in pairs.values() for points in [p[kind]])]
             ax.plot(limit, limit, color="black", lw=1)
@@ -256,7 +151,7 @@ def figure_structure(pairs: dict[str, dict[str, np.ndarray]]) -> Figure:
     return fig
 
 
-def figure_shares(
+def draw_shares(
     shares: Sequence[float], validation: dict[str, list[float]], vanilla: float
 ) -> Figure:
     """Validation mAP against the weight of each term, as a share of the hard-label loss.
@@ -271,7 +166,7 @@ def figure_shares(
         "whole-image features": FEATURE_TERMS,
         "label-wise embeddings": ("CD", "ID", "LED"),
     }
-    fig, axes = figures.panels(3, height=3.4, sharey=True)
+    fig, axes = style.panels(3, height=3.4, sharey=True)
     for ax, (title, names) in zip(axes, groups.items(), strict=True):
         ax.set_xscale("log")
         for name, marker in zip([n for n in names if n in validation], "os^D", strict=False):
@@ -284,7 +179,7 @@ def figure_shares(
     return fig
 
 
-def figure_softmax(truths: Sequence[np.ndarray], scores: dict[str, Sequence[np.ndarray]]) -> Figure:
+def draw_softmax(truths: Sequence[np.ndarray], scores: dict[str, Sequence[np.ndarray]]) -> Figure:
     """What softmax hides, and what a student taught through it alone predicts.
 
     Args:
@@ -297,15 +192,15 @@ def figure_softmax(truths: Sequence[np.ndarray], scores: dict[str, Sequence[np.n
         counts = sorted(set.intersection(*(set(row) for row in rows)))
         return counts, np.array([[row[k] for k in counts] for row in rows])
 
-    fig, (left, right) = figures.panels(2, height=3.3)
-    counts, runs = curves("teacher", largest_softmax)
-    figures.band(left, counts, runs, "largest softmax probability")
+    fig, (left, right) = style.panels(2, height=3.3)
+    counts, values = curves("teacher", largest_softmax)
+    style.band(left, counts, values, "largest softmax probability")
     left.plot(counts, 1 / np.array(counts), ":", color="black", label="1 / number of labels")
     left.set(xlabel="true labels of the scene", ylabel="probability", title="the teacher's softmax")
     left.set(ylim=(0, 1), xticks=counts)
     left.legend()
-    for name, colour in zip(scores, ("#000000", *figures.PALETTE), strict=False):
-        figures.band(right, *curves(name, predicted_count), name, colour=colour)
+    for name, colour in zip(scores, ("#000000", *style.PALETTE), strict=False):
+        style.band(right, *curves(name, predicted_count), name, colour=colour)
     right.plot(counts, counts, ":", color="grey", label="right answer")
     right.set(xlabel="true labels of the scene", ylabel="predicted labels", xticks=counts)
     right.set_title("students that saw no labels")
@@ -313,7 +208,7 @@ def figure_softmax(truths: Sequence[np.ndarray], scores: dict[str, Sequence[np.n
     return fig
 
 
-def figure_budgets(
+def draw_budgets(
     lengths: dict[str, np.ndarray],
     epochs: Sequence[int],
     sizes: dict[str, np.ndarray],
@@ -329,16 +224,16 @@ def figure_budgets(
         names: of the student sizes, ascending.
         teacher: its mean test mAP.
     """
-    fig, (left, right) = figures.panels(2, height=3.3, sharey=True)
-    for name, runs in lengths.items():
-        figures.band(left, np.arange(len(epochs)), runs, name, colour=_colour(name))
-    for name, runs in sizes.items():
-        figures.band(right, np.arange(len(names)), runs, name, colour=_colour(name))
+    fig, (left, right) = style.panels(2, height=3.3, sharey=True)
+    for name, values in lengths.items():
+        style.band(left, np.arange(len(epochs)), values, name, colour=_colour(name))
+    for name, values in sizes.items():
+        style.band(right, np.arange(len(names)), values, name, colour=_colour(name))
     left.set_xticks(range(len(epochs)), [str(e) for e in epochs])
     left.set(xlabel="epochs of a complete training", ylabel="test mAP (%)")
     right.set_xticks(range(len(names)), names)
     right.set(xlabel="student's backbone")
     for ax in (left, right):
-        ax.axhline(teacher, color=figures.PALETTE[6], ls="--", lw=1.5, label="teacher")
+        ax.axhline(teacher, color=style.PALETTE[6], ls="--", lw=1.5, label="teacher")
         ax.legend(loc="lower right")
     return fig

@@ -7,44 +7,55 @@ brought the learning rate to zero.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from weaklabels import methods, models, weaken
-from weaklabels.data import Split
+from weaklabels import data, methods, weaken
+from weaklabels.data import Split, Splits
 from weaklabels.data.augment import pipeline, to_float
-from weaklabels.lab import multilabel
-from weaklabels.lab.multilabel import load_splits
+from weaklabels.lab.execute import ORDER, Task, Watch, execute, network, started
 from weaklabels.lab.setting import Setting
-from weaklabels.lab.spec import Options, options
+from weaklabels.lab.spec import Data, Learner, Options, Trained, options
 from weaklabels.lab.store import Record
 from weaklabels.lab.sweep import remember
+from weaklabels.lab.weights import restore, weights_of
 from weaklabels.methods import l2d
-from weaklabels.methods.base import Context
 from weaklabels.metrics import known_count_f1, mean_average_precision
 from weaklabels.models import Network
 from weaklabels.seeding import seed_torch, torch_rng
-from weaklabels.train import OptimiserSpec, fit, predict
+from weaklabels.train import OptimiserSpec, predict
 
 
 @dataclass(frozen=True)
-class Spec(multilabel.Spec):
-    """One training run, of a teacher or of a student.
+class Spec(Learner, Data, Trained):
+    """One training run, of a teacher or of a student; beside its parts (see ``lab.spec``):
 
     Attributes:
-        teacher: the run whose network teaches; None trains on the labels alone.
+        teacher: the run whose network teaches, with the seed of this one; None trains on the
+            labels alone.
+        augment: steps for ``data.augment.pipeline``, applied to each training batch.
+        track: what to record besides, of ``TRACKED``.
     """
 
+    _: KW_ONLY
     teacher: Spec | None = None
+    augment: tuple[tuple[Any, ...], ...] = ()
+    track: tuple[str, ...] = ()
+
+    def code(self) -> list[Any]:
+        """What the run depends on besides what reading its function shows."""
+        return [*super().code(), *(self.teacher.code() if self.teacher else [])]
 
 
 # -- settings -------------------------------------------------------------------------------------
+
+TRACKED = ("weights", "embeddings", "scores")
 
 DATASETS = {
     "quick": ("scenes",),
@@ -81,30 +92,32 @@ EPOCHS = {"quick": (10, 20, 40), "smoke": (1, 2), "paper": (20, 40, 80)}
 """Lengths of training for the study of speed."""
 
 
-def terms(profile: str) -> dict[str, tuple[str, Options]]:
-    """``TERMS`` of a profile."""
-    return TERMS | REVIEW_KD if profile == "paper" else TERMS
+def terms(chapter: Setting) -> list[str]:
+    """Names of the terms that are compared."""
+    return [*TERMS, *(REVIEW_KD if chapter.profile == "paper" else ())]
 
 
-def base_spec(chapter: Setting, dataset: str = "scenes") -> Spec:
-    """The vanilla student of seed 0, with its teacher; all other runs vary it."""
-    if dataset != "scenes":
-        return _photographs(chapter, dataset)
+def settings(chapter: Setting) -> dict[str, Spec]:
+    """The vanilla student on each dataset, with its teacher; all other runs vary it."""
+    spec = _photographs if chapter.profile == "paper" else _scenes
+    return {dataset: spec(chapter, dataset) for dataset in chapter.choose(**DATASETS)}
 
+
+def _scenes(chapter: Setting, dataset: str) -> Spec:
+    """A teacher of 256 channels, a student of 8."""
     sizes = chapter.choose(
         quick={"train": 600, "val": 500, "test": 1000},
         smoke={"train": 100, "val": 50, "test": 50},
-        paper={"train": 600, "val": 500, "test": 1000},
     )
     teacher = Spec(
         "Vanilla",
+        dataset=dataset,
         data_options=options(
             grid=8, min_digits=2, max_digits=6, intensity=(1.0, 1.0), noise=0.3, **sizes
         ),
-        annotation="full",
         network="label_decoder",
         network_options=_scene_network(256),
-        epochs=chapter.choose(quick=30, smoke=2, paper=30),
+        epochs=chapter.choose(quick=30, smoke=2),
         batch_size=50,
         optimiser=OptimiserSpec(lr=1e-2, warm_up=0.2),
         track=("weights", "embeddings", "scores"),
@@ -114,7 +127,7 @@ def base_spec(chapter: Setting, dataset: str = "scenes") -> Spec:
         teacher,
         teacher=teacher,
         network_options=_scene_network(8),
-        epochs=chapter.choose(quick=20, smoke=2, paper=20),
+        epochs=chapter.choose(quick=20, smoke=2),
         track=(),
     )
 
@@ -140,7 +153,6 @@ def _photographs(chapter: Setting, dataset: str) -> Spec:
         dataset=dataset,
         data_root=chapter.data_root,
         data_options=options(resolution=224, validation=0.0),
-        annotation="full",
         network="label_decoder",
         network_options=options(backbone="resnet101"),
         epochs=30,
@@ -163,11 +175,6 @@ def students(base: Spec) -> dict[str, Spec]:
     return {name: replace(base, network_options=network) for name, network in sizes.items()}
 
 
-def repeat(spec: Spec, seed: int) -> Spec:
-    """The same run, teacher included, with another seed."""
-    return replace(spec, seed=seed, teacher=replace(spec.teacher, seed=seed))
-
-
 def distil(
     base: Spec, name: str, weight: float | None = None, *, hard: float = 1.0, track: tuple = ()
 ) -> Spec:
@@ -188,27 +195,72 @@ def full_l2d(base: Spec, weights: dict[str, float | None], *, track: tuple = ())
     return replace(base, method="L2D", method_options=options(**chosen), track=track)
 
 
-def table_specs(
-    base: Spec, weights: dict[str, float | None], seeds: Sequence[int]
-) -> dict[str, list[Spec]]:
+def table(base: Spec, weights: Mapping[str, float | None]) -> dict[str, Spec]:
     """The runs of the main table, by method; the teacher stands first.
 
     Args:
-        base: of ``base_spec``.
+        base: of ``settings``.
         weights: of each term that is to be compared; None is the shipped weight.
-        seeds: one run each.
     """
-    kinds = {"Vanilla": replace(base, track=("embeddings",))}
-    kinds |= {name: distil(base, name, weight) for name, weight in weights.items()}
-    kinds["L2D"] = full_l2d(base, weights, track=("embeddings",))
-    groups = {name: [repeat(spec, seed) for seed in seeds] for name, spec in kinds.items()}
-    return {"teacher": [spec.teacher for spec in groups["Vanilla"]]} | groups
+    return {
+        "teacher": base.teacher,
+        "Vanilla": replace(base, track=("embeddings",)),
+        **{name: distil(base, name, weight) for name, weight in weights.items()},
+        "L2D": full_l2d(base, weights, track=("embeddings",)),
+    }
 
 
-def run_groups(chapter: Setting, groups: dict[str, list[Spec]]) -> dict[str, list[Record]]:
-    """Run all specs in one sweep; the records keep their groups."""
-    records = iter(chapter.run(run, [spec for specs in groups.values() for spec in specs]))
-    return {name: [next(records) for _ in specs] for name, specs in groups.items()}
+def alone_table(base: Spec, weights: Mapping[str, float]) -> dict[str, Spec]:
+    """The teacher, and students that learn from it alone, without labels.
+
+    Args:
+        base: of ``settings``.
+        weights: of the terms; those that are left out have their shipped weight.
+    """
+    table = {"teacher": base.teacher}
+    for name in ("MLD", "Softmax KD"):
+        weight = weights.get(name)
+        table[f"{name} alone"] = distil(base, name, weight, hard=0.0, track=("scores",))
+    return table
+
+
+def grid_table(base: Spec, grid: Mapping[str, Mapping[float, float]]) -> dict[Any, Spec]:
+    """The vanilla student, and one for each (term, share) of a grid of weights."""
+    return {"Vanilla": replace(base, track=("embeddings",))} | {
+        (name, share): distil(base, name, weight)
+        for name, weights in grid.items()
+        for share, weight in weights.items()
+    }
+
+
+def budgets(
+    base: Spec, lengths: Sequence[int], rival: str, weights: Mapping[str, float | None]
+) -> dict[tuple[str, str, Any], Spec]:
+    """Students by (method, ``"length"``, epochs) and by (method, ``"size"``, size).
+
+    Args:
+        base: of ``settings``.
+        lengths: of training, epochs.
+        rival: a term that is to be compared over sizes.
+        weights: as for ``table``.
+    """
+
+    def kinds(student: Spec) -> dict[str, Spec]:
+        table_of = table(student, weights)
+        return {name: table_of[name] for name in ("Vanilla", rival, "L2D")}
+
+    by_length = {
+        (name, "length", epochs): spec
+        for epochs in lengths
+        for name, spec in kinds(replace(base, epochs=epochs)).items()
+        if name != rival
+    }
+    by_size = {
+        (name, "size", size): spec
+        for size, student in students(base).items()
+        for name, spec in kinds(student).items()
+    }
+    return by_length | by_size
 
 
 # -- runs -----------------------------------------------------------------------------------------
@@ -224,60 +276,65 @@ def run(spec: Spec) -> dict[str, Any]:
         and ``scores``, the test logits, where the spec tracks them; the weights of a teacher.
     """
     splits = load_splits(spec)
+    teacher = taught_by(spec)
     seed_torch(spec.seed, "dropout and projections")
     model = build(spec)
     method = methods.create(spec.method, **dict(spec.method_options))
-    teacher = restore(spec.teacher) if spec.teacher else None
-    known = {"teacher": teacher, "inputs": None if spec.augment else splits.train.x.to(spec.device)}
     observed = torch.from_numpy(weaken.full(splits.train.y.numpy())).to(spec.device)
-    method.start(Context(observed, **method.wanted(**known)))
+    inputs = None if spec.augment else splits.train.x.to(spec.device)
+    started(method, observed, teacher=teacher, inputs=inputs)
     method.prepare(model)
-
-    optimiser = spec.optimiser.build(model, method)
-    steps = math.ceil(len(splits.train) / spec.batch_size)
-    fit(
-        model,
-        splits.train.x,
-        method,
-        epochs=spec.epochs,
-        batch_size=spec.batch_size,
-        optimiser=optimiser,
-        schedule=spec.optimiser.schedule(optimiser, spec.epochs, steps),
-        order=torch_rng(spec.seed, "batch order"),
-        augment=pipeline(spec.augment, torch_rng(spec.seed, "augmentation"), spec.device),
+    streams = {name: torch_rng(spec.seed, name) for name in (ORDER, "augmentation")}
+    return execute(
+        spec,
+        Task(
+            model,
+            method,
+            splits.train.x,
+            watch=lambda net, _: _AtTheEnd(spec, splits, net, teacher),
+            streams=streams,
+            augment=pipeline(spec.augment, streams["augmentation"], spec.device),
+        ),
     )
-    return evaluate(spec, model, teacher)
 
 
-def evaluate(spec: Spec, model: Network, teacher: Network | None) -> dict[str, Any]:
-    """What ``run`` returns."""
-    splits = load_splits(spec)
+class _AtTheEnd(Watch):
+    """Measures the trained network alone."""
 
-    def view(x: Tensor) -> Tensor:
-        return to_float(x.to(spec.device))
+    def __init__(self, spec: Spec, splits: Splits, model: Network, teacher: Network | None) -> None:
+        super().__init__()
+        unknown = set(spec.track) - set(TRACKED)
+        if unknown:
+            raise ValueError(f"cannot track {', '.join(sorted(unknown))}: {', '.join(TRACKED)} can")
+        self.spec, self.splits, self.model, self.teacher = spec, splits, model, teacher
 
-    scores = predict(model, splits.test.x, view=view).cpu()
-    result: dict[str, Any] = {
-        "test": [
-            mean_average_precision(scores, splits.test.y),
-            *known_count_f1(scores, splits.test.y),
-        ],
-        "val": np.nan,
-        "structure": [np.nan, np.nan],
-    }
-    if splits.val is not None and len(splits.val):
-        val_scores = predict(model, splits.val.x, view=view).cpu()
-        result["val"] = mean_average_precision(val_scores, splits.val.y)
-    if teacher is not None:
-        result["structure"] = structure_to(model, teacher, splits.test, spec.batch_size, view)
-    if "scores" in spec.track:
-        result["scores"] = scores.numpy()
-    if "embeddings" in spec.track:
-        first = view(splits.test.x[: spec.batch_size])
-        result["embeddings"] = predict(model.features, first).cpu().numpy()
-    if "weights" in spec.track:
-        result |= {f"weights/{k}": v.cpu().numpy() for k, v in model.state_dict().items()}
-    return result
+    def _view(self, x: Tensor) -> Tensor:
+        return to_float(x.to(self.spec.device))
+
+    def results(self) -> dict[str, Any]:
+        """What ``run`` returns."""
+        spec, test, val, model = self.spec, self.splits.test, self.splits.val, self.model
+        scores = predict(model, test.x, view=self._view).cpu()
+        found: dict[str, Any] = {
+            "test": [mean_average_precision(scores, test.y), *known_count_f1(scores, test.y)],
+            "val": np.nan,
+            "structure": [np.nan, np.nan],
+        }
+        if val is not None and len(val):
+            val_scores = predict(model, val.x, view=self._view).cpu()
+            found["val"] = mean_average_precision(val_scores, val.y)
+        if self.teacher is not None:
+            found["structure"] = structure_to(
+                model, self.teacher, test, spec.batch_size, self._view
+            )
+        if "scores" in spec.track:
+            found["scores"] = scores.numpy()
+        if "embeddings" in spec.track:
+            first = self._view(test.x[: spec.batch_size])
+            found["embeddings"] = predict(model.features, first).cpu().numpy()
+        if "weights" in spec.track:
+            found |= weights_of(model, "weights/")
+        return found
 
 
 def structure_to(
@@ -300,56 +357,69 @@ def initial_sizes(spec: Spec) -> dict[str, Any]:
     ``hard`` and ``term``, of the first batch of training scenes.
     """
     splits = load_splits(spec)
+    teacher = taught_by(spec)
     seed_torch(spec.seed, "dropout and projections")
     model = build(spec)
     method = methods.create(spec.method, **dict(spec.method_options))
     labels = splits.train.y[: spec.batch_size].to(spec.device).float()
-    method.start(Context(2 * labels - 1, teacher=restore(spec.teacher)))
+    started(method, 2 * labels - 1, teacher=teacher)
     method.prepare(model)
     x = to_float(splits.train.x[: spec.batch_size].to(spec.device))
     with torch.no_grad():
-        own, target = l2d.outputs(model, x), l2d.outputs(method.teacher, x)
+        own, target = l2d.outputs(model, x), l2d.outputs(teacher, x)
         hard = l2d.hard_label_loss(own.logits, labels)
         return {"hard": float(hard), "term": float(method.term(own, target, labels))}
 
 
+def load_splits(spec: Spec) -> Splits:
+    """The data of a run; random datasets are drawn with the run's seed."""
+    return _load_splits(spec.dataset, spec.data_root, spec.data_options, spec.seed)
+
+
+@lru_cache(maxsize=8)  # all seeds of a table: drawing scenes takes a tenth of a short run
+def _load_splits(dataset: str, root: str | None, data_options: Options, seed: int) -> Splits:
+    return data.load(dataset, root, **({"seed": seed} | dict(data_options)))
+
+
 def build(spec: Spec) -> Network:
     """The network of a run with its initial weights."""
-    classes = len(load_splits(spec).classes)
-    built = models.build(spec.network, classes, seed=spec.seed, **dict(spec.network_options))
-    return built.to(spec.device)
+    return network(spec, len(load_splits(spec).classes), spec.seed)
 
 
-def restore(spec: Spec) -> Network:
-    """The trained network of a run that tracks its weights (the run is done if it was not yet)."""
-    record = remember(run, spec)
-    model = build(spec)
-    prefix = "weights/"
-    state = {
-        name.removeprefix(prefix): torch.from_numpy(value)
-        for name, value in record.values.items()
-        if name.startswith(prefix)
-    }
-    model.load_state_dict(state)
-    return model.eval()
+def taught_by(spec: Spec) -> Network | None:
+    """The trained network of a run's teacher (trained now if it was not yet); None without one."""
+    if spec.teacher is None:
+        return None
+    teacher = replace(spec.teacher, seed=spec.seed)
+    return restore(build(teacher), remember(run, teacher))
 
 
 # -- choosing weights -----------------------------------------------------------------------------
 
 
-def weight_grid(sizes: dict[str, Record], shares: Sequence[float]) -> dict[str, list[float]]:
-    """Weights of each term at which it has the given shares of the hard-label loss.
+def weight_grid(
+    sizes: Mapping[str, Record], shares: Sequence[float]
+) -> dict[str, dict[float, float]]:
+    """Weights of each term at which it has the given shares of the hard-label loss, by share.
 
     Rounded to two digits.
     """
     return {
-        name: [float(f"{share * record['hard'] / record['term']:.2g}") for share in shares]
+        name: {share: float(f"{share * record['hard'] / record['term']:.2g}") for share in shares}
         for name, record in sizes.items()
     }
 
 
 def best_weights(
-    grid: dict[str, list[float]], validation: dict[str, list[float]]
+    grid: Mapping[str, Mapping[float, float]], validation: Mapping[str, Sequence[float]]
 ) -> dict[str, float]:
-    """The weight of each method at which a student validates best (the smallest, if several)."""
-    return {name: grid[name][int(np.argmax(validation[name]))] for name in grid}
+    """The weight of each method at which a student validates best (the smallest, if several).
+
+    Args:
+        grid: of ``weight_grid``.
+        validation: method -> a score for each of its weights.
+    """
+    return {
+        name: list(weights.values())[int(np.argmax(validation[name]))]
+        for name, weights in grid.items()
+    }

@@ -1,0 +1,144 @@
+"""Records of the L2D runs as tables and arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from weaklabels.lab.store import Record
+from weaklabels.methods import l2d
+from weaklabels.press.claims import mean_std
+
+Groups = Mapping[str, Sequence[Record]]
+"""Records by method, one a seed."""
+
+METRICS = ("mAP", "OF1", "CF1")
+
+
+def long_table(groups: Groups) -> pd.DataFrame:
+    """Long frame (method, seed, metric, value) of the test scores, in percent."""
+    return pd.DataFrame(
+        [
+            {"method": name, "seed": record.spec.seed, "metric": metric, "value": value}
+            for name, records in groups.items()
+            for record in records
+            for metric, value in zip(METRICS, record["test"].tolist(), strict=True)
+        ]
+    )
+
+
+def score(records: Sequence[Record], metric: str = "mAP") -> np.ndarray:
+    """One test score (percent) of each run."""
+    return np.array([record["test"][METRICS.index(metric)] for record in records])
+
+
+def structure_losses(records: Sequence[Record]) -> np.ndarray:
+    """``(runs, 2)``: structure losses CD and ID to the teacher on test scenes."""
+    return np.array([record["structure"] for record in records])
+
+
+def structure_table(groups: Groups) -> pd.DataFrame:
+    """``structure_losses`` of the students, for the reader."""
+    losses = {name: structure_losses(records) for name, records in groups.items()}
+    return pd.DataFrame(
+        {
+            kind: {name: mean_std(values[:, i], 2) for name, values in losses.items()}
+            for i, kind in enumerate(("CD", "ID"))
+        }
+    )
+
+
+def of_budgets(
+    studies: Mapping[tuple[str, str, object], Sequence[Record]], kind: str
+) -> dict[str, np.ndarray]:
+    """Test mAP by method, ``(seeds, values)``, of ``runs.budgets`` with a kind of budget."""
+    found: dict[str, list[np.ndarray]] = {}
+    for (name, varied, _), records in studies.items():
+        if varied == kind:
+            found.setdefault(name, []).append(score(records))
+    return {name: np.stack(values, 1) for name, values in found.items()}
+
+
+def label_counts(scores: np.ndarray, truth: np.ndarray, values: Callable) -> dict[int, float]:
+    """Mean of ``values(scores)`` over the images with 2, 3, ... true labels.
+
+    Args:
+        scores: ``(N, C)`` logits.
+        truth: ``(N, C)`` in {0, 1}.
+        values: ``(N, C)`` logits -> ``(N,)``.
+    """
+    counts, measured = truth.sum(1), values(scores)
+    return {int(k): float(measured[counts == k].mean()) for k in np.unique(counts)}
+
+
+def largest_softmax(scores: np.ndarray) -> np.ndarray:
+    """Largest softmax probability of each row."""
+    return torch.softmax(torch.from_numpy(scores), 1).amax(1).numpy()
+
+
+def predicted_count(scores: np.ndarray) -> np.ndarray:
+    """Number of labels with a sigmoid probability of at least one half, of each row."""
+    return (scores >= 0).sum(1)
+
+
+def count_error(scores: Sequence[np.ndarray], truths: Sequence[np.ndarray]) -> np.ndarray:
+    """Mean absolute error of the number of predicted labels, one value a seed."""
+    pairs = zip(scores, truths, strict=True)
+    return np.array([np.abs(predicted_count(s) - y.sum(1)).mean() for s, y in pairs])
+
+
+def alone_table(groups: Groups, errors: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """Test mAP, and the ``count_error`` of students that saw no labels, for the reader."""
+    return pd.DataFrame(
+        {
+            "test mAP (%)": {name: mean_std(score(group)) for name, group in groups.items()},
+            "digits miscounted": {name: mean_std(values, 2) for name, values in errors.items()},
+        }
+    )
+
+
+def weights_table(
+    weights: Mapping[str, float | None],
+    grid: Mapping[str, Mapping[float, float]],
+    sizes: Mapping[str, Record],
+) -> pd.DataFrame:
+    """Chosen weights, their shares of the hard-label loss, and the weight of a share of one."""
+    rows = {}
+    for name, weight in weights.items():
+        if name in grid:
+            share = next(share for share, tried in grid[name].items() if tried == weight)
+            unit = float(sizes[name]["hard"] / sizes[name]["term"])
+            rows[name] = (f"{weight:g}", f"{share:g}", f"{unit:.2g}")
+        else:
+            rows[name] = ("as released", "-", "-")
+    return pd.DataFrame(rows, index=["weight", "share", "weight at a share of 1"]).T
+
+
+def positive_pairs(student: Tensor, teacher: Tensor, labels: Tensor) -> dict[str, np.ndarray]:
+    """Normalised distances of all pairs that CD and ID compare.
+
+    Groups of two are left out: their normalised distance is 1 whatever the embeddings are.
+
+    Args:
+        student, teacher: embeddings ``(N, C, D)``.
+        labels: ``(N, C)`` in {0, 1}.
+
+    Returns:
+        ``CD`` and ``ID``, each ``(pairs, 2)``: teacher's and student's distance.
+    """
+    swapped = (student.transpose(0, 1), teacher.transpose(0, 1), labels.T)
+    result = {}
+    for kind, (own, target, present) in {
+        "CD": swapped,
+        "ID": (student, teacher, labels),
+    }.items():
+        mask = present == 1
+        mask = mask & (mask.sum(1, keepdim=True) > 2)
+        pairs = torch.triu(mask[:, :, None] & mask[:, None, :], diagonal=1)
+        distances = (l2d.normalised_distances(rows, mask)[pairs] for rows in (target, own))
+        result[kind] = torch.stack(list(distances), 1).numpy()
+    return result
