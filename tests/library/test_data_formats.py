@@ -14,7 +14,7 @@ import torch
 
 from tests.library import tiny_datasets as tiny
 from weaklabels import data
-from weaklabels.data import crowd, idx, mulan, openimages, partial_label, voc
+from weaklabels.data import crowd, idx, mulan, partial_label, voc
 from weaklabels.data.cifar import read_pickle
 from weaklabels.data.files import (
     random_parts,
@@ -187,7 +187,7 @@ def test_real_voc_features_have_the_rows_of_the_images():
     assert (features.test.y.numpy() == (index.flags == 1)).all()
 
 
-# --- COCO, NUS-WIDE, CUB, OpenImages -------------------------------------------------------------
+# --- COCO, NUS-WIDE, CUB -------------------------------------------------------------------------
 
 
 def test_coco_truth_order_and_boxes(tmp_path):
@@ -284,31 +284,6 @@ def test_cub(tmp_path):
     path.write_text("\n".join(path.read_text().splitlines()[:-1]) + "\n")
     with pytest.raises(ValueError, match=r"image_attribute_labels.txt: 1871 lines"):
         data.load("cub", tmp_path, resolution=8)
-
-
-def test_openimages(tmp_path):
-    base = tmp_path / "openimages"
-    tiny.write(base / "2017_11" / "classes-trainable.txt", "/m/a\n/m/b\n/m/c\n")
-    rows = "i1,x,/m/a,1\ni1,x,/m/b,0\ni2,x,/m/c,1.0\ni9,x,/m/a,1\ni2,x,/m/z,1\n"
-    for part in ("train", "validation", "test"):
-        table = base / "2017_11" / part / "annotations-human.csv"
-        tiny.write(table, "ImageID,Source,LabelName,Confidence\n" + rows)
-        for i in (1, 2):
-            tiny.image(base / part / f"i{i}.jpg", seed=i)
-    splits = data.load("openimages", tmp_path, resolution=8)
-    assert splits.train.extra["observed"].tolist() == [[1, -1, 0], [0, 0, 1]]
-    assert splits.train.y.tolist() == [[1, 0, 0], [0, 0, 1]]
-    table = base / "2017_11" / "test" / "annotations-human.csv"
-    table.write_text("ImageID,Source,LabelName,Confidence\ni1,x,/m/a,0.5\n")
-    with pytest.raises(ValueError, match=r"annotations-human.csv: confidence 0.5"):
-        data.load("openimages", tmp_path, resolution=8)
-
-
-def test_openimages_groups_by_number_of_annotations():
-    observed = np.zeros((10, 10), dtype=np.int8)
-    for c, count in enumerate((9, 1, 8, 2, 7, 3, 6, 4, 5, 10)):
-        observed[:count, c] = 1 if c % 2 else -1
-    assert openimages.groups(observed).tolist() == [4, 0, 3, 0, 3, 1, 2, 1, 2, 4]
 
 
 # --- idx, CIFAR ----------------------------------------------------------------------------------

@@ -24,7 +24,6 @@ LOADERS = {
     "coco2014": "weaklabels.data.coco",
     "nuswide": "weaklabels.data.nuswide",
     "cub": "weaklabels.data.cub",
-    "openimages": "weaklabels.data.openimages",
     "mnist": "weaklabels.data.idx:mnist",
     "fashion_mnist": "weaklabels.data.idx:fashion_mnist",
     "kmnist": "weaklabels.data.idx:kmnist",

@@ -15,7 +15,6 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -339,17 +338,6 @@ def last_epochs(record: Record, count: int, curve: str = "test_accuracy") -> flo
     return float(record[curve][-count:].mean())
 
 
-def scores(records: Sequence[Record], names: Sequence[str], count: int) -> pd.DataFrame:
-    """One line per run: method, seed, and means over the last ``count`` epochs in percent.
-
-    Columns ``test`` (accuracy on the test set) and ``selection`` (IM-max selection accuracy on the
-    training set).
-    """
-    return pd.DataFrame(
-        {
-            "method": list(names),
-            "seed": [record.spec.seed for record in records],
-            "test": [last_epochs(record, count) for record in records],
-            "selection": [last_epochs(record, count, "select IM-max") for record in records],
-        }
-    )
+def scores(records: Sequence[Record], count: int, curve: str = "test_accuracy") -> np.ndarray:
+    """That mean for every run, ``(runs,)``."""
+    return np.array([last_epochs(record, count, curve) for record in records])

@@ -29,7 +29,7 @@ from weaklabels.lab.weights import restore, weights_of
 from weaklabels.methods.pseudo_labels import tally
 from weaklabels.metrics import average_precision
 from weaklabels.models import Network
-from weaklabels.seeding import numpy_rng, torch_rng
+from weaklabels.seeding import torch_rng
 from weaklabels.train import OptimiserSpec, paired_batches, predict
 
 Steps = tuple[tuple, ...]
@@ -107,13 +107,13 @@ def run(spec: Spec) -> dict[str, Any]:
     return _train(setting)
 
 
-def warmed_up(record: Record, spec: Spec) -> Tensor:
+def warmed_up(record: Record) -> Tensor:
     """Logits ``(N, C)`` of all training images, as they are, at the end of a first stage.
 
     Args:
         record: of ``warm_up``.
-        spec: the run whose first stage it is.
     """
+    spec = record.spec
     splits = load_splits(spec)
     model = models.build(spec.network, len(splits.classes), **dict(spec.network_options))
     model.to(spec.device)
@@ -140,12 +140,6 @@ def first_stage(spec: Spec) -> Spec:
         labelled_batch=0,
         labelled_only=True,
     )
-
-
-def tail_weights(seed: int, ratio: float = 0.1) -> tuple[float, ...]:
-    """How likely each digit is: ``ratio ** (j / 9)``, in an order drawn with the seed."""
-    weights = ratio ** (np.arange(10) / 9)
-    return tuple(numpy_rng(seed, "class frequencies").permutation(weights).round(6).tolist())
 
 
 class _Setting:

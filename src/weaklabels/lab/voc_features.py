@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from weaklabels.data import Splits
-from weaklabels.lab.linear_protocol import Together, run_together
-from weaklabels.lab.multilabel import Spec, load_splits
+from weaklabels.lab.multilabel import Spec, load_splits, mean_ap_at, run
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import options
+from weaklabels.lab.store import Record
 from weaklabels.train import OptimiserSpec
 
 SEEDS = (0, 1, 2, 3, 4)
@@ -91,41 +91,37 @@ def compute(
         ``validation`` mAP (%, mean over seeds, best epoch) of every rate, and per seed the test mAP
         (%) at the ``best`` validation epoch and the ``last`` one, and the ``best_epochs``.
     """
-    tables = [
-        Together(
-            tuple(
-                replace(spec, seed=seed, optimiser=OptimiserSpec("adam", lr=rate))
-                for spec in rows.values()
-                for seed in seeds
-            )
-        )
+    table = {
+        (name, rate): replace(spec, optimiser=OptimiserSpec("adam", lr=rate))
+        for name, spec in rows.items()
         for rate in rates
-    ]
-    records = dict(zip(rates, setting.run(run_together, tables), strict=True))
+    }
+    records = setting.repeat(run, table, seeds)
     found = []
-    for i, (name, spec) in enumerate(rows.items()):
-        part = slice(i * len(seeds), (i + 1) * len(seeds))
+    for name, spec in rows.items():
         validation = {
-            rate: round(float(record["val_ap"][part].mean(2).max(1).mean()), 3)
-            for rate, record in records.items()
+            rate: round(float(np.mean([_best(each) for each in records[name, rate]])), 3)
+            for rate in rates
         }
-        chosen = max(validation, key=validation.__getitem__)
-        test = records[chosen]["test_ap"][part].mean(2)
-        epochs = records[chosen]["best_epoch"][part]
-        best = test[np.arange(len(seeds)), epochs - 1]
+        chosen = records[name, max(validation, key=validation.__getitem__)]
         found.append(
             {
                 "row": name,
                 "method": spec.method,
                 "options": dict(spec.method_options),
-                "learning_rate": chosen,
+                "learning_rate": chosen[0].spec.optimiser.lr,
                 "validation": {f"{rate:g}": value for rate, value in validation.items()},
-                "best": [round(float(v), 3) for v in best],
-                "last": [round(float(v), 3) for v in test[:, -1]],
-                "best_epochs": epochs.tolist(),
+                "best": [round(mean_ap_at(each, "best"), 3) for each in chosen],
+                "last": [round(mean_ap_at(each, "last"), 3) for each in chosen],
+                "best_epochs": [int(each["best_epoch"]) for each in chosen],
             }
         )
     return found
+
+
+def _best(record: Record) -> float:
+    """The best validation mAP (%) of a run."""
+    return float(record["val_ap"].mean(1).max())
 
 
 def counts(splits: Splits) -> dict[str, Any]:
