@@ -5,16 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 from chapters.bldr.runs import COMPARATORS
-from chapters.bldr.tables import at_share, best, detection_f1, last
-from weaklabels.lab.store import Record
+from chapters.bldr.tables import Groups, at_share, best, detection_f1, last
 from weaklabels.press.claims import Row, all_of, every_seed, greater, mean_std, not_testable
 
 PAPER = "Stated in the paper (CIFAR-10N, CIFAR-100N); its tables could not be read"
-
-Groups = Mapping[str, Sequence[Record]]
 
 
 def claim_1(symmetric: Groups) -> Row:

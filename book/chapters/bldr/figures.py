@@ -8,11 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from chapters.bldr.tables import last
+from chapters.bldr.tables import Groups, last
 from weaklabels.lab.store import Record
 from weaklabels.press import style
-
-Groups = Mapping[str, Sequence[Record]]
 
 
 def draw_transitions(transitions: Mapping[str, np.ndarray]) -> Figure:

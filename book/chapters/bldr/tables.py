@@ -13,6 +13,9 @@ from weaklabels.press.claims import mean_std
 FLAGGED = 0.05
 """A given label less likely than this is reported as wrong (official threshold)."""
 
+Groups = Mapping[str, Sequence[Record]]
+"""Method -> one record a seed."""
+
 
 def at_share(records: Sequence[Record], share: float, curve: str = "test") -> np.ndarray:
     """A curve's value (one a run) at the first measurement after a share of all epochs."""
@@ -43,7 +46,7 @@ def detection_f1(records: Sequence[Record]) -> np.ndarray:
     return np.array(values)
 
 
-def score_table(groups: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
+def score_table(groups: Groups) -> pd.DataFrame:
     """Table of mean and standard deviation over runs, one row a method."""
     rows = {}
     for name, records in groups.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from chapters.lfosa.tables import curve, evenness, final, mean_precision
+from chapters.lfosa.tables import Groups, curve, evenness, final, mean_precision
 from weaklabels.lab.store import Record
 from weaklabels.methods.lfosa import fit_mixture
 from weaklabels.press import style
@@ -33,9 +33,6 @@ CURVES = {
     "accuracy": "test accuracy (%)",
 }
 """The three panels of the paper's figures."""
-
-Groups = Mapping[str, Sequence[Record]]
-"""Strategy -> one record a seed."""
 
 
 def draw_rounds(groups: Groups) -> Figure:
