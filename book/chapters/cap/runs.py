@@ -217,7 +217,7 @@ def warmed_up(record: Record) -> dict[str, Tensor]:
     observed = torch.from_numpy(annotate(record.spec, truth.numpy()))
     rows = (observed == 0).all(1)
     return {
-        "logits": two_stage.warmed_up(record, record.spec)[rows],
+        "logits": two_stage.warmed_up(record)[rows],
         "truth": truth[rows],
         "proportions": class_proportions(observed),
     }

@@ -166,7 +166,7 @@ def judged(record: Record) -> dict[str, np.ndarray]:
     """
     truth = load_splits(record.spec).train.y.numpy()
     chosen = annotate(record.spec, truth) == 1
-    confidence = torch.sigmoid(warmed_up(record, record.spec)).numpy()[chosen]
+    confidence = torch.sigmoid(warmed_up(record)).numpy()[chosen]
     true = truth[chosen] == 1
     auc = np.array(separation_auc(confidence, true))
     return {"confidence": confidence, "true": true, "auc": auc}
