@@ -21,7 +21,7 @@ from tests.library.candidate_sets import (
     inputs,
 )
 from weaklabels import methods, models, weaken
-from weaklabels.lab import candidate_sets as protocol
+from weaklabels.lab import candidate_sets
 from weaklabels.lab.store import digest
 from weaklabels.methods import partial_label as pl
 from weaklabels.methods.base import Context
@@ -400,33 +400,35 @@ def test_depths_are_checked():
 @pytest.mark.parametrize("name", [*SHARED, "CAVL"])
 def test_a_run_measures_every_epoch_and_repeats_bit_by_bit(name):
     spec = dataclasses.replace(TINY, method=name, track=("values",))
-    found = protocol.run(spec)
+    found = candidate_sets.run(spec)
     for curve in ("train_accuracy", "test_accuracy", "select IM-max", "select CAV"):
         assert found[curve].shape == (2,)
         assert ((found[curve] >= 0) & (found[curve] <= 100)).all()
     assert found["set_sizes"].sum() == 297
     assert digest({k: np.asarray(v) for k, v in found.items()}) == digest(
-        {k: np.asarray(v) for k, v in protocol.run(spec).items()}
+        {k: np.asarray(v) for k, v in candidate_sets.run(spec).items()}
     )
 
 
 def test_all_methods_of_a_seed_see_the_same_sets_and_another_seed_other_ones():
-    splits = protocol.load_splits(TINY)
-    mine = protocol.draw_candidates(TINY, splits)
-    assert (mine == protocol.draw_candidates(dataclasses.replace(TINY, method="CC"), splits)).all()
-    assert (mine != protocol.draw_candidates(dataclasses.replace(TINY, seed=1), splits)).any()
+    splits = candidate_sets.load_splits(TINY)
+    mine = candidate_sets.draw_candidates(TINY, splits)
+    assert (
+        mine == candidate_sets.draw_candidates(dataclasses.replace(TINY, method="CC"), splits)
+    ).all()
+    assert (mine != candidate_sets.draw_candidates(dataclasses.replace(TINY, seed=1), splits)).any()
 
 
 def test_truth_as_candidates_is_supervised_training():
     spec = dataclasses.replace(TINY, candidates="truth", epochs=8, batch_size=8)
-    found = protocol.run(spec)
+    found = candidate_sets.run(spec)
     assert found["chance"] == 100
     assert found["test_accuracy"][-1] > 60
 
 
 def test_mixing_keeps_inner_products_and_destroys_the_layout():
-    plain = protocol.load_splits(TINY).train.x.flatten(1)
-    mixed = protocol.load_splits(dataclasses.replace(TINY, inputs="mixed")).train.x
+    plain = candidate_sets.load_splits(TINY).train.x.flatten(1)
+    mixed = candidate_sets.load_splits(dataclasses.replace(TINY, inputs="mixed")).train.x
     torch.testing.assert_close(plain @ plain.T, mixed @ mixed.T, atol=1e-4, rtol=1e-5)
     assert (plain - mixed).abs().mean() > 0.1
     assert mixed.shape == (297, 64)
@@ -434,7 +436,7 @@ def test_mixing_keeps_inner_products_and_destroys_the_layout():
 
 def test_subset_and_standard_inputs():
     spec = dataclasses.replace(TINY, train_size=50, inputs="standard")
-    x = protocol.load_splits(spec).train.x
+    x = candidate_sets.load_splits(spec).train.x
     assert len(x) == 50
     assert x.mean().item() == pytest.approx(0, abs=1e-5)
     assert x.std().item() == pytest.approx(1, abs=1e-5)
@@ -452,7 +454,7 @@ def test_subset_and_standard_inputs():
 )
 def test_specs_are_checked(change, sentence):
     with pytest.raises(ValueError, match=sentence):
-        protocol.run(dataclasses.replace(TINY, **change))
+        candidate_sets.run(dataclasses.replace(TINY, **change))
 
 
 def test_evaluation_does_not_depend_on_the_batch():

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from chapters.class_activation_value.runs import SETS, Settings
 from weaklabels.data import Splits
-from weaklabels.lab.candidate_sets import Spec, last_epochs, load_splits
+from weaklabels.lab import candidate_sets
+from weaklabels.lab.candidate_sets import Spec, load_splits
 from weaklabels.lab.candidate_setting import IMAGES
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.store import Record
@@ -86,10 +87,7 @@ def set_table(sets: Mapping[str, np.ndarray]) -> pd.DataFrame:
 
 def scores(groups: Mapping[K, Sequence[Record]], last: int) -> dict[K, np.ndarray]:
     """Test accuracy of each row, ``(seeds,)`` in percent, mean over the last epochs."""
-    return {
-        name: np.array([last_epochs(record, last) for record in records])
-        for name, records in groups.items()
-    }
+    return {name: candidate_sets.scores(records, last) for name, records in groups.items()}
 
 
 def comparison(groups: Mapping[str, Sequence[Record]], last: int) -> pd.DataFrame:
@@ -97,7 +95,7 @@ def comparison(groups: Mapping[str, Sequence[Record]], last: int) -> pd.DataFram
     test = scores(groups, last)
     lines = {}
     for name, records in groups.items():
-        found = [last_epochs(record, last, "select IM-max") for record in records]
+        found = candidate_sets.scores(records, last, "select IM-max")
         lines[name] = {
             "test accuracy": mean_std(test[name]),
             "selection accuracy": "-" if name == "supervised" else mean_std(found),
@@ -171,7 +169,7 @@ def pilot_table(groups: Mapping[str, Sequence[Record]], last: int) -> pd.DataFra
             "CAM minus chance, epochs 1-5": signed(cam[:, :5].mean(1) - guessing),
             "CAM minus IM-max, all epochs": signed((cam - own).mean(1)),
             "r of CAM and classifier": mean_std(correlations(records, "select CAM, count"), 2),
-            "final test accuracy": mean_std([last_epochs(record, last) for record in records]),
+            "final test accuracy": mean_std(candidate_sets.scores(records, last)),
         }
     return pd.DataFrame(lines).T
 

@@ -20,8 +20,7 @@ from chapters.head_to_head.entries import (
     applies,
 )
 from chapters.head_to_head.runs import PARTIAL
-from weaklabels.lab import missing_labels
-from weaklabels.lab.candidate_sets import last_epochs
+from weaklabels.lab import candidate_sets, missing_labels
 from weaklabels.lab.multilabel import Spec
 from weaklabels.lab.store import Record
 from weaklabels.press.claims import HOLDS, greater, mean_std
@@ -84,10 +83,7 @@ def set_accuracy(
     groups: Mapping[tuple[str, str], Sequence[Record]], last: int
 ) -> dict[tuple[str, str], np.ndarray]:
     """Test accuracy (%) of every run on candidate sets, mean over the last epochs."""
-    return {
-        key: np.array([last_epochs(record, last) for record in records])
-        for key, records in groups.items()
-    }
+    return {key: candidate_sets.scores(records, last) for key, records in groups.items()}
 
 
 def score_array(scores: Scores, tasks: Sequence[str], names: Sequence[str]) -> np.ndarray:

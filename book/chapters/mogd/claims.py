@@ -12,7 +12,8 @@ import numpy as np
 from torch import Tensor
 
 from chapters.mogd.runs import CLEAN_ONLY, COMPARATORS, WITH_CLEAN
-from chapters.mogd.tables import Groups, Results, best, score
+from chapters.mogd.tables import Groups, Results, best
+from weaklabels.lab.candidate_sets import scores
 from weaklabels.press.claims import Row, all_of, every_seed, exact, greater, mean_std, not_testable
 
 PAPER = "Abstract, in words; the tables could not be read"
@@ -44,13 +45,11 @@ def claim_1(found: Results[str]) -> list[Row]:
             f"1{letter}",
             f"MoGD is not worse than uniform CE, CC, RC, PRODEN and LW; {kind}.",
             PAPER,
-            all_of(
-                {rival: greater(scores["MoGD"], scores[rival], margin=-1) for rival in COMPARATORS}
-            ),
+            all_of({rival: greater(each["MoGD"], each[rival], margin=-1) for rival in COMPARATORS}),
             figure="tab-mogd-main",
             why=why[kind],
         )
-        for letter, (kind, scores) in zip("abcdef", found.items(), strict=False)
+        for letter, (kind, each) in zip("abcdef", found.items(), strict=False)
     ]
 
 
@@ -86,7 +85,7 @@ def claim_3(groups: Groups, last: int) -> list[Row]:
     weights, judged = {}, {}
     for kind, rows in groups.items():
         records = rows["MoGD"]
-        true = score(records, last, "true weight")
+        true = scores(records, last, "true weight")
         weights[kind] = greater(true, [float(r["uniform"]) for r in records], digits=2)
         least = np.array([record["auc"].min() for record in records])
         text = f"lowest AUC {mean_std(least, 2)}"

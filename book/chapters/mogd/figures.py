@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from chapters.mogd.tables import Groups, score
+from chapters.mogd.tables import Groups
+from weaklabels.lab.candidate_sets import scores
 from weaklabels.lab.store import Record
 from weaklabels.press import style
 
@@ -97,7 +98,7 @@ def draw_sizes(
     fig, ax = style.panels(1, height=3.8)
     counts = list(groups)
     for i, row in enumerate(rows):
-        values = [score(groups[count][row], last) for count in counts]
+        values = [scores(groups[count][row], last) for count in counts]
         spread = [v.std(ddof=1) if len(v) > 1 else 0 for v in values]
         colour, line = STYLES[row]
         shifted = np.array(counts) * 1.02 ** (i - len(rows) / 2)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from chapters.mogd.runs import CLEAN_ONLY, COMPARATORS, WITH_CLEAN, Spec, divide
-from weaklabels.lab.candidate_sets import last_epochs
+from weaklabels.lab.candidate_sets import scores
 from weaklabels.lab.store import Record
 from weaklabels.press.claims import mean_std
 
@@ -35,18 +35,13 @@ def set_table(sets: Mapping[str, Spec]) -> pd.DataFrame:
     return pd.DataFrame(lines).T.round(1)
 
 
-def score(records: Sequence[Record], last: int, curve: str = "test_accuracy") -> np.ndarray:
-    """Mean of a curve over the last epochs, one a run."""
-    return np.array([last_epochs(record, last, curve) for record in records])
-
-
 def score_table(
     groups: Groups, rows: Sequence[str], last: int, curve: str = "test_accuracy"
 ) -> pd.DataFrame:
     """Mean and standard deviation over seeds, one column a kind of candidate sets."""
     return pd.DataFrame(
         {
-            kind: {row: mean_std(score(records[row], last, curve)) for row in rows}
+            kind: {row: mean_std(scores(records[row], last, curve)) for row in rows}
             for kind, records in groups.items()
         }
     )
@@ -58,10 +53,10 @@ def choices_table(groups: Groups, rows: Sequence[str], last: int) -> pd.DataFram
     for kind, records in groups.items():
         for row in rows:
             lines[kind, row] = {
-                "test accuracy": mean_std(score(records[row], last)),
-                "found by weights": mean_std(score(records[row], last, "select weights")),
-                "found by network": mean_std(score(records[row], last, "select IM-max")),
-                "dropped": mean_std(score(records[row], last, "dropped")),
+                "test accuracy": mean_std(scores(records[row], last)),
+                "found by weights": mean_std(scores(records[row], last, "select weights")),
+                "found by network": mean_std(scores(records[row], last, "select IM-max")),
+                "dropped": mean_std(scores(records[row], last, "dropped")),
             }
     return pd.DataFrame(lines).T
 
@@ -71,24 +66,22 @@ def results(
 ) -> dict[K, dict[str, np.ndarray]]:
     """Test accuracy of every row, mean over the last epochs, one a seed."""
     return {
-        kind: {row: score(records, last) for row, records in rows.items()}
+        kind: {row: scores(records, last) for row, records in rows.items()}
         for kind, rows in groups.items()
     }
 
 
-def best(scores: Mapping[str, np.ndarray], names: Sequence[str]) -> str:
+def best(found: Mapping[str, np.ndarray], names: Sequence[str]) -> str:
     """The row with the highest mean."""
-    return max(names, key=lambda row: scores[row].mean())
+    return max(names, key=lambda row: found[row].mean())
 
 
 def gains_line(found: Results[str]) -> str:
     """MoGD's distance to the best comparators, in Markdown."""
     parts = []
-    for kind, scores in found.items():
-        rivals = best(scores, COMPARATORS), best(scores, WITH_CLEAN), CLEAN_ONLY
-        gains = (
-            f"{scores['MoGD'].mean() - scores[rival].mean():+.1f} to {rival}" for rival in rivals
-        )
+    for kind, each in found.items():
+        rivals = best(each, COMPARATORS), best(each, WITH_CLEAN), CLEAN_ONLY
+        gains = (f"{each['MoGD'].mean() - each[rival].mean():+.1f} to {rival}" for rival in rivals)
         parts.append(f"- {kind}: {', '.join(gains)}")
     return "MoGD's test accuracy minus that of the best comparator, in points:\n\n" + "\n".join(
         parts
