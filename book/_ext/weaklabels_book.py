@@ -97,12 +97,19 @@ def entries_are_items(
     context["body"] = body.replace('role="doc-biblioentry"', 'role="listitem"')
 
 
+def typeset_maths(app: Sphinx) -> None:
+    """Load MathJax also for the one page of ``singlehtml``, which Sphinx finds no equations in."""
+    if app.builder.name == "singlehtml":
+        app.set_html_assets_policy("always")
+
+
 def setup(app: Sphinx) -> dict[str, object]:
     app.add_enumerable_node(notebook_table, "table", html=(visit_table, depart_table))
     app.add_node(table_body, html=(visit_body, depart_body))
     app.add_transform(NumberTables)
     app.add_transform(RequireAlternativeText)
     app.connect("html-page-context", entries_are_items)
+    app.connect("builder-inited", typeset_maths)
     source = hashlib.sha256(Path(__file__).read_bytes()).digest()
     return {
         "env_version": int.from_bytes(source[:4], "big"),  # an edit parses every page again

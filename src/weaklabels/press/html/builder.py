@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from weaklabels.press.html import sphinx
 from weaklabels.press.html.staging import stage
 from weaklabels.press.runner.options import PROFILES
 
@@ -52,7 +51,11 @@ def build(profile: str, build: Path, book: Path = BOOK) -> Path:
 
 
 def run_sphinx(source: Path, work: Path, builder: str = "html") -> Path:
-    """Run Sphinx in a process of its own; what it knows already is kept under ``work``.
+    """Let Jupyter Book write ``conf.py`` and Sphinx the pages; parsed ones are kept in ``work``.
+
+    All pages are written each time, because Sphinx rewrites only changed ones otherwise and their
+    tables of contents would disagree. Both run in processes of their own: they change the state of
+    theirs (the import path, loaded extensions, loggers).
 
     Returns:
         The folder of the pages.
@@ -60,15 +63,18 @@ def run_sphinx(source: Path, work: Path, builder: str = "html") -> Path:
     Raises:
         BookError: if it warns or fails.
     """
-    code = f"import sys; from {sphinx.__name__} import main; sys.exit(main(*sys.argv[1:]))"
-    command = [sys.executable, "-c", code]
-    command += [str(source), str(work / builder), str(work / "doctrees"), builder]
-    environment = {**os.environ, "NO_COLOR": "1", "PYTHONWARNINGS": "ignore"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    if done.returncode:
-        shutil.rmtree(work, ignore_errors=True)  # or the next build would not warn again
-        said = COLOURS.sub("", done.stderr + done.stdout).strip().replace(f"{source}/", "")
-        raise BookError(f"The book was not built. Sphinx says:\n{said}")
+    path = os.pathsep.join([str(source / "_ext"), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "NO_COLOR": "1", "PYTHONPATH": path, "PYTHONWARNINGS": "ignore"}
+    options = ["-b", builder, "-d", str(work / "doctrees"), "-a", "-q", "-n", "-W", "--keep-going"]
+    for command in (
+        [str(Path(sys.executable).with_name("jupyter-book")), "config", "sphinx", str(source)],
+        [sys.executable, "-m", "sphinx", *options, str(source), str(work / builder)],
+    ):
+        done = subprocess.run(command, capture_output=True, text=True, env=environment)
+        if done.returncode:
+            shutil.rmtree(work, ignore_errors=True)  # or the next build would not warn again
+            said = COLOURS.sub("", done.stderr + done.stdout).strip().replace(f"{source}/", "")
+            raise BookError(f"The book was not built. Sphinx says:\n{said}")
     return work / builder
 
 
