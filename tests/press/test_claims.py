@@ -18,6 +18,7 @@ from weaklabels.press.claims import (
     greater,
     mean_std,
     not_testable,
+    rank_agreement,
 )
 
 
@@ -85,3 +86,15 @@ def test_a_comparison_that_fails_says_how():
     assert "falls short" in greater([2, 3, 4], [1, 2, 3.1], margin=5).why
     both = all_of({"a": greater([2, 3, 9], [1, 2.5, 1]), "b": exact(True, "", "")})
     assert (both.verdict, "spread" in both.why) == (FAILS, True)
+
+
+def test_rank_agreement():
+    order = np.arange(8.0)[:, None] + np.zeros((8, 3))
+    assert rank_agreement(order, order[:, 0]) == (1.0, 1.0, 1.0)
+    assert rank_agreement(-order, order[:, 0])[0] == -1.0
+    rng = np.random.default_rng(0)
+    rho, low, high = rank_agreement(rng.normal(size=(15, 5)), rng.normal(size=15))
+    assert low < rho < high
+    assert high - low > 0.5
+    with pytest.raises(ValueError, match="at least 3 methods"):
+        rank_agreement(np.zeros((2, 3)), [0, 1])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,6 +11,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from chapters.acknowledging_the_unknown.tables import Example
 from weaklabels.methods.acknowledging_the_unknown import entropy_maximisation
 from weaklabels.methods.baselines import assume_negative
 from weaklabels.press.style import PALETTE, WIDTH, band, epoch_axis, panels, show_image
@@ -28,7 +28,7 @@ def autograd(loss: object, logits: np.ndarray, observed: int) -> np.ndarray:
     return gradient[:, 0].numpy()
 
 
-def figure_gradients(alpha: float = 1.0) -> Figure:
+def draw_gradients(alpha: float = 1.0) -> Figure:
     """Closed-form gradients (lines) and those of the code, by autograd (dots)."""
     z = np.linspace(-10, 10, 401)
     dots = np.arange(-10.0, 10.5, 1.0)
@@ -64,7 +64,7 @@ def figure_gradients(alpha: float = 1.0) -> Figure:
     return fig
 
 
-def figure_proportions(positive: np.ndarray, classes: Sequence[str]) -> Figure:
+def draw_proportions(positive: np.ndarray, classes: Sequence[str]) -> Figure:
     """Share of positives among the unannotated labels of each class, stacked to one.
 
     Args:
@@ -86,7 +86,7 @@ def figure_proportions(positive: np.ndarray, classes: Sequence[str]) -> Figure:
     return fig
 
 
-def figure_annotated_loss(curves: dict[str, np.ndarray], steps: int = 10) -> Figure:
+def draw_annotated_loss(curves: dict[str, np.ndarray], steps: int = 10) -> Figure:
     """Loss of annotated labels over training, a point per ``steps`` steps, and its beginning."""
     fig, (whole, start) = panels(2, sharey=True)
     for (name, runs), colour, style in zip(curves.items(), (AN, EM), ("--", "-"), strict=True):
@@ -101,7 +101,7 @@ def figure_annotated_loss(curves: dict[str, np.ndarray], steps: int = 10) -> Fig
     return fig
 
 
-def figure_wasserstein(em: np.ndarray, an: np.ndarray) -> Figure:
+def draw_wasserstein(em: np.ndarray, an: np.ndarray) -> Figure:
     """One mark per class: mean distance over seeds under EM (across) and AN (up).
 
     Args:
@@ -122,7 +122,7 @@ def figure_wasserstein(em: np.ndarray, an: np.ndarray) -> Figure:
     return fig
 
 
-def figure_densities(
+def draw_densities(
     panels_of: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]], bins: int = 50
 ) -> Figure:
     """Densities of predicted probabilities of one class, positives against negatives.
@@ -151,7 +151,7 @@ def figure_densities(
     return fig
 
 
-def figure_class_gain(gain: np.ndarray, classes: Sequence[str]) -> Figure:
+def draw_class_gain(gain: np.ndarray, classes: Sequence[str]) -> Figure:
     """AP of EM minus AP of AN for every class, classes in order of their mean gain.
 
     Args:
@@ -170,7 +170,7 @@ def figure_class_gain(gain: np.ndarray, classes: Sequence[str]) -> Figure:
     return fig
 
 
-def figure_ranks(ours: pd.Series, published: pd.DataFrame) -> Figure:
+def draw_ranks(ours: pd.Series, published: pd.DataFrame) -> Figure:
     """Rank of every method here against its rank in four published columns (1 is best)."""
     here = ours.rank(ascending=False)
     limit = (0, len(here) + 1)
@@ -195,7 +195,7 @@ def figure_ranks(ours: pd.Series, published: pd.DataFrame) -> Figure:
     return fig
 
 
-def figure_landscapes(
+def draw_landscapes(
     steps: np.ndarray, values: dict[str, np.ndarray], measures: Sequence[str]
 ) -> Figure:
     """Filled contours of each measure (row) around the trained weights of each method (column).
@@ -224,7 +224,7 @@ def figure_landscapes(
     return fig
 
 
-def figure_mlml(frame: pd.DataFrame, published: pd.DataFrame) -> Figure:
+def draw_more_labels(frame: pd.DataFrame, published: pd.DataFrame) -> Figure:
     """mAP against the annotated label rate, ours (mean and std over seeds) and published.
 
     Args:
@@ -251,7 +251,7 @@ def figure_mlml(frame: pd.DataFrame, published: pd.DataFrame) -> Figure:
     return fig
 
 
-def figure_pseudo_labels(
+def draw_pseudo_labels(
     quality: Sequence[pd.DataFrame], guessing: float, gain: np.ndarray
 ) -> Figure:
     """Left: errors of the pseudo-labels; right: what they change, epoch by epoch.
@@ -283,7 +283,7 @@ def figure_pseudo_labels(
     return fig
 
 
-def figure_study(frames: dict[str, pd.DataFrame]) -> Figure:
+def draw_study(frames: dict[str, pd.DataFrame]) -> Figure:
     """EM+APL minus EM for every setting of the study: mean and two-sided 95 % interval.
 
     Args:
@@ -315,31 +315,10 @@ def figure_study(frames: dict[str, pd.DataFrame]) -> Figure:
     return fig
 
 
-@dataclass(frozen=True)
-class Example:
-    """One image of the qualitative figure.
-
-    Attributes:
-        title: above the image.
-        image: ``(c, h, w)``, values in [0, 1].
-        labels: names of its true labels.
-        annotated: which of them the training was told.
-        p: method -> predicted probability of each label.
-        boxes: ``(top, left, bottom, right)`` of each label in pixels; empty where unknown.
-    """
-
-    title: str
-    image: np.ndarray
-    labels: Sequence[str]
-    annotated: Sequence[bool]
-    p: dict[str, Sequence[float]]
-    boxes: Sequence[tuple[float, float, float, float]] = ()
-
-
 RED = "#B00020"
 
 
-def figure_qualitative(examples: Sequence[Example], columns: int = 3) -> Figure:
+def draw_qualitative(examples: Sequence[Example], columns: int = 3) -> Figure:
     """Scenes with the predicted probability of each of their true labels; annotated ones red."""
     rows = -(-len(examples) // columns)
     fig, axes = plt.subplots(

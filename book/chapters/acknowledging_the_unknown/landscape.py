@@ -8,13 +8,26 @@ trained filter, so that networks with weights of different scale can be compared
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn import functional as F
+
+from weaklabels import models
+from weaklabels.lab.missing_labels import training_labels
+from weaklabels.lab.multilabel import Spec, load_splits, make_method, restore, run
+from weaklabels.lab.store import Record
+from weaklabels.lab.sweep import remember
+from weaklabels.metrics import mean_average_precision
+from weaklabels.seeding import torch_rng
 
 Direction = Mapping[str, Tensor]
+MEASURES = ("own loss", "BCE with true labels")
+DISTANCES = (0.2, 0.6, 1.0)
 
 
 def normalise_filters(direction: Tensor, weights: Tensor) -> Tensor:
@@ -104,3 +117,90 @@ def rise(values: np.ndarray, steps: np.ndarray, distance: float) -> np.ndarray:
     centre, ends = places[0], places[1:]
     around = [values[end, centre] for end in ends] + [values[centre, end] for end in ends]
     return np.mean(around, 0) - values[centre, centre]
+
+
+# -- around the weights of a run ------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class LandscapeSpec:
+    """A surface around the weights of a tracked run, at its best validation epoch.
+
+    Attributes:
+        run: the run, with ``"weights"`` among what it tracks.
+        seed: of the run, in place of its own.
+        points: grid points along each direction.
+        images: training images it is measured on.
+    """
+
+    run: Spec
+    seed: int = 0
+    points: int = 21
+    images: int = 500
+
+    @property
+    def device(self) -> str:
+        """Where to compute."""
+        return self.run.device
+
+    def code(self) -> list[Any]:
+        """What the run depends on besides what reading its function shows."""
+        return self.run.code()
+
+
+def loss_landscape(spec: LandscapeSpec) -> dict[str, Any]:
+    """Own training loss, BCE with the true labels, and mAP on a plane through trained weights.
+
+    The two directions are Gaussian and filter-normalised, drawn with the run's seed, so that AN
+    and EM of one seed share the draw before normalisation.
+
+    Returns:
+        ``steps`` ``(G,)`` and ``values`` ``(G, G, 2)`` in nats, measures as in ``MEASURES``; the
+        mAP (%) on a coarser grid, ``map_steps`` and ``map``.
+    """
+    trained = replace(spec.run, seed=spec.seed)
+    splits, observed = load_splits(trained), training_labels(trained)[1]
+    truth = splits.train.y[: spec.images]
+    x = splits.train.x[: spec.images].to(spec.device)
+    model = models.build(
+        trained.network, len(splits.classes), seed=0, **dict(trained.network_options)
+    ).to(spec.device)
+    restore(model, remember(run, trained), "best")
+    told = torch.from_numpy(observed)[: spec.images].to(spec.device)
+    method = make_method(trained, told, splits.train.y)
+    rows = torch.arange(len(x), device=spec.device)
+    target = truth.float().to(spec.device)
+
+    def own(logits: Tensor) -> float:
+        return float(method.loss(logits, rows))
+
+    def common(logits: Tensor) -> float:
+        return float(F.binary_cross_entropy_with_logits(logits, target))
+
+    def ranking(logits: Tensor) -> float:
+        return mean_average_precision(logits.cpu(), truth)
+
+    generator = torch_rng(spec.seed, "landscape")
+    first, second = (random_direction(model, generator) for _ in range(2))
+    steps = np.round(np.linspace(-1, 1, spec.points), 6)
+    coarse = np.array([*(-d for d in reversed(DISTANCES)), 0.0, *DISTANCES])
+    return {
+        "steps": steps,
+        "values": surface(model, x, (own, common), first, second, steps),
+        "map_steps": coarse,
+        "map": surface(model, x, (ranking,), first, second, coarse),
+    }
+
+
+def rises(record: Record) -> np.ndarray:
+    """Rise of both losses over the centre (nats) and fall of the mAP (points) along the axes.
+
+    Args:
+        record: of ``loss_landscape``.
+
+    Returns:
+        ``(distances, 3)``, distances as in ``DISTANCES``.
+    """
+    losses = [rise(record["values"], record["steps"], d) for d in DISTANCES]
+    falls = [-rise(record["map"], record["map_steps"], d) for d in DISTANCES]
+    return np.concatenate([losses, falls], 1)

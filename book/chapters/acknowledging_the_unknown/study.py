@@ -1,45 +1,26 @@
 """Longer runs behind *Acknowledging the Unknown*, recorded once and shown in the chapter.
 
-    python -m chapters.acknowledging_the_unknown.study tuning
-    python -m chapters.acknowledging_the_unknown.study apl
-
-Each writes one file to ``book/recorded/acknowledging_the_unknown``. Runs are stored under
-``build/recorded`` as they finish, so an interrupted command goes on where it stopped. The scenes,
-labels and weights come from seeds that the chapter itself does not use.
+The scenes, labels and weights come from seeds that the chapter itself does not use.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from scipy import stats
 
-from chapters.acknowledging_the_unknown import runs as atu
-from weaklabels.lab import sweep
+from chapters.acknowledging_the_unknown.runs import Choices, scenes, vary, with_options
+from weaklabels.lab.missing_labels import best_validation, mean_ap
 from weaklabels.lab.multilabel import Spec, run
+from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import options
-from weaklabels.lab.store import Record, Store
-from weaklabels.press.chapter import REPOSITORY, Chapter
 from weaklabels.train import OptimiserSpec
 
-RECORDED = REPOSITORY / "book" / "recorded" / "acknowledging_the_unknown"
 TUNING_SEEDS = (100, 101, 102)
 STUDY_SEEDS = (200, 201, 202, 203)
-
-Runner = Callable[[Sequence[Spec]], list[Record]]
-
-
-def scenes() -> atu.Benchmark:
-    """The benchmark of the quick profile."""
-    return atu.benchmarks(Chapter("acknowledging_the_unknown"))[0]
-
 
 # -- choosing hyper-parameters on validation ------------------------------------------------------
 
@@ -55,7 +36,7 @@ GRIDS: dict[str, dict[str, tuple[float, ...]]] = {
     "EM": {"alpha": (0.025, 0.05, 0.1, 0.2, 0.4)},
     "EM+APL": {"beta": (0.02, 0.1, 0.4, 0.9), "warm_up": (5, 10, 15)},
 }
-"""Row -> fields of ``Settings`` and the values tried; EM+APL takes the alpha chosen for EM.
+"""Row -> fields of ``Choices`` and the values tried; EM+APL takes the alpha chosen for EM.
 
 Its passes begin after epoch 5, 10 or 15 of 20 (the paper: 3 to 5 of 10). Later ones would come
 after the best epoch of EM, and the choice would be between EM and EM."""
@@ -71,29 +52,30 @@ def grid_points(row: str) -> list[dict[str, float]]:
     ]
 
 
-def tune(run_all: Runner, seeds: Sequence[int] = TUNING_SEEDS) -> list[dict[str, Any]]:
+def tune(setting: Setting, seeds: Sequence[int] = TUNING_SEEDS) -> list[dict[str, Any]]:
     """Validation and test mAP (%), means over seeds, of every point of every grid.
 
     The test column is there to be looked at, not to choose by.
     """
-    benchmark, rows = scenes(), []
+    benchmark, rows = scenes(setting.device), []
     for row in GRIDS:
-        for point in grid_points(row):
-            trial = replace(benchmark, settings=replace(benchmark.settings, **point))
-            spec = atu.vary(trial, row)
-            records = run_all([replace(spec, seed=seed) for seed in seeds])
-            rows.append(
-                {
-                    "row": row,
-                    "settings": point,
-                    "validation": round(atu.validation(records), 3),
-                    "test": round(float(atu.mean_ap(records).mean()), 3),
-                }
-            )
+        points = grid_points(row)
+        trials = {
+            i: vary(replace(benchmark, choices=replace(benchmark.choices, **point)), row)
+            for i, point in enumerate(points)
+        }
+        rows += [
+            {
+                "row": row,
+                "settings": points[i],
+                "validation": round(best_validation(records), 3),
+                "test": round(float(mean_ap(records).mean()), 3),
+            }
+            for i, records in setting.repeat(run, trials, seeds).items()
+        ]
         if row == "EM":
-            benchmark = replace(
-                benchmark, settings=replace(benchmark.settings, **chosen(rows)["EM"])
-            )
+            best = replace(benchmark.choices, **chosen(rows)["EM"])
+            benchmark = replace(benchmark, choices=best)
     return rows
 
 
@@ -107,24 +89,12 @@ def chosen(rows: Iterable[dict[str, Any]]) -> dict[str, dict[str, float]]:
     return {name: entry["settings"] for name, entry in best.items()}
 
 
-def tuning_table(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
-    """For every row of the table: what was tried, what was chosen, and its validation mAP."""
-    rows = list(rows)
-    table = {}
-    for name, settings in chosen(rows).items():
-        tried = [entry for entry in rows if entry["row"] == name]
-        best = max(entry["validation"] for entry in tried)
-        worst = min(entry["validation"] for entry in tried)
-        table[name] = {
-            "tried": len(tried),
-            "chosen": ", ".join(f"{k.replace('_', ' ')} {v:g}" for k, v in settings.items()),
-            "best validation mAP": round(best, 1),
-            "worst": round(worst, 1),
-        }
-    return pd.DataFrame(table).T
-
-
 # -- does APL add to EM? --------------------------------------------------------------------------
+
+BASE_EPOCHS = 30
+BASE = Choices(alpha=0.05, beta=0.9, warm_up=20)
+"""What the study varies one at a time. EM has levelled off when the passes begin, and beta is the
+best of the tuning, so that APL has its chance."""
 
 
 @dataclass(frozen=True)
@@ -134,100 +104,98 @@ class Case:
     Attributes:
         factor: what is varied.
         setting: to which value.
-        em, apl: the two runs, which differ in nothing but the pseudo-labels.
+        epochs: length of the runs.
+        lr: learning rate; None: that of the benchmark.
+        data, net: options of the data and of the network, beside those of the benchmark.
+        annotation, labels: annotation model and its options.
+        apl: further options of EM+APL.
+        choices: fields of ``Choices``, beside those of ``BASE``.
     """
 
     factor: str
     setting: str
-    em: Spec
-    apl: Spec
+    epochs: int = BASE_EPOCHS
+    lr: float | None = None
+    data: tuple[tuple[str, Any], ...] = ()
+    net: tuple[tuple[str, Any], ...] = ()
+    annotation: str = "single positive"
+    labels: tuple[tuple[str, Any], ...] = ()
+    apl: tuple[tuple[str, Any], ...] = ()
+    choices: tuple[tuple[str, float], ...] = ()
 
-
-BASE_EPOCHS = 30
-BASE = atu.Settings(alpha=0.05, beta=0.9, warm_up=20)
-"""The settings that the study varies one at a time. EM has levelled off when the passes begin, and
-beta is the best of the tuning, so that APL has its chance."""
-
-
-def cases() -> list[Case]:
-    """All comparisons of the study."""
-    benchmark = scenes()
-    found: list[Case] = []
-
-    def add(
-        factor: str,
-        setting: str,
-        *,
-        epochs: int = BASE_EPOCHS,
-        data: dict[str, Any] | None = None,
-        net: dict[str, Any] | None = None,
-        annotation: tuple[str, dict[str, Any]] | None = None,
-        apl: dict[str, Any] | None = None,
-        lr: float | None = None,
-        **settings: float,
-    ) -> None:
+    def specs(self, device: str = "cpu") -> dict[str, Spec]:
+        """The two runs, ``EM`` and ``EM+APL``, which differ in nothing but the pseudo-labels."""
+        benchmark = scenes(device)
+        base, lr = benchmark.base, self.lr or benchmark.base.optimiser.lr
         base = replace(
-            benchmark.base,
-            epochs=epochs,
-            data_options=options(**(dict(benchmark.base.data_options) | (data or {}))),
-            network_options=options(**(dict(benchmark.base.network_options) | (net or {}))),
+            base,
+            epochs=self.epochs,
+            data_options=options(**dict(base.data_options) | dict(self.data)),
+            network_options=options(**dict(base.network_options) | dict(self.net)),
+            optimiser=OptimiserSpec("adam", lr=lr),
         )
-        if lr is not None:
-            base = replace(base, optimiser=OptimiserSpec("adam", lr=lr))
-        trial = replace(benchmark, base=base, settings=replace(BASE, **settings))
-        em, with_apl = atu.vary(trial, "EM"), atu.vary(trial, "EM+APL")
-        if annotation is not None:
-            change = {
-                "annotation": annotation[0],
-                "annotation_options": options(**annotation[1]),
-            }
-            em, with_apl = replace(em, **change), replace(with_apl, **change)
-        with_apl = atu.with_options(with_apl, **(apl or {}))
-        found.append(Case(factor, setting, em, with_apl))
+        trial = replace(benchmark, base=base, choices=replace(BASE, **dict(self.choices)))
+        specs = {
+            row: replace(
+                vary(trial, row), annotation=self.annotation, annotation_options=self.labels
+            )
+            for row in ("EM", "EM+APL")
+        }
+        return specs | {"EM+APL": with_options(specs["EM+APL"], **dict(self.apl))}
 
-    add("base", "30 epochs, $T_w$ 20, α 0.05, β 0.9, θ 0.9")
-    for warm_up in (5, 12, 25):
-        add("warm-up", f"$T_w$ {warm_up}", warm_up=warm_up)
-    for beta in (0.02, 0.2, 2.0):
-        add("β", f"β {beta}", beta=beta)
-    for share in (0.3, 1.0):
-        add("θ", f"θ {share}", share=share)
+
+def _longer(warm_up: int, beta: float, share: float) -> Case:
+    text = f"60 epochs, $T_w$ {warm_up}, β {beta}, θ {share}"
+    choices = options(warm_up=warm_up, beta=beta, share=share)
+    return Case("length", text, epochs=60, choices=choices)
+
+
+CASES = (
+    Case("base", "30 epochs, $T_w$ 20, α 0.05, β 0.9, θ 0.9"),
+    *(Case("warm-up", f"$T_w$ {n}", choices=options(warm_up=n)) for n in (5, 12, 25)),
+    *(Case("β", f"β {beta}", choices=options(beta=beta)) for beta in (0.02, 0.2, 2.0)),
+    *(Case("θ", f"θ {share}", choices=options(share=share)) for share in (0.3, 1.0)),
     # The larger alpha, the sooner EM is at its best.
-    for alpha, warm_up in ((0.025, 25), (0.2, 12)):
-        add("α", f"α {alpha}, $T_w$ {warm_up}", alpha=alpha, warm_up=warm_up)
-    add("targets", "hard", apl={"targets": "hard"})
-    add("targets", "one pass", apl={"passes": 1})
-    add("length", "20 epochs, $T_w$ 15", epochs=20, warm_up=15)
-    for warm_up, beta, share in ((20, 0.1, 0.9), (20, 0.9, 0.9), (40, 0.9, 0.9)):
-        text = f"60 epochs, $T_w$ {warm_up}, β {beta}, θ {share}"
-        add("length", text, epochs=60, warm_up=warm_up, beta=beta, share=share)
-    add("learning rate", "0.0005", lr=5e-4)
-    add("network", "width 32", net={"width": 32})
-    add("network", "average pooling", net={"pool": "avg"})
-    for count in (500, 4000):
-        add("training scenes", f"{count}", data={"train": count})
-    add("labels", "1 to 9 positives a scene", data={"max_digits": 9})
-    for rate in (0.1, 0.5):
-        add("labels", f"{rate:.0%} of all labels", annotation=("fraction", {"rate": rate}))
-    return found
+    *(
+        Case("α", f"α {alpha}, $T_w$ {n}", choices=options(alpha=alpha, warm_up=n))
+        for alpha, n in ((0.025, 25), (0.2, 12))
+    ),
+    Case("targets", "hard", apl=options(targets="hard")),
+    Case("targets", "one pass", apl=options(passes=1)),
+    Case("length", "20 epochs, $T_w$ 15", epochs=20, choices=options(warm_up=15)),
+    *(_longer(n, beta, share=0.9) for n, beta in ((20, 0.1), (20, 0.9), (40, 0.9))),
+    Case("learning rate", "0.0005", lr=5e-4),
+    Case("network", "width 32", net=options(width=32)),
+    Case("network", "average pooling", net=options(pool="avg")),
+    *(Case("training scenes", f"{n}", data=options(train=n)) for n in (500, 4000)),
+    Case("labels", "1 to 9 positives a scene", data=options(max_digits=9)),
+    *(
+        Case("labels", f"{r:.0%} of all labels", annotation="fraction", labels=options(rate=r))
+        for r in (0.1, 0.5)
+    ),
+)
+"""All comparisons of the study."""
 
 
-def study_apl(run_all: Runner, seeds: Sequence[int] = STUDY_SEEDS) -> list[dict[str, Any]]:
+def study_apl(setting: Setting, seeds: Sequence[int] = STUDY_SEEDS) -> list[dict[str, Any]]:
     """EM+APL minus EM in test mAP (points), paired by seed, for every case.
 
     Returns:
         one row per case: ``factor``, ``setting``, and for the best-validation and the last epoch
         the mAP of ``em`` (%), the ``gain`` and the ends of its two-sided 95 % t-interval.
     """
-    rows = []
-    for case in cases():
-        em, apl = (
-            run_all([replace(spec, seed=seed) for seed in seeds]) for spec in (case.em, case.apl)
-        )
+    table = {
+        (i, row): spec
+        for i, case in enumerate(CASES)
+        for row, spec in case.specs(setting.device).items()
+    }
+    records, rows = setting.repeat(run, table, seeds), []
+    for i, case in enumerate(CASES):
+        em, apl = records[i, "EM"], records[i, "EM+APL"]
         row: dict[str, Any] = {"factor": case.factor, "setting": case.setting}
         for moment in ("best", "last"):
-            base = atu.mean_ap(em, moment)
-            difference = atu.mean_ap(apl, moment) - base
+            base = mean_ap(em, moment)
+            difference = mean_ap(apl, moment) - base
             half = stats.t.ppf(0.975, len(seeds) - 1) * difference.std(ddof=1) / len(seeds) ** 0.5
             row[moment] = {
                 "em": round(float(base.mean()), 3),
@@ -238,54 +206,3 @@ def study_apl(run_all: Runner, seeds: Sequence[int] = STUDY_SEEDS) -> list[dict[
         row["em_best_epochs"] = [int(record["best_epoch"]) for record in em]
         rows.append(row)
     return rows
-
-
-def study_frame(rows: Iterable[dict[str, Any]], moment: str) -> pd.DataFrame:
-    """The study as a table for one moment, ``"best"`` or ``"last"``."""
-    return pd.DataFrame(
-        [{"factor": r["factor"], "setting": r["setting"], **r[moment]} for r in rows]
-    )
-
-
-# -- the command ----------------------------------------------------------------------------------
-
-
-def write(name: str, what: str, rows: list[dict[str, Any]], seeds: Sequence[int]) -> Path:
-    """Write a record, atomically."""
-    RECORDED.mkdir(parents=True, exist_ok=True)
-    path = RECORDED / f"{name}.json"
-    content = {
-        "what": what,
-        "command": f"python -m {__spec__.name if __spec__ else __name__} {name}",
-        "seeds": list(seeds),
-        "provenance": sweep.provenance("cpu"),
-        "rows": rows,
-    }
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    temporary.replace(path)
-    return path
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one study and write its record."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("study", choices=("tuning", "apl"))
-    parser.add_argument("--workers", type=int, default=1, help="processes (default 1)")
-    given = parser.parse_args(arguments)
-    store = Store(REPOSITORY / "build" / "recorded" / "runs")
-
-    def run_all(specs: Sequence[Spec]) -> list[Record]:
-        return sweep.run(run, specs, store, workers=given.workers)
-
-    if given.study == "tuning":
-        what = "Hyper-parameters on scenes: best validation mAP and its test mAP (%), mean of seeds"
-        path = write("tuning", what, tune(run_all), TUNING_SEEDS)
-    else:
-        what = "EM+APL minus EM on scenes, test mAP (points), paired by seed, 95 % t-intervals"
-        path = write("apl", what, study_apl(run_all), STUDY_SEEDS)
-    print(path.relative_to(REPOSITORY))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,18 +1,11 @@
 """Acknowledging the Unknown against values from the authors' code, closed forms and boundaries."""
 
-import json
 import math
-from dataclasses import replace
 
-import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 import pytest
 import torch
-from chapters.acknowledging_the_unknown import figures as figs
-from chapters.acknowledging_the_unknown import landscape, study
-from chapters.acknowledging_the_unknown import runs as atu
-from chapters.acknowledging_the_unknown.slider import ALPHA_SLIDER
+from chapters.acknowledging_the_unknown.figures import autograd
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
@@ -20,7 +13,6 @@ from torch import nn
 from tests.golden import cases
 from weaklabels import methods
 from weaklabels.data.files import train_val_indices
-from weaklabels.lab.multilabel import frozen_features, load_splits, run
 from weaklabels.methods import baselines
 from weaklabels.methods.acknowledging_the_unknown import (
     AsymmetricPseudoLabels,
@@ -30,10 +22,8 @@ from weaklabels.methods.acknowledging_the_unknown import (
     lowest_scored,
 )
 from weaklabels.methods.base import Context
-from weaklabels.metrics import average_precision, mean_average_precision
+from weaklabels.metrics import mean_average_precision
 from weaklabels.models import Network
-from weaklabels.press.chapter import Chapter
-from weaklabels.press.claims import rank_agreement
 from weaklabels.train import OptimiserSpec, fit
 from weaklabels.weaken import few_labels, single_positive
 
@@ -126,7 +116,7 @@ def test_gradient_regimes_agree_with_the_authors_code():
         (0, em, "grad_unannotated_em"),
     ):
         np.testing.assert_allclose(
-            figs.autograd(loss, logits, label), expected[key], atol=TOLERANCE, rtol=0
+            autograd(loss, logits, label), expected[key], atol=TOLERANCE, rtol=0
         )
     values = entropy_maximisation(
         tensor(inputs["logit"])[:, None], torch.zeros(len(logits), 1), 1.0, reduction="none"
@@ -228,7 +218,7 @@ def test_penalties_are_added_outside_the_mean(name, penalty):
     assert model.head.weight.grad.isfinite().all()
 
 
-# -- data, metric, landscape ----------------------------------------------------------------------
+# -- data and metric -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", names("observe_single"))
@@ -267,42 +257,6 @@ def test_mean_average_precision_is_that_of_the_authors_code():
     assert mean_average_precision(scores, truth) == pytest.approx(wanted, abs=1e-9)
 
 
-def test_filter_normalised_direction_agrees_with_its_authors_code():
-    case = GOLDEN["filter_normalised_direction"]
-    inputs = case["inputs"]
-    for weights, direction, wanted in zip(
-        inputs["weights"], inputs["direction"], case["expected"]["direction"], strict=True
-    ):
-        close(landscape.normalise_filters(tensor(direction), tensor(weights)), wanted)
-    with pytest.raises(ValueError, match=r"direction \(2,\) and weights \(3,\)"):
-        landscape.normalise_filters(torch.zeros(2), torch.zeros(3))
-
-
-def test_surface_measures_moved_weights_and_leaves_the_model_alone():
-    model = Network(nn.Identity(), nn.Identity(), nn.Linear(2, 1))
-    x = torch.randn(5, 2)
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    first, second = (
-        landscape.random_direction(model, torch.Generator().manual_seed(seed)) for seed in (0, 1)
-    )
-    assert not first["head.bias"].any()
-    assert first["head.weight"].norm().item() == pytest.approx(
-        model.head.weight.norm().item(), rel=1e-5
-    )
-    steps = np.array([-1.0, 0.0, 1.0])
-    values = landscape.surface(model.train(), x, (lambda z: float(z.sum()),), first, second, steps)
-    assert model.training
-    assert values.shape == (3, 3, 1)
-    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
-    moved = model.head.weight + first["head.weight"] - second["head.weight"]
-    wanted = (x @ moved.T + model.head.bias).sum().item()
-    assert values[2, 0, 0] == pytest.approx(wanted, abs=1e-4)
-    bowl = (steps[:, None, None] ** 2) + 3 * (steps[None, :, None] ** 2)
-    assert landscape.rise(bowl, steps, 1.0).tolist() == [2.0]
-    with pytest.raises(ValueError, match=r"do not hold 0 and ±0\.5"):
-        landscape.rise(bowl, steps, 0.5)
-
-
 # -- closed forms and facts -----------------------------------------------------------------------
 
 
@@ -326,7 +280,7 @@ def test_facts_about_the_em_gradient():
     assert gradient.max().item() == pytest.approx(0.2239, abs=1e-4)
     assert abs(g[gradient.argmax()].item()) == pytest.approx(1.5434, abs=1e-3)
     for at, value in ((3, 0.1355), (5, 0.0332), (10, 4.5e-4)):
-        assert figs.autograd(
+        assert autograd(
             lambda z, y: entropy_maximisation(z, y, 1.0, 0.0), np.array([float(at)]), 0
         )[0] == pytest.approx(value, abs=1e-4)
 
@@ -529,86 +483,3 @@ def test_apl_trains_through_the_one_loop_whatever_the_number_of_batches():
     )
     assert (method.labelled.sum(0) == 2 * method.counts).all()
     assert all(p.isfinite().all() for p in model.parameters())
-
-
-# -- the chapter's experiments --------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("profile", ["quick", "smoke", "paper"])
-def test_every_row_of_the_table_is_a_method_that_exists(profile):
-    for benchmark in atu.benchmarks(Chapter("acknowledging_the_unknown", profile)):
-        for row, spec in atu.table_specs(benchmark, track=True).items():
-            methods.create(spec.method, **dict(spec.method_options))
-            assert spec.linear_init == (row == "ROLE+LI" and not spec.frozen)
-        for rate in atu.RATES:
-            assert len(atu.mlml_specs(benchmark, rate)) == 4
-
-
-def test_frozen_runs_train_the_head_on_what_the_body_makes_of_the_inputs():
-    base = atu.benchmarks(Chapter("acknowledging_the_unknown", "smoke"))[0].base
-    spec = replace(base, frozen=True, track=("weights",))
-    found, features = run(spec), frozen_features(spec)
-    assert {name for name in found if name.startswith("weights_last/")} == {
-        "weights_last/head.weight",
-        "weights_last/head.bias",
-    }
-    logits = features["test"] @ found["weights_last/head.weight"].T
-    logits += found["weights_last/head.bias"]
-    truth = load_splits(spec).test.y
-    wanted = average_precision(torch.from_numpy(logits), truth)
-    np.testing.assert_allclose(found["test_ap"][-1], wanted, atol=1e-3)
-
-
-def test_the_settings_are_those_chosen_on_validation():
-    record = json.loads((study.RECORDED / "tuning.json").read_text("utf-8"))
-    settings = atu.SCENE_SETTINGS
-    for row, fields in study.chosen(record["rows"]).items():
-        for name, value in fields.items():
-            assert getattr(settings, name) == value, f"{row}: {name}"
-
-
-def test_the_study_pairs_runs_that_differ_in_the_pseudo_labels_alone():
-    found = study.cases()
-    assert len({(case.factor, case.setting) for case in found}) == len(found)
-    for case in found:
-        same = {"method": "EM", "method_options": case.em.method_options}
-        assert replace(case.apl, **same) == case.em
-        assert dict(case.apl.method_options)["alpha"] == dict(case.em.method_options)["alpha"]
-
-
-def test_rank_agreement():
-    order = np.arange(8.0)[:, None] + np.zeros((8, 3))
-    assert rank_agreement(order, order[:, 0]) == (1.0, 1.0, 1.0)
-    assert rank_agreement(-order, order[:, 0])[0] == -1.0
-    rng = np.random.default_rng(0)
-    rho, low, high = rank_agreement(rng.normal(size=(15, 5)), rng.normal(size=15))
-    assert low < rho < high
-    assert high - low > 0.5
-    with pytest.raises(ValueError, match="at least 3 methods"):
-        rank_agreement(np.zeros((2, 3)), [0, 1])
-
-
-def test_tables_and_figures_take_arrays():
-    rng = np.random.default_rng(0)
-    classes = [f"class {i}" for i in range(6)]
-    figs.figure_proportions(rng.random(6), classes)
-    figs.figure_annotated_loss({"AN": rng.random((2, 40)), "EM": rng.random((2, 40))})
-    nothing = np.array([[np.nan, *rng.random(5)]])
-    figs.figure_wasserstein(nothing, nothing / 2)
-    figs.figure_class_gain(rng.normal(size=(1, 6)), classes)
-    ours = pd.Series(rng.random(15), index=atu.ROWS)
-    figs.figure_ranks(ours, atu.PUBLISHED)
-    assert (atu.displaced(ours, ours) == 0).all(axis=None)
-    frame = pd.DataFrame(
-        {"rate": [0.2, 0.5, 0.8] * 4, "method": np.repeat(list(atu.MLML_PUBLISHED), 3), "mAP": 1.0}
-    )
-    figs.figure_mlml(frame, atu.MLML_PUBLISHED)
-    plt.close("all")
-
-
-def test_the_slider_needs_no_network_and_names_its_parts():
-    assert "http://" not in ALPHA_SLIDER.replace("http://www.w3.org/2000/svg", "")
-    assert "https://" not in ALPHA_SLIDER
-    assert '<label id="atu-alpha-label" for="atu-alpha">' in ALPHA_SLIDER
-    assert 'aria-live="polite"' in ALPHA_SLIDER
-    assert ALPHA_SLIDER.count('id="') == len(set(ALPHA_SLIDER.split('id="')[1:])) == 6

@@ -1,0 +1,266 @@
+"""The room of *Acknowledging the Unknown*: what is run, recorded, drawn, and what decides."""
+
+from dataclasses import replace
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from chapters.acknowledging_the_unknown import (
+    claims,
+    figures,
+    landscape,
+    record,
+    runs,
+    study,
+    tables,
+)
+from chapters.acknowledging_the_unknown.slider import ALPHA_SLIDER
+from torch import nn
+
+from tests.golden import cases
+from tests.lab.recorded_features import check_record
+from weaklabels import methods
+from weaklabels.lab import voc_features
+from weaklabels.lab.multilabel import frozen_features, load_splits, run
+from weaklabels.lab.store import Record
+from weaklabels.metrics import average_precision
+from weaklabels.models import Network
+from weaklabels.press import style
+from weaklabels.press.chapter import Chapter
+from weaklabels.press.claims import FAILS, HOLDS, NOT_TESTABLE
+
+GOLDEN = cases("acknowledging_the_unknown")
+
+# -- what is run ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("profile", ["quick", "smoke", "paper"])
+def test_every_row_of_the_table_is_a_method_that_exists(profile):
+    settings = runs.settings(Chapter("acknowledging_the_unknown", profile))
+    for (_, row), spec in runs.benchmarks(settings).items():
+        methods.create(spec.method, **dict(spec.method_options))
+        assert spec.linear_init == (row == "ROLE+LI" and not spec.frozen)
+    for benchmark in settings.benchmarks:
+        assert len(runs.more_labels(benchmark)) == 4 * len(runs.RATES)
+
+
+def test_frozen_runs_train_the_head_on_what_the_body_makes_of_the_inputs():
+    base = runs.settings(Chapter("acknowledging_the_unknown", "smoke")).benchmarks[0].base
+    spec = replace(base, frozen=True, track=("weights",))
+    found, features = run(spec), frozen_features(spec)
+    assert {name for name in found if name.startswith("weights_last/")} == {
+        "weights_last/head.weight",
+        "weights_last/head.bias",
+    }
+    logits = features["test"] @ found["weights_last/head.weight"].T
+    logits += found["weights_last/head.bias"]
+    truth = load_splits(spec).test.y
+    wanted = average_precision(torch.from_numpy(logits), truth)
+    np.testing.assert_allclose(found["test_ap"][-1], wanted, atol=1e-3)
+
+
+def test_filter_normalised_direction_agrees_with_its_authors_code():
+    case = GOLDEN["filter_normalised_direction"]
+    inputs = case["inputs"]
+    for weights, direction, wanted in zip(
+        inputs["weights"], inputs["direction"], case["expected"]["direction"], strict=True
+    ):
+        values = (torch.tensor(each, dtype=torch.float64) for each in (direction, weights))
+        found = landscape.normalise_filters(*values)
+        np.testing.assert_allclose(found, wanted, atol=1e-9, rtol=0)
+    with pytest.raises(ValueError, match=r"direction \(2,\) and weights \(3,\)"):
+        landscape.normalise_filters(torch.zeros(2), torch.zeros(3))
+
+
+def test_surface_measures_moved_weights_and_leaves_the_model_alone():
+    model = Network(nn.Identity(), nn.Identity(), nn.Linear(2, 1))
+    x = torch.randn(5, 2)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    first, second = (
+        landscape.random_direction(model, torch.Generator().manual_seed(seed)) for seed in (0, 1)
+    )
+    assert not first["head.bias"].any()
+    assert first["head.weight"].norm().item() == pytest.approx(
+        model.head.weight.norm().item(), rel=1e-5
+    )
+    steps = np.array([-1.0, 0.0, 1.0])
+    values = landscape.surface(model.train(), x, (lambda z: float(z.sum()),), first, second, steps)
+    assert model.training
+    assert values.shape == (3, 3, 1)
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    moved = model.head.weight + first["head.weight"] - second["head.weight"]
+    wanted = (x @ moved.T + model.head.bias).sum().item()
+    assert values[2, 0, 0] == pytest.approx(wanted, abs=1e-4)
+    bowl = (steps[:, None, None] ** 2) + 3 * (steps[None, :, None] ** 2)
+    assert landscape.rise(bowl, steps, 1.0).tolist() == [2.0]
+    with pytest.raises(ValueError, match=r"do not hold 0 and ±0\.5"):
+        landscape.rise(bowl, steps, 0.5)
+
+
+# -- what is recorded -----------------------------------------------------------------------------
+
+
+def test_the_settings_are_those_chosen_on_validation():
+    recorded = Chapter("acknowledging_the_unknown").recorded("tuning")
+    for row, fields in study.chosen(recorded["rows"]).items():
+        for name, value in fields.items():
+            assert getattr(runs.SCENE_CHOICES, name) == value, f"{row}: {name}"
+    tried = [(row, point) for row in study.GRIDS for point in study.grid_points(row)]
+    assert [(entry["row"], entry["settings"]) for entry in recorded["rows"]] == tried
+
+
+def test_the_study_pairs_runs_that_differ_in_the_pseudo_labels_alone():
+    for case in study.CASES:
+        em, apl = case.specs().values()
+        assert replace(apl, method="EM", method_options=em.method_options) == em
+        assert dict(apl.method_options)["alpha"] == dict(em.method_options)["alpha"]
+
+
+def test_the_recorded_study_is_that_of_the_code():
+    recorded = Chapter("acknowledging_the_unknown").recorded("apl")
+    cases_here = [(case.factor, case.setting) for case in study.CASES]
+    assert len(set(cases_here)) == len(cases_here)
+    assert [(row["factor"], row["setting"]) for row in recorded["rows"]] == cases_here
+
+
+def test_the_recorded_table_is_that_of_the_code():
+    chapter = Chapter("acknowledging_the_unknown")
+    rows = record.rows(voc_features.protocol(chapter))
+    assert [*rows, "ROLE+LI"] != list(runs.ROWS)
+    assert {*rows, "ROLE+LI"} == set(runs.ROWS)
+    apl = dict(rows["EM+APL"].method_options)
+    assert apl == {"alpha": 0.2, "beta": 0.02, "share": 0.9, "warm_up": 12, "epochs": 25}
+    recorded = chapter.recorded("voc2012_features")
+    check_record(recorded, rows, record.NOTES)
+    table = style.recorded_table(recorded, {"VOC": tables.PUBLISHED["VOC"].drop("EM")})
+    assert table["published", "VOC"][["AN", "EM"]].tolist() == ["85.9", ""]
+    assert all("±" in cell for cell in table["recorded here", "best epoch"])
+
+
+# -- tables and figures ---------------------------------------------------------------------------
+
+
+def test_published_rows_are_those_of_the_table():
+    assert list(tables.PUBLISHED.index) == list(runs.ROWS)
+    assert tuple(tables.MORE_LABELS_PUBLISHED.index) == runs.RATES
+
+
+def test_pseudo_labels_are_compared_with_the_truth():
+    labelled = np.array([[[0, 0, 0]], [[0, 0, 1]], [[0, 1, 1]]], bool)
+    values = {
+        "truth": np.array([[1, 1, 0]]),
+        "observed": np.array([[1, 0, 0]]),
+        "modified": np.packbits(labelled, axis=2),
+        "test_ap": np.zeros((3, 3)),
+    }
+    run = Record(None, values, {})
+    frame = tables.pseudo_label_quality(run)
+    assert frame["labelled"].tolist() == [0, 50, 100]
+    assert frame["wrong"].tolist()[1:] == [0, 50]
+    assert frame["hidden"].tolist() == [0, 0, 100]
+    assert tables.hidden_share([run]) == 50
+
+
+def test_tables_and_figures_take_arrays():
+    rng = np.random.default_rng(0)
+    classes = [f"class {i}" for i in range(6)]
+    figures.draw_proportions(rng.random(6), classes)
+    figures.draw_annotated_loss({"AN": rng.random((2, 40)), "EM": rng.random((2, 40))})
+    nothing = np.array([[np.nan, *rng.random(5)]])
+    figures.draw_wasserstein(nothing, nothing / 2)
+    figures.draw_class_gain(rng.normal(size=(1, 6)), classes)
+    ours = pd.Series(rng.random(15), index=runs.ROWS)
+    figures.draw_ranks(ours, tables.PUBLISHED)
+    assert (tables.displaced(ours, ours) == 0).all(axis=None)
+    published = tables.MORE_LABELS_PUBLISHED
+    frame = pd.DataFrame(
+        {"rate": [0.2, 0.5, 0.8] * 4, "method": np.repeat(list(published), 3), "mAP": 1.0}
+    )
+    figures.draw_more_labels(frame, published)
+    plt.close("all")
+
+
+def test_the_slider_needs_no_network_and_names_its_parts():
+    assert "http://" not in ALPHA_SLIDER.replace("http://www.w3.org/2000/svg", "")
+    assert "https://" not in ALPHA_SLIDER
+    assert '<label id="atu-alpha-label" for="atu-alpha">' in ALPHA_SLIDER
+    assert 'aria-live="polite"' in ALPHA_SLIDER
+    assert ALPHA_SLIDER.count('id="') == len(set(ALPHA_SLIDER.split('id="')[1:])) == 6
+
+
+# -- what decides the claims ----------------------------------------------------------------------
+
+SPREAD = np.array([0.0, 0.1, 0.2])
+
+
+def verdicts(rows):
+    return [row.verdict.verdict for row in (rows if isinstance(rows, list) else [rows])]
+
+
+def test_claims_about_the_benchmark():
+    level = dict.fromkeys(runs.ROWS, 70) | {"EM": 80, "DW": 72, "LS": 71, "N-LS": 69, "EntMin": 50}
+    scores = {row: value + SPREAD for row, value in level.items()}
+    scores |= {runs.FULL: 80.2 + SPREAD, runs.ALL_NEGATIVES: 81 + SPREAD}
+    recorded = {"rows": [{"row": "EM", "best": [71, 72]}, {"row": "AN", "best": [71, 73]}]}
+    assert verdicts(claims.claim_1(scores, recorded)) == [HOLDS, FAILS]
+    assert verdicts(claims.claim_2(scores)) == verdicts(claims.claim_3(scores)) == [HOLDS]
+    assert verdicts(claims.claim_2(scores | {"DW": 85 + SPREAD})) == [FAILS]
+    assert verdicts(claims.claim_3(scores | {"ASL": 85 + SPREAD})) == [FAILS]
+    open_study = pd.DataFrame({"low": [-1, 1, -2], "high": [1, 2, -1]})
+    row = claims.claim_4(scores, {"best": open_study, "last": open_study})
+    assert verdicts(row) == [FAILS]
+    assert "1 clearly gain, 1 clearly lose, 1 are open" in row.why
+    assert verdicts(claims.claim_5(scores)) == [FAILS]
+    assert verdicts(claims.claim_6(scores)) == [HOLDS]
+    assert verdicts(claims.claim_6(scores | {runs.FULL: 81 + SPREAD})) == [FAILS]
+    assert verdicts(claims.claim_7(scores)) == [HOLDS]
+    assert verdicts(claims.claim_7(scores | {"EntMin": 66 + SPREAD})) == [FAILS]
+    assert verdicts(claims.claim_8(scores, "DW")) == [HOLDS, HOLDS, FAILS, NOT_TESTABLE]
+    better = scores | {"N-LS": 75 + SPREAD, "L1R": 71 + SPREAD}
+    assert verdicts(claims.claim_8(better, "N-LS")) == [FAILS, FAILS, HOLDS, NOT_TESTABLE]
+
+
+def test_claims_about_what_is_learnt():
+    high, low = np.full((3, 10), 0.9), np.full((3, 10), 0.1)
+    assert verdicts(claims.claim_9a({"AN": high, "EM": low})) == [HOLDS]
+    assert verdicts(claims.claim_9a({"AN": low, "EM": high})) == [FAILS]
+    up = np.tile(np.arange(10.0), (3, 1))
+    assert verdicts(claims.claim_9b(up, epochs=2)) == [HOLDS]
+    assert verdicts(claims.claim_9b(-up, epochs=2)) == [FAILS]
+    some = high.copy()
+    some[0, 0] = np.nan
+    assert verdicts(claims.claim_10({"EM": some, "AN": np.where(np.isnan(some), some, 0.1)})) == [
+        HOLDS
+    ]
+    assert verdicts(claims.claim_10({"EM": low, "AN": high})) == [FAILS]
+    em, an = np.array([[0.95, 0.5]] * 3), np.array([[0.2, 0.01]] * 3)
+    assert verdicts(claims.claim_11({"EM": em, "AN": an})) == [HOLDS]
+    assert verdicts(claims.claim_11({"EM": an, "AN": em})) == [FAILS]
+    assert verdicts(claims.claim_12(high)) == [HOLDS]
+    assert verdicts(claims.claim_12(high * [-1, -1, *[1] * 8])) == [FAILS]
+    assert verdicts(claims.claim_13()) == [HOLDS]
+
+
+def test_claims_about_surfaces_rates_and_tricks():
+    steep, flat = (np.full((3, 3, 3), v) + SPREAD[:, None, None] / 10 for v in (0.9, 0.1))
+    flat[..., 1] += 1
+    assert verdicts(claims.claim_14({"AN": steep, "EM": flat})) == [HOLDS, FAILS]
+    level = {"BCE (Neg.)": 60, "BCE (Ign.)": 70, "EM": 71, "EM+APL": 71}
+    scores = {(rate, name): v + SPREAD for rate in runs.RATES for name, v in level.items()}
+    scores[0.2, "EM+APL"] = 73 + SPREAD
+    assert verdicts(claims.claim_15(scores)) == [HOLDS, HOLDS, HOLDS]
+    scores |= {(0.8, "BCE (Ign.)"): 50 + SPREAD, (0.8, "EM+APL"): 74 + SPREAD}
+    assert verdicts(claims.claim_15(scores)) == [FAILS, FAILS, FAILS]
+
+    def trained(score):
+        curves = [np.full((1, 2), score + noise) for noise in SPREAD]
+        values = [{"test_ap": c, "val_ap": c, "best_epoch": np.array(1)} for c in curves]
+        return [Record(None, each, {}) for each in values]
+
+    groups = {"as proposed": trained(80), "hard targets": trained(79), "β = 0.1": trained(78)}
+    groups |= {"all in one pass": trained(80), "β = 0.9": trained(81)}
+    rows = claims.claim_16(groups)
+    assert verdicts(rows) == [HOLDS, FAILS, HOLDS]
+    assert "β = 0.9 (best on validation) beats β = 0.1" in rows[2].claim
