@@ -178,7 +178,7 @@ class Method:
             index: ``(B,)`` int64, rows of the training set.
 
         Returns:
-            logits ``(B, C)`` and the scalar loss.
+            logits ``(B, C)``, and the scalar loss, in their type or a wider one.
         """
         logits = model(x)
         return logits, self.loss(logits, index)

@@ -233,7 +233,13 @@ def truncated_weights(
 def complementary_label(
     given: Tensor, classes: int, generator: torch.Generator | None = None
 ) -> Tensor:
-    """One class other than the given one, uniformly, ``(B,)`` int64; drawn on the CPU."""
+    """One class other than the given one, uniformly, ``(B,)`` int64; drawn on the CPU.
+
+    Raises:
+        ValueError: if there is only one class.
+    """
+    if classes < 2:
+        raise ValueError("there is one class: a complementary label needs another")
     step = torch.randint(1, classes, given.shape, generator=generator).to(given.device)
     return (given + step) % classes
 
@@ -407,9 +413,9 @@ def add_heads(
         widths.append(last)
     factors = tuple(shrink) or (None,) * len(taps)
     branches = [Branch(widths[t], width, s) for t, s in zip(taps, factors, strict=True)]
-    device = model.head.weight.device
-    model.features = Staged(model.features, taps, branches).to(device)
-    model.head = TwoHeads(model.head, len(branches), negative=negative).to(device)
+    like = model.head.weight  # its device and type
+    model.features = Staged(model.features, taps, branches).to(like)
+    model.head = TwoHeads(model.head, len(branches), negative=negative).to(like)
 
 
 def outputs(model: Network, x: Tensor) -> Outputs:
@@ -564,7 +570,7 @@ class BLDR(Method):
 
     def _negative(self, both: Outputs, alone: Outputs, given: Tensor, index: Tensor) -> Tensor:
         p = torch.softmax(alone.negative.detach(), 1)
-        self.found[index] = p.gather(1, given[:, None])[:, 0]
+        self.found[index] = p.gather(1, given[:, None])[:, 0].to(self.found.dtype)
         spare = self.spare_prediction == "always" or self.epoch > self.warm_up
         rejected = complementary_set(given, p.shape[1], p.argmax(1) if spare else None)
         weak, strong = both.negative.split(len(given))
@@ -652,7 +658,7 @@ class SelectiveNegativeLearning(Method):
     def loss(self, logits: Tensor, index: Tensor) -> Tensor:
         given, classes = self.observed[index], logits.shape[1]
         p = torch.softmax(logits.detach(), 1).gather(1, given[:, None])[:, 0]
-        self.found[index, (self.epoch - 1) % self.history] = p
+        self.found[index, (self.epoch - 1) % self.history] = p.to(self.found.dtype)
         likely = self.found[index, : self.epoch].mean(1)
         if self.epoch <= self.negative:
             return negative_learning(logits, complementary_label(given, classes))

@@ -39,13 +39,13 @@ class MissingClassAware(Renewed):
         Raises:
             ValueError: if no negative is annotated: the shares of positives are then unknown.
         """
-        if not (context.observed == -1).any():
+        super().start(context)
+        if not (self.observed == -1).any():
             raise ValueError(
                 "CAP thresholds need annotated negatives: positives alone do not tell how large "
                 "the share of positives is"
             )
-        super().start(context)
-        self.proportions = class_proportions(context.observed)
+        self.proportions = class_proportions(self.observed)
 
     def renew(self, logits: Tensor) -> None:
         for k in range(logits.shape[1]):

@@ -477,7 +477,7 @@ class FitNet(_WithProjection):
 
     def prepare(self, model: Network) -> None:
         widths = (network.features[1].channels for network in (model, self.teacher))
-        self.projection = nn.Linear(*widths).to(next(model.parameters()).device)
+        self.projection = nn.Linear(*widths).to(next(model.parameters()))
 
     def term(self, student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
         return F.mse_loss(self.projection(student.features), teacher.features)
@@ -506,7 +506,7 @@ class ReviewKD(_WithProjection):
     def prepare(self, model: Network) -> None:
         own, target = (self._channels(network.features[0]) for network in (model, self.teacher))
         fusion = ReviewFusion(own, target, self.width)
-        self.projection = fusion.to(next(model.parameters()).device)
+        self.projection = fusion.to(next(model.parameters()))
 
     def _channels(self, backbone: nn.Sequential) -> list[int]:
         """Channels of the stages: those of the last convolution up to each."""

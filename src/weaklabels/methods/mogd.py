@@ -175,7 +175,7 @@ class MoGD(CandidateMethod):
         self.useful = torch.zeros_like(self.weights)
 
     def step(self, model: nn.Module, x: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
-        self.useful[index] = self.judge(model, x)
+        self.useful[index] = self.judge(model, x).to(self.useful.dtype)
         new = label_weights(self.useful[index], self.observed[index], self.normalise)
         if self.normalise == "batch":
             self.weights[index] = len(x) * new

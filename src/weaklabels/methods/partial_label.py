@@ -176,6 +176,10 @@ class CandidateMethod(Method):
     def loss(self, logits: Tensor, index: Tensor) -> Tensor:
         return weighted_cross_entropy(logits, self.weights[index])
 
+    def _store(self, index: Tensor, weights: Tensor) -> None:
+        """Set the weights of some rows; those of logits in half precision become full ones."""
+        self.weights[index] = weights.to(self.weights.dtype)
+
 
 @register("IM-avg")
 class Average(CandidateMethod):
@@ -212,13 +216,13 @@ class RiskConsistent(CandidateMethod):
     def loss(self, logits: Tensor, index: Tensor) -> Tensor:
         weights = self.weights[index]
         if self.refresh == "pre_step":
-            self.weights[index] = candidate_posterior(logits.detach(), weights > 0)
+            self._store(index, candidate_posterior(logits.detach(), weights > 0))
         return weighted_cross_entropy(logits, weights)
 
     def after_step(self, model: nn.Module, x: Tensor, index: Tensor) -> None:
         if self.refresh == "post_step":
             logits = updated_logits(model, x, self.mode)
-            self.weights[index] = candidate_posterior(logits, self.observed[index])
+            self._store(index, candidate_posterior(logits, self.observed[index]))
 
 
 @register("PRODEN")
@@ -248,7 +252,8 @@ class Leveraged(CandidateMethod):
         self.weights = torch.full_like(self.weights, 1 / self.observed.shape[1])
 
     def after_step(self, model: nn.Module, x: Tensor, index: Tensor) -> None:
-        self.weights[index] = lw_weights(updated_logits(model, x, self.mode), self.observed[index])
+        logits = updated_logits(model, x, self.mode)
+        self._store(index, lw_weights(logits, self.observed[index]))
 
 
 @register("LWS")
@@ -312,15 +317,12 @@ class Identify(CandidateMethod):
 
     def loss(self, logits: Tensor, index: Tensor) -> Tensor:
         if self.online and self.epoch > self.start_epoch:
-            self._store(index, self.choose(logits.detach(), self.observed[index]))
+            self._store(index, self._targets(self.choose(logits.detach(), self.observed[index])))
         return super().loss(logits, index)
 
     def after_step(self, model: nn.Module, x: Tensor, index: Tensor) -> None:
         if not self.online and self.epoch >= self.start_epoch:
-            self._store(index, self.identify(model, x, self.observed[index]))
-
-    def _store(self, index: Tensor, labels: Tensor) -> None:
-        self.weights[index] = self._targets(labels)
+            self._store(index, self._targets(self.identify(model, x, self.observed[index])))
 
     def _targets(self, labels: Tensor) -> Tensor:
         targets = F.one_hot(labels, self.observed.shape[1]).to(self.weights.dtype)

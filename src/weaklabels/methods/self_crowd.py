@@ -97,7 +97,8 @@ class CrowdLayer(Method):
 
     def answers(self, logits: Tensor) -> Tensor:
         """Logits of the workers' answers, ``(B, K, R)``, from those of the network."""
-        return crowd_layer(torch.softmax(logits, 1), self.kernel, self.form)
+        p = torch.softmax(logits.to(torch.promote_types(logits.dtype, self.kernel.dtype)), 1)
+        return crowd_layer(p, self.kernel, self.form)
 
     def loss(self, logits: Tensor, index: Tensor) -> Tensor:
         return annotation_loss(self.answers(logits), self.observed[index])
