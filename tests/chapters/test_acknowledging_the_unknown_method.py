@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from chapters.acknowledging_the_unknown.figures import autograd
+from chapters.acknowledging_the_unknown.tables import autograd
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn

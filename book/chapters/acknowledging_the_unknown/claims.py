@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from chapters.acknowledging_the_unknown.figures import autograd
 from chapters.acknowledging_the_unknown.runs import ALL_NEGATIVES, FULL, OTHERS, RATES, SIMPLE
-from chapters.acknowledging_the_unknown.tables import MOMENTS, outcome
+from chapters.acknowledging_the_unknown.tables import MOMENTS, autograd, outcome
 from weaklabels.lab.missing_labels import best_validation, mean_ap
 from weaklabels.lab.store import Record
 from weaklabels.methods.acknowledging_the_unknown import entropy_maximisation

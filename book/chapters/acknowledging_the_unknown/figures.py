@@ -7,25 +7,16 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from chapters.acknowledging_the_unknown.tables import Example
+from chapters.acknowledging_the_unknown.tables import Example, autograd
 from weaklabels.methods.acknowledging_the_unknown import entropy_maximisation
 from weaklabels.methods.baselines import assume_negative
 from weaklabels.press.style import PALETTE, WIDTH, band, epoch_axis, panels, show_image
 
 AN, EM, APL = PALETTE[1], PALETTE[0], PALETTE[2]
 POSITIVE, NEGATIVE = PALETTE[1], PALETTE[0]
-
-
-def autograd(loss: object, logits: np.ndarray, observed: int) -> np.ndarray:
-    """Gradient of one entry's loss ``loss(logits, observed)`` at each logit, by autograd."""
-    z = torch.tensor(logits, dtype=torch.float64).reshape(-1, 1).requires_grad_()
-    labels = torch.full_like(z, observed)
-    (gradient,) = torch.autograd.grad(loss(z, labels) * len(z), z)
-    return gradient[:, 0].numpy()
 
 
 def draw_gradients(alpha: float = 1.0) -> Figure:

@@ -164,6 +164,17 @@ def sigmoid(logits: np.ndarray) -> np.ndarray:
     return torch.sigmoid(torch.from_numpy(logits).double()).numpy()
 
 
+# -- gradients ------------------------------------------------------------------------------------
+
+
+def autograd(loss: object, logits: np.ndarray, observed: int) -> np.ndarray:
+    """Gradient of one entry's loss ``loss(logits, observed)`` at each logit, by autograd."""
+    z = torch.tensor(logits, dtype=torch.float64).reshape(-1, 1).requires_grad_()
+    labels = torch.full_like(z, observed)
+    (gradient,) = torch.autograd.grad(loss(z, labels) * len(z), z)
+    return gradient[:, 0].numpy()
+
+
 # -- what the network thinks of unannotated labels ------------------------------------------------
 
 

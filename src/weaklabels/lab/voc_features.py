@@ -10,13 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from weaklabels.data import Splits
-from weaklabels.lab.multilabel import Spec, load_splits, mean_ap_at, run
+from weaklabels.lab.missing_labels import best_validation, mean_ap
+from weaklabels.lab.multilabel import Spec, load_splits, run
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import options
-from weaklabels.lab.store import Record
 from weaklabels.train import OptimiserSpec
 
 SEEDS = (0, 1, 2, 3, 4)
@@ -99,10 +97,7 @@ def compute(
     records = setting.repeat(run, table, seeds)
     found = []
     for name, spec in rows.items():
-        validation = {
-            rate: round(float(np.mean([_best(each) for each in records[name, rate]])), 3)
-            for rate in rates
-        }
+        validation = {rate: round(best_validation(records[name, rate]), 3) for rate in rates}
         chosen = records[name, max(validation, key=validation.__getitem__)]
         found.append(
             {
@@ -111,17 +106,12 @@ def compute(
                 "options": dict(spec.method_options),
                 "learning_rate": chosen[0].spec.optimiser.lr,
                 "validation": {f"{rate:g}": value for rate, value in validation.items()},
-                "best": [round(mean_ap_at(each, "best"), 3) for each in chosen],
-                "last": [round(mean_ap_at(each, "last"), 3) for each in chosen],
+                "best": [round(float(value), 3) for value in mean_ap(chosen, "best")],
+                "last": [round(float(value), 3) for value in mean_ap(chosen, "last")],
                 "best_epochs": [int(each["best_epoch"]) for each in chosen],
             }
         )
     return found
-
-
-def _best(record: Record) -> float:
-    """The best validation mAP (%) of a run."""
-    return float(record["val_ap"].mean(1).max())
 
 
 def counts(splits: Splits) -> dict[str, Any]:
