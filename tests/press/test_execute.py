@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import nbformat
 import pytest
@@ -26,7 +27,8 @@ def executed(folder: Path, **variables: str) -> bytes:
     source, target = folder / "tiny.ipynb", folder / "made" / "tiny.ipynb"
     cells = [nbformat.v4.new_code_cell(cell, id=f"c{i}") for i, cell in enumerate(CELLS)]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), source)
-    execute(source, target, {}, variables, {"disable": True}, lambda bar: None)
+    with TemporaryDirectory() as settings:
+        execute(source, target, {}, variables, Path(settings), {"disable": True}, lambda bar: None)
     return target.read_bytes()
 
 

@@ -85,9 +85,13 @@ def test_interrupted_at_random_moments_it_ends_with_the_same_results(empty: ToyB
     shutil.rmtree(toy.places.build)
     moments = random.Random(2022)
     for sent in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL) * 2:
+        lock = toy.places.build / "smoke" / ".lock"
+        lock.unlink(missing_ok=True)
         process = _start(toy)
+        while not lock.exists() and process.poll() is None:  # it is still importing
+            time.sleep(0.02)
         seen: dict[int, psutil.Process] = {}
-        until = time.monotonic() + moments.uniform(0.6, 2.5)
+        until = time.monotonic() + moments.uniform(0.1, 2.0)
         while time.monotonic() < until and process.poll() is None:
             seen |= {each.pid: each for each in _descendants(process.pid)}
             time.sleep(0.02)
@@ -103,6 +107,7 @@ def test_interrupted_at_random_moments_it_ends_with_the_same_results(empty: ToyB
             continue
         assert not alive
         assert not list(toy.places.build.glob("smoke/*/*.part"))
+        assert not (toy.places.build / "smoke" / "scratch").exists()
         if process.returncode != 0:  # it may have been done already
             assert process.returncode == 130, said
             assert said.splitlines()[-1].startswith("Interrupted: ")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -82,6 +81,7 @@ def execute(
     target: Path,
     parameters: Mapping[str, Any],
     environment: Mapping[str, str],
+    settings: Path,
     bar: Mapping[str, Any],
     started: Callable[[Any], None],
 ) -> None:
@@ -95,6 +95,7 @@ def execute(
         target: where the executed notebook goes.
         parameters: values for its parameters cell; those that equal the default are not injected.
         environment: variables for the kernel, on top of this process's own that are not personal.
+        settings: an empty folder for what IPython would look for, and keep, in the user's own.
         bar: options of the tqdm bar that counts its cells.
         started: called with that bar as soon as it is drawn.
 
@@ -108,19 +109,18 @@ def execute(
         started(manager.pbar)
 
     try:
-        with tempfile.TemporaryDirectory(prefix="weaklabels-") as settings:
-            notebook = papermill.execute_notebook(
-                source,
-                None,
-                parameters=_differing(source, parameters),
-                engine_name=ENGINE,
-                kernel_name="python3",
-                language="python",
-                progress_bar=dict(bar),
-                environment={**_environment(Path(settings)), **environment},
-                folder=source.parent,
-                started=remember,
-            )
+        notebook = papermill.execute_notebook(
+            source,
+            None,
+            parameters=_differing(source, parameters),
+            engine_name=ENGINE,
+            kernel_name="python3",
+            language="python",
+            progress_bar=dict(bar),
+            environment={**_environment(settings), **environment},
+            folder=source.parent,
+            started=remember,
+        )
     except PapermillExecutionError as error:
         raise Failure(error.source, f"{error.ename}: {error.evalue}", _as_far(managers)) from error
     except Exception as error:
@@ -130,11 +130,7 @@ def execute(
 
 
 def _environment(settings: Path) -> dict[str, str]:
-    """Variables of a kernel that depends neither on whose machine this is nor on hash seeds.
-
-    Args:
-        settings: an empty folder for what IPython would look for, and keep, in the user's own.
-    """
+    """Variables of a kernel that depends neither on whose machine this is nor on hash seeds."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(PERSONAL)}
     matplotlib = Path(find_spec("matplotlib").origin).parent
     return {

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 PART = ".part"
+SCRATCH = "scratch"
+"""Folder of a profile for what lasts as long as its notebooks are executed."""
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -20,11 +23,12 @@ def write_atomically(path: Path, text: str) -> None:
     part.replace(path)
 
 
-def remove_parts(folder: Path) -> None:
-    """Remove temporary files, one level down, whose writer was killed.
+def remove_leftovers(folder: Path) -> None:
+    """Remove a profile's scratch folder, and temporary files, one level down, of dead writers.
 
     A name like ``<key>.<pid>.tmp`` tells who is writing; while that process lives, it stays.
     """
+    shutil.rmtree(folder / SCRATCH, ignore_errors=True)
     for path in [*folder.glob(f"*/*{PART}"), *folder.glob("*/*.tmp")]:
         writer = path.suffixes[-2:-1]
         alive = writer and writer[0][1:].isdecimal() and psutil.pid_exists(int(writer[0][1:]))

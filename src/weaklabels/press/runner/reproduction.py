@@ -15,7 +15,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from weaklabels.press.runner import report, stamps
-from weaklabels.press.runner.files import read_json, remove_parts, write_atomically
+from weaklabels.press.runner.files import read_json, remove_leftovers, write_atomically
 from weaklabels.press.runner.interrupt import stopping_cleanly
 from weaklabels.press.runner.notebooks import Notebook, Places, chapters_of, select
 from weaklabels.press.runner.options import Options, UsageError
@@ -52,8 +52,8 @@ def reproduce(options: Options, places: Places, build_book: BookBuilder) -> int:
         _check_gpus(options)
     profile = places.build / options.profile
     again = "Interrupted: finished runs are kept, and the same command goes on from here."
-    with _only_one(profile), stopping_cleanly(lambda: remove_parts(profile), again):
-        remove_parts(profile)
+    with _only_one(profile), stopping_cleanly(lambda: remove_leftovers(profile), again):
+        remove_leftovers(profile)
         _remove_strangers(book, profile)
         outcomes = _execute_stale(chosen, options, places)
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import tempfile
+import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -19,7 +19,7 @@ from tqdm import tqdm
 from weaklabels.press import machine
 from weaklabels.press.runner import stamps
 from weaklabels.press.runner.execute import execute
-from weaklabels.press.runner.files import read_json, write_atomically
+from weaklabels.press.runner.files import SCRATCH, read_json, write_atomically
 from weaklabels.press.runner.notebooks import Notebook, Places
 from weaklabels.press.runner.options import Options
 from weaklabels.press.runner.outcome import Failure, Outcome
@@ -47,11 +47,9 @@ def execute_all(
     positions: SimpleQueue[int] = SimpleQueue()
     for position in range(1, jobs + 1):
         positions.put(position)
-    with (
-        tempfile.TemporaryDirectory(prefix="weaklabels-") as scratch,
-        ThreadPoolExecutor(jobs) as pool,
-    ):
-        running = [_Running(chapter, Path(scratch)) for chapter in chapters]
+    scratch = places.build / options.profile / SCRATCH
+    with ThreadPoolExecutor(jobs) as pool:
+        running = [_Running(chapter, scratch / chapter.slug) for chapter in chapters]
         waiting: dict[Future[Outcome], _Running] = {
             pool.submit(_execute_one, each, options, places, workers, positions): each
             for each in running
@@ -65,6 +63,7 @@ def execute_all(
                 waiting.pop(future)
                 overall.update()
                 yield future.result()
+    shutil.rmtree(scratch)
 
 
 def default_jobs(device: str) -> int:
@@ -77,8 +76,10 @@ class _Running:
 
     def __init__(self, chapter: Notebook, scratch: Path) -> None:
         self.chapter = chapter
-        self.progress = scratch / f"{chapter.slug}.progress"
-        self.used = scratch / f"{chapter.slug}.used"
+        self.settings = scratch / "settings"
+        self.settings.mkdir(parents=True)
+        self.progress = scratch / "progress"
+        self.used = scratch / "used"
         self.bar: tqdm | None = None
 
     def show_runs(self) -> None:
@@ -133,6 +134,7 @@ def _execute_one(
             notebook,
             options.parameters(),
             running.environment(options, places, workers),
+            running.settings,
             {"desc": chapter.slug, "position": position, "leave": False, "disable": None},
             running.started,
         )
