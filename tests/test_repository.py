@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ import yaml
 
 from weaklabels.press.runner.notebooks import (
     chapters_of,
+    code_of,
     default_parameters,
     read_notebook,
     source_of,
@@ -107,6 +110,30 @@ def test_the_lock_resolves_every_dependency_of_the_package() -> None:
     names = {re.match(r"[A-Za-z0-9._-]+", line)[0].lower().replace("_", "-") for line in wanted}
     assert names <= locked().keys()
     assert {"book", "cluster", "dev"} <= project["optional-dependencies"].keys()
+
+
+def imported_names(path: Path) -> set[str]:
+    """Top-level names that a module or a notebook imports, anywhere in it."""
+    notebook = path.suffix == ".ipynb"
+    tree = ast.parse(code_of(read_notebook(path)) if notebook else path.read_text())
+    found = {a.name for node in ast.walk(tree) if isinstance(node, ast.Import) for a in node.names}
+    froms = (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom))
+    found |= {node.module for node in froms if node.module and not node.level}
+    return {name.partition(".")[0] for name in found}
+
+
+def test_every_imported_package_is_declared() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    groups = [project["dependencies"], *project["optional-dependencies"].values()]
+    declared = {re.match(r"[\w.-]+", line)[0].lower() for group in groups for line in group}
+    folders = ("src", "book", "data_scripts", "tests")
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    imported = {name for path in [*files, *NOTEBOOKS] for name in imported_names(path)}
+    ours = {"weaklabels", "chapters", "tests"} | {p.stem for p in (ROOT / "data_scripts").iterdir()}
+    owners = packages_distributions()
+    for name in imported - ours - sys.stdlib_module_names:
+        owner = {each.lower().replace("_", "-") for each in owners[name]}
+        assert owner & declared, f"{name} is imported, and not in pyproject.toml"
 
 
 def test_this_environment_is_the_locked_one() -> None:
