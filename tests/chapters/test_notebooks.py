@@ -1,12 +1,12 @@
 """Every chapter that the book names, end to end at its smallest setting."""
 
 import json
-import os
 from pathlib import Path
 
 import nbformat
-import papermill
 import pytest
+
+from weaklabels.press.runner.execute import execute
 
 REPOSITORY = Path(__file__).parents[2]
 NOTEBOOKS = sorted((REPOSITORY / "book" / "chapters").glob("*/*.ipynb"))
@@ -15,23 +15,19 @@ TWICE = {"large_loss_matters": "from nothing", "acknowledging_the_unknown": "wit
 """Chapters executed a second time, for outputs of the same bytes; `make verify` does it for all."""
 
 
-def execute(notebook: Path, build: Path) -> nbformat.NotebookNode:
-    build.mkdir(parents=True, exist_ok=True)
-    os.environ |= {
+def execute_in(build: Path, notebook: Path) -> nbformat.NotebookNode:
+    """The notebook as `make reproduce` executes it, one process, at its smallest setting."""
+    told = {
         "WEAKLABELS_BUILD": str(build),
         "WEAKLABELS_WORKERS": "1",
         "WEAKLABELS_PROGRESS": str(build / "progress"),
         "OMP_NUM_THREADS": "1",
     }
-    papermill.execute_notebook(
-        notebook,
-        build / notebook.name,
-        {"profile": "smoke", "seeds": 2},
-        kernel_name="python3",
-        cwd=notebook.parent,
-        progress_bar=False,
-    )
-    return nbformat.read(build / notebook.name, 4)
+    parameters = {"profile": "smoke", "seeds": 2}
+    (build / "settings").mkdir(parents=True, exist_ok=True)
+    target = build / notebook.name
+    execute(notebook, target, parameters, told, build / "settings", {"disable": True}, str)
+    return nbformat.read(target, 4)
 
 
 def outputs(notebook: nbformat.NotebookNode) -> list[str]:
@@ -42,18 +38,9 @@ def outputs(notebook: nbformat.NotebookNode) -> list[str]:
     ]
 
 
-@pytest.fixture(scope="module")
-def environment():
-    before = dict(os.environ)
-    yield
-    os.environ.clear()
-    os.environ.update(before)
-
-
-@pytest.mark.usefixtures("environment")
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_runs_and_decides_its_claims(path, tmp_path):
-    executed = execute(path, tmp_path)
+    executed = execute_in(tmp_path, path)
     streams = [
         output.text
         for cell in executed.cells
@@ -70,4 +57,4 @@ def test_notebook_runs_and_decides_its_claims(path, tmp_path):
     assert {row["figure"] for row in rows or () if row["figure"]} <= labels
     if path.stem in TWICE:
         build = tmp_path / "again" if TWICE[path.stem] == "from nothing" else tmp_path
-        assert outputs(execute(path, build)) == outputs(executed)
+        assert outputs(execute_in(build, path)) == outputs(executed)
