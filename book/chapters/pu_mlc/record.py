@@ -40,8 +40,9 @@ def choose_rates(chapter: Setting) -> dict[str, Any]:
         The record: ``settings``, ``validation`` (method -> percent -> rate -> mAP in percent, last
         epoch, mean over seeds), ``chosen`` (method -> percent -> rate).
     """
+    base = replace(ON_SCENES, device=chapter.device)
     specs = {
-        (name, percent, lr): replace(specify(ON_SCENES, name, percent, lr), track=())
+        (name, percent, lr): replace(specify(base, name, percent, lr), track=())
         for name, percent in choices()
         for lr in RATES
     }
