@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from tests.golden import cases
 from weaklabels import methods, models
 from weaklabels.lab.noisy_labels import epoch_decay
-from weaklabels.methods import bldr
+from weaklabels.methods import bldr, label_noise
 from weaklabels.methods.base import Context
+from weaklabels.networks import two_heads
 
 GOLDEN = cases("bldr")
 TOLERANCE = 1e-9
@@ -98,7 +99,7 @@ def test_one_step_of_the_method_agrees_with_the_authors_code(name, monkeypatch):
             torch.stack([tables[str(k)][rows] for k in keys]) for keys in ((2, 3, 4), (6, 7, 8))
         )
         heads = tables["0"][rows], tables["1"][rows]
-        return bldr.Outputs(*heads, middle, tables["5"][rows], features)
+        return two_heads.Outputs(*heads, middle, tables["5"][rows], features)
 
     monkeypatch.setattr(bldr, "outputs", from_tables)
     method = methods.create("BLDR", warm_up=inputs["updateW_epochs"], u_rate=1.0, v_rate=1.0)
@@ -136,21 +137,21 @@ def test_noise_detection_agrees_with_the_authors_code():
 def test_truncated_gce_agrees_with_the_public_code():
     inputs, expected = read("gce_truncated")
     z, labels, k = inputs["logits"].requires_grad_(), inputs["labels"], inputs["k"]
-    entries = bldr.generalised_cross_entropy(z, labels, inputs["q"], k)
+    entries = label_noise.generalised_cross_entropy(z, labels, inputs["q"], k)
     check((inputs["weights"] * entries).mean(), expected, [(z, "grad_logits")])
-    weights = bldr.truncated_weights(z, labels, inputs["q"], k)
+    weights = label_noise.truncated_weights(z, labels, inputs["q"], k)
     assert weights.tolist() == expected["new_weights"]
 
 
 def test_co_teaching_agrees_with_the_authors_code():
     inputs, expected = read("co_teaching")
     z1, z2 = inputs["logits1"].requires_grad_(), inputs["logits2"].requires_grad_()
-    first, second = bldr.small_loss_exchange(
+    first, second = label_noise.small_loss_exchange(
         z1, z2, inputs["labels"], inputs["forget_rate"], divide_again=True
     )
     check(first, {"loss": expected["loss1"]} | expected, [(z1, "grad_logits1")])
     check(second, {"loss": expected["loss2"]} | expected, [(z2, "grad_logits2")])
-    plain = bldr.small_loss_exchange(z1, z2, inputs["labels"], inputs["forget_rate"])
+    plain = label_noise.small_loss_exchange(z1, z2, inputs["labels"], inputs["forget_rate"])
     assert plain[0].item() == pytest.approx(5 * first.item())
 
 
@@ -163,7 +164,9 @@ def test_negative_learning_agrees_with_the_authors_code(name):
         likely = inputs["history"].mean(1).gather(1, labels[:, None])[:, 0]
         keep = likely >= 1 / z.shape[1]
     assert keep.long().tolist() == expected["kept"]
-    loss = bldr.negative_learning(z, inputs["labels_neg"], keep, inputs["class_weights"], labels)
+    loss = label_noise.negative_learning(
+        z, inputs["labels_neg"], keep, inputs["class_weights"], labels
+    )
     check(loss, expected, [(z, "grad_logits")])
 
 
@@ -193,7 +196,9 @@ def test_gradients_are_those_of_finite_differences():
 
     assert torch.autograd.gradcheck(positive, (weak, strong))
     assert torch.autograd.gradcheck(lambda a: bldr.negative_loss(a, rejected, weights), weak)
-    assert torch.autograd.gradcheck(lambda a: bldr.generalised_cross_entropy(a, labels).sum(), weak)
+    assert torch.autograd.gradcheck(
+        lambda a: label_noise.generalised_cross_entropy(a, labels).sum(), weak
+    )
     assert torch.autograd.gradcheck(lambda a: bldr.agreement_loss(a, strong.detach()), weak)
 
 
@@ -227,9 +232,9 @@ def test_several_heads_at_once_are_the_heads_one_by_one():
 def test_gce_lies_between_mean_absolute_error_and_cross_entropy():
     weak, _, _, _, labels, _ = batch()
     p = torch.softmax(weak, 1).gather(1, labels[:, None])[:, 0]
-    torch.testing.assert_close(bldr.generalised_cross_entropy(weak, labels, 1.0), 1 - p)
+    torch.testing.assert_close(label_noise.generalised_cross_entropy(weak, labels, 1.0), 1 - p)
     torch.testing.assert_close(
-        bldr.generalised_cross_entropy(weak, labels, 1e-7), -p.log(), atol=1e-5, rtol=0
+        label_noise.generalised_cross_entropy(weak, labels, 1e-7), -p.log(), atol=1e-5, rtol=0
     )
 
 
@@ -243,8 +248,8 @@ def test_saturated_logits_stay_finite(dtype):
     for loss in (
         bldr.positive_loss(logits, labels, zeros, zeros, ones, 0.5, logits),
         bldr.negative_loss(logits, rejected, ones, logits),
-        bldr.generalised_cross_entropy(logits, labels).mean(),
-        bldr.negative_learning(logits, torch.tensor([0, 0])),
+        label_noise.generalised_cross_entropy(logits, labels).mean(),
+        label_noise.negative_learning(logits, torch.tensor([0, 0])),
     ):
         (gradient,) = torch.autograd.grad(loss, logits, retain_graph=True)
         assert torch.isfinite(loss)
@@ -273,7 +278,7 @@ def test_weights_and_noise_share_of_equal_and_empty_sets():
 def test_a_complementary_label_is_never_the_given_one(seed, classes):
     generator = torch.Generator().manual_seed(seed)
     labels = torch.randint(classes, (50,), generator=generator)
-    other = bldr.complementary_label(labels, classes, generator)
+    other = label_noise.complementary_label(labels, classes, generator)
     assert (other != labels).all()
     assert 0 <= other.min() <= other.max() < classes
 
@@ -281,7 +286,7 @@ def test_a_complementary_label_is_never_the_given_one(seed, classes):
 def test_nothing_kept_gives_no_gradient():
     logits = torch.randn(3, 4, requires_grad=True)
     nobody = torch.zeros(3, dtype=torch.bool)
-    loss = bldr.negative_learning(logits, torch.zeros(3, dtype=torch.int64), nobody)
+    loss = label_noise.negative_learning(logits, torch.zeros(3, dtype=torch.int64), nobody)
     (gradient,) = torch.autograd.grad(loss, logits)
     assert loss.item() == 0
     assert not gradient.any()
@@ -292,22 +297,22 @@ def test_nothing_kept_gives_no_gradient():
 
 def test_heads_predict_with_the_mean_of_both_softmaxes():
     network = models.build("mlp", 10, inputs=64, hidden=(16, 16, 16), batch_norm=True)
-    bldr.add_heads(network, (3, 6))
+    two_heads.add_heads(network, (3, 6))
     x = torch.rand(5, 1, 8, 8)
     network.eval()
-    out = bldr.outputs(network, x)
+    out = two_heads.outputs(network, x)
     assert out.middle.shape == (2, 5, 10)
     assert out.middle_features.shape == (2, 5, 16)
     mean = (torch.softmax(out.positive, 1) + torch.softmax(out.negative, 1)) / 2
     torch.testing.assert_close(network(x), mean.log())
-    torch.testing.assert_close(bldr.NegativeHead(network)(x), out.negative)
-    torch.testing.assert_close(bldr.PositiveHead(network)(x), out.positive)
+    torch.testing.assert_close(two_heads.NegativeHead(network)(x), out.negative)
+    torch.testing.assert_close(two_heads.PositiveHead(network)(x), out.positive)
 
 
 def test_branches_of_convolutional_stages_have_the_final_width():
     network = models.build("resnet18", 10, pretrained=False, small=True)
-    bldr.add_heads(network, (3, 4, 5), (8, 4, 2))
-    out = bldr.outputs(network.eval(), torch.rand(2, 3, 32, 32))
+    two_heads.add_heads(network, (3, 4, 5), (8, 4, 2))
+    out = two_heads.outputs(network.eval(), torch.rand(2, 3, 32, 32))
     assert out.features.shape == (2, 512)
     assert out.middle_features.shape == (3, 2, 512)
     assert out.middle.shape == (3, 2, 10)
@@ -315,9 +320,9 @@ def test_branches_of_convolutional_stages_have_the_final_width():
 
 def test_without_branches_and_negative_learning_the_positive_head_predicts_alone():
     network = models.build("mlp", 4, inputs=8, hidden=(6,))
-    bldr.add_heads(network, negative=False)
+    two_heads.add_heads(network, negative=False)
     x = torch.rand(3, 8)
-    out = bldr.outputs(network, x)
+    out = two_heads.outputs(network, x)
     assert out.middle.shape == (0, 3, 4)
     torch.testing.assert_close(network(x), out.positive)
 

@@ -15,7 +15,7 @@ from weaklabels import methods, models
 from weaklabels.data import load
 from weaklabels.lab import sweep
 from weaklabels.lab.store import Record, Store, digest
-from weaklabels.methods import l2d
+from weaklabels.methods import distillation, l2d
 from weaklabels.methods.base import Context
 from weaklabels.metrics import known_count_f1, mean_average_precision
 from weaklabels.press.chapter import Chapter
@@ -110,10 +110,10 @@ def test_full_objective_agrees_with_the_authors_code():
 
 
 FEATURE_LOSSES = {
-    "rkd_distance": l2d.relational_distance,
-    "rkd_angle": l2d.relational_angle,
-    "rkd_total": l2d.relational,
-    "pkt": l2d.probabilistic_transfer,
+    "rkd_distance": distillation.relational_distance,
+    "rkd_angle": distillation.relational_angle,
+    "rkd_total": distillation.relational,
+    "pkt": distillation.probabilistic_transfer,
 }
 
 
@@ -127,7 +127,7 @@ def test_feature_losses_agree_with_the_authors_code(name):
 def test_partial_softmax_agrees_with_the_authors_code():
     inputs, expected = golden("partial_softmax")
     z = inputs["student_logits"].requires_grad_()
-    loss = l2d.partial_softmax(z, inputs["teacher_logits"], inputs["labels"])
+    loss = distillation.partial_softmax(z, inputs["teacher_logits"], inputs["labels"])
     check(loss, expected, [(z, "grad_student_logits")])
 
 
@@ -138,7 +138,7 @@ def test_review_loss_agrees_with_the_authors_code():
         for key in ("student_maps", "teacher_maps")
     )
     student = [maps.requires_grad_() for maps in student]
-    loss = l2d.hierarchical_context(student, teacher)
+    loss = distillation.hierarchical_context(student, teacher)
     assert loss.item() == pytest.approx(case["expected"]["loss"], abs=TOLERANCE)
     gradients = torch.autograd.grad(loss, student)
     for gradient, wanted in zip(gradients, case["expected"]["grad_student"], strict=True):
@@ -179,9 +179,13 @@ def test_gradients_are_those_of_finite_differences():
     z, z_teacher, e, e_teacher, labels = batch()
     z.requires_grad_(), e.requires_grad_()
     assert torch.autograd.gradcheck(lambda v: l2d.hard_label_loss(v, labels), z)
-    for loss in (l2d.multi_label_distillation, l2d.softmax_distillation, l2d.probability_mse):
+    for loss in (
+        l2d.multi_label_distillation,
+        distillation.softmax_distillation,
+        distillation.probability_mse,
+    ):
         assert torch.autograd.gradcheck(lambda v, loss=loss: loss(v, z_teacher), z)
-    assert torch.autograd.gradcheck(lambda v: l2d.partial_softmax(v, z_teacher, labels), z)
+    assert torch.autograd.gradcheck(lambda v: distillation.partial_softmax(v, z_teacher, labels), z)
     assert torch.autograd.gradcheck(lambda v: l2d.label_wise_embedding(v, e_teacher, labels), e)
 
 
@@ -201,8 +205,8 @@ def test_mld_has_the_gradient_of_soft_labels_and_vanishes_at_the_teacher():
 @given(shift=st.floats(-20, 20), seed=st.integers(0, 99))
 def test_softmax_distillation_is_blind_to_a_shift_and_mld_is_not(shift, seed):
     z, z_teacher, *_ = batch(seed)
-    plain = l2d.softmax_distillation(z, z_teacher)
-    torch.testing.assert_close(l2d.softmax_distillation(z + shift, z_teacher), plain)
+    plain = distillation.softmax_distillation(z, z_teacher)
+    torch.testing.assert_close(distillation.softmax_distillation(z + shift, z_teacher), plain)
     if abs(shift) > 1:
         assert l2d.multi_label_distillation(z_teacher + shift, z_teacher) > 0.01
 
@@ -245,7 +249,10 @@ def test_equal_embeddings_and_empty_batches_give_finite_gradients():
     assert torch.isfinite(gradient).all()
     empty = torch.zeros(0, 4)
     assert l2d.multi_label_distillation(empty, empty).item() == 0
-    assert l2d.partial_softmax(torch.zeros(2, 4), torch.zeros(2, 4), torch.zeros(2, 4)).item() == 0
+    assert (
+        distillation.partial_softmax(torch.zeros(2, 4), torch.zeros(2, 4), torch.zeros(2, 4)).item()
+        == 0
+    )
     assert l2d.class_aware(torch.zeros(0, 4, 2), torch.zeros(0, 4, 2), empty).item() == 0
 
 
@@ -256,7 +263,7 @@ def test_saturated_logits_stay_finite_in_every_precision(dtype):
     for loss in (
         l2d.hard_label_loss(z, labels),
         l2d.multi_label_distillation(z, teacher),
-        l2d.partial_softmax(z, teacher, labels),
+        distillation.partial_softmax(z, teacher, labels),
     ):
         (gradient,) = torch.autograd.grad(loss, z)
         assert torch.isfinite(loss)

@@ -7,8 +7,8 @@ from torch import nn
 
 from tests.chapters.test_pu_mlc_method import case, check, small_model
 from weaklabels import methods, models
-from weaklabels.methods import pu_mlc as pu
 from weaklabels.methods.base import Context
+from weaklabels.networks import graph_head, local_global
 from weaklabels.train import OptimiserSpec, fit
 
 RENAMED = {
@@ -25,7 +25,9 @@ def test_local_global_convolution(stride):
     inputs, expected = case(f"lgconv_stride{stride}")
     outputs, channels = inputs["param:conv.weight"].shape[:2]
     conv = nn.Conv2d(channels, outputs, 3, stride, padding=1, bias=False).double()
-    both = pu.LocalGlobalConv(conv, heads=inputs["num_heads"], reduction=inputs["reduction_ratio"])
+    both = local_global.LocalGlobalConv(
+        conv, heads=inputs["num_heads"], reduction=inputs["reduction_ratio"]
+    )
     state = {}
     for name, value in inputs.items():
         if name.startswith("param:global_branch."):
@@ -60,7 +62,7 @@ def test_branches_leave_the_features_as_they_are_at_the_start():
     backbone = _small_backbone().eval()
     x = torch.randn(4, 3, 20, 20)
     before = backbone(x)
-    branches = pu.add_global_branches(backbone)
+    branches = local_global.add_global_branches(backbone)
     change = (backbone(x) - before).norm() / before.norm()
     assert len(branches) == 2  # the 7 x 7 stem gets none
     assert isinstance(backbone[0], nn.Conv2d)
@@ -70,7 +72,7 @@ def test_branches_leave_the_features_as_they_are_at_the_start():
 
 def test_a_branch_sees_the_whole_image_and_its_attention_sums_to_one():
     torch.manual_seed(0)
-    branch = pu.GlobalBranch(16, 16)
+    branch = local_global.GlobalBranch(16, 16)
     x = torch.randn(2, 16, 6, 6, requires_grad=True)
     weights, gate = branch.attention(x)
     assert weights.shape == gate.shape == (2, 8, 6, 6)
@@ -85,25 +87,25 @@ def test_a_branch_sees_the_whole_image_and_its_attention_sums_to_one():
     ("channels", "parameters"), [(64, 10016), (128, 38448), (256, 150608), (512, 596112)]
 )
 def test_size_of_a_branch(channels, parameters):
-    branch = pu.GlobalBranch(channels, channels)
+    branch = local_global.GlobalBranch(channels, channels)
     assert sum(p.numel() for p in branch.parameters()) == parameters
 
 
 def test_networks_that_cannot_take_branches_are_refused():
     with pytest.raises(ValueError, match="multiple of the heads"):
-        pu.GlobalBranch(12, 12)
+        local_global.GlobalBranch(12, 12)
     with pytest.raises(ValueError, match="keeps the size"):
-        pu.LocalGlobalConv(nn.Conv2d(16, 16, 3))
+        local_global.LocalGlobalConv(nn.Conv2d(16, 16, 3))
     with pytest.raises(ValueError, match="no 3 x 3 convolution"):
-        pu.add_global_branches(nn.Sequential(nn.Conv2d(16, 16, 1)))
+        local_global.add_global_branches(nn.Sequential(nn.Conv2d(16, 16, 1)))
 
 
 def test_cooccurrence():
     inputs, expected = case("cooccurrence_graph")
-    check(pu.cooccurrence(inputs["masked_labels"]), expected["adjacency"])
+    check(graph_head.cooccurrence(inputs["masked_labels"]), expected["adjacency"])
     never = inputs["masked_labels"].clone()
     never[:, 3] = 0
-    graph = pu.cooccurrence(never)
+    graph = graph_head.cooccurrence(never)
     assert torch.isfinite(graph).all()
     check(graph[3], np.eye(6)[3])
 
@@ -111,9 +113,9 @@ def test_cooccurrence():
 def test_graph_head_parts():
     inputs, expected = case("graph_head")
     adjacency = inputs["adjacency"]
-    decoupling = pu.SemanticDecoupling(4, inputs["word_vectors"], width=5).double()
-    graph = pu.GatedGraph(4, adjacency).double()
-    read_out = pu.PerClassLinear(3, 4).double()
+    decoupling = graph_head.SemanticDecoupling(4, inputs["word_vectors"], width=5).double()
+    graph = graph_head.GatedGraph(4, adjacency).double()
+    read_out = graph_head.PerClassLinear(3, 4).double()
     names = {
         "sd.fc1": decoupling.of_image,
         "sd.fc2": decoupling.of_word,

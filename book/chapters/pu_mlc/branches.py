@@ -24,7 +24,7 @@ from weaklabels.lab.multilabel import (
 from weaklabels.lab.store import Record
 from weaklabels.lab.sweep import remember
 from weaklabels.lab.weights import load_part
-from weaklabels.methods.pu_mlc import LocalGlobalConv
+from weaklabels.networks.local_global import LocalGlobalConv
 
 
 def change_at_start(spec: Spec) -> dict[str, Any]:

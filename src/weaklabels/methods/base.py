@@ -251,6 +251,11 @@ def register(name: str) -> Callable[[type[Method]], type[Method]]:
     return add
 
 
+def at_least_float32(values: Tensor) -> Tensor:
+    """Half precision as float32, other types as they are."""
+    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
+
+
 def negative_log_sigmoid(logits: Tensor, epsilon: float = 0.0) -> Tensor:
     r"""Entry-wise :math:`-\ln(\sigma(z)+\epsilon)`; exact for any logit when epsilon is 0.
 

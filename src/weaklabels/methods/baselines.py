@@ -14,7 +14,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from weaklabels.methods.base import Context, Method, negative_log_sigmoid, register
+from weaklabels.methods.base import (
+    Context,
+    Method,
+    at_least_float32,
+    negative_log_sigmoid,
+    register,
+)
 
 EPSILON = 1e-5
 
@@ -189,9 +195,7 @@ def asymmetric(
     """
     if reduction not in ("mean", "none"):
         raise ValueError(f"unknown reduction {reduction!r}: expected 'mean' or 'none'")
-    if logits.dtype in (torch.float16, torch.bfloat16):
-        logits = logits.float()
-    p = torch.sigmoid(logits)
+    p = torch.sigmoid(at_least_float32(logits))
     right = torch.where(observed == 1, p, (1 - p + margin).clamp(max=1))
     weight = torch.where(
         observed == 1, (1 - right) ** focus_positive, (1 - right) ** focus_negative

@@ -6,29 +6,26 @@ the negative head finds the given label becomes the sample's weight. Branches af
 learn from the two heads (self-distillation).
 
 Notation: batches of B samples, K classes, N training samples. Given labels are ``(B,)`` int64.
-Formulas follow the official code; the comparators follow theirs. Rates are shares.
+Formulas follow the official code. Rates are shares. Its network is
+:mod:`weaklabels.networks.two_heads`, its comparators are :mod:`weaklabels.methods.label_noise`.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from copy import deepcopy
 from types import MappingProxyType
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from weaklabels.methods.base import Context, Method, Predict, View, register
+from weaklabels.methods.label_noise import REJECTED
 from weaklabels.models import Network
+from weaklabels.networks.two_heads import NegativeHead, Outputs, PositiveHead, add_heads, outputs
 
 FLOOR = 1e-4
 """Smallest corrected probability; u^2 and v^2 stay below 1 - FLOOR."""
-
-REJECTED = 1e-5
-"""Smallest value of 1 - p inside the logarithm of negative learning."""
 
 # -- losses of BLDR -------------------------------------------------------------------------------
 
@@ -205,256 +202,6 @@ def flag_noisy(negative: Tensor, given: Tensor, threshold: float = 0.05) -> Tens
     return torch.softmax(negative, -1).gather(1, given[:, None])[:, 0] < threshold
 
 
-# -- losses of the comparators --------------------------------------------------------------------
-
-
-def generalised_cross_entropy(
-    logits: Tensor, given: Tensor, q: float = 0.7, truncation: float | None = None
-) -> Tensor:
-    r"""GCE (Zhang and Sabuncu, NeurIPS 2018): entries :math:`(1-p_y^q)/q`, ``(B,)``.
-
-    With a truncation k the constant :math:`(1-k^q)/q` is taken off; samples above it are left out
-    by weights (see ``truncated_weights``).
-    """
-    # p^q by way of ln p: its slope stays finite where p is 0 in floating point.
-    log_p = F.log_softmax(logits, 1).gather(1, given[:, None])[:, 0]
-    entries = -torch.expm1(q * log_p) / q
-    return entries if truncation is None else entries - (1 - truncation**q) / q
-
-
-def truncated_weights(
-    logits: Tensor, given: Tensor, q: float = 0.7, truncation: float = 0.5
-) -> Tensor:
-    """1 where the loss is below that of probability ``truncation``, else 0, ``(B,)``."""
-    with torch.no_grad():
-        return (generalised_cross_entropy(logits, given, q, truncation) < 0).to(logits.dtype)
-
-
-def complementary_label(
-    given: Tensor, classes: int, generator: torch.Generator | None = None
-) -> Tensor:
-    """One class other than the given one, uniformly, ``(B,)`` int64; drawn on the CPU.
-
-    Raises:
-        ValueError: if there is only one class.
-    """
-    if classes < 2:
-        raise ValueError("there is one class: a complementary label needs another")
-    step = torch.randint(1, classes, given.shape, generator=generator).to(given.device)
-    return (given + step) % classes
-
-
-def negative_learning(
-    logits: Tensor,
-    complementary: Tensor,
-    keep: Tensor | None = None,
-    class_weights: Tensor | None = None,
-    given: Tensor | None = None,
-) -> Tensor:
-    r"""NL (Kim et al., ICCV 2019): :math:`-\ln\max(1-p_{\bar y},10^{-5})`, mean over kept samples.
-
-    Args:
-        logits: ``(B, K)``.
-        complementary: ``(B,)`` int64, one class that each sample is said not to be.
-        keep: ``(B,)`` bool; None keeps all. Nothing kept gives 0.
-        class_weights: ``(K,)``, read at the given label.
-        given: ``(B,)`` int64, needed for class weights.
-    """
-    p = torch.softmax(logits, 1).gather(1, complementary[:, None])[:, 0]
-    entries = -(1 - p).clamp(REJECTED, 1.0).log()
-    if class_weights is not None:
-        entries = entries * class_weights[given]
-    if keep is None:
-        return entries.mean()
-    return (entries * keep).sum() / keep.sum().clamp(min=1)
-
-
-def small_loss_exchange(
-    first: Tensor, second: Tensor, given: Tensor, forget: float, *, divide_again: bool = False
-) -> tuple[Tensor, Tensor]:
-    """Co-teaching (Han et al., NeurIPS 2018): each network learns the other's small-loss samples.
-
-    Args:
-        first, second: logits of the two networks, ``(B, K)``.
-        given: ``(B,)`` int64.
-        forget: share of the batch that is left out.
-        divide_again: divide the mean by the number of kept samples once more, as the official code
-            does; harmless under Adam, not under SGD.
-
-    Returns:
-        the two losses.
-    """
-    count = int((1 - forget) * len(given))
-    losses = [F.cross_entropy(z, given, reduction="none") for z in (first, second)]
-    kept = [loss.detach().argsort()[:count] for loss in losses]
-    scale = max(count, 1) ** (2 if divide_again else 1)
-    return losses[0][kept[1]].sum() / scale, losses[1][kept[0]].sum() / scale
-
-
-# -- the network ----------------------------------------------------------------------------------
-
-
-class Outputs(NamedTuple):
-    """What a two-headed network says about a batch.
-
-    Attributes:
-        positive, negative: logits of the two heads, ``(B, K)``.
-        middle: logits of M branches, ``(M, B, K)``.
-        features: final features, ``(B, d)``.
-        middle_features: those of the branches, ``(M, B, d)``.
-    """
-
-    positive: Tensor
-    negative: Tensor
-    middle: Tensor
-    features: Tensor
-    middle_features: Tensor
-
-
-class Branch(nn.Module):
-    """From an earlier stage to a feature of the final width.
-
-    Vectors: a linear layer. Maps: 1 x 1 to d / 4, ``shrink`` x ``shrink`` with that stride, 1 x 1
-    to d, average pool. Batch norm and ReLU follow every layer.
-
-    Args:
-        width_in: channels of the stage.
-        width: d.
-        shrink: how much smaller the last maps are than those of this stage; None for vectors.
-    """
-
-    def __init__(self, width_in: int, width: int, shrink: int | None) -> None:
-        super().__init__()
-        if shrink is None:
-            layers = [nn.Linear(width_in, width), nn.BatchNorm1d(width), nn.ReLU()]
-        else:
-            layers = []
-            shapes = ((width_in, width // 4, 1), (width // 4, width // 4, shrink))
-            for inputs, made, size in (*shapes, (width // 4, width, 1)):
-                layers += [nn.Conv2d(inputs, made, size, size, bias=False)]
-                layers += [nn.BatchNorm2d(made), nn.ReLU()]
-            layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
-        self.layers = nn.Sequential(*layers)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.layers(x)
-
-
-class TwoHeads(nn.Module):
-    """Positive, negative and middle heads; called on features it predicts with the first two.
-
-    The prediction is ln of the mean of both softmaxes: its largest entry is that of their sum.
-
-    Args:
-        positive: the positive head.
-        branches: number of middle heads.
-        negative: whether the negative head is trained; if not, the positive one predicts alone.
-    """
-
-    def __init__(self, positive: nn.Linear, branches: int, *, negative: bool) -> None:
-        super().__init__()
-        shape = positive.in_features, positive.out_features
-        self.positive, self.trained = positive, negative
-        self.negative = nn.Linear(*shape)
-        self.middle = nn.ModuleList(nn.Linear(*shape) for _ in range(branches))
-
-    def forward(self, features: Tensor) -> Tensor:
-        if not self.trained:
-            return self.positive(features)
-        both = [F.log_softmax(h(features), 1) for h in (self.positive, self.negative)]
-        return torch.logaddexp(*both) - math.log(2)
-
-
-class Staged(nn.Module):
-    """A sequential backbone that remembers what to branch off after which layers.
-
-    Args:
-        layers: the backbone.
-        taps: layers after which a branch leaves.
-        branches: one for each.
-    """
-
-    def __init__(
-        self, layers: nn.Sequential, taps: Sequence[int], branches: Sequence[nn.Module]
-    ) -> None:
-        super().__init__()
-        self.layers, self.taps = layers, tuple(taps)
-        self.branches = nn.ModuleList(branches)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.layers(x)
-
-    def stages(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Final maps or vectors, and the features of the branches."""
-        leaving = iter(self.branches)
-        middle = []
-        for i, layer in enumerate(self.layers):
-            x = layer(x)
-            if i in self.taps:
-                middle.append(next(leaving)(x))
-        return x, middle
-
-
-def add_heads(
-    model: Network, taps: Sequence[int] = (), shrink: Sequence[int] = (), *, negative: bool = True
-) -> None:
-    """Give a network a negative head and branches, in place.
-
-    Args:
-        model: its features are a ``Sequential``; its head becomes the positive head.
-        taps: layers of the features after which a branch leaves, in ascending order.
-        shrink: for maps, how much smaller the last maps are than those at each tap.
-        negative: whether the negative head takes part in predictions.
-    """
-    width, widths, last = model.head.in_features, [], 0
-    for layer in model.features:
-        made = [m for m in layer.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
-        last = made[-1].weight.shape[0] if made else last
-        widths.append(last)
-    factors = tuple(shrink) or (None,) * len(taps)
-    branches = [Branch(widths[t], width, s) for t, s in zip(taps, factors, strict=True)]
-    like = model.head.weight  # its device and type
-    model.features = Staged(model.features, taps, branches).to(like)
-    model.head = TwoHeads(model.head, len(branches), negative=negative).to(like)
-
-
-def outputs(model: Network, x: Tensor) -> Outputs:
-    """Forward a batch through all heads of a network that ``add_heads`` has changed."""
-    maps, middle = model.features.stages(x)
-    h, heads = model.pool(maps), model.head
-    logits = [head(e) for head, e in zip(heads.middle, middle, strict=True)]
-    positive, negative = heads.positive(h), heads.negative(h)
-    none = h.new_zeros(0, len(h), 1)
-    return Outputs(
-        positive,
-        negative,
-        torch.stack(logits) if logits else none.expand(-1, -1, positive.shape[1]),
-        h,
-        torch.stack(middle) if middle else none.expand(-1, -1, h.shape[1]),
-    )
-
-
-class _OneHead(nn.Module):
-    def __init__(self, model: Network) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, x: Tensor) -> Tensor:
-        return getattr(self.model.head, self.name)(self.model.pool(self.model.features(x)))
-
-
-class PositiveHead(_OneHead):
-    """The positive head of a two-headed network as a classifier of its own."""
-
-    name = "positive"
-
-
-class NegativeHead(_OneHead):
-    """The negative head of a two-headed network as a classifier of its own."""
-
-    name = "negative"
-
-
 # -- methods --------------------------------------------------------------------------------------
 
 
@@ -595,112 +342,6 @@ class BLDR(Method):
     def referee(self, model: Network) -> nn.Module:
         """The negative head, if it is trained."""
         return NegativeHead(model) if self.negative else model
-
-
-@register("CE")
-class CrossEntropy(Method):
-    """Softmax cross-entropy on the given labels."""
-
-    label_form = "classes"
-
-    def loss(self, logits: Tensor, index: Tensor) -> Tensor:
-        return F.cross_entropy(logits, self.observed[index])
-
-
-@register("GCE")
-class GeneralisedCrossEntropy(Method):
-    """Generalised cross-entropy; see the function of that name."""
-
-    label_form = "classes"
-
-    def __init__(self, q: float = 0.7) -> None:
-        self.q = q
-
-    def loss(self, logits: Tensor, index: Tensor) -> Tensor:
-        return generalised_cross_entropy(logits, self.observed[index], self.q).mean()
-
-
-@register("NL")
-class NegativeLearning(Method):
-    """Negative learning with one random complementary label a sample, drawn anew at every step."""
-
-    label_form = "classes"
-
-    def loss(self, logits: Tensor, index: Tensor) -> Tensor:
-        given = self.observed[index]
-        return negative_learning(logits, complementary_label(given, logits.shape[1]))
-
-
-@register("NLNL")
-class SelectiveNegativeLearning(Method):
-    """NL, then NL on the samples found likely (SelNL), then CE on the likely ones (SelPL).
-
-    Args:
-        negative, selective: last epoch of the first and of the second phase.
-        history: epochs over which the probability of the given label is averaged.
-        threshold: for SelPL; that of SelNL is 1 / K.
-    """
-
-    label_form = "classes"
-    state = ("found",)
-
-    def __init__(
-        self, negative: int, selective: int, history: int = 10, threshold: float = 0.5
-    ) -> None:
-        self.negative, self.selective = negative, selective
-        self.history, self.threshold = history, threshold
-
-    def start(self, context: Context) -> None:
-        super().start(context)
-        shape = len(self.observed), self.history
-        self.found = torch.zeros(shape, device=self.observed.device)
-
-    def loss(self, logits: Tensor, index: Tensor) -> Tensor:
-        given, classes = self.observed[index], logits.shape[1]
-        p = torch.softmax(logits.detach(), 1).gather(1, given[:, None])[:, 0]
-        self.found[index, (self.epoch - 1) % self.history] = p.to(self.found.dtype)
-        likely = self.found[index, : self.epoch].mean(1)
-        if self.epoch <= self.negative:
-            return negative_learning(logits, complementary_label(given, classes))
-        if self.epoch <= self.selective:
-            keep = likely >= 1 / classes
-            return negative_learning(logits, complementary_label(given, classes), keep)
-        keep = likely > self.threshold
-        entries = F.cross_entropy(logits, given, reduction="none")
-        return (entries * keep).sum() / keep.sum().clamp(min=1)
-
-
-@register("Co-teaching")
-class CoTeaching(Method):
-    """Two networks, each trained on the samples of a batch that the other finds easy.
-
-    Args:
-        forget: share left out in the end, the noise rate.
-        ramp: epochs over which that share grows linearly.
-    """
-
-    label_form = "classes"
-    state = ("peer",)
-
-    def __init__(self, forget: float, ramp: int = 10) -> None:
-        self.forget, self.ramp = forget, ramp
-
-    def prepare(self, model: Network) -> None:
-        """Make the second network, with initial weights of its own."""
-        self.peer = deepcopy(model)
-        for module in self.peer.modules():
-            if hasattr(module, "reset_parameters"):
-                module.reset_parameters()
-
-    def parameters(self) -> list[nn.Parameter]:
-        return list(self.peer.parameters())
-
-    learning_rate_factor = 1.0
-
-    def step(self, model: Network, x: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
-        logits, forget = model(x), self.forget * min((self.epoch - 1) / self.ramp, 1)
-        losses = small_loss_exchange(logits, self.peer(x), self.observed[index], forget)
-        return logits, sum(losses)
 
 
 def _same(x: Tensor) -> Tensor:

@@ -7,20 +7,20 @@ instance-aware (ID) distillation of the label-wise embeddings (LED = 100 CD + 10
 Notation: N images, q classes (C in code), logits ``(N, C)``, embeddings ``(N, C, D)``, truth
 ``(N, C)`` in {0, 1}. Teacher tensors never receive a gradient.
 
-The comparators of the paper's code are here too. Source of all formulas: the official code.
+The comparators of the paper's code are in :mod:`weaklabels.methods.distillation`. Source of all
+formulas: the official code.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from weaklabels.methods.base import Context, Method, register
+from weaklabels.methods.base import Context, Method, at_least_float32, register
 from weaklabels.models import Network
 
 FLOOR = 1e-8
@@ -41,7 +41,7 @@ def hard_label_loss(logits: Tensor, labels: Tensor) -> Tensor:
         logits: ``(N, C)``; half precision is computed in float32.
         labels: ``(N, C)`` in {0, 1}, or shares in between.
     """
-    logits, labels = _at_least_float32(logits), labels.to(logits.device)
+    logits, labels = at_least_float32(logits), labels.to(logits.device)
     present = F.logsigmoid(logits).clamp(min=math.log(FLOOR))
     absent = F.logsigmoid(-logits).clamp(min=math.log(FLOOR))
     return -(labels * present + (1 - labels) * absent).sum()
@@ -66,7 +66,7 @@ def multi_label_distillation(
     """
     if reduction not in REDUCTIONS:
         raise ValueError(f"unknown reduction {reduction!r}: expected {', '.join(REDUCTIONS)}")
-    student, teacher = _at_least_float32(student), _at_least_float32(teacher.detach())
+    student, teacher = at_least_float32(student), at_least_float32(teacher.detach())
     p = torch.sigmoid(teacher)
     present = p * (F.logsigmoid(teacher) - F.logsigmoid(student))
     absent = (1 - p) * (F.logsigmoid(-teacher) - F.logsigmoid(-student))
@@ -84,44 +84,6 @@ def soft_label_bce(student: Tensor, teacher: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(
         student, torch.sigmoid(teacher.detach()), reduction="sum"
     ) / max(len(student), 1)
-
-
-def softmax_distillation(student: Tensor, teacher: Tensor, temperature: float = 4.0) -> Tensor:
-    """Single-label distillation (Hinton et al., 2015): KL of softened softmaxes times T^2, mean.
-
-    Blind to a constant added to all logits of an image, so to how many labels it has.
-    """
-    p = F.log_softmax(teacher.detach() / temperature, 1)
-    q = F.log_softmax(student / temperature, 1)
-    return temperature**2 * F.kl_div(q, p, log_target=True, reduction="batchmean")
-
-
-def probability_mse(student: Tensor, teacher: Tensor) -> Tensor:
-    """Squared difference of the sigmoid probabilities, summed over classes, mean over N."""
-    gap = torch.sigmoid(student) - torch.sigmoid(teacher.detach())
-    return gap.square().sum() / max(len(student), 1)
-
-
-def partial_softmax(student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
-    """PS: for each positive class, softmax over it and all negatives of the image; KL of the two.
-
-    Summed over entries, positives and images, divided by N (images without positives count).
-
-    Args:
-        student, teacher: logits ``(N, C)``.
-        labels: ``(N, C)`` in {0, 1}.
-    """
-    image, label = (labels == 1).nonzero(as_tuple=True)
-    if not len(image):
-        return student.sum() * 0
-    keep = labels[image] != 1
-    keep[torch.arange(len(image), device=label.device), label] = True
-
-    def log_probabilities(logits: Tensor) -> Tensor:
-        return F.log_softmax(logits[image].masked_fill(~keep, -math.inf), 1).masked_fill(~keep, 0)
-
-    p, q = log_probabilities(teacher.detach()), log_probabilities(student)
-    return (p.exp() * (p - q) * keep).sum() / len(student)
 
 
 # -- structure of embeddings ----------------------------------------------------------------------
@@ -174,7 +136,7 @@ def structure_losses(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
     Returns:
         ``(G,)``; 0 for groups with fewer than two rows.
     """
-    student, teacher = _at_least_float32(student), _at_least_float32(teacher.detach())
+    student, teacher = at_least_float32(student), at_least_float32(teacher.detach())
     gap = normalised_distances(student, mask) - normalised_distances(teacher, mask)
     entries = F.smooth_l1_loss(gap, torch.zeros_like(gap), reduction="none")
     return entries.sum((1, 2)) / mask.sum(1).clamp(min=1)
@@ -212,110 +174,6 @@ def label_wise_embedding(
     if instance_weight:
         terms = terms + instance_weight * instance_aware(student, teacher, labels)
     return torch.as_tensor(terms, device=student.device)
-
-
-# -- comparators on features of whole images ------------------------------------------------------
-
-
-def relational_distance(student: Tensor, teacher: Tensor) -> Tensor:
-    """RKD, distances (Park et al., CVPR 2019): H of the whole batch, features ``(N, d)``."""
-    everyone = torch.ones(1, len(student), dtype=torch.bool, device=student.device)
-    return structure_losses(student[None], teacher[None], everyone)[0]
-
-
-def relational_angle(student: Tensor, teacher: Tensor) -> Tensor:
-    """RKD, angles: smooth L1 between the cosines of all triplets, mean over N^3 entries."""
-
-    def cosines(features: Tensor) -> Tensor:
-        directions = F.normalize(features[None] - features[:, None], dim=2)
-        return directions @ directions.transpose(1, 2)
-
-    return F.smooth_l1_loss(cosines(student), cosines(teacher.detach()))
-
-
-def relational(
-    student: Tensor, teacher: Tensor, distance_weight: float = 10.0, angle_weight: float = 10.0
-) -> Tensor:
-    """RKD: weighted distances and angles."""
-    distances = relational_distance(student, teacher)
-    return distance_weight * distances + angle_weight * relational_angle(student, teacher)
-
-
-def probabilistic_transfer(student: Tensor, teacher: Tensor) -> Tensor:
-    """PKT (Passalis and Tefas, ECCV 2018): KL of cosine similarities, rows normalised to sum 1.
-
-    Mean over N^2 entries, the diagonal included.
-
-    Args:
-        student: ``(N, d)``.
-        teacher: ``(N, d')``.
-    """
-    small = 1e-7
-
-    def similarities(features: Tensor) -> Tensor:
-        unit = features / (features.norm(dim=1, keepdim=True) + small)
-        shares = (unit @ unit.T + 1) / 2
-        return shares / shares.sum(1, keepdim=True)
-
-    s, t = similarities(student), similarities(teacher.detach())
-    return (t * torch.log((t + small) / (s + small))).mean()
-
-
-def hierarchical_context(student: Sequence[Tensor], teacher: Sequence[Tensor]) -> Tensor:
-    """Loss of ReviewKD (Chen et al., CVPR 2021) on fused student maps, summed over levels.
-
-    Per level, the MSE of the maps, and of the maps pooled to 4, 2 and 1 pixels where that is
-    smaller, weighted 1, 1/2, 1/4, ... and divided by the sum of the weights.
-
-    Args:
-        student, teacher: per level ``(N, c, h, h)``, of equal shapes.
-    """
-    total = torch.zeros((), dtype=student[0].dtype, device=student[0].device)
-    for fused, target in zip(student, teacher, strict=True):
-        target = target.detach()
-        level, weight, weights = F.mse_loss(fused, target), 1.0, 1.0
-        for size in (4, 2, 1):
-            if size < fused.shape[-1]:
-                weight /= 2
-                weights += weight
-                pooled = (F.adaptive_avg_pool2d(maps, size) for maps in (fused, target))
-                level = level + weight * F.mse_loss(*pooled)
-        total = total + level / weights
-    return total
-
-
-class ReviewFusion(nn.Module):
-    """Top-down fusion of a student's stages for ReviewKD.
-
-    The deepest stage is reduced to ``width`` channels; every shallower one is blended with the
-    fused map of the next deeper stage by two attention maps; each fused map is projected to the
-    teacher's channels.
-
-    Args:
-        student, teacher: channels of the stages, shallow to deep.
-        width: channels of the fused maps.
-    """
-
-    def __init__(self, student: Sequence[int], teacher: Sequence[int], width: int = 256) -> None:
-        super().__init__()
-
-        def convolution(inputs: int, outputs: int, kernel: int) -> nn.Module:
-            layer = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False)
-            return nn.Sequential(layer, nn.BatchNorm2d(outputs))
-
-        self.reduce = nn.ModuleList(convolution(c, width, 1) for c in student)
-        self.project = nn.ModuleList(convolution(width, c, 3) for c in teacher)
-        self.attention = nn.ModuleList(nn.Conv2d(2 * width, 2, 1) for _ in student[:-1])
-
-    def forward(self, stages: Sequence[Tensor]) -> list[Tensor]:
-        """Fused maps with the teacher's channels, shallow to deep."""
-        fused = [self.reduce[-1](stages[-1])]
-        for level in range(len(stages) - 2, -1, -1):
-            own = self.reduce[level](stages[level])
-            deeper = F.interpolate(fused[0], own.shape[-2:], mode="nearest")
-            weights = torch.sigmoid(self.attention[level](torch.cat([own, deeper], 1)))
-            fused.insert(0, own * weights[:, :1] + deeper * weights[:, 1:])
-        return [project(maps) for project, maps in zip(self.project, fused, strict=True)]
 
 
 # -- methods --------------------------------------------------------------------------------------
@@ -415,113 +273,6 @@ class MultiLabelDistillation(Distillation):
         return multi_label_distillation(student.logits, teacher.logits)
 
 
-@register("Softmax KD")
-class SoftmaxDistillation(Distillation):
-    """Single-label distillation, applied to multi-label logits."""
-
-    def __init__(
-        self, weight: float | None = None, hard: float = 1.0, temperature: float = 4.0
-    ) -> None:
-        super().__init__(weight, hard)
-        self.temperature = temperature
-
-    def term(self, student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
-        return softmax_distillation(student.logits, teacher.logits, self.temperature)
-
-
-@register("MSE")
-class ProbabilityMse(Distillation):
-    """Squared difference of the probabilities."""
-
-    def term(self, student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
-        return probability_mse(student.logits, teacher.logits)
-
-
-@register("PS")
-class PartialSoftmax(Distillation):
-    """Partial softmax: one positive against all negatives."""
-
-    def term(self, student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
-        return partial_softmax(student.logits, teacher.logits, labels)
-
-
-@register("RKD")
-class Relational(Distillation):
-    """Relations among the features of whole images: 10 distances + 10 angles."""
-
-    def term(self, student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
-        return relational(student.features, teacher.features)
-
-
-@register("PKT")
-class ProbabilisticTransfer(Distillation):
-    """Similarities among the features of whole images as probabilities."""
-
-    def term(self, student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
-        return probabilistic_transfer(student.features, teacher.features)
-
-
-class _WithProjection(Distillation):
-    """Features of the student are compared after layers that are trained with it."""
-
-    state = ("projection",)
-    projection: nn.Module
-
-    def parameters(self) -> list[nn.Parameter]:
-        return list(self.projection.parameters())
-
-
-@register("FitNet")
-class FitNet(_WithProjection):
-    """MSE between a learned linear projection of the student's feature and the teacher's."""
-
-    def prepare(self, model: Network) -> None:
-        widths = (network.features[1].channels for network in (model, self.teacher))
-        self.projection = nn.Linear(*widths).to(next(model.parameters()))
-
-    def term(self, student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
-        return F.mse_loss(self.projection(student.features), teacher.features)
-
-
-@register("ReviewKD")
-class ReviewKD(_WithProjection):
-    """Maps of several stages, fused top-down (see ``ReviewFusion``).
-
-    Args:
-        weight, hard: see ``Distillation``.
-        stages: which parts of the backbone are the stages.
-        width: channels of the fused maps.
-    """
-
-    def __init__(
-        self,
-        weight: float | None = None,
-        hard: float = 1.0,
-        stages: Sequence[int] = (-1,),
-        width: int = 256,
-    ) -> None:
-        super().__init__(weight, hard)
-        self.stages, self.width = tuple(stages), width
-
-    def prepare(self, model: Network) -> None:
-        own, target = (self._channels(network.features[0]) for network in (model, self.teacher))
-        fusion = ReviewFusion(own, target, self.width)
-        self.projection = fusion.to(next(model.parameters()))
-
-    def _channels(self, backbone: nn.Sequential) -> list[int]:
-        """Channels of the stages: those of the last convolution up to each."""
-        channels, last = [], 0
-        for part in backbone:
-            widths = [m.out_channels for m in part.modules() if isinstance(m, nn.Conv2d)]
-            last = widths[-1] if widths else last
-            channels.append(last)
-        return [channels[i] for i in self.stages]
-
-    def term(self, student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
-        own, target = ([out.stages[i] for i in self.stages] for out in (student, teacher))
-        return hierarchical_context(self.projection(own), target)
-
-
 @register("L2D")
 class L2D(Distillation):
     """MLD and LED together; with a weight of 0 a part is left out.
@@ -554,7 +305,3 @@ class L2D(Distillation):
                 student.logits, teacher.logits
             )
         return loss
-
-
-def _at_least_float32(values: Tensor) -> Tensor:
-    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values

@@ -3,8 +3,8 @@ r"""Positive Label Is All You Need for Multi-Label Classification (Yuan et al., 
 Every class is learned from labelled positives and unlabelled data; annotated negatives are thrown
 away. The file goes the way of the paper's forerunners: risk estimators that need the class prior
 (uPU, nnPU), the variational loss that does not (VPU), and the multi-label loss built on it with a
-re-balance factor, a temperature and a mixup term; then the two parts of its network, the
-local-global convolution and the head of SSGRL.
+re-balance factor, a temperature and a mixup term. The two parts of its network, the local-global
+convolution and the head of SSGRL, are in :mod:`weaklabels.networks`.
 
 Logits are ``(B, C)`` and observed labels ``(B, C)``: +1 labelled positive, all else unlabelled.
 Half precision is computed in float32, where the floor 1e-10 inside the logarithms exists.
@@ -20,8 +20,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from weaklabels.methods.base import Context, Method, register
+from weaklabels.methods.base import Context, Method, at_least_float32, register
 from weaklabels.models import Network
+from weaklabels.networks.graph_head import GraphHead, cooccurrence
+from weaklabels.networks.local_global import add_global_branches
 from weaklabels.seeding import numpy_rng, seed_torch
 
 FLOOR = 1e-10
@@ -68,7 +70,7 @@ def pu_risks(
         raise ValueError(f"unknown surrogate {surrogate!r}: expected {', '.join(SURROGATES)}")
     if unlabeled not in ("all", "rest"):
         raise ValueError(f"unknown unlabelled sample {unlabeled!r}: expected 'all' or 'rest'")
-    logits, loss = _full_precision(logits), SURROGATES[surrogate]
+    logits, loss = at_least_float32(logits), SURROGATES[surrogate]
     positive = (observed == 1).to(logits.dtype)
     rest = 1 - positive if unlabeled == "rest" else torch.ones_like(positive)
     as_positive = prior * _mean_over(loss(logits), positive)
@@ -162,7 +164,7 @@ def temperature(logits: Tensor, alpha: float | None, tau_min: float = TAU_MIN) -
     Returns:
         ``(C,)``.
     """
-    logits = _full_precision(logits).detach()
+    logits = at_least_float32(logits).detach()
     if alpha is None:
         return logits.new_ones(logits.shape[1])
     tau = (alpha * logits.std(0, correction=0)).clamp(tau_min, 1.0)
@@ -188,7 +190,7 @@ def variational_terms(
         gamma: exponent of the re-balance factor; 0 switches it off.
         alpha, tau_min: of ``temperature``.
     """
-    logits = _full_precision(logits)
+    logits = at_least_float32(logits)
     tau = temperature(logits, alpha, tau_min)
     probability = torch.sigmoid(logits / tau)
     mean = probability.detach().mean(0)
@@ -217,7 +219,7 @@ def variational_loss(
 
 def soft_labels(logits: Tensor, observed: Tensor) -> Tensor:
     """What mixup mixes: 1 for a labelled positive, else the prediction (with its gradient)."""
-    prediction = torch.sigmoid(_full_precision(logits)) + FLOOR
+    prediction = torch.sigmoid(at_least_float32(logits)) + FLOOR
     return torch.where(observed == 1, torch.ones_like(prediction), prediction)
 
 
@@ -238,7 +240,7 @@ def mix(rows: Tensor, permutation: Tensor, share: float) -> Tensor:
 
 def consistency(mixed_logits: Tensor, mixed_labels: Tensor) -> Tensor:
     """Squared gap of the logarithms, mean over the mixed rows, sum over classes; 0 for no rows."""
-    predicted = torch.log(torch.sigmoid(_full_precision(mixed_logits)) + FLOOR)
+    predicted = torch.log(torch.sigmoid(at_least_float32(mixed_logits)) + FLOOR)
     gaps = (torch.log(mixed_labels + FLOOR) - predicted) ** 2
     return gaps.sum() / max(len(gaps), 1)
 
@@ -246,257 +248,6 @@ def consistency(mixed_logits: Tensor, mixed_labels: Tensor) -> Tensor:
 def _mean_over(values: Tensor, members: Tensor) -> Tensor:
     """Mean over the rows that are members (1, else 0), column by column; 0 for no members."""
     return (values * members).sum(0) / members.sum(0).clamp(min=1)
-
-
-def _full_precision(logits: Tensor) -> Tensor:
-    return logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
-
-
-# -- the network's two parts ----------------------------------------------------------------------
-
-
-class _ConstantBatchNorm(nn.BatchNorm2d):
-    """Batch norm that always uses its stored statistics: a scale and a shift per channel."""
-
-    def train(self, mode: bool = True) -> _ConstantBatchNorm:
-        return super().train(False)
-
-
-class GlobalBranch(nn.Module):
-    """The branch beside a convolution that sees the whole image (the authors' Global_Branch).
-
-    Each of K heads gathers its share of the channels into one vector, by attention over all
-    positions, and hands it back to every position through a gate.
-
-    Args:
-        inputs, outputs: channels.
-        stride: of the convolution beside it.
-        heads: K, a divisor of ``inputs``.
-        reduction: ``inputs`` over the channels from which attention and gate are computed.
-
-    Raises:
-        ValueError: if the channels cannot be divided so.
-    """
-
-    def __init__(
-        self, inputs: int, outputs: int, stride: int = 1, heads: int = 8, reduction: int = 4
-    ) -> None:
-        super().__init__()
-        if inputs % heads or inputs < reduction:
-            raise ValueError(
-                f"{inputs} channels with {heads} heads and reduction {reduction}: expected a "
-                "multiple of the heads and no fewer than the reduction"
-            )
-        middle = inputs // reduction
-        self.heads = heads
-        self.reduce = nn.Conv2d(inputs, middle, 1)
-        self.gather = nn.Conv2d(2 * middle, heads, 1)
-        self.broadcast = nn.Conv2d(2 * middle, heads, 1)
-        self.value = nn.Conv2d(inputs, inputs, 1)
-        self.project = nn.Conv2d(inputs, outputs, 1, stride)
-        self.norm = _ConstantBatchNorm(outputs).eval()
-        # So small a scale that a pre-trained network starts with its own features.
-        nn.init.normal_(self.norm.weight, std=1e-4)
-
-    def attention(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Where each head gathers from (sums to 1) and where it hands back to (a gate in (0, 1)).
-
-        Args:
-            x: ``(B, inputs, h, w)``.
-
-        Returns:
-            ``(B, K, h, w)`` each.
-        """
-        local = F.relu(self.reduce(x))
-        both = torch.cat([local, local.mean((2, 3), keepdim=True).expand_as(local)], 1)
-        weights = self.gather(both).flatten(2).softmax(2).unflatten(2, x.shape[2:])
-        return weights, torch.sigmoid(self.broadcast(both))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """``(B, inputs, h, w)`` to ``(B, outputs, h', w')``."""
-        weights, gate = self.attention(x)
-        values = self.value(x).unflatten(1, (self.heads, -1))
-        vectors = torch.einsum("bkhw,bkdhw->bkd", weights, values)
-        handed_back = torch.einsum("bkd,bkhw->bkdhw", vectors, gate).flatten(1, 2)
-        return self.norm(self.project(x + handed_back))
-
-
-class LocalGlobalConv(nn.Module):
-    """A convolution, kept as it is, plus a ``GlobalBranch``.
-
-    Raises:
-        ValueError: if the convolution does not keep the size of its input up to its stride.
-    """
-
-    def __init__(self, conv: nn.Conv2d, heads: int = 8, reduction: int = 4) -> None:
-        super().__init__()
-        shrinks = any(
-            isinstance(conv.padding, str) or 2 * p != d * (k - 1)
-            for p, d, k in zip(conv.padding, conv.dilation, conv.kernel_size, strict=False)
-        )
-        if shrinks or conv.stride[0] != conv.stride[1]:
-            raise ValueError(f"{conv}: expected padding that keeps the size, and one stride")
-        self.local = conv
-        self.branch = GlobalBranch(
-            conv.in_channels, conv.out_channels, conv.stride[0], heads, reduction
-        ).to(conv.weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.local(x) + self.branch(x)
-
-
-def add_global_branches(
-    backbone: nn.Module, kernel: int = 3, heads: int = 8, reduction: int = 4
-) -> list[GlobalBranch]:
-    """Put a branch beside every convolution with this kernel size, in place.
-
-    Args:
-        backbone: say, a pre-trained ResNet, whose 3 x 3 convolutions are the ones of the paper.
-        kernel, heads, reduction: see ``GlobalBranch``.
-
-    Returns:
-        The new branches, whose parameters are to be trained.
-
-    Raises:
-        ValueError: if there is no such convolution.
-    """
-    branches = []
-    for parent in list(backbone.modules()):
-        for name, child in list(parent.named_children()):
-            if isinstance(child, nn.Conv2d) and child.kernel_size == (kernel, kernel):
-                both = LocalGlobalConv(child, heads, reduction)
-                setattr(parent, name, both)
-                branches.append(both.branch)
-    if not branches:
-        raise ValueError(f"the backbone has no {kernel} x {kernel} convolution")
-    return branches
-
-
-def cooccurrence(observed: Tensor) -> Tensor:
-    """Share of the rows with class i observed positive in which class j is too.
-
-    Args:
-        observed: ``(N, C)``.
-
-    Returns:
-        ``(C, C)`` float32, with ones on the diagonal. A class that is never observed has no other
-        entries (the authors' code divides by zero there).
-    """
-    positive = (observed == 1).float()
-    counts = positive.T @ positive
-    shares = counts / positive.sum(0).clamp(min=1)[:, None]
-    return shares.fill_diagonal_(1.0)
-
-
-class SemanticDecoupling(nn.Module):
-    """One feature vector per class, gathered by attention that a class vector guides (SSGRL).
-
-    Args:
-        channels: D, of the feature maps.
-        words: ``(C, d)`` one vector per class, say word vectors; the identity matrix leaves the
-            classes' vectors to be learned.
-        width: of the space in which maps and words meet.
-    """
-
-    def __init__(self, channels: int, words: Tensor, width: int = 512) -> None:
-        super().__init__()
-        self.register_buffer("words", words)
-        self.of_image = nn.Linear(channels, width, bias=False)
-        self.of_word = nn.Linear(words.shape[1], width, bias=False)
-        self.joint = nn.Linear(width, width)
-        self.score = nn.Linear(width, 1)
-
-    def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
-        """Maps ``(B, D, h, w)`` to features ``(B, C, D)`` and attention ``(B, C, h, w)``."""
-        places = maps.flatten(2).transpose(1, 2)
-        image, word = self.of_image(places), self.of_word(self.words)
-        joint = self.joint(torch.tanh(image[:, None] * word[None, :, None]))
-        weights = self.score(joint).squeeze(3).softmax(2)
-        return weights @ places, weights.unflatten(2, maps.shape[2:])
-
-
-class GatedGraph(nn.Module):
-    """Gated graph network over the classes: neighbours along A and its transpose (Li et al., 2016).
-
-    Args:
-        channels: D, of a class's feature.
-        adjacency: ``(C, C)``.
-        steps: rounds of message passing.
-    """
-
-    def __init__(self, channels: int, adjacency: Tensor, steps: int = 3) -> None:
-        super().__init__()
-        self.register_buffer("adjacency", adjacency)
-        self.steps = steps
-        self.update_message, self.reset_message, self.new_message = (
-            nn.Linear(2 * channels, channels) for _ in range(3)
-        )
-        self.update_state, self.reset_state, self.new_state = (
-            nn.Linear(channels, channels) for _ in range(3)
-        )
-
-    def forward(self, features: Tensor) -> Tensor:
-        """``(B, C, D)`` to ``(B, C, D)``."""
-        state = features
-        for _ in range(self.steps):
-            message = torch.cat([self.adjacency @ state, self.adjacency.T @ state], 2)
-            update = torch.sigmoid(self.update_message(message) + self.update_state(state))
-            reset = torch.sigmoid(self.reset_message(message) + self.reset_state(state))
-            new = torch.tanh(self.new_message(message) + self.new_state(reset * state))
-            state = (1 - update) * state + update * new
-        return state
-
-
-class PerClassLinear(nn.Module):
-    """A weight vector and a bias per class: ``(B, C, D)`` to logits ``(B, C)``."""
-
-    def __init__(self, classes: int, channels: int) -> None:
-        super().__init__()
-        bound = 1 / math.sqrt(channels)
-        self.weight = nn.Parameter(torch.empty(classes, channels).uniform_(-bound, bound))
-        self.bias = nn.Parameter(torch.empty(classes).uniform_(-bound, bound))
-
-    def forward(self, features: Tensor) -> Tensor:
-        return (features * self.weight).sum(2) + self.bias
-
-
-class GraphHead(nn.Module):
-    """The head of SSGRL (Chen et al., ICCV 2019), from feature maps to logits.
-
-    Args:
-        inputs: channels of the maps.
-        adjacency: ``(C, C)`` of ``cooccurrence``.
-        words: ``(C, d)``; None: learned class vectors.
-        channels: D, to which the maps are reduced.
-        width: of ``SemanticDecoupling``.
-    """
-
-    def __init__(
-        self,
-        inputs: int,
-        adjacency: Tensor,
-        words: Tensor | None = None,
-        channels: int = 1024,
-        width: int = 512,
-    ) -> None:
-        super().__init__()
-        classes = len(adjacency)
-        self.shrink = nn.Sequential(
-            nn.AvgPool2d(2, 2, ceil_mode=True),
-            nn.Conv2d(inputs, channels, 1, bias=False),
-            _ConstantBatchNorm(channels).eval(),
-        )
-        words = torch.eye(classes) if words is None else words
-        self.decoupling = SemanticDecoupling(channels, words, width)
-        self.graph = GatedGraph(channels, adjacency)
-        self.joint = nn.Linear(2 * channels, channels)
-        self.read_out = PerClassLinear(classes, channels)
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """Maps ``(B, inputs, h, w)`` to logits ``(B, C)``."""
-        features, _ = self.decoupling(self.shrink(maps))
-        both = torch.cat([self.graph(features), features], 2)
-        return self.read_out(torch.tanh(self.joint(both)))
 
 
 # -- methods --------------------------------------------------------------------------------------
