@@ -9,7 +9,8 @@ from chapters.bldr import claims, runs, tables
 
 from weaklabels import methods
 from weaklabels.lab import sweep
-from weaklabels.lab.noisy_labels import cosine_after, given_labels, load_splits, run
+from weaklabels.lab.loading import load_splits
+from weaklabels.lab.noisy_labels import cosine_after, given_labels, run
 from weaklabels.lab.store import Record, Store, digest
 from weaklabels.press.chapter import Chapter
 

@@ -237,12 +237,10 @@ def test_the_paper_profile_has_a_real_crowd(monkeypatch):
     answers = np.where(rng.random((80, 5)) < 0.6, rng.integers(0, 8, (80, 5)), -1)
     answers[:, 0] = rng.integers(0, 8, 80)
     splits = data.Splits(tuple("abcdefgh"), part(80, {"answers": answers}), None, part(16, {}))
-    monkeypatch.setattr(runs.data, "load", lambda *_, **__: splits)
-    runs._load_task.cache_clear()
+    monkeypatch.setattr(runs, "load_splits", lambda _: splits)
     spec = replace(next(iter(chosen.values())), warm_up=2, base_steps=2, round_steps=1, rounds=1)
     found = runs.run(spec)
     assert found["aware/recall"].shape == (2, 8)
-    runs._load_task.cache_clear()
 
 
 def test_record_of_real_crowds(monkeypatch):

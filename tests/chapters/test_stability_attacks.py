@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from tests.golden import cases
+from weaklabels.lab.loading import load_splits
 from weaklabels.lab.spec import options
 from weaklabels.lab.store import Record
 from weaklabels.lab.sweep import run_one
@@ -279,7 +280,7 @@ def test_a_run_learns_from_what_the_crafting_network_made():
     crafting = runs.crafting_spec(spec)
     assert crafting.budget == spec.craft_budget
     assert crafting == runs.crafting_spec(replace(spec, method="MART", budget=1.5, epochs=2))
-    moved = runs.craft(crafting)["x"] - runs.load_splits(spec).train.x.numpy()
+    moved = runs.craft(crafting)["x"] - load_splits(spec).train.x.numpy()
     assert 0 < np.abs(moved).max() <= spec.eps + 1e-6
     found = run_one(runs.run, spec, None)
     assert found["curve"].shape == (len(runs.STRENGTHS),)

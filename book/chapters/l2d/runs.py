@@ -9,17 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from weaklabels import data, methods, weaken
+from weaklabels import methods, weaken
 from weaklabels.data import Split, Splits
 from weaklabels.data.augment import pipeline, to_float
 from weaklabels.lab.execute import ORDER, Task, Watch, execute, network, started
+from weaklabels.lab.loading import load_splits
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import Data, Learner, Options, Trained, options
 from weaklabels.lab.store import Record
@@ -369,16 +369,6 @@ def initial_sizes(spec: Spec) -> dict[str, Any]:
         own, target = l2d.outputs(model, x), l2d.outputs(teacher, x)
         hard = l2d.hard_label_loss(own.logits, labels)
         return {"hard": float(hard), "term": float(method.term(own, target, labels))}
-
-
-def load_splits(spec: Spec) -> Splits:
-    """The data of a run; random datasets are drawn with the run's seed."""
-    return _load_splits(spec.dataset, spec.data_root, spec.data_options, spec.seed)
-
-
-@lru_cache(maxsize=8)  # all seeds of a table: drawing scenes takes a tenth of a short run
-def _load_splits(dataset: str, root: str | None, data_options: Options, seed: int) -> Splits:
-    return data.load(dataset, root, **({"seed": seed} | dict(data_options)))
 
 
 def build(spec: Spec) -> Network:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,10 @@ from torch.nn import functional as F
 from torch.optim.lr_scheduler import StepLR
 
 from chapters.lfosa import patches
-from weaklabels import data, models
+from weaklabels import models
 from weaklabels.data.augment import flip, pad_crop, to_float
 from weaklabels.dropout import add_dropout
+from weaklabels.lab.loading import load_splits
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import Data, Options, options
 from weaklabels.methods import lfosa
@@ -218,39 +218,17 @@ def rotate(batch: Tensor, generator: torch.Generator, degrees: float = 15.0) -> 
 
 def load_task(spec: Spec) -> Task:
     """Data of a run; the same for all strategies of a seed."""
-    return _load_task(
-        spec.dataset,
-        spec.data_root,
-        spec.data_options,
-        spec.known,
-        spec.patches,
-        spec.initial,
-        spec.seed,
-    )
-
-
-@lru_cache(maxsize=2)
-def _load_task(
-    dataset: str,
-    root: str | None,
-    data_options: Options,
-    known: tuple[int, ...],
-    count: int,
-    initial: float,
-    seed: int,
-) -> Task:
-    extra = {"seed": seed} if dataset == "digits" else {}
-    splits = data.load(dataset, root, **(extra | dict(data_options)))
+    splits, seed, known = load_splits(spec), spec.seed, spec.known
     number = torch.full((len(splits.classes),), len(known))
     number[list(known)] = torch.arange(len(known))
     x, kind = splits.train.x, splits.train.y.numpy()
     y = number[splits.train.y]
-    if count:
+    if count := spec.patches:
         x = torch.cat([x, torch.from_numpy(patches.draw(count, numpy_rng(seed, "patches")))])
         kind = np.append(kind, np.full(count, -1))
         y = torch.cat([y, torch.full((count,), len(known))])
     test = number[splits.test.y] < len(known)
-    rows = _first_labels(y.numpy(), len(known), initial, numpy_rng(seed, "first labels"))
+    rows = _first_labels(y.numpy(), len(known), spec.initial, numpy_rng(seed, "first labels"))
     return Task(x, y, kind, rows, splits.test.x[test], number[splits.test.y][test], len(known))
 
 

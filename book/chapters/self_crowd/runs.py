@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable
 from dataclasses import KW_ONLY, dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,8 +16,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from weaklabels import crowds, data, models
+from weaklabels import crowds, models
 from weaklabels.dropout import add_dropout
+from weaklabels.lab.loading import load_splits
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import Data, Options, options
 from weaklabels.methods.base import Context, Method
@@ -270,29 +270,7 @@ def _recall(model: Network, task: Task) -> np.ndarray:
 
 def load_task(spec: Spec) -> Task:
     """Data of a run."""
-    return _load_task(
-        spec.dataset,
-        spec.data_root,
-        spec.data_options,
-        spec.ratio,
-        spec.mean_answers,
-        spec.workers,
-        spec.seed,
-    )
-
-
-@lru_cache(maxsize=2)
-def _load_task(
-    dataset: str,
-    root: str | None,
-    data_options: Options,
-    ratio: float,
-    mean_answers: float,
-    workers: int,
-    seed: int,
-) -> Task:
-    extra = {"seed": seed} if dataset == "digits" else {}
-    splits = data.load(dataset, root, **(extra | dict(data_options)))
+    splits = load_splits(spec)
     given = splits.train.extra.get("answers")
     return make_task(
         splits.train.x,
@@ -300,10 +278,10 @@ def _load_task(
         splits.test.x,
         splits.test.y.numpy(),
         answers=None if given is None else np.asarray(given),
-        ratio=ratio,
-        mean_answers=mean_answers,
-        workers=workers,
-        seed=seed,
+        ratio=spec.ratio,
+        mean_answers=spec.mean_answers,
+        workers=spec.workers,
+        seed=spec.seed,
     )
 
 

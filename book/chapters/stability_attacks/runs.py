@@ -16,10 +16,10 @@ from torch.nn import functional as F
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from weaklabels import data, methods
-from weaklabels.data import Splits
+from weaklabels import methods
 from weaklabels.data.augment import pipeline
 from weaklabels.lab.execute import ORDER, Task, Watch, execute, network, placed, started
+from weaklabels.lab.loading import load_splits
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import Data, Trained, options
 from weaklabels.lab.sweep import remember
@@ -162,12 +162,6 @@ def crafting_spec(spec: Spec) -> Spec:
         epochs=spec.craft_epochs,
         drops=(),
     )
-
-
-def load_splits(spec: Spec) -> Splits:
-    """The data of a run."""
-    extra = {"seed": spec.seed} if spec.dataset == "digits" else {}
-    return data.load(spec.dataset, spec.data_root, **(extra | dict(spec.data_options)))
 
 
 def _train(spec: Spec, x: Tensor, y: Tensor, classes: int) -> Network:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,11 +18,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from weaklabels import data, methods, weaken
+from weaklabels import methods, weaken
 from weaklabels.cam import class_activation_maps
 from weaklabels.data import Split, Splits
+from weaklabels.lab import loading
 from weaklabels.lab.execute import ORDER, Task, Watch, execute, network, started
-from weaklabels.lab.spec import Data, Learner, Options, Trained
+from weaklabels.lab.spec import Data, Learner, Trained
 from weaklabels.lab.store import Record
 from weaklabels.lab.weights import weights_of
 from weaklabels.methods.class_activation_value import (
@@ -107,26 +107,17 @@ def train(spec: Spec, splits: Splits) -> dict[str, Any]:
 
 def load_splits(spec: Spec) -> Splits:
     """The data of a run, its inputs prepared and the training part cut to size."""
-    return _load_splits(
-        spec.dataset, spec.data_root, spec.data_options, spec.inputs, spec.train_size, spec.seed
-    )
-
-
-@lru_cache(maxsize=2)
-def _load_splits(
-    dataset: str, root: str | None, options: Options, inputs: str, train_size: int | None, seed: int
-) -> Splits:
-    if inputs not in INPUTS:
-        raise ValueError(f"unknown inputs {inputs!r}: expected one of {', '.join(INPUTS)}")
-    splits = data.load(dataset, root, **({"seed": seed} | dict(options)))
-    if train_size is not None:
-        if not 1 <= train_size <= len(splits.train):
+    if spec.inputs not in INPUTS:
+        raise ValueError(f"unknown inputs {spec.inputs!r}: expected one of {', '.join(INPUTS)}")
+    splits, size = loading.load_splits(spec), spec.train_size
+    if size is not None:
+        if not 1 <= size <= len(splits.train):
             raise ValueError(
-                f"train_size is {train_size}: there are {len(splits.train)} training examples"
+                f"train_size is {size}: there are {len(splits.train)} training examples"
             )
-        rows = numpy_rng(seed, "subset").permutation(len(splits.train))[:train_size]
+        rows = numpy_rng(spec.seed, "subset").permutation(len(splits.train))[:size]
         splits = replace(splits, train=_rows(splits.train, rows))
-    return INPUTS[inputs](splits)
+    return INPUTS[spec.inputs](splits)
 
 
 def _rows(split: Split, rows: np.ndarray) -> Split:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,10 +18,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from weaklabels import data, methods, weaken
+from weaklabels import methods, weaken
 from weaklabels.data import Split, Splits
 from weaklabels.data.augment import pipeline
-from weaklabels.lab import weights
+from weaklabels.lab import loading, weights
 from weaklabels.lab.execute import ORDER, Task, execute, network, placed, started
 from weaklabels.lab.multilabel_watch import MultilabelWatch, Scene
 from weaklabels.lab.spec import Data, Learner, Options, Trained, options
@@ -138,18 +137,11 @@ def build_network(spec: Spec, classes: int) -> Network:
 
 
 def load_splits(spec: AnnotatedData) -> Splits:
-    """The data of a run; random datasets are drawn with the run's seed."""
-    return _load_splits(spec.dataset, spec.data_root, spec.data_options, spec.seed, spec.train_size)
-
-
-@lru_cache(maxsize=8)  # all seeds of a table: drawing scenes takes a tenth of a short run
-def _load_splits(
-    dataset: str, root: str | None, data_options: Options, seed: int, train_size: int | None
-) -> Splits:
-    splits = data.load(dataset, root, **({"seed": seed} | dict(data_options)))
-    if train_size is None:
+    """The data of a run, its training part cut to size."""
+    splits, size = loading.load_splits(spec), spec.train_size
+    if size is None:
         return splits
-    return replace(splits, train=Split(splits.train.x[:train_size], splits.train.y[:train_size]))
+    return replace(splits, train=Split(splits.train.x[:size], splits.train.y[:size]))
 
 
 def _single_positive_all_negatives(truth: np.ndarray, rng: weaken.Rng) -> np.ndarray:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,12 +18,13 @@ import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
-from weaklabels import data, methods, weaken
+from weaklabels import methods, weaken
 from weaklabels.data import Splits
 from weaklabels.data.augment import pipeline, to_float
 from weaklabels.ema import WeightAverage
+from weaklabels.lab import loading
 from weaklabels.lab.execute import ORDER, Task, Watch, execute, network, started
-from weaklabels.lab.spec import Data, Learner, Options, Trained
+from weaklabels.lab.spec import Data, Learner, Trained
 from weaklabels.methods.base import Method
 from weaklabels.metrics import accuracy, separation_auc
 from weaklabels.models import Network
@@ -74,7 +74,7 @@ def run(spec: Spec) -> dict[str, Any]:
         method traces. Once: ``wrong`` ``(N,)``, which labels are wrong, and ``found`` ``(N,)``, the
         final probability of each given label.
     """
-    splits = load_splits(spec)
+    splits = loading.load_splits(spec)
     given = torch.from_numpy(given_labels(spec, splits))
     seed_torch(spec.seed, "method", spec.method)
     model = network(spec, len(splits.classes), spec.seed)
@@ -102,18 +102,6 @@ def run(spec: Spec) -> dict[str, Any]:
 def _untouched(images: Tensor) -> Tensor:
     """For methods that make their views themselves."""
     return images
-
-
-def load_splits(spec: Spec) -> Splits:
-    """The data of a run; random splits are drawn with the run's seed."""
-    seed = spec.seed if spec.dataset == "digits" else None
-    return _load_splits(spec.dataset, spec.data_root, spec.data_options, seed)
-
-
-@lru_cache(maxsize=2)
-def _load_splits(dataset: str, root: str | None, options: Options, seed: int | None) -> Splits:
-    extra = {} if seed is None else {"seed": seed}
-    return data.load(dataset, root, **(extra | dict(options)))
 
 
 def given_labels(spec: Spec, splits: Splits) -> np.ndarray:
