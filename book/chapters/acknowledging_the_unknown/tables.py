@@ -13,7 +13,7 @@ import torch
 from chapters.acknowledging_the_unknown import landscape
 from chapters.acknowledging_the_unknown.runs import ROWS
 from chapters.acknowledging_the_unknown.study import chosen
-from weaklabels.lab.missing_labels import label_kinds, mean_ap, modified_labels, training_labels
+from weaklabels.lab.missing_labels import label_kinds, mean_ap, modified_labels
 from weaklabels.lab.multilabel import load_splits
 from weaklabels.lab.store import Record
 from weaklabels.metrics import class_wasserstein
@@ -207,7 +207,7 @@ class Unannotated:
 
 def unannotated(record: Record) -> Unannotated:
     """Predictions on the training labels that nobody gave, of a run that tracked them."""
-    kinds = label_kinds(*training_labels(record.spec))
+    kinds = label_kinds(record["truth"], record["observed"])
     return Unannotated(sigmoid(record["train_scores_best"]), kinds["FN"], kinds["TN"])
 
 
@@ -282,11 +282,11 @@ def examples(
         count: of images.
         wanted: smallest and largest number of true labels.
     """
-    spec = next(iter(records.values())).spec
-    splits = load_splits(spec)
+    tracked = next(iter(records.values()))
+    splits = load_splits(tracked.spec)
     split = getattr(splits, part)
     truth = split.y.numpy()
-    observed = training_labels(spec)[1] if part == "train" else np.zeros_like(truth)
+    observed = tracked["observed"] if part == "train" else np.zeros_like(truth)
     total = truth.sum(1)
     rows = np.flatnonzero((total >= wanted[0]) & (total <= wanted[1]))[:count]
     p = {name: sigmoid(record[f"{part}_scores_best"]) for name, record in records.items()}
