@@ -197,7 +197,7 @@ class MultilabelWatch(Watch):
 
     def results(self) -> dict[str, Any]:
         found = super().results() | {"best_epoch": self.best_epoch}
-        if {"entry_logits", "modified", "train_scores"} & set(self.track):  # to tell kinds of labels
+        if {"entry_logits", "modified", "train_scores"} & set(self.track):  # to tell label kinds
             found["observed"] = self.scene.observed.cpu().numpy()
             found["truth"] = self.scene.splits.train.y.cpu().numpy()
         for moment in ("last", "best"):
