@@ -22,7 +22,7 @@ AXE := build/axe/node_modules/axe-core
 PROFILE ?= quick
 
 PARAMETERS := ARCHIVE CHAPTERS DATA DEVICE GPUS JOBS MIRROR NAME PROFILE PYTHON SCHEDULER SEEDS \
-  TESTS WORKERS
+  SLUG TESTS TITLE WORKERS
 given := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
 unknown := $(firstword $(filter-out $(PARAMETERS) MAKEFLAGS,$(given)))
 $(if $(unknown),$(error $(unknown)=$($(unknown)) is unknown: expected one of $(PARAMETERS)))
@@ -33,7 +33,7 @@ reproduce_options = --profile='$(PROFILE)' \
   $(if $(WORKERS),--workers='$(WORKERS)') $(if $(GPUS),--gpus='$(GPUS)') \
   $(if $(DATA),--data='$(DATA)') $(if $(SCHEDULER),--scheduler='$(SCHEDULER)')
 
-.PHONY: help env check reproduce record book pdf archive verify lab test bench lint lock clean distclean
+.PHONY: help env check reproduce record chapter book pdf archive verify lab test bench lint lock clean distclean
 
 help:  ## list the commands
 	@grep -hE '^[a-z<>-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' \
@@ -76,6 +76,10 @@ record: $(ENV)  ## compute committed results anew (CHAPTERS=a,b, NAME=x, DATA=fo
 	  $(if $(NAME),--name='$(NAME)') $(if $(DATA),--data='$(DATA)') \
 	  $(if $(DEVICE),--device='$(DEVICE)') $(if $(SEEDS),--seeds='$(SEEDS)') \
 	  $(if $(WORKERS),--workers='$(WORKERS)')
+
+# A title may hold quotation marks: it comes by way of the environment.
+chapter: $(ENV)  ## start a new chapter (SLUG=my_paper, TITLE="My Paper")
+	@$(PY) -m weaklabels.press.new_chapter --slug="$$SLUG" --title="$$TITLE"
 
 book: $(ENV)  ## build the HTML book from what has been executed
 	@$(PY) -m weaklabels.press.html --profile '$(PROFILE)'
