@@ -16,6 +16,7 @@ import torch
 
 from tests.library import tiny_datasets as tiny
 from weaklabels.data import augment, shards
+from weaklabels.data.reading import read_ahead
 from weaklabels.models import patch_net
 
 SIDE = 96
@@ -25,6 +26,7 @@ import json, sys, threading, time
 from pathlib import Path
 import torch
 from weaklabels.data import augment, shards
+from weaklabels.data.reading import read_ahead
 
 def anonymous():  # memory of the process itself, in MB; pages of the file belong to the system
     lines = Path("/proc/self/status").read_text().splitlines()
@@ -45,7 +47,7 @@ thread.start()
 x = shards.build(files, 96, cache, "toy", workers=2)
 generator = torch.Generator().manual_seed(0)
 for _ in range(2):
-    for rows, batch in shards.batches(x, torch.randperm(count, generator=generator), 32):
+    for rows, batch in read_ahead(x, torch.randperm(count, generator=generator).split(32)):
         augment.to_float(augment.flip(batch, generator))
 running = False
 thread.join()
@@ -85,7 +87,7 @@ def test_loading_is_a_small_share_of_an_epoch(tmp_path):
         waited, started = 0.0, time.perf_counter()
         asked = started
         order = torch.randperm(count, generator=generator)
-        for rows, batch in shards.batches(x, order, 32):
+        for rows, batch in read_ahead(x, order.split(32)):
             waited += time.perf_counter() - asked
             images = augment.to_float(augment.flip(batch, generator), dtype=torch.float32)
             loss = torch.nn.functional.binary_cross_entropy_with_logits(network(images), y[rows])
@@ -96,7 +98,7 @@ def test_loading_is_a_small_share_of_an_epoch(tmp_path):
         epoch = time.perf_counter() - started
         shares.append(waited / epoch)
         started = time.perf_counter()
-        for _ in shards.batches(x, order, 32):
+        for _ in read_ahead(x, order.split(32)):
             pass
         alone.append((time.perf_counter() - started) / epoch)
     print(f"waiting for batches: {min(shares):.1%} to {max(shares):.1%} of an epoch; "

@@ -16,6 +16,7 @@ from torchvision.transforms.v2 import functional as tv
 from tests.library import tiny_datasets as tiny
 from weaklabels import backbones
 from weaklabels.data import augment, shards
+from weaklabels.data.reading import read_ahead
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def test_second_time_reads_no_image(files, tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "open", lambda *_: pytest.fail("an image was opened"))
     again = shards.build(files, 8, tmp_path / "cache", "toy")
     assert torch.equal(first, again)
-    rows = torch.cat([batch for _, batch in shards.batches(again, torch.arange(150), 32)])
+    rows = torch.cat([batch for _, batch in read_ahead(again, torch.arange(150).split(32))])
     assert torch.equal(rows, first)
 
 
@@ -149,20 +150,19 @@ def test_two_processes_build_once(files, tmp_path):
 def test_batches_follow_the_order():
     x = torch.arange(20).reshape(10, 2)
     order = torch.tensor([7, 1, 9, 0, 3])
-    got = list(shards.batches(x, order, 2))
+    got = list(read_ahead(x, order.split(2)))
     assert [rows.tolist() for rows, _ in got] == [[7, 1], [9, 0], [3]]
     assert all(torch.equal(batch, x[rows]) for rows, batch in got)
-    assert len(list(shards.batches(x, order, 2, drop_last=True))) == 2
-    assert list(shards.batches(x, order[:0], 2)) == []
+    assert list(read_ahead(x, ())) == []
 
 
 def test_batches_can_be_left_early_and_hand_on_errors():
     x = torch.zeros(100, 2)
-    for rows, _ in shards.batches(x, torch.arange(100), 5):
+    for rows, _ in read_ahead(x, torch.arange(100).split(5)):
         assert rows.tolist() == [0, 1, 2, 3, 4]
         break
     with pytest.raises(IndexError):
-        list(shards.batches(x, torch.tensor([0, 100]), 1))
+        list(read_ahead(x, torch.tensor([0, 100]).split(1)))
 
 
 # --- augmentation --------------------------------------------------------------------------------

@@ -21,8 +21,6 @@ CLASSES = (
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
 )  # fmt: skip
 SUBSET = "cifar10-subset/cifar10_subset_15k_3k.npz"
-MEAN, STD = (0.4914, 0.4822, 0.4465), (0.247, 0.243, 0.261)
-"""Channel statistics used by the partial-label papers' code."""
 
 
 def cifar10(

@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 import torch
 
 from weaklabels.data import Split, Splits
 from weaklabels.data.files import find, scale_box, train_val_indices
-from weaklabels.data.shards import build
+from weaklabels.data.shards import Decoding, photographs
 
 
 @dataclass(frozen=True)
@@ -52,31 +53,23 @@ class Index:
 def load(
     root: str | Path | None = None,
     *,
-    resolution: int = 448,
-    resample: str = "bilinear",
     validation: float = 0.2,
     seed: int = 1200,
     empty: bool = False,
-    cache: str | Path | None = None,
-    workers: int | None = None,
-    progress: bool = False,
+    **decoding: Unpack[Decoding],
 ) -> Splits:
     """Train2014 trains and validates, val2014 tests.
 
     Args:
         root: folder that holds ``coco``.
-        resolution: side of the square images, pixels (aspect ratio not kept).
-        resample: resizing filter, see ``shards.build``.
         validation: share of train2014 held out (``train_val_indices``).
         seed: of that split.
         empty: keep images without any annotation (the partial-label papers do; the
             single-positive papers leave them out).
-        cache: where the decoded images go; default ``<root>/shards``.
-        workers: decoding threads.
-        progress: show a progress bar while decoding.
+        decoding: how the images are decoded.
 
     Returns:
-        ``x`` memory-mapped uint8 ``(N, 3, resolution, resolution)``; ``y`` ``(N, 80)`` int8;
+        ``x`` memory-mapped uint8 ``(N, 3, side, side)``; ``y`` ``(N, 80)`` int8;
         ``boxes`` of all objects, crowds included, as crowds count for the labels too;
         ``extra["ids"]`` ``(N,)`` int64.
 
@@ -85,7 +78,6 @@ def load(
         ValueError: if an annotation file or an image is damaged.
     """
     base = find(root, "coco", "make data-coco2014")
-    cache = Path(cache) if cache is not None else base.parent / "shards"
     indices, classes = {}, {}
     for part in ("train2014", "val2014"):
         classes[part], index = read_instances(base / "annotations" / f"instances_{part}.json")
@@ -96,12 +88,10 @@ def load(
     rows, held_out = train_val_indices(len(indices["train2014"].ids), validation, seed)
 
     def make(part: str, name: str, index: Index) -> Split:
-        x = build(
-            [base / part / file for file in index.files], resolution, cache, f"coco2014-{name}",
-            resample=resample, workers=workers, progress=progress,
-        )  # fmt: skip
+        files = [base / part / file for file in index.files]
+        x = photographs(files, base, f"coco2014-{name}", **decoding)
         boxes = [
-            (int(row[0]), int(row[1]), *scale_box(row[2:], index.sizes[int(row[0])], resolution))
+            (int(row[0]), int(row[1]), *scale_box(row[2:], index.sizes[int(row[0])], x.shape[-1]))
             for row in index.objects.tolist()
         ]
         return Split(

@@ -9,13 +9,14 @@ if its flag is 1; how certain the annotator was is ignored, as in the single-pos
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 import torch
 
 from weaklabels.data import Split, Splits
 from weaklabels.data.files import find, train_val_indices
-from weaklabels.data.shards import build
+from weaklabels.data.shards import Decoding, photographs
 
 ATTRIBUTES = 312
 
@@ -23,28 +24,20 @@ ATTRIBUTES = 312
 def load(
     root: str | Path | None = None,
     *,
-    resolution: int = 448,
-    resample: str = "bilinear",
     validation: float = 0.2,
     seed: int = 1200,
-    cache: str | Path | None = None,
-    workers: int | None = None,
-    progress: bool = False,
+    **decoding: Unpack[Decoding],
 ) -> Splits:
     """The official split, a share of its training part held out.
 
     Args:
         root: folder that holds ``CUB_200_2011``.
-        resolution: side of the square images, pixels (aspect ratio not kept).
-        resample: resizing filter, see ``shards.build``.
         validation: share of the training part held out (``train_val_indices``).
         seed: of that split.
-        cache: where the decoded images go; default ``<root>/shards``.
-        workers: decoding threads.
-        progress: show a progress bar while decoding.
+        decoding: how the images are decoded.
 
     Returns:
-        ``x`` memory-mapped uint8 ``(N, 3, resolution, resolution)``, ``y`` ``(N, 312)`` int8,
+        ``x`` memory-mapped uint8 ``(N, 3, side, side)``, ``y`` ``(N, 312)`` int8,
         ``extra``: ``certainty`` ``(N, 312)`` int8 in 1..4, ``species`` ``(N,)`` int64 from 0.
 
     Raises:
@@ -52,7 +45,6 @@ def load(
         ValueError: if a file is damaged.
     """
     base = find(root, "CUB_200_2011", "make data-cub")
-    cache = Path(cache) if cache is not None else base.parent / "shards"
     _, files = _table(base / "images.txt", ("id", "file"), str)
     _, is_train = _table(base / "train_test_split.txt", ("id", "train"))
     _, species = _table(base / "image_class_labels.txt", ("id", "species"))
@@ -70,10 +62,7 @@ def load(
         part = parts[name]
         if not len(part):
             return None
-        x = build(
-            [base / "images" / file for file in files[part]], resolution, cache,
-            f"cub-{name}", resample=resample, workers=workers, progress=progress,
-        )  # fmt: skip
+        x = photographs([base / "images" / f for f in files[part]], base, f"cub-{name}", **decoding)
         extra = {"certainty": certainty[part], "species": species[part] - 1}
         return Split(x, torch.from_numpy(y[part]), extra=extra)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import numpy as np
 import torch
@@ -24,17 +25,26 @@ DIGITS = tuple("0123456789")
 KUZUSHIJI = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 
 
-def mnist(root: str | Path | None = None, **options: object) -> Splits:
+class Options(TypedDict, total=False):
+    """Options of the three sets (see ``_load``)."""
+
+    validation: float
+    seed: int
+    resplit_test: float | None
+    raw: bool
+
+
+def mnist(root: str | Path | None = None, **options: Unpack[Options]) -> Splits:
     """MNIST, 60,000 + 10,000 images (options: see ``_load``)."""
     return _load(root, "MNIST", DIGITS, "make data-mnist", **options)
 
 
-def fashion_mnist(root: str | Path | None = None, **options: object) -> Splits:
+def fashion_mnist(root: str | Path | None = None, **options: Unpack[Options]) -> Splits:
     """Fashion-MNIST, 60,000 + 10,000 images (options: see ``_load``)."""
     return _load(root, "FashionMNIST", FASHION, "make data-fashion-mnist", **options)
 
 
-def kmnist(root: str | Path | None = None, **options: object) -> Splits:
+def kmnist(root: str | Path | None = None, **options: Unpack[Options]) -> Splits:
     """Kuzushiji-MNIST, 60,000 + 10,000 images (options: see ``_load``)."""
     return _load(root, "KMNIST", KUZUSHIJI, "make data-kmnist", **options)
 

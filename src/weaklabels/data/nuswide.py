@@ -11,35 +11,30 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 import torch
 
 from weaklabels.data import Split, Splits
 from weaklabels.data.files import find, train_val_indices
-from weaklabels.data.shards import build
+from weaklabels.data.shards import Decoding, photographs
 
 
 def load(
     root: str | Path | None = None,
     *,
-    resolution: int = 448,
-    resample: str = "bilinear",
     validation: float = 0.2,
     seed: int = 1200,
     keep: str | Path | None = None,
     drop_missing: bool = False,
     empty: bool = True,
-    cache: str | Path | None = None,
-    workers: int | None = None,
-    progress: bool = False,
+    **decoding: Unpack[Decoding],
 ) -> Splits:
     """The official training list trains and validates, the official test list tests.
 
     Args:
         root: folder that holds ``NUS-WIDE``.
-        resolution: side of the square images, pixels (aspect ratio not kept).
-        resample: resizing filter, see ``shards.build``.
         validation: share of the training list held out (``train_val_indices``).
         seed: of that split.
         keep: a text file with one image a line (``folder/name.jpg``): only these are used, for
@@ -47,12 +42,10 @@ def load(
         drop_missing: leave out listed images whose file is missing, with a warning that counts
             them, instead of an error.
         empty: keep images without any of the 81 concepts.
-        cache: where the decoded images go; default ``<root>/shards``.
-        workers: decoding threads.
-        progress: show a progress bar while decoding.
+        decoding: how the images are decoded.
 
     Returns:
-        ``x`` memory-mapped uint8 ``(N, 3, resolution, resolution)``, ``y`` ``(N, 81)`` int8,
+        ``x`` memory-mapped uint8 ``(N, 3, side, side)``, ``y`` ``(N, 81)`` int8,
         ``extra["files"]`` ``(N,)`` str.
 
     Raises:
@@ -60,39 +53,23 @@ def load(
         ValueError: if a list does not fit the others.
     """
     base = find(root, "NUS-WIDE", "make data-nuswide")
-    cache = Path(cache) if cache is not None else base.parent / "shards"
     classes = read_concepts(base)
     wanted = None if keep is None else set(map(_posix, _lines(Path(keep))))
 
-    def pool(part: str) -> tuple[list[str], np.ndarray]:
-        files, y = read_part(base, part, classes)
-        chosen = np.ones(len(files), dtype=bool) if empty else y.any(1)
-        if wanted is not None:
-            chosen &= np.array([file in wanted for file in files])
-        if drop_missing:
-            there = np.array([(base / "Flickr" / file).exists() for file in files])
-            if lost := int((chosen & ~there).sum()):
-                warnings.warn(
-                    f"NUS-WIDE {part}: {lost:,} of {int(chosen.sum()):,} images are missing",
-                    stacklevel=3,
-                )
-            chosen &= there
-        if not chosen.any():
-            raise ValueError(f"{base}: no image of the {part} list is left")
-        return [file for file, ok in zip(files, chosen, strict=True) if ok], y[chosen]
-
     def make(name: str, files: list[str], y: np.ndarray) -> Split:
-        x = build(
-            [base / "Flickr" / file for file in files], resolution, cache, f"nuswide-{name}",
-            resample=resample, workers=workers, progress=progress,
-        )  # fmt: skip
+        paths = [base / "Flickr" / file for file in files]
+        x = photographs(paths, base, f"nuswide-{name}", **decoding)
         return Split(x, torch.from_numpy(y), extra={"files": np.array(files)})
 
-    files, y = pool("Train")
+    pools = {}
+    for part in ("Train", "Test"):
+        listed = read_part(base, part, classes)
+        pools[part] = _chosen(base, part, *listed, wanted, empty=empty, drop_missing=drop_missing)
+    files, y = pools["Train"]
     rows, held_out = train_val_indices(len(files), validation, seed)
     parts = {"train": rows, "val": held_out}
     made = {name: make(name, [files[i] for i in r], y[r]) for name, r in parts.items() if len(r)}
-    return Splits(classes, made["train"], made.get("val"), make("test", *pool("Test")))
+    return Splits(classes, made["train"], made.get("val"), make("test", *pools["Test"]))
 
 
 def read_concepts(base: Path) -> tuple[str, ...]:
@@ -119,6 +96,27 @@ def read_part(base: Path, part: str, classes: tuple[str, ...]) -> tuple[list[str
             )
         y[:, column] = np.array(lines, dtype=np.int8)
     return files, y
+
+
+def _chosen(
+    base: Path, part: str, files: list[str], y: np.ndarray, wanted: set[str] | None,
+    *, empty: bool, drop_missing: bool,
+) -> tuple[list[str], np.ndarray]:  # fmt: skip
+    """The images of a list, and their truth, that ``load`` is asked for."""
+    chosen = np.ones(len(files), dtype=bool) if empty else y.any(1)
+    if wanted is not None:
+        chosen &= np.array([file in wanted for file in files])
+    if drop_missing:
+        there = np.array([(base / "Flickr" / file).exists() for file in files])
+        if lost := int((chosen & ~there).sum()):
+            warnings.warn(
+                f"NUS-WIDE {part}: {lost:,} of {int(chosen.sum()):,} images are missing",
+                stacklevel=3,
+            )
+        chosen &= there
+    if not chosen.any():
+        raise ValueError(f"{base}: no image of the {part} list is left")
+    return [file for file, ok in zip(files, chosen, strict=True) if ok], y[chosen]
 
 
 def _posix(line: str) -> str:

@@ -1,4 +1,4 @@
-"""Image files -> one memory-mapped uint8 array at the training resolution, and batches of it.
+"""Image files -> one memory-mapped uint8 array at the training resolution.
 
 The images of a split are decoded once, in parallel, into ``<cache>/<name>-<key>/images.npy``; from
 then on an epoch reads pixels through the page cache and no image file. The key covers the names
@@ -13,12 +13,15 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from threading import Lock
+from typing import TypedDict
 
+import joblib
 import numpy as np
 import torch
 from filelock import FileLock
@@ -26,10 +29,42 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from tqdm import tqdm
 
-from weaklabels.data.reading import read_ahead
-
 BLOCK = 64
 FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+
+
+class Decoding(TypedDict, total=False):
+    """How the loaders of photographs decode them.
+
+    Attributes:
+        resolution: side of the square images, pixels (aspect ratio not kept); 448 by default.
+        resample, workers, progress: see ``build``.
+        cache: where the decoded images go; ``shards`` beside the dataset's folder by default.
+    """
+
+    resolution: int
+    resample: str
+    cache: str | Path | None
+    workers: int | None
+    progress: bool
+
+
+def photographs(
+    files: Sequence[Path],
+    base: Path,
+    name: str,
+    *,
+    resolution: int = 448,
+    resample: str = "bilinear",
+    cache: str | Path | None = None,
+    workers: int | None = None,
+    progress: bool = False,
+) -> Tensor:
+    """The images of one part of a dataset in folder ``base`` (see ``build`` and ``Decoding``)."""
+    folder = base.parent / "shards" if cache is None else cache
+    return build(
+        files, resolution, folder, name, resample=resample, workers=workers, progress=progress
+    )
 
 
 def build(
@@ -50,7 +85,7 @@ def build(
         cache: folder for the arrays, made if needed.
         name: a readable prefix for the array's folder.
         resample: ``"bilinear"`` or ``"bicubic"``, with antialiasing (PIL's filters).
-        workers: decoding threads; default: one per CPU.
+        workers: decoding threads; default: one per CPU that this process may use.
         progress: show a progress bar while decoding.
 
     Returns:
@@ -73,7 +108,7 @@ def build(
         cache.mkdir(parents=True, exist_ok=True)
         with FileLock(cache / f".{target.name}.lock"):
             if not (target / "meta.json").exists():
-                _build(files, shape, target, resample, workers or os.cpu_count() or 1, progress)
+                _build(files, shape, target, resample, workers or joblib.cpu_count(), progress)
     return _open(target / "images.npy", shape)
 
 
@@ -116,7 +151,6 @@ def _build(
         with (
             open(partial / "images.npy", "r+b") as array,
             open(done_file, "a") as log,
-            ThreadPoolExecutor(workers) as pool,
             tqdm(total=len(files), unit="img", disable=not progress, desc=target.name) as bar,
         ):
             bar.update(len(files) - sum(len(files[b : b + BLOCK]) for b in blocks))
@@ -124,7 +158,7 @@ def _build(
             def decode(start: int) -> int:
                 rows = [_decode(path, shape[2], shape[3], resample)
                         for path in files[start : start + BLOCK]]  # fmt: skip
-                data = memoryview(np.ascontiguousarray(np.stack(rows))).cast("B")
+                data = np.ascontiguousarray(np.stack(rows)).data.cast("B")
                 offset = header + start * row
                 while data:  # a plain write says that the disk is full; a mapped one kills
                     written = os.pwrite(array.fileno(), data, offset)
@@ -134,20 +168,9 @@ def _build(
                     log.flush()
                 return start
 
-            # Few blocks are under way at a time, so that memory does not grow with N.
-            waiting = iter(blocks)
-            running = {pool.submit(decode, block) for block in islice(waiting, 2 * workers)}
-            try:
-                while running:
-                    finished, running = wait(running, return_when=FIRST_COMPLETED)
-                    for future in finished:
-                        start = future.result()
-                        bar.update(len(files[start : start + BLOCK]))
-                        if (following := next(waiting, None)) is not None:
-                            running.add(pool.submit(decode, following))
-            finally:
-                for future in running:
-                    future.cancel()
+            with closing(_in_threads(decode, blocks, workers)) as finished:
+                for start in finished:
+                    bar.update(len(files[start : start + BLOCK]))
     except (ValueError, OSError) as error:
         shutil.rmtree(partial, ignore_errors=True)
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
@@ -157,6 +180,28 @@ def _build(
     (partial / "meta.json").write_text(json.dumps({"shape": shape, "resample": resample}))
     shutil.rmtree(target, ignore_errors=True)
     partial.rename(target)
+
+
+def _in_threads(
+    work: Callable[[int], int], blocks: Sequence[int], workers: int
+) -> Generator[int, None, None]:
+    """Work on all blocks; yields the results as they come.
+
+    Few blocks are under way at a time, so that memory does not grow with their number.
+    """
+    waiting = iter(blocks)
+    with ThreadPoolExecutor(workers) as pool:
+        running = {pool.submit(work, block) for block in islice(waiting, 2 * workers)}
+        try:
+            while running:
+                finished, running = wait(running, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    yield future.result()
+                    if (following := next(waiting, None)) is not None:
+                        running.add(pool.submit(work, following))
+        finally:
+            for future in running:
+                future.cancel()
 
 
 def _size(path: Path) -> int:
@@ -194,33 +239,3 @@ def _open(path: Path, shape: tuple[int, ...]) -> Tensor:
     if array.shape != shape or array.dtype != np.uint8:
         raise ValueError(f"{path}: {array.dtype} {array.shape}, expected uint8 {shape}")
     return torch.from_numpy(array)
-
-
-def batches(
-    x: Tensor,
-    order: Tensor | np.ndarray,
-    batch_size: int,
-    device: str | torch.device = "cpu",
-    *,
-    prefetch: int = 2,
-    drop_last: bool = False,
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches of a (memory-mapped) tensor, read ahead by a thread and moved to the device.
-
-    Args:
-        x: ``(N, ...)``; a uint8 tensor stays uint8 on its way (see ``augment.to_float``).
-        order: ``(M,)`` row numbers in the order of the epoch.
-        batch_size: rows per batch.
-        device: where the batches go; towards a GPU they pass through pinned memory.
-        prefetch: batches held ready.
-        drop_last: leave out a last batch that is not full.
-
-    Returns:
-        An iterator over ``(rows, batch)``: ``(b,)`` int64 row numbers on the CPU and ``(b, ...)``
-        on the device.
-    """
-    order = torch.as_tensor(order, dtype=torch.int64)
-    rows = order.split(batch_size)
-    if drop_last and len(order) % batch_size:
-        rows = rows[:-1]
-    return read_ahead(x, rows if len(order) else (), device, prefetch=prefetch)

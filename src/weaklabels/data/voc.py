@@ -13,13 +13,14 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 import torch
 
 from weaklabels.data import Split, Splits
 from weaklabels.data.files import find, scale_box, stratified_parts, train_val_indices
-from weaklabels.data.shards import build
+from weaklabels.data.shards import Decoding, photographs
 
 CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
@@ -46,53 +47,64 @@ class Index:
         return Index(tuple(self.ids[i] for i in rows), self.flags[rows])
 
 
-def voc2007(root: str | Path | None = None, **options: object) -> Splits:
+class Options(Decoding, total=False):
+    """Options that both years have (see ``_load``)."""
+
+    seed: int
+    balanced: bool
+
+
+def voc2007(
+    root: str | Path | None = None,
+    *,
+    parts: tuple[str, str] = ("trainval", "test"),
+    validation: float = 0.0,
+    **options: Unpack[Options],
+) -> Splits:
     """VOC 2007: trainval (5,011 images) trains, test (4,952) tests (options: see ``_load``).
 
     Every image of the lists is used. ``validation`` is 0 unless given, as in the partial-label
     papers that use this set.
     """
-    return _load(root, 2007, **{"parts": ("trainval", "test"), "validation": 0.0, **options})
+    return _load(root, 2007, parts, validation, **options)
 
 
-def voc2012(root: str | Path | None = None, **options: object) -> Splits:
+def voc2012(
+    root: str | Path | None = None,
+    *,
+    parts: tuple[str, str] = ("train", "val"),
+    validation: float = 0.2,
+    **options: Unpack[Options],
+) -> Splits:
     """VOC 2012: 80% of train (5,717) trains, 20% validates, val (5,823) tests (see ``_load``)."""
-    return _load(root, 2012, **{"parts": ("train", "val"), "validation": 0.2, **options})
+    return _load(root, 2012, parts, validation, **options)
 
 
 def _load(
     root: str | Path | None,
     year: int,
-    *,
-    resolution: int = 448,
-    resample: str = "bilinear",
     parts: tuple[str, str],
     validation: float,
+    *,
     seed: int = 1200,
     balanced: bool = False,
-    cache: str | Path | None = None,
-    workers: int | None = None,
-    progress: bool = False,
+    **decoding: Unpack[Decoding],
 ) -> Splits:
     """Load one year.
 
     Args:
         root: folder that holds ``VOCdevkit``.
         year: 2007 or 2012.
-        resolution: side of the square images, pixels (aspect ratio not kept).
-        resample: resizing filter, see ``shards.build``.
         parts: official lists that train and test.
         validation: share of the training list held out (``train_val_indices``).
         seed: of that split.
         balanced: pool every image of all lists in ``ImageSets/Main`` and split it 60/15/25 with
             the same share of every class in each part; for subsets whose official lists are
             skewed.
-        cache: where the decoded images go; default ``<root>/shards``.
-        workers: decoding threads.
-        progress: show a progress bar while decoding.
+        decoding: how the images are decoded.
 
     Returns:
-        ``x`` memory-mapped uint8 ``(N, 3, resolution, resolution)``; ``y`` ``(N, 20)`` int8;
+        ``x`` memory-mapped uint8 ``(N, 3, side, side)``; ``y`` ``(N, 20)`` int8;
         ``boxes`` of all objects, difficult ones included; ``extra``: ``difficult`` ``(N, 20)``
         bool, ``ids`` ``(N,)`` str.
 
@@ -101,7 +113,6 @@ def _load(
         ValueError: if a list, an annotation or an image is damaged.
     """
     devkit = find(root, f"VOCdevkit/VOC{year}", f"make data-voc{year}")
-    base = Path(cache) if cache is not None else devkit.parent.parent / "shards"
     if balanced:
         split = _balanced(read_all(devkit), seed)
     else:
@@ -111,13 +122,10 @@ def _load(
 
     def make(name: str) -> Split:
         index = split[name]
-        x = build(
-            [devkit / "JPEGImages" / f"{i}.jpg" for i in index.ids],
-            resolution, base, f"voc{year}-{name}",
-            resample=resample, workers=workers, progress=progress,
-        )  # fmt: skip
+        files = [devkit / "JPEGImages" / f"{i}.jpg" for i in index.ids]
+        x = photographs(files, devkit.parent, f"voc{year}-{name}", **decoding)
         y, extra = _truth(index)
-        return Split(x, y, read_boxes(devkit, index.ids, resolution), extra)
+        return Split(x, y, read_boxes(devkit, index.ids, x.shape[-1]), extra)
 
     return Splits(CLASSES, make("train"), make("val") if split["val"].ids else None, make("test"))
 
