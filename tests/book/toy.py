@@ -124,14 +124,14 @@ def claims(slug: str, *, number: int = 12) -> list[dict[str, Any]]:
             "ours": f"{80 + k}.0 ± 0.5",
             "test": "mean paired difference > 0",
             "seeds": 3,
-            "verdict": "fails" if k % 3 == 0 else "holds",
+            "outcome": "fails" if k % 3 == 0 else "holds",
             "figure": f"fig-{slug}-line" if k % 2 else f"tab-{slug}-scores",
             "why": "",
         }
         for k in range(1, number + 1)
     ]
     rows[0]["claim"] = TRICKY
-    rows[1] |= {"verdict": "not testable here", "why": "The images are not at hand.", "figure": ""}
+    rows[1] |= {"outcome": "not testable here", "why": "The images are not at hand.", "figure": ""}
     rows[2]["ours"] = "a: 1.0, holds; b: 2.0, fails; c: 3.0, holds"
     return rows
 

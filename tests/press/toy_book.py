@@ -18,7 +18,7 @@ import json, os
 from pathlib import Path
 folder = Path(os.environ["WEAKLABELS_BUILD"], profile, "claims")
 folder.mkdir(parents=True, exist_ok=True)
-Path(folder, "{slug}.json").write_text(json.dumps([{{"id": "1", "verdict": "holds"}}]))
+Path(folder, "{slug}.json").write_text(json.dumps([{{"id": "1", "outcome": "holds"}}]))
 """
 
 

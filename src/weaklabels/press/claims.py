@@ -1,20 +1,76 @@
-"""The ledger of claims: what a paper says, what was measured here, and a computed verdict."""
+"""The ledger of claims: what a paper says, what was measured here, and an outcome by rule.
+
+A claim *holds* if the interval of its effect lies on the claim's side, it *fails* if the interval
+excludes every effect that would count, and it is *open* if the interval allows both. So an outcome
+speaks of what is known, and more seeds can only turn what is open into one of the others, but for
+errors at the rate of 5 %. All intervals have two one-sided 95 % ends.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from weaklabels.press.verdicts import FAILS, HOLDS, NOT_TESTABLE, VERDICTS
+from weaklabels.press.verdicts import FAILS, HOLDS, NOT_TESTABLE, OPEN, OUTCOMES
 
 LEVEL = 0.95
+"""Confidence of each end of an interval."""
+
+WORTH = 0.5
+"""The smallest effect that counts, in percent points, where the paper gives no effect."""
+
+LARGEST_WORTH = 1.0
+"""The largest one, in percent points, where it does: half of the paper's effect, but not more."""
+
+MOST_SEEDS = 1000
+ONE_SEED = "one seed shows no spread: use at least 3"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One test within a verdict.
+
+    Attributes:
+        name: what is compared; empty where a verdict has one part.
+        kind: ``"comparison"``, ``"margin"``, ``"every seed"``, ``"order"``, ``"exact"`` or
+            ``"not testable"``.
+        outcome: one of ``OUTCOMES``.
+        effect, low, high: what was measured, and the ends of its interval; None of exact
+            statements.
+        worth: smallest effect that would count.
+        margin: what the claim itself asks for, beyond which the interval must lie.
+        paper_effect: the paper's effect on the same scale, if it gives one.
+        seeds: how many repetitions stand behind it; 0 for an exact statement.
+        needed: where open, how many seeds would decide at the effect and spread seen; None if
+            more than ``MOST_SEEDS``.
+        p_fails: probability of a result as low as this if the effect were what would count.
+    """
+
+    name: str
+    kind: str
+    outcome: str
+    effect: float | None = None
+    low: float | None = None
+    high: float | None = None
+    worth: float | None = None
+    margin: float | None = None
+    paper_effect: float | None = None
+    seeds: int = 0
+    needed: int | None = None
+    p_fails: float = 1.0
+
+    def as_dict(self) -> dict[str, object]:
+        """The part as it is saved."""
+        kept = asdict(self)
+        del kept["p_fails"]
+        return kept
 
 
 @dataclass(frozen=True)
@@ -22,18 +78,23 @@ class Verdict:
     """The outcome of a test.
 
     Attributes:
-        verdict: one of ``HOLDS``, ``FAILS``, ``NOT_TESTABLE``.
+        outcome: one of ``OUTCOMES``.
         ours: what was measured, with its spread.
         test: the rule that was applied.
-        seeds: how many repetitions stand behind it; 0 for an exact statement.
-        why: the reason, of what cannot be tested or of a comparison that fails.
+        parts: the tests of which it is made.
+        why: the reason why it cannot be tested.
     """
 
-    verdict: str
+    outcome: str
     ours: str
     test: str
-    seeds: int = 0
+    parts: tuple[Part, ...]
     why: str = ""
+
+    @property
+    def seeds(self) -> int:
+        """The largest number of repetitions behind a part."""
+        return max(part.seeds for part in self.parts)
 
 
 def mean_std(values: Sequence[float], digits: int = 1) -> str:
@@ -45,66 +106,184 @@ def mean_std(values: Sequence[float], digits: int = 1) -> str:
 
 
 def greater(
-    ours: Sequence[float], other: Sequence[float], *, digits: int = 1, margin: float = 0.0
+    ours: Sequence[float],
+    other: Sequence[float],
+    *,
+    margin: float = 0.0,
+    worth: float | None = None,
+    paper_effect: float | None = None,
+    digits: int = 1,
 ) -> Verdict:
-    """Is ``ours`` larger than ``other``, paired by seed, by more than the spread explains?
+    """Is ``ours`` larger than ``other``, paired by seed, by more than ``margin``?
 
-    Holds if the lower end of the one-sided 95 % t-interval of the mean paired difference is above
-    ``margin``. With one seed there is no spread, hence no verdict.
+    The effect is the mean paired difference with its t-interval. The claim holds if the lower end
+    is above ``margin``; it fails if the upper end is below ``worth`` (or below the margin, if that
+    is larger). A negative margin claims that ours is no worse by so much: this fails if the upper
+    end is below the margin.
+
+    Args:
+        ours, other: ``(seeds,)``, paired.
+        margin: that the claim itself states.
+        worth: smallest effect that would count. By default half of the paper's effect, at most
+            ``LARGEST_WORTH``, or ``WORTH`` without one: for values in percent. On other scales it
+            must be given.
+        paper_effect: the difference in the paper, on the same scale.
+        digits: of the numbers in the text.
 
     Raises:
-        ValueError: if the two are not paired or empty.
+        ValueError: if the two are not paired or empty, or hold a value that is not finite.
     """
     a, b = np.asarray(ours, float), np.asarray(other, float)
     if a.shape != b.shape or a.ndim != 1 or not len(a):
         raise ValueError(f"paired values have shapes {a.shape} and {b.shape}: expected (seeds,)")
-    test = f"mean paired difference > {margin:g}, one-sided 95 % t-interval over seeds"
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+        raise ValueError("a value to be compared is not finite: expected numbers only")
+    if worth is None:
+        worth = WORTH if paper_effect is None else min(abs(paper_effect) / 2, LARGEST_WORTH)
+    decisive = margin if margin < 0 else max(worth, margin)
+    test = f"mean paired difference > {margin:g}; fails below {decisive:g}; 95 % t-interval ends"
+    texts = f"{mean_std(a, digits)} against {mean_std(b, digits)}"
+    kind = "margin" if margin < 0 else "comparison"
+    part = Part("", kind, NOT_TESTABLE, worth=worth, margin=margin, paper_effect=paper_effect)
     difference = a - b
-    text = f"{mean_std(a, digits)} against {mean_std(b, digits)}: {difference.mean():+.{digits}f}"
+    effect, low, high = interval(difference)
     if len(a) == 1:
-        return Verdict(NOT_TESTABLE, text, test, 1, "one seed shows no spread: use at least 3")
-    error = difference.std(ddof=1) / np.sqrt(len(a))
-    low = difference.mean() - stats.t.ppf(LEVEL, len(a) - 1) * error
-    text += f" (lower end {low:+.{digits}f})"
-    if low > margin:
-        return Verdict(HOLDS, text, test, len(a))
-    why = "the mean is as claimed, but not by more than the spread over the seeds"
-    if difference.mean() <= margin:
-        why = "the mean difference falls short" if margin else "the mean points the other way"
-    return Verdict(FAILS, text, test, len(a), why)
+        return Verdict(
+            NOT_TESTABLE,
+            f"{texts}: {effect:+.{digits}f}",
+            test,
+            (replace(part, seeds=1),),
+            ONE_SEED,
+        )
+    outcome = HOLDS if low > margin else FAILS if high < decisive else OPEN
+    text = f"{texts}: {effect:+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}]"
+    if outcome == HOLDS and margin >= 0 and effect < worth:
+        text += ", small"
+    needed = seeds_needed(difference, margin, decisive) if outcome == OPEN else None
+    part = replace(
+        part,
+        outcome=outcome,
+        effect=effect,
+        low=low,
+        high=high,
+        seeds=len(a),
+        needed=needed,
+        p_fails=_p_below(difference, decisive),
+    )
+    return Verdict(outcome, text, test, (part,))
+
+
+def interval(values: np.ndarray) -> tuple[float, float, float]:
+    """Mean and both one-sided 95 % ends of the t-interval of some ``(n,)`` values.
+
+    The ends are infinite for one value, and the mean itself where all are the same.
+    """
+    mean = float(values.mean())
+    if len(values) == 1:
+        return mean, -np.inf, np.inf
+    if np.ptp(values) == 0:
+        return mean, mean, mean
+    ends = stats.ttest_1samp(values, 0.0).confidence_interval(2 * LEVEL - 1)
+    return mean, float(ends.low), float(ends.high)
+
+
+def seeds_needed(difference: np.ndarray, margin: float, decisive: float) -> int | None:
+    """Number of seeds at which mean and spread as seen would decide (see ``greater``)."""
+    n = np.arange(2, MOST_SEEDS + 1)
+    half = stats.t.ppf(LEVEL, n - 1) * difference.std(ddof=1) / np.sqrt(n)
+    decided = (difference.mean() - half > margin) | (difference.mean() + half < decisive)
+    return int(n[decided][0]) if decided.any() else None
+
+
+def _p_below(difference: np.ndarray, effect: float) -> float:
+    """p-value of the difference being below an effect, one-sided."""
+    if np.ptp(difference) == 0:
+        return float(difference[0] >= effect)
+    return float(stats.ttest_1samp(difference, effect, alternative="less").pvalue)
 
 
 def every_seed(outcomes: Sequence[bool], ours: str, test: str) -> Verdict:
-    """Holds if the test is passed in every seed (at least two)."""
+    """Does a test come out in every seed (at least two)?
+
+    The share of seeds that pass, with its Clopper-Pearson interval: holds if the lower end is above
+    one half (five of five), fails if the upper end is below.
+    """
     passed = np.asarray(outcomes, bool)
-    text = f"{ours} ({int(passed.sum())} of {len(passed)} seeds)"
-    if len(passed) < 2:
-        return Verdict(NOT_TESTABLE, text, test, len(passed), "one seed shows no spread")
-    return Verdict(HOLDS if passed.all() else FAILS, text, f"{test}, in every seed", len(passed))
+    count, n = int(passed.sum()), len(passed)
+    text, test = f"{ours} ({count} of {n} seeds)", f"{test}, in every seed"
+    if n < 2:
+        return Verdict(
+            NOT_TESTABLE, text, test, (Part("", "every seed", NOT_TESTABLE, seeds=n),), ONE_SEED
+        )
+    low, high = _share(count, n)
+    outcome = HOLDS if low > 0.5 else FAILS if high < 0.5 else OPEN
+    needed = None
+    if outcome == OPEN:
+        sizes = range(n + 1, MOST_SEEDS + 1)
+        ends = ((size, _share(round(size * count / n), size)) for size in sizes)
+        needed = next((size for size, (lo, hi) in ends if lo > 0.5 or hi < 0.5), None)
+    p = float(stats.binomtest(count, n, 0.5, alternative="less").pvalue)
+    part = Part(
+        "", "every seed", outcome, count / n, low, high, 0.5, seeds=n, needed=needed, p_fails=p
+    )
+    return Verdict(outcome, text, test, (part,))
+
+
+def _share(count: int, n: int) -> tuple[float, float]:
+    """Both one-sided 95 % ends of a share, after Clopper and Pearson."""
+    ends = stats.binomtest(count, n).proportion_ci(2 * LEVEL - 1, "exact")
+    return float(ends.low), float(ends.high)
 
 
 def exact(passed: bool, ours: str, test: str) -> Verdict:
     """Verdict on a statement without randomness (a closed form, an identity)."""
-    return Verdict(HOLDS if passed else FAILS, ours, test)
+    outcome = HOLDS if passed else FAILS
+    return Verdict(outcome, ours, test, (Part("", "exact", outcome, p_fails=float(passed)),))
 
 
 def not_testable(why: str) -> Verdict:
     """A claim that this setting cannot decide, with the reason."""
-    return Verdict(NOT_TESTABLE, "-", "-", why=why)
+    return Verdict(NOT_TESTABLE, "-", "-", (Part("", "not testable", NOT_TESTABLE),), why)
 
 
-def all_of(parts: dict[str, Verdict]) -> Verdict:
-    """Holds if every part holds; the text names each part's outcome.
+def order(correlation: float, low: float, high: float, ours: str) -> Verdict:
+    """Is the order of methods that of the paper: the interval of a rank correlation above 0?
 
-    If a part fails the whole fails; if none fails but one cannot be tested, neither can the whole.
+    Args:
+        correlation, low, high: see ``rank_agreement``.
+        ours: what was measured, in words.
     """
-    verdicts = [part.verdict for part in parts.values()]
-    whole = FAILS if FAILS in verdicts else NOT_TESTABLE if NOT_TESTABLE in verdicts else HOLDS
-    text = "; ".join(f"{name}: {part.ours}, {part.verdict}" for name, part in parts.items())
-    tests = list(dict.fromkeys(part.test for part in parts.values()))
-    why = "; ".join(dict.fromkeys(part.why for part in parts.values() if part.why))
-    seeds = max(part.seeds for part in parts.values())
-    return Verdict(whole, text, f"all of: {'; '.join(tests)}", seeds, why)
+    outcome = HOLDS if low > 0 else FAILS if high < 0 else OPEN
+    part = Part("", "order", outcome, correlation, low, high, p_fails=float(high >= 0))
+    text = f"{ours}: {correlation:.2f} [{low:.2f}, {high:.2f}]"
+    return Verdict(outcome, text, "interval of the rank correlation above 0", (part,))
+
+
+def all_of(verdicts: Mapping[str, Verdict]) -> Verdict:
+    """A claim that consists of several: holds if every part holds.
+
+    It fails if a part fails at 5 % divided by the number of parts (Holm's first step), and is open
+    otherwise; if nothing fails and a part cannot be tested, neither can the whole.
+    """
+    named = {name: _named(name, verdict) for name, verdict in verdicts.items()}
+    parts = tuple(part for each in named.values() for part in each)
+    outcomes = {part.outcome for part in parts}
+    if any(part.p_fails <= (1 - LEVEL) / len(parts) for part in parts):
+        whole = FAILS
+    elif NOT_TESTABLE in outcomes:
+        whole = NOT_TESTABLE
+    else:
+        whole = HOLDS if outcomes == {HOLDS} else OPEN
+    text = "; ".join(f"{name}: {each.ours}, {each.outcome}" for name, each in verdicts.items())
+    tests = list(dict.fromkeys(each.test for each in verdicts.values()))
+    why = "; ".join(dict.fromkeys(each.why for each in verdicts.values() if each.why))
+    return Verdict(whole, text, f"all of: {'; '.join(tests)}", parts, why)
+
+
+def _named(name: str, verdict: Verdict) -> tuple[Part, ...]:
+    return tuple(
+        replace(part, name=f"{name}, {part.name}" if part.name else name) for part in verdict.parts
+    )
 
 
 def rank_agreement(
@@ -160,7 +339,7 @@ class Row:
         paper: the paper's own figures, with their place in it.
         verdict: from one of the tests of this module.
         figure: label of the figure or table that decides it.
-        why: the best explanation, above all where a claim fails.
+        why: outcome -> the best explanation of it; beside another outcome it is not printed.
     """
 
     id: str
@@ -168,7 +347,7 @@ class Row:
     paper: str
     verdict: Verdict
     figure: str = ""
-    why: str = ""
+    why: Mapping[str, str] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, object]:
         """The row as it is saved."""
@@ -176,9 +355,13 @@ class Row:
             "id": self.id,
             "claim": self.claim,
             "paper": self.paper,
-            **asdict(self.verdict),
+            "test": self.verdict.test,
+            "ours": self.verdict.ours,
+            "outcome": self.verdict.outcome,
+            "seeds": self.verdict.seeds,
             "figure": self.figure,
-            "why": self.why or self.verdict.why,
+            "why": self.why.get(self.verdict.outcome, self.verdict.why),
+            "parts": [part.as_dict() for part in self.verdict.parts],
         }
 
 
@@ -208,13 +391,11 @@ class Ledger:
     def table(self) -> pd.DataFrame:
         """The claims as a table for the reader."""
         frame = pd.DataFrame(self.rows).set_index("id").rename_axis(None)
-        return frame[["claim", "paper", "ours", "verdict", "why"]].rename(columns={"ours": "here"})
+        return frame[["claim", "paper", "ours", "outcome", "why"]].rename(columns={"ours": "here"})
 
     def totals(self) -> dict[str, int]:
-        """Number of claims by verdict."""
-        return {
-            verdict: sum(row["verdict"] == verdict for row in self.rows) for verdict in VERDICTS
-        }
+        """Number of claims by outcome."""
+        return {name: sum(row["outcome"] == name for row in self.rows) for name in OUTCOMES}
 
     def save(self) -> None:
         """Write the claims as JSON, atomically."""

@@ -1,3 +1,3 @@
-"""The names of the verdicts, where reading them costs nothing: the runner needs no more."""
+"""The names of the outcomes, where reading them costs nothing: the runner needs no more."""
 
-HOLDS, FAILS, NOT_TESTABLE = VERDICTS = ("holds", "fails", "not testable here")
+HOLDS, FAILS, OPEN, NOT_TESTABLE = OUTCOMES = ("holds", "fails", "open", "not testable here")

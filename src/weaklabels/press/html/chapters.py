@@ -13,7 +13,7 @@ from typing import Any
 
 from weaklabels.press.runner.files import read_json
 from weaklabels.press.runner.notebooks import Cell, Content, read_notebook, source_of, tags_of
-from weaklabels.press.verdicts import VERDICTS
+from weaklabels.press.verdicts import OUTCOMES
 
 HEADING = re.compile(r"^# +(.+?)\s*$", re.MULTILINE)
 
@@ -111,9 +111,9 @@ class Shown:
         return None
 
     def totals(self) -> Counter[str]:
-        """Number of claims by verdict, in the order of ``VERDICTS``."""
-        found = Counter(dict.fromkeys(VERDICTS, 0))
-        found.update(str(row.get("verdict", "")) for row in self.claims)
+        """Number of claims by verdict, in the order of ``OUTCOMES``."""
+        found = Counter(dict.fromkeys(OUTCOMES, 0))
+        found.update(str(row.get("outcome", "")) for row in self.claims)
         return found
 
 

@@ -9,12 +9,12 @@ from typing import Any
 from weaklabels.press.html.chapters import Shown
 from weaklabels.press.html.markup import plain, span, table
 from weaklabels.press.runner.report import clock
-from weaklabels.press.verdicts import HOLDS, VERDICTS
+from weaklabels.press.verdicts import HOLDS, OUTCOMES
 
 FRONT = "fig-fg-front"
 FRONT_FILE = "generated/front"
 UNKNOWN = "–"
-ENDINGS = tuple(f", {verdict}" for verdict in VERDICTS)
+ENDINGS = tuple(f", {verdict}" for verdict in OUTCOMES)
 WIDE = "---\nhtml_theme.sidebar_secondary.remove: true\n---\n"
 """Front matter of a page whose tables need the room of the contents list."""
 
@@ -44,7 +44,7 @@ def totals(chapters: Sequence[Shown]) -> str:
     counted = [(chapter, chapter.totals()) for chapter in chapters if chapter.claims]
     rows = [[_link(chapter), *_counts(found)] for chapter, found in counted]
     rows.append(["**All chapters**", *_counts(sum((found for _, found in counted), Counter()))])
-    return table(["Chapter", *VERDICTS, "claims"], rows, classes="totals")
+    return table(["Chapter", *OUTCOMES, "claims"], rows, classes="totals")
 
 
 def totals_sentence(chapters: Sequence[Shown]) -> str:
@@ -53,7 +53,7 @@ def totals_sentence(chapters: Sequence[Shown]) -> str:
     if not found.total():
         return "No chapter of this build has been executed yet, so no claim has a verdict."
     counts = [
-        span(f"{found[verdict]} {verdict}", "verdict", _class(verdict)) for verdict in VERDICTS
+        span(f"{found[verdict]} {verdict}", "verdict", _class(verdict)) for verdict in OUTCOMES
     ]
     missing = [
         _link(chapter) for chapter in chapters if chapter.tests_claims and not chapter.claims
@@ -169,11 +169,11 @@ def _link(chapter: Shown) -> str:
 
 
 def _counts(found: Counter[str]) -> list[str]:
-    return [*(str(found[verdict]) for verdict in VERDICTS), str(found.total())]
+    return [*(str(found[verdict]) for verdict in OUTCOMES), str(found.total())]
 
 
 def _class(verdict: str) -> str:
-    return verdict.split()[0] if verdict in VERDICTS else "unknown"
+    return verdict.split()[0] if verdict in OUTCOMES else "unknown"
 
 
 def _claim(row: dict[str, Any]) -> str:
@@ -201,7 +201,7 @@ def _measured(ours: str) -> str:
 
 
 def _verdict(row: dict[str, Any], recorded: bool) -> str:
-    verdict = str(row.get("verdict") or UNKNOWN)
+    verdict = str(row.get("outcome") or UNKNOWN)
     text = span(plain(verdict), "verdict", _class(verdict))
     return f"{text}\n\n{span('recorded', 'small')}" if recorded else text
 

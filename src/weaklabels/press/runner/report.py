@@ -10,7 +10,7 @@ from pathlib import Path
 from weaklabels.press.runner.files import read_json
 from weaklabels.press.runner.notebooks import Notebook
 from weaklabels.press.runner.outcome import Outcome
-from weaklabels.press.verdicts import VERDICTS
+from weaklabels.press.verdicts import OUTCOMES
 
 
 def clock(seconds: float) -> str:
@@ -31,7 +31,7 @@ def summary(chapters: Sequence[Notebook], profile: Path, executed: Iterable[str]
         executed: slugs that were executed just now; the others' times are from before.
     """
     now, total, seconds = set(executed), Counter(), 0.0
-    rows = [("chapter", "time", "", *VERDICTS)]
+    rows = [("chapter", "time", "", *OUTCOMES)]
     for chapter in chapters:
         state = read_json(profile / "state" / f"{chapter.slug}.json")
         if not isinstance(state, dict):
@@ -41,9 +41,9 @@ def summary(chapters: Sequence[Notebook], profile: Path, executed: Iterable[str]
         total += verdicts
         seconds += state["duration"]
         when = "" if chapter.slug in now else "earlier"
-        counts = (str(verdicts[verdict]) for verdict in VERDICTS)
+        counts = (str(verdicts[verdict]) for verdict in OUTCOMES)
         rows.append((chapter.slug, clock(state["duration"]), when, *counts))
-    rows.append(("total", clock(seconds), "", *(str(total[verdict]) for verdict in VERDICTS)))
+    rows.append(("total", clock(seconds), "", *(str(total[verdict]) for verdict in OUTCOMES)))
     return _table(rows)
 
 
@@ -62,7 +62,7 @@ def failure_text(outcome: Outcome, profile: Path) -> str:
 
 def _verdicts(path: Path) -> Counter[str]:
     rows = read_json(path)
-    return Counter(row["verdict"] for row in rows) if isinstance(rows, list) else Counter()
+    return Counter(row["outcome"] for row in rows) if isinstance(rows, list) else Counter()
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:
