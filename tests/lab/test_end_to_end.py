@@ -9,11 +9,12 @@ import pytest
 import torch
 from torch import nn
 
+from tests.lab import sweep_runs
 from tests.lab.end_to_end_runs import interrupt_third_epoch, small
 from tests.library import tiny_datasets
 from weaklabels import methods, models
 from weaklabels.data.reading import read_ahead
-from weaklabels.lab import multilabel, multilabel_watch, sweep
+from weaklabels.lab import keys, multilabel, multilabel_watch, sweep
 from weaklabels.lab.checkpoint import Checkpoint
 from weaklabels.lab.multilabel import Spec
 from weaklabels.lab.spec import options
@@ -198,3 +199,12 @@ def test_a_failure_in_one_of_the_processes_is_told(tmp_path):
     spec = Spec("AN", annotation="guess", data_options=options(train=48, val=20, test=20))
     with pytest.raises(ChildProcessError, match="the run on 2 processes failed"):
         sweep.run(multilabel.run, [spec], Store(tmp_path), gpus=2)
+
+
+def test_a_run_that_shares_nothing_is_computed_once(tmp_path):
+    """With two processes both would do all of it."""
+    log = tmp_path / "log"
+    specs = [sweep_runs.Walk(seed=1, log=str(log))]
+    sweep.run(sweep_runs.walk, specs, Store(tmp_path / "runs"), gpus=2)
+    assert log.read_text() == "1\n"
+    assert keys.executes(multilabel.run, Spec("AN"))

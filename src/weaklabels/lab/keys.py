@@ -53,6 +53,11 @@ def code_key(references: Iterable[Reference]) -> str:
     return _hash("\n".join(_code(references)))
 
 
+def executes(function: Callable[..., Any], spec: Any) -> bool:
+    """Whether a run trains by ``lab.execute``, which shares its batches among several GPUs."""
+    return ("weaklabels.lab.execute", "execute") in reached(starts(function, spec))
+
+
 def starts(function: Callable[..., Any], spec: Any) -> set[Reference]:
     """Where the code of a run starts: its function, its spec's class, and what the spec names."""
     named = [function, type(spec), *(spec.code() if hasattr(spec, "code") else ())]

@@ -18,7 +18,7 @@ import platform
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
@@ -31,7 +31,7 @@ import torch
 from tqdm import tqdm
 
 from weaklabels.lab import distributed
-from weaklabels.lab.keys import modules_of
+from weaklabels.lab.keys import executes, modules_of
 from weaklabels.lab.store import Record, Store
 
 RunFunction = Callable[[Any], Mapping[str, Any]]
@@ -62,16 +62,18 @@ def run(
             this package; the runs go to them instead, one at a time in each worker process. Runs
             of a worker that dies go to the others.
         gpus: GPUs of this machine (on the CPU: processes) that work together on each run, one run
-            after the other (see :mod:`weaklabels.lab.distributed`).
+            after the other (see :mod:`weaklabels.lab.distributed`); a run that trains no network
+            by ``lab.execute`` has one.
     """
     specs = list(specs)
     _note_modules(function, specs)
     # Keys are taken once: code edited while the runs go on belongs to the next call.
     paths = [store.path(function, spec) for spec in specs]
     spec_at = dict(zip(paths, specs, strict=True))
-    found = {path: store.load(path, spec) for path, spec in spec_at.items()}
-    missing = {path: spec_at[path] for path, record in found.items() if record is None}
-    with _Progress(len(found), len(found) - len(missing)) as progress:
+    loaded = {path: store.load(path, spec) for path, spec in spec_at.items()}
+    found = {path: record for path, record in loaded.items() if record is not None}
+    missing = {path: spec for path, spec in spec_at.items() if path not in found}
+    with _Progress(len(spec_at), len(found)) as progress:
         for _ in _compute(function, missing, store, workers, scheduler, gpus):
             progress.advance()
     found |= {path: _stored(store, path, spec) for path, spec in missing.items()}
@@ -96,7 +98,7 @@ def checkpoint_file() -> Path | None:
 
 
 @contextmanager
-def one_thread() -> Iterable[None]:
+def one_thread() -> Iterator[None]:
     """Compute with one thread: the same bits whatever the number of cores."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -133,10 +135,11 @@ def _compute(
         with Client(scheduler), joblib.parallel_config("dask"):
             parallel = joblib.Parallel(return_as="generator_unordered")
             yield from parallel(joblib.delayed(_run_alone_and_forget)(*job) for job in jobs)
-    elif gpus > 1:
+    elif gpus > 1 and jobs and executes(function, jobs[0][1]):
         for job in jobs:
             on_gpu = getattr(job[1], "device", "cpu").startswith("cuda")
-            yield distributed.launch(partial(_run_and_save, *job), gpus, on_gpu=on_gpu)
+            distributed.launch(partial(_run_and_save, *job), gpus, on_gpu=on_gpu)
+            yield None
     elif workers == 1 or len(jobs) <= 1:
         yield from (_run_and_save(*job) for job in jobs)
     else:
