@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -10,15 +13,56 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from weaklabels.press.claims import mean_std
+from weaklabels.press.verdicts import FAILS, HOLDS, OPEN
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31")
 """Okabe and Ito's colours, which colour-blind readers can tell apart."""
 
 WIDTH = 7.0
 """Width of a figure in inches: that of the text column."""
+
+
+OUTCOME_STYLES = {
+    HOLDS: {"color": PALETTE[2], "marker": "o", "markerfacecolor": PALETTE[2]},
+    FAILS: {"color": PALETTE[1], "marker": "s", "markerfacecolor": PALETTE[1]},
+    OPEN: {"color": PALETTE[0], "marker": "D", "markerfacecolor": "white"},
+}
+"""Colour and marker of an outcome in a forest plot: either alone tells them apart."""
+
+
+@dataclass(frozen=True)
+class ForestPanel:
+    """Lines of a forest plot that share an axis.
+
+    Attributes:
+        kinds: of the parts that are its lines.
+        axis: what the axis shows.
+        bounds: vertical lines, value -> style.
+    """
+
+    kinds: tuple[str, ...]
+    axis: str
+    bounds: Mapping[float, str]
+
+
+EFFECTS = ForestPanel(
+    ("comparison", "margin"),
+    "effect, in units of the smallest that would count\n"
+    '(of "no worse": in units of the margin); logarithmic beyond ±1',
+    {0.0: "-", 1.0: ":"},
+)
+FOREST_PANELS = (
+    EFFECTS,
+    ForestPanel(("every seed",), "share of the seeds that pass", {0.5: "-"}),
+    ForestPanel(("order",), "rank correlation of the methods' order with the paper's", {0.0: "-"}),
+)
+LINE_HEIGHT = 0.22
+"""Inches a line of a forest plot takes."""
 
 
 def use_style() -> None:
@@ -126,3 +170,123 @@ def show_image(ax: Axes, image: np.ndarray, title: str = "") -> None:
     ax.imshow(picture[..., 0] if picture.shape[-1] == 1 else picture, cmap="gray", vmin=0, vmax=1)
     ax.set_title(title, fontsize=9)
     ax.set_axis_off()
+
+
+def draw_forest(rows: Sequence[Mapping[str, Any]]) -> Figure:
+    """Forest plot of a ledger: one line a test, the effect between the ends of its interval.
+
+    Comparisons are drawn in units of the smallest effect that would count, so that effects of any
+    scale and size can be read side by side; the numbers at their right are on their own scale.
+    Shares of seeds and rank correlations have panels of their own; exact statements and what could
+    not be tested have no interval and are left out.
+
+    Args:
+        rows: claims as they are saved, see ``claims.Row.as_dict``.
+    """
+    lines = [(row, part) for row in rows for part in row["parts"] if part["effect"] is not None]
+    shown = [
+        (panel, found)
+        for panel in FOREST_PANELS
+        if (found := [line for line in lines if line[1]["kind"] in panel.kinds])
+    ]
+    if not shown:
+        figure, ax = plt.subplots(figsize=(WIDTH, 0.5))
+        ax.set_axis_off()
+        note = "No claim of this chapter is decided by a comparison over seeds."
+        ax.text(0, 0.5, note, fontsize=10, va="center")
+        return figure
+    heights = [LINE_HEIGHT * (len(found) + 1) + 0.5 for _, found in shown]
+    figure, axes = plt.subplots(
+        len(shown),
+        figsize=(WIDTH, sum(heights) + 0.4),
+        height_ratios=[len(found) + 1 for _, found in shown],
+        squeeze=False,
+        layout="constrained",
+    )
+    for ax, (panel, found) in zip(axes[:, 0], shown, strict=True):
+        _draw_forest_panel(ax, panel, found)
+    outcomes = {part["outcome"] for _, found in shown for _, part in found}
+    handles = [
+        Line2D([], [], label=outcome, **options)
+        for outcome, options in OUTCOME_STYLES.items()
+        if outcome in outcomes
+    ]
+    handles.append(Line2D([], [], color="black", marker="|", ls="", label="what is claimed"))
+    if any(part["paper_effect"] is not None for _, part in lines):
+        label = "the paper's effect"
+        handles.append(Line2D([], [], color="black", marker="v", mfc="none", ls="", label=label))
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), fontsize=9)
+    return figure
+
+
+def _draw_forest_panel(
+    ax: Axes, panel: ForestPanel, lines: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]
+) -> None:
+    """Draw the lines of one panel from top to bottom, every second claim on a shaded ground."""
+    ids = list(dict.fromkeys(row["id"] for row, _ in lines))
+    scaled = panel is EFFECTS
+    for y, (row, part) in enumerate(lines):
+        if ids.index(row["id"]) % 2:
+            ax.axhspan(y - 0.5, y + 0.5, color="#F2F2F2", lw=0, zorder=0)
+        unit = _unit(part) if scaled else 1.0
+        effect, low, high = (part[name] / unit for name in ("effect", "low", "high"))
+        options = OUTCOME_STYLES[part["outcome"]]
+        ax.plot([low, high], [y, y], color=options["color"], lw=1.6, solid_capstyle="butt")
+        ax.plot(effect, y, ms=6, ls="", **options)
+        if scaled:
+            ax.plot(part["margin"] / unit, y, marker="|", ms=9, mew=1.4, color="black")
+        if part["paper_effect"] is not None:
+            ax.plot(part["paper_effect"] / unit, y, marker="v", ms=6, mfc="none", color="black")
+        ax.annotate(
+            _effect_text(part, unit if scaled else 0.1),
+            (1.02, y),
+            xycoords=("axes fraction", "data"),
+            va="center",
+            fontsize=9,
+            annotation_clip=False,
+        )
+    for value, style in panel.bounds.items():
+        ax.axvline(value, color="#888888", ls=style, lw=1.0, zorder=1)
+    if scaled:
+        _symmetric_log_axis(ax)
+    labels = [_line_label(row, part) for row, part in lines]
+    ax.set_yticks(range(len(lines)), labels, fontsize=9, parse_math=False)
+    ax.set_ylim(len(lines) - 0.5, -0.5)
+    ax.tick_params(axis="x", labelsize=9)
+    ax.set_xlabel(panel.axis, fontsize=9)
+    ax.grid(visible=False, axis="y")
+
+
+def _symmetric_log_axis(ax: Axes) -> None:
+    """An x axis that is linear between -1 and 1 and logarithmic beyond."""
+    low, high = ax.dataLim.intervalx
+    low, high = min(1.3 * low, -1.3), max(1.3 * high, 1.6)
+    ax.set_xscale("symlog", linthresh=1.0, linscale=0.8)
+    ax.set_xlim(low, high)
+    sizes = [10.0**power for power in range(7)]
+    if max(-low, high) < 30:
+        sizes.append(3.0)
+    ticks = [value for value in (*(-size for size in sizes), 0.0, *sizes) if low < value < high]
+    ax.xaxis.set_major_locator(FixedLocator(ticks))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_formatter("{x:g}")
+
+
+def _unit(part: Mapping[str, Any]) -> float:
+    """The effect that is drawn at 1: what would count, or the margin of a "no worse"."""
+    unit = abs(part["margin"]) if part["kind"] == "margin" else part["worth"]
+    return unit or 1.0
+
+
+def _effect_text(part: Mapping[str, Any], unit: float) -> str:
+    """Effect and interval on their own scale, with digits enough to tell ``unit`` apart."""
+    digits = max(1, math.ceil(-math.log10(unit)))
+    sign = "" if part["kind"] == "every seed" else "+"
+    effect, low, high = (f"{part[name]:{sign}.{digits}f}" for name in ("effect", "low", "high"))
+    return f"{effect} [{low}, {high}]"
+
+
+def _line_label(row: Mapping[str, Any], part: Mapping[str, Any]) -> str:
+    """``"4a EPR, 10 %"``, shortened; the claim's first words where the part has no name."""
+    name = part["name"] or row["claim"]
+    return f"{row['id']}  {textwrap.shorten(name, 30, placeholder='…')}"
