@@ -58,6 +58,16 @@ def gains(records: Groups, shares: Sequence[float]) -> np.ndarray:
     return np.array([mean_ap(ours) - mean_ap(other) for ours, other in pairs]).T
 
 
+def headroom(records: Groups, share: float) -> float:
+    """What CAP gains over supervised training, in percent of what the true labels would gain."""
+    mean = {
+        name: mean_ap(records[name, share]).mean() for name in ("Supervised", "CAP", "True labels")
+    }
+    return float(
+        100 * (mean["CAP"] - mean["Supervised"]) / (mean["True labels"] - mean["Supervised"])
+    )
+
+
 def losses(by_loss: Mapping[str, Groups]) -> pd.DataFrame:
     """Test mAP by method and loss, of groups at one share."""
     return pd.DataFrame(
@@ -85,7 +95,10 @@ def validation(records: Sequence[Record]) -> float:
 
 
 def proportions(spec: Spec) -> dict[str, np.ndarray]:
-    """Proportions of the classes: ``estimated`` on the labelled rows, ``true`` on the others."""
+    """Proportions of the classes: ``estimated`` on the labelled rows, ``true`` on the others.
+
+    ``rows`` and ``others`` count these rows.
+    """
     truth = load_splits(spec).train.y
     observed = torch.from_numpy(annotate(spec, truth.numpy()))
     unlabelled = (observed == 0).all(1)
@@ -93,24 +106,31 @@ def proportions(spec: Spec) -> dict[str, np.ndarray]:
         "estimated": class_proportions(observed).numpy(),
         "true": (truth[unlabelled] == 1).double().mean(0).numpy(),
         "rows": np.array(int((~unlabelled).sum())),
+        "others": np.array(int(unlabelled.sum())),
     }
 
 
 def proportion_gaps(settings: Mapping[float, Spec], seeds: Iterable[int]) -> pd.DataFrame:
-    """How close the estimates come: one line per share and seed, in percent points."""
+    """How close the estimates come: one line per share and seed, in percent points.
+
+    Estimate and truth are means over two random samples, n labelled and M unlabelled images, so
+    that Hoeffding's bound on their difference has 1/n + 1/M in place of 1/n.
+    """
     rows = []
     for seed in seeds:
         for share, base in settings.items():
             found = proportions(replace(base, seed=seed))
             gap = np.abs(found["estimated"] - found["true"])
+            labelled, others = int(found["rows"]), int(found["others"])
+            bound = hoeffding_bound(labelled, len(gap)) * np.sqrt(1 + labelled / others)
             rows.append(
                 {
                     "labelled": percent(share),
-                    "images": int(found["rows"]),
+                    "images": labelled,
                     "seed": seed,
                     "mean gap": 100 * gap.mean(),
                     "largest gap": 100 * gap.max(),
-                    "bound": 100 * hoeffding_bound(int(found["rows"]), len(gap)),
+                    "bound": 100 * bound,
                     "correlation": np.corrcoef(found["estimated"], found["true"])[0, 1],
                 }
             )
