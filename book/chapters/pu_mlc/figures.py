@@ -23,8 +23,8 @@ STYLES = {
     "partial BCE (Durand)": (SKY, ":", "D"),
     "ASL": (ORANGE, "-.", "^"),
     "nnPU": (PINK, "--", "P"),
-    "VPU": (GREEN, "-", "o"),
-    "VPU + R": (RED, "-", "o"),
+    "VPU": (GREEN, ":", "o"),
+    "VPU + R": (RED, "--", "D"),
     "PU-MLC": (BLACK, "-", "o"),
     "PU-MLC (VOC setting)": (PINK, "-", "X"),
 }

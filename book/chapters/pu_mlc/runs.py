@@ -181,7 +181,7 @@ def settings(chapter: Setting) -> Settings:
     steps = chapter.choose(quick=400, paper=400, smoke=20)
     return Settings(
         base=replace(base, device=chapter.device, data_root=root),
-        known=chapter.choose(quick=PERCENTS, paper=tuple(range(10, 100, 10)), smoke=(10, 50)),
+        known=chapter.choose(quick=PERCENTS, paper=tuple(range(10, 100, 10)), smoke=(10, 30, 50)),
         rates=recorded_rates(chapter),
         line={n: LineSpec(0, n, unlabeled) for n in sizes},
         draws=chapter.choose(quick=4 * chapter.seeds, paper=20, smoke=2),

@@ -45,6 +45,12 @@ def line_accuracies(frame: pd.DataFrame, labelled: int = 200) -> pd.DataFrame:
     return rows.pivot(index="draw", columns="estimator", values="accuracy")
 
 
+def median_draw(frame: pd.DataFrame) -> int:
+    """The draw whose accuracies lie nearest to every estimator's median (200 labelled)."""
+    wide = line_accuracies(frame)
+    return int((wide - wide.median()).abs().sum(axis=1).idxmin())
+
+
 def line_table(frame: pd.DataFrame) -> pd.DataFrame:
     """Accuracy with 200 labelled positives and what is missing to the Bayes rule."""
     wide = line_accuracies(frame)
