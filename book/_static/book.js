@@ -44,16 +44,24 @@
     return label;
   }
 
+  /* A list of the values that a property of the rows takes. */
+  function choice(rows, valueOf) {
+    const select = document.createElement("select");
+    const values = ["all", ...new Set(rows.map(valueOf).filter(Boolean))];
+    select.append(...values.map((value) => new Option(value, value)));
+    return select;
+  }
+
   function filterable(table) {
     const rows = [...table.tBodies[0].rows];
-    const verdictOf = (row) => row.querySelector(".verdict")?.textContent.trim() ?? "";
+    const outcomeOf = (row) => row.querySelector(".verdict")?.textContent.trim() ?? "";
+    const chapterOf = (row) => text(row, 0);
 
     const words = document.createElement("input");
     words.type = "search";
-    const verdict = document.createElement("select");
-    const choices = ["all", ...new Set(rows.map(verdictOf).filter(Boolean))];
-    verdict.append(...choices.map((choice) => new Option(choice, choice)));
+    const [outcome, chapter] = [choice(rows, outcomeOf), choice(rows, chapterOf)];
     const shown = document.createElement("output");
+    const place = `filters of ${location.pathname}`;
 
     function apply() {
       const wanted = words.value.toLowerCase().split(/\s+/).filter(Boolean);
@@ -62,22 +70,61 @@
         const content = row.textContent.toLowerCase();
         const fits =
           wanted.every((word) => content.includes(word)) &&
-          (verdict.value === "all" || verdictOf(row) === verdict.value);
+          (outcome.value === "all" || outcomeOf(row) === outcome.value) &&
+          (chapter.value === "all" || chapterOf(row) === chapter.value);
         row.hidden = !fits;
         count += fits;
       }
       shown.textContent = `${count} of ${rows.length} claims`;
+      const chosen = [words.value, outcome.value, chapter.value];
+      sessionStorage.setItem(place, JSON.stringify(chosen));
+    }
+
+    function set(chosen) {
+      [words.value, outcome.value, chapter.value] = chosen;
+      for (const select of [outcome, chapter]) {
+        if (select.selectedIndex < 0) select.value = "all"; // of a former build
+      }
+      apply();
+    }
+
+    /* An address of a claim shows it, whatever was filtered before. */
+    function reveal() {
+      const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+      const row = target?.closest("tr");
+      if (!row?.hidden) return;
+      set(["", "all", "all"]);
+      row.scrollIntoView({ block: "center" });
     }
 
     words.addEventListener("input", apply);
-    verdict.addEventListener("change", apply);
+    outcome.addEventListener("change", apply);
+    chapter.addEventListener("change", apply);
+    window.addEventListener("hashchange", reveal);
     const controls = document.createElement("form");
     controls.className = "claims-controls";
     controls.setAttribute("aria-label", "Filter the claims");
     controls.addEventListener("submit", (event) => event.preventDefault());
-    controls.append(labelled("Words in the row", words), labelled("Verdict", verdict), shown);
+    controls.append(labelled("Words in the row", words), labelled("Outcome", outcome));
+    if (chapter.options.length > 2) controls.append(labelled("Chapter", chapter));
+    controls.append(shown);
     (table.closest(".pst-scrollable-table-container") ?? table).before(controls);
-    apply();
+    set(JSON.parse(sessionStorage.getItem(place)) ?? ["", "all", "all"]);
+    reveal();
+  }
+
+  /* A chapter's own table of claims is written by pandas: its outcomes get their colours here. */
+  function colourOutcomes() {
+    for (const table of document.querySelectorAll('[id$="-claims"] table.dataframe')) {
+      const heads = [...table.tHead.rows[0].cells].map((head) => head.textContent.trim());
+      const column = heads.indexOf("outcome");
+      for (const row of column < 0 ? [] : table.tBodies[0].rows) {
+        const mark = document.createElement("span");
+        mark.textContent = text(row, column);
+        mark.className = `verdict ${mark.textContent.split(" ")[0]}`;
+        row.cells[column].replaceChildren(mark);
+      }
+    }
   }
 
   /* What scrolls sideways must be reachable without a mouse. */
@@ -118,6 +165,7 @@
       sortable(table);
       filterable(table);
     }
+    colourOutcomes();
     alignSentences();
     reachable();
     window.addEventListener("resize", reachable);

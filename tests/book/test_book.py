@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import json
 import shutil
 import subprocess
@@ -13,7 +14,7 @@ from bs4 import BeautifulSoup
 
 from tests.book import toy
 from tests.book.conftest import ToyBook
-from weaklabels.press.html import BookError, build, pages
+from weaklabels.press.html import BOOK, BookError, build, pages
 from weaklabels.press.html.__main__ import main
 from weaklabels.press.html.markup import plain
 from weaklabels.press.html.staging import stage
@@ -76,9 +77,9 @@ def test_scoreboard_shows_every_claim_with_its_evidence(toy_book: ToyBook) -> No
         for row in soup.select("table.totals tbody tr")
     ]
     assert totals == [
-        ["Executed executed", "7", "4", "1", "12"],
-        ["Executed unexecuted", "1", "1", "1", "3"],
-        ["All chapters", "8", "5", "2", "15"],
+        ["Executed executed", "6", "4", "1", "1", "12"],
+        ["Executed unexecuted", "1", "1", "0", "1", "3"],
+        ["All chapters", "7", "5", "1", "2", "15"],
     ]
     rows = soup.select("table.claims tbody tr")
     assert len(rows) == 15
@@ -89,8 +90,35 @@ def test_scoreboard_shows_every_claim_with_its_evidence(toy_book: ToyBook) -> No
     assert "recorded" not in cells[5].get_text()
     assert "recorded" in rows[-1].select("td")[5].get_text()
     assert rows[1].select("td")[6].a["href"] == "executed.html"
-    assert rows[2].summary.get_text() == "2 of 3 comparisons hold"
+    assert rows[2].summary.get_text() == "3 parts: 2 hold, 1 fails"
     assert len(rows[2].select("details li")) == 3
+    assert "3 seeds; effect in the paper +4" in cells[4].get_text()
+    open_one = rows[4].select("td")[5]
+    assert open_one.select_one(".verdict.open") is not None
+    assert open_one.get_text(" ", strip=True) == "open about 40 seeds would decide"
+    addresses = [row.select_one("td:nth-child(2) a") for row in rows]
+    assert [a["href"] for a in addresses] == [f"#{a['id']}" for a in addresses]
+    assert addresses[0]["id"] == "claim-executed-1"
+    assert addresses[-1]["id"] == "claim-unexecuted-3"
+
+
+def test_the_front_page_counts_the_outcomes(toy_book: ToyBook) -> None:
+    marks = [mark.get_text() for mark in page(toy_book, "index").select(".verdict")]
+    assert marks == ["7 hold", "5 fail", "1 is open", "2 not testable"]
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        ([{"needed": 12}, {"needed": 40}, {"outcome": "holds"}], "about 40 seeds would decide"),
+        ([{"needed": 12}, {"needed": None}], "more than 1000 seeds would decide"),
+        ([{"kind": "order"}], ""),
+        ([{"outcome": "fails"}, {"outcome": "holds"}], ""),
+    ],
+)
+def test_an_open_claim_says_how_many_seeds_would_decide(parts: list[dict], said: str) -> None:
+    row = {"parts": [toy.part("open") | each for each in parts]}
+    assert pages._needed(row) == said
 
 
 def test_the_front_page_shows_a_figure_that_a_chapter_computed(
@@ -106,6 +134,11 @@ def test_the_front_page_shows_a_figure_that_a_chapter_computed(
     stage("smoke", results, toy_book.book)
     assert (source / "generated" / "front.md").read_text() == ""
     assert not (source / "generated" / "front.png").exists()
+
+
+def test_the_example_of_a_verdict_is_computed() -> None:
+    found = doctest.testfile(str(BOOK / "verdicts.md"), module_relative=False, encoding="utf-8")
+    assert (found.failed, found.attempted) == (0, 8)
 
 
 def test_text_of_a_claim_is_shown_as_it_stands(toy_book: ToyBook) -> None:

@@ -24,6 +24,7 @@ from bs4 import BeautifulSoup
 
 from tests.book.conftest import ToyBook
 from weaklabels.press.html import BOOK, build
+from weaklabels.press.verdicts import OUTCOMES
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 ARGUMENTS = [
@@ -293,18 +294,65 @@ def test_the_scoreboard_is_sorted_and_filtered_by_keyboard(toy_site: Site, brows
     assert head.get_attribute("aria-sort") == "descending"
     assert ids() == sorted(written, key=int, reverse=True)
 
-    page.get_by_label("Verdict").select_option("fails")
+    page.get_by_label("Outcome").select_option("fails")
     assert sorted(ids(), key=int) == ["3", "3", "6", "9", "12"]
     assert page.locator(".claims-controls output").inner_text() == "5 of 15 claims"
+    page.get_by_label("Chapter").select_option("Executed executed")
+    assert sorted(ids(), key=int) == ["3", "6", "9", "12"]
+    page.get_by_label("Chapter").select_option("all")
     page.get_by_label("Words in the row").fill("unexecuted CLAIM")
     assert ids() == ["3"]
     page.get_by_label("Words in the row").fill("no such words")
     assert page.locator(".claims-controls output").inner_text() == "0 of 15 claims"
 
     page.get_by_label("Words in the row").fill("")
-    page.get_by_label("Verdict").select_option("all")
+    page.get_by_label("Outcome").select_option("all")
     table.locator("a[href$='#fig-executed-line']").first.click()
     page.wait_for_url("**/executed.html#fig-executed-line")
+    page.close()
+
+
+def test_filters_survive_a_reload_and_an_address_shows_its_claim(
+    toy_site: Site, browser: Any
+) -> None:
+    page = browser.new_page(viewport=DESKTOP)
+    page.goto(f"{toy_site.address}scoreboard.html")
+    rows = page.locator("table.claims tbody tr:visible")
+    page.get_by_label("Outcome").select_option("open")
+    page.get_by_label("Words in the row").fill("about")
+    assert rows.count() == 1
+    page.reload()
+    assert page.get_by_label("Outcome").input_value() == "open"
+    assert page.get_by_label("Words in the row").input_value() == "about"
+    assert rows.count() == 1
+
+    page.goto(f"{toy_site.address}scoreboard.html#claim-executed-5")  # it is among those shown
+    assert rows.count() == 1
+    page.goto(f"{toy_site.address}scoreboard.html#claim-unexecuted-3")
+    page.wait_for_function("() => document.querySelector('tr:has(:target)')?.hidden === false")
+    assert rows.count() == 15
+    assert page.get_by_label("Outcome").input_value() == "all"
+    page.close()
+
+
+def test_outcomes_have_colours_of_their_own(toy_site: Site, browser: Any) -> None:
+    page = browser.new_page(viewport=DESKTOP)
+    colours = """all => all.map((mark) => [mark.textContent, getComputedStyle(mark).color])"""
+    for name in ("scoreboard", "executed"):
+        page.goto(f"{toy_site.address}{name}.html")
+        found = page.locator("table .verdict").evaluate_all(colours)
+        assert {outcome for outcome, _ in found} == set(OUTCOMES), name
+        assert len({colour for _, colour in found}) == len(OUTCOMES), name
+    page.close()
+
+
+def test_on_a_phone_a_claim_is_a_card(toy_site: Site, browser: Any) -> None:
+    page = browser.new_page(viewport=PHONE)
+    page.goto(f"{toy_site.address}scoreboard.html")
+    boxes = page.locator("table.claims tbody td").evaluate_all(
+        "all => all.map((cell) => cell.getBoundingClientRect()).map((box) => [box.left, box.right])"
+    )
+    assert all(0 <= left <= right <= PHONE["width"] for left, right in boxes)
     page.close()
 
 

@@ -7,6 +7,7 @@ import json
 import shutil
 import struct
 import zlib
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ parts:
   - caption: Back matter
     chapters:
       - file: scoreboard
+      - file: verdicts
       - file: provenance
       - file: words
 """
@@ -36,6 +38,8 @@ Cited: {cite:t}`someone2020title`. Much is known about {term}`zebras <zebra>`.
 ```{include} generated/totals.md
 ```
 """
+
+VERDICTS = "# How verdicts are made\n\nBy rules.\n"
 
 WORDS = """# Words
 
@@ -82,12 +86,14 @@ def authored(slug: str) -> dict[str, Any]:
     """A notebook without outputs: a figure, a wide table, an equation, a folded cell."""
     figure = {"name": f"fig-{slug}-line", "caption": "A line that rises with $x$."}
     table = {"name": f"tab-{slug}-scores", "caption": "Scores in per cent."}
+    decided = {"name": f"tab-{slug}-claims", "caption": "What was claimed."}
     return {
         "cells": [
             _cell("markdown", OPENING.format(slug=slug)),
             _cell("code", 'profile = "quick"', tags=["parameters", "hide-cell"]),
             _cell("code", "draw();", mystnb={"figure": figure, "image": {"alt": "A rising line."}}),
             _cell("code", "scores", mystnb={"figure": table}),
+            _cell("code", "chapter.ledger.table()", mystnb={"figure": decided}),
         ],
         "metadata": {"kernelspec": {"display_name": "x", "language": "python", "name": "python3"}},
         "nbformat": 4,
@@ -98,7 +104,7 @@ def authored(slug: str) -> dict[str, Any]:
 def executed(slug: str) -> dict[str, Any]:
     """The same as papermill leaves it."""
     notebook = authored(slug)
-    _, parameters, figure, table = notebook["cells"]
+    _, parameters, figure, table, decided = notebook["cells"]
     injected = _cell("code", 'profile = "smoke"', tags=["injected-parameters"])
     notebook["cells"].insert(2, injected)
     head = "".join(f"<th>column {number}</th>" for number in range(20))
@@ -107,7 +113,13 @@ def executed(slug: str) -> dict[str, Any]:
     html += f"<tbody><tr><th>LL-R</th>{cells}</tr></tbody></table>"
     figure["outputs"] = [_shown({"image/png": png(), "text/plain": "<Figure>"})]
     table["outputs"] = [_shown({"text/html": html, "text/plain": "a table"})]
-    for number, cell in enumerate((parameters, injected, figure, table), start=1):
+    html = '<table class="dataframe"><thead><tr><th></th><th>claim</th><th>paper</th>'
+    html += "<th>here</th><th>outcome</th><th>why</th></tr></thead><tbody>"
+    for row in claims(slug):
+        shown = (row[key] for key in ("claim", "paper", "ours", "outcome", "why"))
+        html += f"<tr><th>{row['id']}</th>{''.join(f'<td>{escape(text)}</td>' for text in shown)}"
+    decided["outputs"] = [_shown({"text/html": f"{html}</tbody></table>"})]
+    for number, cell in enumerate((parameters, injected, figure, table, decided), start=1):
         cell["execution_count"] = number
         cell["metadata"]["papermill"] = {"start_time": "2001-02-03"}
     notebook["metadata"]["papermill"] = {"input_path": "/home/somebody/book/executed.ipynb"}
@@ -115,25 +127,38 @@ def executed(slug: str) -> dict[str, Any]:
 
 
 def claims(slug: str, *, number: int = 12) -> list[dict[str, Any]]:
-    """Rows of a ledger; every third fails, one cannot be tested."""
+    """Rows of a ledger; every third fails, one cannot be tested, one is open."""
     rows = [
         {
             "id": str(k),
             "claim": f"Claim {k} about {slug}",
             "paper": "84.1",
-            "ours": f"{80 + k}.0 ± 0.5",
             "test": "mean paired difference > 0",
-            "seeds": 3,
+            "ours": f"{80 + k}.0 ± 0.5",
             "outcome": "fails" if k % 3 == 0 else "holds",
+            "seeds": 3,
             "figure": f"fig-{slug}-line" if k % 2 else f"tab-{slug}-scores",
             "why": "",
+            "parts": [part("fails" if k % 3 == 0 else "holds")],
         }
         for k in range(1, number + 1)
     ]
     rows[0]["claim"] = TRICKY
     rows[1] |= {"outcome": "not testable here", "why": "The images are not at hand.", "figure": ""}
+    rows[1]["parts"] = [part("not testable here", kind="not testable", effect=None)]
     rows[2]["ours"] = "a: 1.0, holds; b: 2.0, fails; c: 3.0, holds"
+    three = {"a": "holds", "b": "fails", "c": "holds"}
+    rows[2]["parts"] = [part(each, name=name) for name, each in three.items()]
+    if number > 4:
+        rows[4] |= {"outcome": "open", "parts": [part("open", needed=n) for n in (12, 40)]}
     return rows
+
+
+def part(outcome: str, **values: object) -> dict[str, Any]:
+    """A part of a claim."""
+    usual = {"name": "", "kind": "comparison", "outcome": outcome, "effect": 2.0, "low": 1.0}
+    usual |= {"high": 3.0, "worth": 0.5, "margin": 0.0, "paper_effect": 4.0, "seeds": 3}
+    return usual | {"needed": None} | values
 
 
 STATE = {
@@ -156,6 +181,7 @@ def write(book: Path, results: Path) -> None:
     for name, text in (
         ("_toc.yml", TOC),
         ("index.md", INDEX),
+        ("verdicts.md", VERDICTS),
         ("words.md", WORDS),
         ("references.bib", BIBLIOGRAPHY),
     ):

@@ -14,7 +14,7 @@ import nbformat
 import pytest
 
 from tests.press.toy_book import CLAIM, ToyBook
-from weaklabels.press.runner import stamps
+from weaklabels.press.runner import report, stamps
 from weaklabels.press.runner.notebooks import chapters_of
 
 
@@ -119,6 +119,27 @@ def test_parameters_reach_the_notebook_and_only_differing_ones_are_injected(toy:
     assert [out.text for cell in notebook.cells for out in cell.get("outputs", [])] == ["smoke 3\n"]
     injected = [c for c in notebook.cells if "injected-parameters" in c.metadata.get("tags", [])]
     assert [cell.source for cell in injected] == ['# Parameters\nprofile = "smoke"\n']
+
+
+def test_the_summary_ends_with_the_outcomes_in_words(toy: ToyBook) -> None:
+    profile = toy.places.build / "smoke"
+    for folder in ("state", "claims"):
+        (profile / folder).mkdir(parents=True)
+    for slug, outcomes in (("alone", ["holds", "holds", "open"]), ("board", ["fails", "open"])):
+        (profile / "state" / f"{slug}.json").write_text('{"duration": 61}')
+        rows = [{"id": str(n), "outcome": outcome} for n, outcome in enumerate(outcomes)]
+        (profile / "claims" / f"{slug}.json").write_text(json.dumps(rows))
+    lines = report.summary(chapters_of(toy.places.book), profile, ["alone"]).splitlines()
+    assert lines[0].split("  ")[0] == "chapter"
+    assert lines[0].endswith("holds  fails  open  not testable here")
+    by_chapter = {line.split()[0]: line.split()[1:] for line in lines[1:-2]}
+    assert by_chapter == {
+        "alone": ["1:01", "2", "0", "1", "0"],
+        "board": ["1:01", "earlier", "0", "1", "1", "0"],
+        "sharing": ["-", "not", "executed"],
+        "total": ["2:02", "2", "1", "2", "0"],
+    }
+    assert lines[-1] == "5 claims: 2 hold, 1 fails, 2 are open, 0 not testable"
 
 
 def test_two_executions_give_the_same_bytes_and_record_how(toy: ToyBook) -> None:

@@ -1,6 +1,7 @@
 """The forest plot shows every test with an interval, legibly, whatever its scale."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -90,8 +91,8 @@ def test_height_grows_by_line_and_text_stays_legible():
     assert min(text.get_fontsize() for text in (*ax.texts, *ax.get_yticklabels())) >= 9
     assert ax.get_position().width > 0.3  # labels leave room for the lines themselves
     boxes = [label.get_window_extent() for label in ax.get_yticklabels()]
-    assert all(one.y0 >= other.y1 for one, other in zip(boxes, boxes[1:], strict=False))
-    assert all(0 <= box.x0 for box in boxes)
+    assert all(one.y0 >= other.y1 for one, other in pairwise(boxes))
+    assert all(box.x0 >= 0 for box in boxes)
     right = long.bbox.x1
     assert all(text.get_window_extent().x1 <= right for text in ax.texts)
 

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from weaklabels.press.verdicts import FAILS, HOLDS, NOT_TESTABLE, OPEN, OUTCOMES
+from weaklabels.press.verdicts import FAILS, HOLDS, MOST_SEEDS, NOT_TESTABLE, OPEN, OUTCOMES
 
 LEVEL = 0.95
 """Confidence of each end of an interval."""
@@ -29,7 +29,6 @@ WORTH = 0.5
 LARGEST_WORTH = 1.0
 """The largest one, in percent points, where it does: half of the paper's effect, but not more."""
 
-MOST_SEEDS = 1000
 ONE_SEED = "one seed shows no spread: use at least 3"
 
 

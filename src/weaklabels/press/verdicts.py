@@ -1,3 +1,20 @@
-"""The names of the outcomes, where reading them costs nothing: the runner needs no more."""
+"""The names of the outcomes and their numbers in words, where reading them costs nothing."""
+
+from collections.abc import Mapping
 
 HOLDS, FAILS, OPEN, NOT_TESTABLE = OUTCOMES = ("holds", "fails", "open", "not testable here")
+
+MOST_SEEDS = 1000
+"""Up to how many seeds it is said how many would decide what is open."""
+
+_ONE = dict(zip(OUTCOMES, ("holds", "fails", "is open", "not testable"), strict=True))
+_MANY = dict(zip(OUTCOMES, ("hold", "fail", "are open", "not testable"), strict=True))
+
+
+def in_words(found: Mapping[str, int]) -> list[str]:
+    """``["12 hold", "1 fails", "3 are open"]``, for the outcomes that ``found`` counts."""
+    return [
+        f"{found[name]} {(_ONE if found[name] == 1 else _MANY)[name]}"
+        for name in OUTCOMES
+        if name in found
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -9,24 +10,26 @@ from typing import Any
 from weaklabels.press.html.chapters import Shown
 from weaklabels.press.html.markup import plain, span, table
 from weaklabels.press.runner.report import clock
-from weaklabels.press.verdicts import HOLDS, OUTCOMES
+from weaklabels.press.verdicts import MOST_SEEDS, OPEN, OUTCOMES, in_words
 
 FRONT = "fig-fg-front"
 FRONT_FILE = "generated/front"
 UNKNOWN = "–"
-ENDINGS = tuple(f", {verdict}" for verdict in OUTCOMES)
+ENDINGS = tuple(f", {outcome}" for outcome in OUTCOMES)
 WIDE = "---\nhtml_theme.sidebar_secondary.remove: true\n---\n"
 """Front matter of a page whose tables need the room of the contents list."""
 
 
 def scoreboard(chapters: Sequence[Shown]) -> str:
-    """Totals by chapter and verdict, and every claim in one table."""
+    """Totals by chapter and outcome, and every claim in one table."""
     text = [
         f"{WIDE}(scoreboard)=\n# Scoreboard\n",
-        "Every claim that the chapters put to a test. A verdict is computed from the runs by the "
-        "rule named with it, never typed. *Holds* and *fails* speak about this book's setting; "
-        "*not testable here* says what would be needed. The last column leads to the figure or "
-        "table that decides.\n",
+        "Every claim that the chapters put to a test. An outcome is computed from the runs by the "
+        "rule named with it, never typed. *Holds* and *fails* speak about this book's setting, and "
+        "*fails* says that every effect that would count is excluded; *open* says that the runs "
+        "allow both, and how many seeds would decide; *not testable here* says what would be "
+        "needed. {doc}`verdicts` explains the rules. The last column leads to the figure or table "
+        "that decides, and the number of a claim is its address.\n",
     ]
     if not any(chapter.claims for chapter in chapters):
         return "\n".join([*text, "No chapter has been executed yet, so there is no verdict.\n"])
@@ -40,7 +43,7 @@ def scoreboard(chapters: Sequence[Shown]) -> str:
 
 
 def totals(chapters: Sequence[Shown]) -> str:
-    """A table of the number of claims by chapter and verdict."""
+    """A table of the number of claims by chapter and outcome."""
     counted = [(chapter, chapter.totals()) for chapter in chapters if chapter.claims]
     rows = [[_link(chapter), *_counts(found)] for chapter, found in counted]
     rows.append(["**All chapters**", *_counts(sum((found for _, found in counted), Counter()))])
@@ -52,8 +55,10 @@ def totals_sentence(chapters: Sequence[Shown]) -> str:
     found = sum((chapter.totals() for chapter in chapters), Counter())
     if not found.total():
         return "No chapter of this build has been executed yet, so no claim has a verdict."
+    counted = {outcome: found[outcome] for outcome in OUTCOMES}
     counts = [
-        span(f"{found[verdict]} {verdict}", "verdict", _class(verdict)) for verdict in OUTCOMES
+        span(words, "verdict", _class(outcome))
+        for outcome, words in zip(OUTCOMES, in_words(counted), strict=True)
     ]
     missing = [
         _link(chapter) for chapter in chapters if chapter.tests_claims and not chapter.claims
@@ -85,17 +90,17 @@ def claims_table(chapters: Sequence[Shown]) -> str:
     rows = [
         [
             _link(chapter),
-            plain(row.get("id", "")),
+            _anchor(chapter, row),
             _claim(row),
             plain(row.get("paper") or UNKNOWN),
             _ours(row),
-            _verdict(row, recorded=bool(chapter.recorded)),
+            _outcome(row, recorded=bool(chapter.recorded)),
             _evidence(chapter, row),
         ]
         for chapter in chapters
         for row in chapter.claims
     ]
-    header = ["Chapter", "Id", "Claim", "The paper", "Here", "Verdict", "Decided by"]
+    header = ["Chapter", "Id", "Claim", "The paper", "Here", "Outcome", "Decided by"]
     return table(header, rows, classes="claims", widths=(12, 4, 30, 16, 20, 9, 9))
 
 
@@ -172,8 +177,14 @@ def _counts(found: Counter[str]) -> list[str]:
     return [*(str(found[verdict]) for verdict in OUTCOMES), str(found.total())]
 
 
-def _class(verdict: str) -> str:
-    return verdict.split()[0] if verdict in OUTCOMES else "unknown"
+def _class(outcome: str) -> str:
+    return outcome.split()[0] if outcome in OUTCOMES else "unknown"
+
+
+def _anchor(chapter: Shown, row: dict[str, Any]) -> str:
+    """A claim's id, which is its own address on the page."""
+    name = html.escape(f"claim-{chapter.slug}-{row.get('id', '')}")
+    return f'<a id="{name}" href="#{name}">{plain(row.get("id", ""))}</a>'
 
 
 def _claim(row: dict[str, Any]) -> str:
@@ -186,24 +197,43 @@ def _ours(row: dict[str, Any]) -> str:
     test, seeds = str(row.get("test") or "-"), row.get("seeds")
     rule = [] if test == "-" else [f"Test: {test}"]
     rule += [f"{seeds} seed{'' if seeds == 1 else 's'}"] if seeds else []
+    effects = [part.get("paper_effect") for part in row.get("parts", [])]
+    if len(effects) == 1 and effects[0] is not None:
+        rule.append(f"effect in the paper {effects[0]:+g}")
     return f"{text}\n\n{span(plain('; '.join(rule)), 'small')}" if rule else text
 
 
 def _measured(ours: str) -> str:
-    """What was measured; many comparisons are folded under the number of those that hold."""
+    """What was measured; many parts are folded under the numbers of their outcomes."""
     parts = ours.split("; ")
     if len(parts) < 3 or not all(part.endswith(ENDINGS) for part in parts):
         return plain(ours)
-    held = sum(part.endswith(f", {HOLDS}") for part in parts)
+    found = Counter(part.rpartition(", ")[2] for part in parts)
     items = "\n".join(f"- {plain(part)}" for part in parts)
-    summary = f"{held} of {len(parts)} comparisons hold"
+    summary = f"{len(parts)} parts: {', '.join(in_words(found))}"
     return f"<details><summary>{summary}</summary>\n\n{items}\n\n</details>"
 
 
-def _verdict(row: dict[str, Any], recorded: bool) -> str:
-    verdict = str(row.get("outcome") or UNKNOWN)
-    text = span(plain(verdict), "verdict", _class(verdict))
-    return f"{text}\n\n{span('recorded', 'small')}" if recorded else text
+def _outcome(row: dict[str, Any], recorded: bool) -> str:
+    outcome = str(row.get("outcome") or UNKNOWN)
+    notes = [needed] if outcome == OPEN and (needed := _needed(row)) else []
+    notes += ["recorded"] if recorded else []
+    return "\n\n".join(
+        [
+            span(plain(outcome), "verdict", _class(outcome)),
+            *(span(plain(note), "small") for note in notes),
+        ]
+    )
+
+
+def _needed(row: dict[str, Any]) -> str:
+    """How many seeds would decide all that is open; empty for an order of methods."""
+    parts = [part for part in row.get("parts", []) if part["outcome"] == OPEN]
+    if not parts or any(part["kind"] == "order" for part in parts):
+        return ""  # more seeds narrow its interval little: it is as wide as the methods are few
+    needed = [part["needed"] for part in parts]
+    many = f"more than {MOST_SEEDS}" if None in needed else f"about {max(needed)}"
+    return f"{many} seeds would decide"
 
 
 def _evidence(chapter: Shown, row: dict[str, Any]) -> str:

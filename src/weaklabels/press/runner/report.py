@@ -10,7 +10,7 @@ from pathlib import Path
 from weaklabels.press.runner.files import read_json
 from weaklabels.press.runner.notebooks import Notebook
 from weaklabels.press.runner.outcome import Outcome
-from weaklabels.press.verdicts import OUTCOMES
+from weaklabels.press.verdicts import OUTCOMES, in_words
 
 
 def clock(seconds: float) -> str:
@@ -23,28 +23,29 @@ def clock(seconds: float) -> str:
 
 
 def summary(chapters: Sequence[Notebook], profile: Path, executed: Iterable[str]) -> str:
-    """A table of the chapters: time of their execution and verdicts, with totals.
+    """A table of the chapters, time of their execution and outcomes, and the totals in words.
 
     Args:
         chapters: rows of the table.
         profile: the profile's build folder.
         executed: slugs that were executed just now; the others' times are from before.
     """
-    now, total, seconds = set(executed), Counter(), 0.0
+    now, total, seconds = set(executed), Counter(dict.fromkeys(OUTCOMES, 0)), 0.0
     rows = [("chapter", "time", "", *OUTCOMES)]
     for chapter in chapters:
         state = read_json(profile / "state" / f"{chapter.slug}.json")
         if not isinstance(state, dict):
-            rows.append((chapter.slug, "-", "not executed", "", "", ""))
+            rows.append((chapter.slug, "-", "not executed", *("" for _ in OUTCOMES)))
             continue
-        verdicts = _verdicts(profile / "claims" / f"{chapter.slug}.json")
-        total += verdicts
+        found = _outcomes(profile / "claims" / f"{chapter.slug}.json")
+        total.update(found)
         seconds += state["duration"]
         when = "" if chapter.slug in now else "earlier"
-        counts = (str(verdicts[verdict]) for verdict in OUTCOMES)
+        counts = (str(found[name]) for name in OUTCOMES)
         rows.append((chapter.slug, clock(state["duration"]), when, *counts))
-    rows.append(("total", clock(seconds), "", *(str(total[verdict]) for verdict in OUTCOMES)))
-    return _table(rows)
+    rows.append(("total", clock(seconds), "", *(str(total[name]) for name in OUTCOMES)))
+    claims = f"{total.total()} claim{'' if total.total() == 1 else 's'}"
+    return f"{_table(rows)}\n\n{claims}: {', '.join(in_words(total))}"
 
 
 def failure_text(outcome: Outcome, profile: Path) -> str:
@@ -60,7 +61,7 @@ def failure_text(outcome: Outcome, profile: Path) -> str:
     return "\n".join(lines)
 
 
-def _verdicts(path: Path) -> Counter[str]:
+def _outcomes(path: Path) -> Counter[str]:
     rows = read_json(path)
     return Counter(row["outcome"] for row in rows) if isinstance(rows, list) else Counter()
 
