@@ -42,8 +42,8 @@ def claim_1(records: Records) -> list[Row]:
     return [
         Row(
             id,
-            f"With {percent} % of the labels known PU-MLC, on the positives alone, beats partial "
-            "BCE on all of them.",
+            f"PU-MLC beats partial BCE, {percent} % known: the positives alone against all that is "
+            "known.",
             IMPROVES,
             beats(records, "PU-MLC", "partial BCE", percent),
             figure="fig-pumlc-proportions",
@@ -58,7 +58,7 @@ def claim_2(records: Records) -> list[Row]:
     return [
         Row(
             id,
-            f"With 10 % of the labels known PU-MLC beats {other}.",
+            f"PU-MLC beats {other}, 10 % known.",
             IMPROVES,
             beats(records, "PU-MLC", other, 10),
             figure="tab-pumlc-scores",
@@ -71,7 +71,7 @@ def claim_3a(records: Records, known: Sequence[int]) -> Row:
     """Mean paired difference of the mAP, averaged over the proportions, above 0."""
     return Row(
         "3a",
-        "Averaged over the known proportions PU-MLC beats partial BCE.",
+        "PU-MLC beats partial BCE, averaged over the known proportions.",
         IMPROVES,
         greater(
             average_scores(records, "PU-MLC", known), average_scores(records, "partial BCE", known)
@@ -89,7 +89,7 @@ def claim_3b(counts: pd.DataFrame) -> Row:
     few, all_known = tables.annotations_used(counts)
     return Row(
         "3b",
-        "It needs fewer annotations than partial BCE: the known positives of all known labels.",
+        "PU-MLC needs fewer annotations: the positives among the known labels.",
         "“with fewer annotations” (abstract)",
         exact(
             few < all_known, f"{few:,.0f} against {all_known:,.0f} annotations", "fewer annotations"
@@ -102,7 +102,7 @@ def claim_4a(records: Records) -> Row:
     """Mean paired difference of the mAP with all labels above 0."""
     return Row(
         "4a",
-        "With all labels right PU-MLC, on the positives alone, beats BCE on all labels.",
+        "PU-MLC beats BCE, all labels right: the positives alone against all labels.",
         IMPROVES,
         beats(records, "PU-MLC", "partial BCE", 100),
         figure="tab-pumlc-full",
@@ -117,7 +117,7 @@ def claim_4b(records: Records) -> Row:
     """The same with half of the positives overlooked: against AN at 50 %."""
     return Row(
         "4b",
-        "With half of the positives turned into negatives PU-MLC beats BCE.",
+        "PU-MLC beats BCE, half of the positives turned into negatives.",
         IMPROVES,
         beats(records, "PU-MLC", "AN", 50),
         figure="tab-pumlc-full",
@@ -130,14 +130,14 @@ def claim_5(records: Records, known: Sequence[int]) -> list[Row]:
     return [
         Row(
             "5a",
-            "The re-balance factor helps (VPU + R over VPU), 10 % known.",
+            "Re-balancing helps, 10 % known (VPU + R over VPU).",
             BALANCES,
             beats(records, "VPU + R", "VPU", 10),
             figure="fig-pumlc-ablation",
         ),
         Row(
             "5b",
-            "The re-balance factor helps, averaged over the larger proportions.",
+            "Re-balancing helps, averaged over the larger proportions.",
             BALANCES,
             beats_above(records, "VPU + R", "VPU", known),
             figure="fig-pumlc-proportions",
@@ -154,7 +154,7 @@ def claim_6(records: Records, known: Sequence[int]) -> list[Row]:
     return [
         Row(
             "6a",
-            "The temperature helps (PU-MLC over VPU + R), 10 % known.",
+            "Temperature helps, 10 % known (PU-MLC over VPU + R).",
             SHARPENS,
             beats(records, "PU-MLC", "VPU + R", 10),
             figure="fig-pumlc-ablation",
@@ -165,7 +165,7 @@ def claim_6(records: Records, known: Sequence[int]) -> list[Row]:
         ),
         Row(
             "6b",
-            "The temperature helps, averaged over the larger proportions.",
+            "Temperature helps, averaged over the larger proportions.",
             SHARPENS,
             beats_above(records, "PU-MLC", "VPU + R", known),
             figure="fig-pumlc-proportions",
@@ -215,14 +215,14 @@ def claim_9(line: pd.DataFrame) -> list[Row]:
     return [
         Row(
             "9a",
-            "No class prior is needed: on the line VPU comes within 1 point of the Bayes rule.",
+            "VPU needs no class prior: on the line it comes within 1 point of the Bayes rule.",
             "VPU's authors: no prior is needed",
             greater(wide["VPU"], bayes, margin=-1),
             figure="tab-pumlc-line",
         ),
         Row(
             "9b",
-            "A wrong prior is costly: uPU told 0.1 instead of 0.3 loses more than 15 points.",
+            "uPU needs the right prior: told 0.1 instead of 0.3 it loses more than 15 points.",
             "none (a check of this book)",
             greater(bayes, wide["uPU, prior 0.1"], margin=15),
             figure="tab-pumlc-line",
