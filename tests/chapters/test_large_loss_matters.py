@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from chapters.large_loss_matters import claims, record, runs, tables
+from chapters.large_loss_matters import record, runs, tables
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
@@ -22,7 +22,6 @@ from weaklabels.methods.large_loss_matters import large_loss, large_loss_entries
 from weaklabels.metrics import annotated_average_precision, mean_average_precision
 from weaklabels.models import Network
 from weaklabels.press.chapter import Chapter
-from weaklabels.press.claims import FAILS, HOLDS, NOT_TESTABLE
 from weaklabels.train import OptimiserSpec, fit, predict
 from weaklabels.weaken import few_labels
 
@@ -416,76 +415,3 @@ def test_memorisation_follows_each_kind_of_label():
     assert curves["FN"][0, 1] > curves["FN"][0, 0] > curves["TN"][0, 1]
     assert curves["AUC"].tolist() == [[0.5, 1.0]]
     assert [curves[f"first {kind}"].item() for kind in ("TP", "TN", "FN")] == [100, 100, 0]
-
-
-# -- what decides the claims ----------------------------------------------------------------------
-
-
-def scored(best, last=None, *, pointing=50):
-    """Runs of three seeds with a test mAP (%) at the best and at the last epoch."""
-    scores = np.full((2, 4), [[best], [best if last is None else last]])
-    hits = np.array([[0, 0, i < pointing] for i in range(100)])
-    return [
-        Record(
-            None,
-            {
-                "test_ap": scores + noise,
-                "val_ap": scores + noise,
-                "best_epoch": np.array(1),
-                "pointing_best": hits,
-                "pointing_last": hits,
-            },
-            {},
-        )
-        for noise in (0.0, 0.1, 0.2)
-    ]
-
-
-def test_claims_about_curves():
-    rising = np.array([[0.2, 0.9, 0.1]] * 3)
-    falling = np.array([[0.5, 0.3, 0.1]] * 3)
-    curves = {"FN": rising, "TN": falling, "AUC": np.array([[0.9, 0.8, 0.7]] * 3)}
-    shares = {"first TP": np.full(3, 80.0), "first TN": np.full(3, 70.0)}
-    assert claims.claim_1(curves).verdict.verdict == HOLDS
-    assert claims.claim_1(curves | {"FN": falling}).verdict.verdict == FAILS
-    assert claims.claim_3(curves).verdict.verdict == HOLDS
-    assert claims.claim_3(curves | {"AUC": np.full((3, 3), 0.9)}).verdict.verdict == FAILS
-    for fn, verdicts in ((20.0, [HOLDS, HOLDS]), (60.0, [HOLDS, FAILS]), (90.0, [FAILS, FAILS])):
-        rows = claims.claim_2(shares | {"first FN": np.full(3, fn)})
-        assert [row.verdict.verdict for row in rows] == verdicts
-    precision = np.array([[np.nan, 90.0, 60.0]] * 3)
-    assert claims.claim_8({"LL-R": precision}, np.full(3, 15.0)).verdict.verdict == HOLDS
-    assert claims.claim_8({"LL-R": precision}, np.full(3, 70.0)).verdict.verdict == FAILS
-    assert claims.claim_12(np.array([80.0, 90.0])).verdict.verdict == HOLDS
-    assert claims.claim_12(np.array([80.0, 40.0])).verdict.verdict == FAILS
-    assert claims.claim_7().verdict.verdict == NOT_TESTABLE
-
-
-def test_claims_about_methods():
-    rivals = {name: scored(70, 60) for name in ("WAN", "LSAN", "EPR")}
-    naive, better = scored(70, 60, pointing=30), scored(80, 78)
-    groups = {"Naive AN": naive, "ROLE": scored(75, 79), **rivals}
-    groups |= dict.fromkeys(runs.LL, better)
-    recorded = {
-        "rows": [{"row": name, "best": [71, 70, 69], "last": [71, 70, 69]} for name in groups]
-    }
-    verdicts = [row.verdict.verdict for row in claims.claim_4(groups, groups, recorded)]
-    assert verdicts == [HOLDS, HOLDS, FAILS]
-    assert [row.verdict.verdict for row in claims.claim_5(groups)] == [HOLDS, FAILS]
-    assert [row.verdict.verdict for row in claims.claim_11(groups)] == [FAILS, FAILS]
-    weak = {name: scored(70, pointing=30) for name in groups} | {"LL-Ct": better}
-    assert [row.verdict.verdict for row in claims.claim_11(weak)] == [HOLDS, HOLDS]
-    linear = groups | {"Naive AN": scored(75)}
-    assert claims.claim_6(groups, linear).verdict.verdict == HOLDS
-    assert claims.claim_6(groups, groups).verdict.verdict == FAILS
-
-
-def test_claims_about_rates_and_sizes():
-    naive, better = scored(70, 60), scored(80, 78)
-    by_rate = {0.01: better, 0.06: scored(75, 50)}
-    assert claims.claim_9(by_rate, naive).verdict.verdict == HOLDS
-    assert claims.claim_9({0.01: naive, 0.06: naive}, naive).verdict.verdict == FAILS
-    by_size = {(n, name): naive for n in (10, 20) for name in ("Naive AN", "LSAN", "ROLE")}
-    by_size |= {(n, "LL-Ct"): better for n in (10, 20)}
-    assert claims.claim_10(by_size).verdict.verdict == HOLDS
-    assert claims.claim_10(by_size | {(10, "ROLE"): scored(90)}).verdict.verdict == FAILS

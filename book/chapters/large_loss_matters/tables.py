@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -81,6 +82,17 @@ TABLE_4 = pd.DataFrame(
 ).T
 """Table 4, pointing game (%). Source: the authors' poster and slides."""
 
+FIGURE_6 = pd.DataFrame(
+    {
+        "Naive AN": (45.7, 52.0, 54.8, 57.0, 58.6, 60.7, 61.4, 63.1, 63.7, 64.1),
+        "LSAN": (52.6, 57.6, 60.4, 62.0, 63.2, 64.3, 65.8, 66.3, 66.7, 66.9),
+        "ROLE": (53.9, 59.5, 61.9, 63.2, 64.1, 64.7, 65.1, 66.0, 66.1, 66.3),
+        "LL-Ct": (54.9, 60.3, 63.1, 65.0, 66.2, 68.0, 69.1, 69.3, 70.3, 70.5),
+    },
+    index=range(10, 101, 10),
+)
+"""Figure 6, COCO mAP (%) by share (%) of the images, read off the authors' poster (± 0.2)."""
+
 # -- scores ---------------------------------------------------------------------------------------
 
 
@@ -112,6 +124,29 @@ def scores(groups: dict[str, list[Record]]) -> pd.DataFrame:
             seeds = [record.spec.seed for record in records]
             frames.append(pd.DataFrame({"method": name, "moment": moment, "seed": seeds, **values}))
     return pd.concat(frames, ignore_index=True)
+
+
+def protocol_scores(
+    end_to_end: Mapping[str, Sequence[Record]],
+    linear_init: Mapping[str, Sequence[Record]],
+    recorded: Mapping[str, Any],
+) -> dict[str, dict[str, dict[str, Sequence[float]]]]:
+    """Protocol -> method -> moment -> test mAP (%) of each run.
+
+    Args:
+        end_to_end, linear_init: method -> runs on scenes.
+        recorded: the record of linear heads on photographs.
+    """
+    scenes = {"end to end": end_to_end, "linear init": linear_init}
+    found = {
+        protocol: {
+            name: {when: mean_ap(records, when) for when in MOMENTS}
+            for name, records in groups.items()
+        }
+        for protocol, groups in scenes.items()
+    }
+    rows = {row["row"]: {when: row[when] for when in MOMENTS} for row in recorded["rows"]}
+    return found | {"photographs": rows}
 
 
 def table_2(protocols: dict[str, dict[str, list[Record]]]) -> pd.DataFrame:

@@ -1,0 +1,130 @@
+"""What decides the claims of *Large Loss Matters*, on records made up for it."""
+
+import numpy as np
+import pytest
+from chapters.large_loss_matters import claims, runs, tables
+
+from weaklabels.lab.store import Record
+from weaklabels.press.verdicts import FAILS, HOLDS, NOT_TESTABLE, OPEN
+
+NOISE = np.array([0.0, 0.1, 0.2, 0.1, 0.0, 0.2])
+WIDE = np.array([-6.0, 7.0, -5.0, 6.0, -7.0, 5.0])
+
+
+def scored(best, last=None, *, pointing=50, noise=NOISE):
+    """Runs with a test mAP (%) at the best and at the last epoch, and hits of the pointing game."""
+    scores = np.full((2, 4), [[best], [best if last is None else last]])
+    records = []
+    for extra in noise:
+        hits = np.array([[0, 0, i < pointing + extra] for i in range(100)])
+        values = {"test_ap": scores + extra, "best_epoch": np.array(1)}
+        values |= {"pointing_best": hits, "pointing_last": hits}
+        records.append(Record(None, values, {}))
+    return records
+
+
+def outcomes(rows):
+    return [row.verdict.outcome for row in rows]
+
+
+def test_claims_about_curves():
+    rising, falling = np.array([[0.2, 0.9, 0.1]] * 6), np.array([[0.5, 0.3, 0.1]] * 6)
+    some = np.concatenate([rising[:4], falling[:2]])
+    auc = np.array([[0.9, 0.8, 0.7]] * 6)
+    curves = {"FN": rising, "TN": falling, "AUC": auc}
+    for fn, wanted in ((rising, HOLDS), (falling, FAILS), (some, OPEN)):
+        assert claims.claim_1(curves | {"FN": fn}).verdict.outcome == wanted
+    assert outcomes(claims.claim_3(curves)) == [HOLDS, HOLDS]
+    assert outcomes(claims.claim_3(curves | {"AUC": np.full((6, 3), 0.5)})) == [FAILS, FAILS]
+    loose = auc + WIDE[:, None] / 10 * [1, 1, -1]
+    assert outcomes(claims.claim_3(curves | {"AUC": loose})) == [OPEN, OPEN]
+
+
+@pytest.mark.parametrize(
+    ("fn", "noise", "wanted"),
+    [
+        (20.0, NOISE, [HOLDS, HOLDS, HOLDS]),
+        (60.0, NOISE, [HOLDS, HOLDS, FAILS]),
+        (90.0, NOISE, [FAILS, HOLDS, FAILS]),
+        (23.0, WIDE, [HOLDS, HOLDS, OPEN]),
+        (70.0, WIDE, [OPEN, HOLDS, FAILS]),
+    ],
+)
+def test_claim_about_the_first_epoch(fn, noise, wanted):
+    curves = {"first TP": 80 + NOISE, "first TN": 70 + NOISE, "first FN": fn + noise}
+    assert outcomes(claims.claim_2(curves)) == wanted
+    few = curves | {"first TN": 40 + NOISE}
+    assert claims.claim_2(few)[1].verdict.outcome == FAILS
+
+
+def protocols(naive, ours, role, *, noise=NOISE):
+    level = dict.fromkeys(("WAN", "LSAN", "EPR"), 70) | {"Naive AN": naive, "ROLE": role}
+    level |= dict.fromkeys(runs.LL, ours)
+    groups = {name: scored(value, value - 10, noise=NOISE) for name, value in level.items()}
+    groups |= {name: scored(ours, ours - 2, noise=noise) for name in runs.LL}
+    recorded = {"rows": [{"row": name, "best": 70 + NOISE, "last": 70 + NOISE} for name in groups]}
+    return tables.protocol_scores(groups, groups, recorded)
+
+
+def test_claims_about_table_2():
+    clear = protocols(70, 80, 75)
+    assert outcomes(claims.claim_4(clear)) == [HOLDS, HOLDS, FAILS] * 2
+    assert outcomes(claims.claim_4(protocols(70, 70.5, 70, noise=WIDE)))[0] == OPEN
+    assert outcomes(claims.claim_5(clear)) == [HOLDS, HOLDS, FAILS] * 2
+    assert outcomes(claims.claim_5(protocols(70, 80, 90)))[:3] == [FAILS] * 3
+    assert outcomes(claims.claim_5(protocols(70, 71, 70, noise=WIDE)))[0] == OPEN
+    first = claims.claim_4(clear)[0]
+    assert [part.paper_effect for part in first.verdict.parts] == [4.1, 3.9, 3.3]
+    assert first.paper.endswith("LL-R 89.2, Naive AN 85.1, LL-Ct 89.0, LL-Cp 88.4")
+    assert claims.claim_4(clear)[3].verdict.parts[0].paper_effect is None
+
+
+def test_claim_about_linear_initialisation():
+    before, after = protocols(70, 80, 75)["end to end"], protocols(75, 80, 75)["end to end"]
+    for linear, wanted in ((after, HOLDS), (before, FAILS)):
+        found = claims.claim_6({"end to end": before, "linear init": linear})
+        assert found.verdict.outcome == wanted
+    loose = {"Naive AN": {"best": 70 + WIDE}}
+    assert claims.claim_6({"end to end": before, "linear init": loose}).verdict.outcome == OPEN
+    assert claims.claim_7().verdict.outcome == NOT_TESTABLE
+
+
+def test_claims_about_what_is_modified():
+    falling = np.array([[np.nan, 90.0, 60.0]] * 6)
+    guess = np.full(6, 15.0)
+    assert outcomes(claims.claim_8({"LL-R": falling}, guess)) == [HOLDS, HOLDS]
+    assert outcomes(claims.claim_8({"LL-R": falling[:, [0, 2, 1]]}, guess + 70)) == [FAILS, FAILS]
+    some = np.concatenate([falling[:4], [[np.nan, 10.0, 20.0]] * 2])
+    assert outcomes(claims.claim_8({"LL-R": some}, guess)) == [OPEN, OPEN]
+    for kept, wanted in ((80 + NOISE, HOLDS), (40 + NOISE, FAILS), (50 + WIDE, OPEN)):
+        assert claims.claim_12(kept).verdict.outcome == wanted
+
+
+def test_claims_about_rates():
+    naive, better = scored(70, 60), scored(80, 78)
+    by_rate = {0.004: naive, 0.01: better, 0.02: better, 0.06: scored(79, 50)}
+    assert outcomes(claims.claim_9(by_rate, naive, 0.01)) == [HOLDS, HOLDS, HOLDS]
+    assert outcomes(claims.claim_9({0.01: naive, 0.06: naive}, naive, 0.01)) == [FAILS] * 3
+    loose = {0.01: naive, 0.06: scored(70, 60, noise=WIDE)}
+    assert outcomes(claims.claim_9(loose, naive, 0.01)) == [FAILS, OPEN, OPEN]
+
+
+def test_claims_about_sizes():
+    naive, better = scored(70, 60), scored(80, 78)
+    by_size = {(n, name): naive for n in (10, 20) for name in ("Naive AN", "LSAN", "ROLE")}
+    by_size |= {(n, "LL-Ct"): better for n in (10, 20)}
+    rows = claims.claim_10(by_size)
+    assert outcomes(rows) == [HOLDS] * 3
+    effects = [round(part.paper_effect, 1) for part in rows[0].verdict.parts]
+    assert effects == [7.6, 6.4]  # at 50 and at 100 % of the images
+    assert outcomes(claims.claim_10(by_size | {(10, "ROLE"): scored(90)})) == [HOLDS, HOLDS, FAILS]
+    loose = by_size | {(10, "LSAN"): scored(79, noise=WIDE)}
+    assert outcomes(claims.claim_10(loose)) == [HOLDS, OPEN, HOLDS]
+
+
+def test_claims_about_the_pointing_game():
+    rivals = {name: scored(70, pointing=30) for name in ("Naive AN", *claims.RIVALS)}
+    assert outcomes(claims.claim_11(rivals | {"LL-R": scored(70, pointing=50)})) == [HOLDS] * 2
+    assert outcomes(claims.claim_11(rivals | {"LL-R": scored(70, pointing=30)})) == [FAILS] * 2
+    loose = scored(70, pointing=32, noise=WIDE)
+    assert outcomes(claims.claim_11(rivals | {"LL-R": loose})) == [OPEN] * 2
