@@ -22,6 +22,9 @@ from weaklabels.press.claims import mean_std
 
 K = TypeVar("K", bound=Hashable)
 
+Run = Record | Mapping[str, np.ndarray]
+"""One run of which curves are read, computed here or recorded."""
+
 Cells = Mapping[tuple[float, str], np.ndarray]
 """Test accuracy ``(seeds,)`` by flipping probability and method."""
 
@@ -134,25 +137,38 @@ def start_scores(groups: Mapping[int, Sequence[Record]], end: int | None, last: 
 # -- the pilot ------------------------------------------------------------------------------------
 
 
-def curve(records: Sequence[Record], name: str) -> np.ndarray:
+def curve(records: Sequence[Run], name: str) -> np.ndarray:
     """A curve of all runs, ``(seeds, epochs)``."""
     return np.stack([record[name] for record in records])
 
 
-def chance(records: Sequence[Record]) -> float:
+def chance(records: Sequence[Run]) -> float:
     """Mean selection accuracy of guessing, in percent."""
     return float(np.mean([record["chance"] for record in records]))
 
 
-def curves(records: Sequence[Record], names: Sequence[str]) -> tuple[dict[str, np.ndarray], float]:
+def curves(records: Sequence[Run], names: Sequence[str]) -> tuple[dict[str, np.ndarray], float]:
     """Several curves by name, and the chance level in percent: a panel of ``draw_selection``."""
     return {name: curve(records, name) for name in names}, chance(records)
 
 
-def correlations(records: Sequence[Record], selection: str) -> np.ndarray:
+def correlations(records: Sequence[Run], selection: str) -> np.ndarray:
     """Pearson's r over the epochs of selection and classifier accuracy on the training set."""
     pairs = zip(curve(records, selection), curve(records, "train_accuracy"), strict=True)
     return np.array([_pearson(a, b) for a, b in pairs])
+
+
+def change_correlations(records: Sequence[Run], selection: str) -> tuple[np.ndarray, np.ndarray]:
+    """The same of the changes from one epoch to the next, ``(seeds,)`` each.
+
+    Returns:
+        r of selection and classifier within each run; and the mean r of the run's selection and
+        the classifiers of the others (0 if there are none).
+    """
+    chosen, known = (np.diff(curve(records, n), axis=1) for n in (selection, "train_accuracy"))
+    r = np.array([[_pearson(a, b) for b in known] for a in chosen])
+    own = r.diagonal()
+    return own, (r.sum(1) - own) / max(len(r) - 1, 1)
 
 
 def _pearson(a: np.ndarray, b: np.ndarray) -> float:
@@ -165,10 +181,13 @@ def pilot_table(groups: Mapping[str, Sequence[Record]], last: int) -> pd.DataFra
     for name, records in groups.items():
         guessing = np.array([float(record["chance"]) for record in records])
         cam, own = curve(records, "select CAM, count"), curve(records, "select IM-max")
+        changes = change_correlations(records, "select CAM, count")
         lines[name] = {
             "CAM minus chance, epochs 1-5": signed(cam[:, :5].mean(1) - guessing),
             "CAM minus IM-max, all epochs": signed((cam - own).mean(1)),
             "r of CAM and classifier": mean_std(correlations(records, "select CAM, count"), 2),
+            "r of their changes": mean_std(changes[0], 2),
+            "... with other runs": mean_std(changes[1], 2),
             "final test accuracy": mean_std(candidate_sets.scores(records, last)),
         }
     return pd.DataFrame(lines).T
@@ -336,19 +355,24 @@ def real_table(results: Mapping[str, Mapping[str, np.ndarray]]) -> pd.DataFrame:
     return pd.DataFrame(columns).fillna("-").loc[list(methods)]
 
 
-def recorded_curves(
+def recorded_runs(
     record: Mapping[str, Any], dataset: str, method: str
-) -> tuple[dict[str, np.ndarray], float]:
-    """Recorded curves ``(seeds, epochs)`` by name, and the chance level in percent."""
-    found = [c for c in record["curves"] if (c["dataset"], c["method"]) == (dataset, method)]
-    values = {
-        name: np.array([entry[name] for entry in found])
-        for name in ("train_accuracy", "test_accuracy", "select IM-max", "select CAV")
+) -> list[dict[str, np.ndarray]]:
+    """Recorded curves of each seed's run, and its chance level in percent."""
+    chances = {
+        row["seed"]: row["chance"]
+        for row in record["rows"]
+        if (row["dataset"], row["method"]) == (dataset, method)
     }
-    # The first form selects as IM-max does.
-    values["select CAV, first form"] = values["select IM-max"]
-    rows = [r for r in record["rows"] if (r["dataset"], r["method"]) == (dataset, method)]
-    return values, float(np.mean([row["chance"] for row in rows]))
+    names = ("train_accuracy", "select IM-max", "select CAV")
+    return [
+        {name: np.array(entry[name]) for name in names}
+        # The first form selects as IM-max does.
+        | {"select CAV, first form": np.array(entry["select IM-max"])}
+        | {"chance": np.array(chances[entry["seed"]])}
+        for entry in record["curves"]
+        if (entry["dataset"], entry["method"]) == (dataset, method)
+    ]
 
 
 def provenance_line(record: Mapping[str, Any]) -> str:

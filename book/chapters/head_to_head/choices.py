@@ -116,6 +116,15 @@ class Choices:
         usable = [name for name in names if applies(name, weakening)]
         return max(usable, key=lambda name: self.score(name, weakening))
 
+    def closest(self, names: Sequence[str]) -> str:
+        """The one of ``names`` that stays closest to the best under all weakenings.
+
+        What counts is a method's largest distance from the best validation score. All ``names``
+        have to apply under every weakening.
+        """
+        scores = np.array([[self.score(name, weak) for name in names] for weak in WEAKENINGS])
+        return names[int((scores.max(1, keepdims=True) - scores).max(0).argmin())]
+
     def default_loss(self, name: str, weakening: str) -> float:
         """Points lost by not choosing: middle learning rate and default knob in place of the best.
 

@@ -23,7 +23,8 @@ from chapters.head_to_head.runs import PARTIAL
 from weaklabels.lab import candidate_sets, missing_labels
 from weaklabels.lab.multilabel import Spec
 from weaklabels.lab.store import Record
-from weaklabels.press.claims import HOLDS, greater, mean_std
+from weaklabels.press.claims import greater, mean_std
+from weaklabels.press.verdicts import HOLDS
 
 Scores = Mapping[tuple[str, str], np.ndarray]
 """(task, method) -> a score in percent for each seed; a task is a weakening or a kind of sets."""
@@ -231,7 +232,7 @@ def not_worse(scores: Scores, task: str, names: Sequence[str]) -> list[str]:
     close = [
         name
         for name in usable
-        if name != top and greater(scores[task, top], scores[task, name]).verdict != HOLDS
+        if name != top and greater(scores[task, top], scores[task, name]).outcome != HOLDS
     ]
     return [top, *sorted(close, key=lambda name: -scores[task, name].mean())]
 
