@@ -42,8 +42,8 @@ def claim_1(records: Groups, shares: Sequence[float]) -> list[Row]:
     return [
         Row(
             f"1{letter}",
-            f"At {percent(share)} labelled, CAP beats training on the labelled images alone "
-            f"({moment} epoch).",
+            f"{moment.capitalize()} epoch, {percent(share)} labelled: CAP beats training on the "
+            "labelled images alone.",
             f"readme: {README['CAP'][share]:.2f} against {README['warm-up'][share]:.2f} "
             "(warm-up, best epoch)",
             greater(
@@ -113,8 +113,8 @@ def claim_4(gaps: pd.DataFrame) -> list[Row]:
     return [
         Row(
             "4a",
-            f"At {labelled} labelled, no estimated class proportion is further from the true one "
-            "than Hoeffding's inequality allows (5 % risk).",
+            "Estimated proportions stay within Hoeffding's bound (5 % risk) of the true ones at "
+            f"{labelled} labelled.",
             "the bound is the textbook one; the paper's theorem could not be read",
             every_seed(
                 rows["largest gap"] <= rows["bound"],
@@ -126,8 +126,8 @@ def claim_4(gaps: pd.DataFrame) -> list[Row]:
         ),
         Row(
             "4b",
-            f"At {labelled} labelled, the estimated proportions follow the true ones: their "
-            "correlation over the classes is above 0.9.",
+            f"Estimated proportions follow the true ones at {labelled} labelled: their correlation "
+            "over the classes is above 0.9.",
             "Figure 1b (curves on COCO and VOC nearly coincide)",
             every_seed(
                 rows["correlation"] > 0.9,

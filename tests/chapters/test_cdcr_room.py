@@ -1,0 +1,285 @@
+"""The room of CDCR: its runs, what is read from them, and its claims."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from chapters.cdcr import claims, figures, runs, tables
+from matplotlib import pyplot as plt
+
+from tests.library.tiny_datasets import coco
+from weaklabels import methods, models
+from weaklabels.lab import two_stage
+from weaklabels.lab.multilabel import annotate, load_splits
+from weaklabels.lab.spec import options
+from weaklabels.lab.store import Record, digest
+from weaklabels.press.chapter import Chapter
+from weaklabels.press.verdicts import FAILS, HOLDS, NOT_TESTABLE, OPEN
+
+# -- the experiment --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def chapter(tmp_path, monkeypatch):
+    monkeypatch.setenv("WEAKLABELS_BUILD", str(tmp_path))
+    monkeypatch.setenv("WEAKLABELS_WORKERS", "1")
+    monkeypatch.setenv("WEAKLABELS_PROGRESS", str(tmp_path / "progress"))
+    return Chapter("cdcr", "smoke", seeds=2)
+
+
+def test_candidates_hold_every_true_label_and_nothing_else_is_positive():
+    spec = runs.settings(Chapter("cdcr", "smoke"))[0.5]
+    truth = np.random.default_rng(0).integers(0, 2, (400, 10))
+    observed = annotate(spec, truth)
+    assert (observed[truth == 1] == 1).all()
+    assert set(np.unique(observed)) == {-1, 1}
+    assert (observed[truth == 0] == 1).mean() == pytest.approx(0.5, abs=0.03)
+
+
+@pytest.mark.parametrize("name", [*runs.METHODS, *runs.PARTS])
+def test_every_method_of_the_tables_runs(chapter, name):
+    spec = runs.vary(runs.settings(chapter)[0.5], name)
+    (record,) = chapter.run(two_stage.run, [spec])
+    assert np.isfinite(record["test_ap"]).all()
+    assert record["tally"].sum((1, 2, 3, 4)).tolist() == [2000, 2000]
+    purity, recall = (tables.curves([record], key) for key in ("purity", "recall"))
+    assert ((purity >= 0) & (purity <= 100) & (recall >= 0) & (recall <= 100)).all()
+    if name == "True labels":
+        assert (purity == 100).all()
+        assert (recall == 100).all()
+    if name == "BCE":
+        assert (recall == 100).all()
+        assert tables.candidate_purity([record])[0] < 60
+
+
+def test_runs_are_repeatable_and_share_first_stages(chapter):
+    base = runs.settings(chapter)[0.5]
+    specs = [runs.vary(base, name) for name in ("BCE", "CDCR", "CDCR, one threshold")]
+    first_stages = {two_stage.first_stage(spec) for spec in specs}
+    assert len(first_stages) == 1
+    assert two_stage.first_stage(runs.vary(base, "ASL")) not in first_stages
+    first = chapter.run(two_stage.warm_up, first_stages)
+    records = chapter.run(two_stage.run, specs)
+    again = {name: np.asarray(value) for name, value in two_stage.run(specs[1]).items()}
+    assert digest(records[1].values) == digest(again)
+    epochs, curve = tables.test_curve(first, records[1:2])
+    assert epochs.tolist() == [1, 2, 3, 4]
+    assert curve.shape == (1, 4)
+
+
+def test_thresholds_can_be_drawn(chapter):
+    (record,) = chapter.run(two_stage.run, [runs.settings(chapter)[0.5]])
+    fig, ax = plt.subplots()
+    figures.draw_thresholds(ax, record, 0, [str(c) for c in range(10)])
+    assert len(ax.patches) == 10
+    plt.close(fig)
+
+
+def test_tables_keep_their_seeds_and_changes(chapter):
+    settings = {rate: runs.balanced(base, 0.1) for rate, base in runs.settings(chapter).items()}
+    groups = chapter.repeat(two_stage.run, runs.table(settings, ("BCE", "CDCR")))
+    assert list(groups) == [(name, rate) for rate in (0.3, 0.5) for name in ("BCE", "CDCR")]
+    for (name, rate), records in groups.items():
+        assert [record.spec.seed for record in records] == [0, 1]
+        assert all(("rate", rate) in record.spec.annotation_options for record in records)
+        assert all(("noise", 0.1) in record.spec.data_options for record in records)
+        assert {record.spec.method for record in records} == {
+            "CDCR" if name == "CDCR" else "Annotated"
+        }
+
+
+def test_candidates_are_judged_at_the_end_of_the_first_stage(chapter):
+    spec = runs.settings(chapter)[0.5]
+    (record,) = chapter.run(two_stage.warm_up, [two_stage.first_stage(spec)])
+    found = runs.judged(record)
+    truth = load_splits(spec).train.y.numpy()
+    assert len(found["confidence"]) == (annotate(spec, truth) == 1).sum()
+    assert found["true"].sum() == truth.sum()
+    assert ((found["confidence"] > 0) & (found["confidence"] < 1)).all()
+    assert 0 <= found["auc"] <= 1
+    fig, ax = plt.subplots()
+    figures.draw_confidences(ax, found, 0.6)
+    assert sum(bar.get_height() for bar in ax.patches) == len(found["confidence"])
+    plt.close(fig)
+
+
+def test_the_selection_can_be_drawn(chapter):
+    groups = chapter.repeat(two_stage.run, {"CDCR": runs.settings(chapter)[0.5]})
+    fig, ax = plt.subplots()
+    figures.draw_curves(ax, groups, "recall")
+    np.testing.assert_allclose(
+        ax.lines[0].get_ydata(), tables.curves(groups["CDCR"], "recall").mean(0)
+    )
+    plt.close(fig)
+
+
+def test_gains_by_class_go_from_frequent_to_rare():
+    def record(ap, counts):
+        tally = np.zeros((1, 3, 2, 2, 2))
+        tally[0, :, 1, 1, 1] = counts
+        return Record({}, {"tally": tally, "test_ap": np.array([ap])}, {})
+
+    ours, other = [record([90, 80, 70], [5, 9, 7])], [record([80, 79, 75], [5, 9, 7])]
+    gains = tables.class_gains(ours, other)
+    assert gains.tolist() == [[1, -5, 10]]
+    fig, ax = plt.subplots()
+    figures.draw_class_gains(ax, {"CDCR": gains, "CDCR, one threshold": gains})
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == [
+        "CDCR",
+        "CDCR, one threshold",
+    ]
+    plt.close(fig)
+
+
+def test_weak_views_only_change_the_second_stage():
+    base = runs.settings(Chapter("cdcr", "quick"))[0.3]
+    weak = runs.vary(base, "CDCR, weak views")
+    assert weak.strong == base.weak
+    assert two_stage.first_stage(weak) == two_stage.first_stage(base)
+
+
+def test_variants_of_the_setting():
+    base = runs.settings(Chapter("cdcr", "quick"))[0.3]
+    even = runs.balanced(base, 0.3)
+    assert "tail" not in dict(even.data_options)
+    assert dict(even.data_options)["noise"] == 0.3
+    short = runs.short_warm_up(base)
+    assert short.warm_up.epochs == 10
+    assert short.warm_up.optimiser.cycle_epochs == 50
+
+
+def test_the_paper_profile_holds_the_authors_settings():
+    spec = runs.settings(Chapter("cdcr", "paper", data_root="somewhere"))[0.2]
+    assert (spec.dataset, spec.batch_size, spec.decay) == ("coco2014", 128, 0.9997)
+    assert (spec.warm_up.epochs, spec.epochs, spec.optimiser.cycle_epochs) == (16, 21, 80)
+    assert not spec.optimiser.decay_vectors
+    assert runs.vary(spec, "CDCR, one threshold").epochs == 41
+    model = models.build("patch_net", 3)
+    method = methods.create("CDCR")
+    groups = spec.optimiser.build(model, method).param_groups
+    assert all(p.ndim > 1 for group in groups if group["weight_decay"] for p in group["params"])
+    assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
+
+
+def test_the_paper_protocol_runs_on_files_in_the_official_format(tmp_path):
+    coco(tmp_path)
+    spec = runs.settings(Chapter("cdcr", "paper", data_root=str(tmp_path)))[0.2]
+    small = replace(
+        spec,
+        data_options=options(resolution=32, empty=True),
+        network="resnet18",
+        network_options=options(pretrained=False),
+        warm_up=replace(spec.warm_up, epochs=1, batch_size=4),
+        epochs=1,
+        batch_size=4,
+    )
+    found = two_stage.run(small)
+    assert np.isfinite(found["test_ap"]).all()
+    assert (found["tally"][..., 1, 0, :].sum() + found["tally"][..., 1, :].sum()) > 0
+
+
+# -- the claims ------------------------------------------------------------------------------------
+
+
+def scored(test, purity=(90, 95), recall=(50, 60)):
+    """Records of two seeds: a test mAP each, and what was selected in two epochs."""
+
+    def record(value):
+        # Of 1000 true labels so many are trained on as positives, and so many wrong ones with them.
+        right = np.array([10 * r for r in recall])
+        wrong = np.array([r * (100 - p) / p for r, p in zip(right, purity, strict=True)])
+        tally = np.zeros((len(recall), 1, 2, 2, 2))
+        tally[:, 0, 1, 1, 1], tally[:, 0, 1, 1, 0] = right, wrong
+        tally[:, 0, 0, 1, 1] = 1000 - right
+        names = ("test_ap", "val_ap", "test_ap_current", "val_ap_current")
+        scores = dict.fromkeys(names, np.array([[value]]))
+        return Record(None, {"tally": tally} | scores, {})
+
+    return [record(value) for value in test]
+
+
+RATES = (0.1, 0.5)
+
+
+def found(lead=2.0, spread=0.1, more=1.0):
+    """Groups at two rates: CDCR ahead of all others, at the second rate by so much more."""
+    groups = {}
+    for rate, extra in zip(RATES, (0.0, more), strict=True):
+        for name in ("BCE", "ASL", "CDCR, one threshold", *runs.PARTS):
+            groups[name, rate] = scored([80, 81], (50, 50), (100, 100))
+        ours = [80 + lead + extra, 81 + lead + extra * (1 + spread) + spread]
+        groups["CDCR", rate] = scored(ours)
+    return groups
+
+
+def outcomes(rows):
+    return {row.id: row.verdict.outcome for row in rows}
+
+
+@pytest.mark.parametrize(
+    ("lead", "spread", "outcome"), [(2.0, 0.1, HOLDS), (-3.0, 0.1, FAILS), (-0.5, 4.0, OPEN)]
+)
+def test_claims_about_scores_follow_the_lead(lead, spread, outcome):
+    groups = found(lead, spread)
+    rows = [
+        *claims.claim_1(groups, RATES),
+        *claims.claim_2(groups, RATES),
+        *claims.claim_3(groups, RATES),
+        *(rule(groups, 0.5) for rule in (claims.claim_7, claims.claim_8, claims.claim_9)),
+    ]
+    ids = ("1a", "1b", "1d", "1e", "2a", "2b", "3a", "3b", "7", "8", "9")
+    assert outcomes(rows) == dict.fromkeys(ids, outcome)
+
+
+@pytest.mark.parametrize(
+    ("scores", "outcome"), [([82, 83.1], HOLDS), ([75, 76.1], FAILS), ([78, 83], OPEN)]
+)
+def test_one_threshold_has_rows_of_its_own(scores, outcome):
+    groups = found() | {("CDCR, one threshold", rate): scored(scores) for rate in RATES}
+    assert outcomes(claims.claim_11(groups, RATES)) == {"11a": outcome, "11b": outcome}
+
+
+def test_class_difficulty_may_be_a_little_below_one_threshold():
+    groups = found() | {("CDCR", 0.1): scored([79.9, 80.9])}
+    assert claims.claim_2(groups, RATES)[0].verdict.outcome == FAILS
+    assert claims.claim_3(groups, RATES)[0].verdict.outcome == HOLDS
+
+
+@pytest.mark.parametrize(
+    ("more", "spread", "outcome"), [(1.0, 0.1, HOLDS), (-1.0, 0.1, FAILS), (1.0, 4.0, OPEN)]
+)
+def test_claims_about_gains_compare_two_settings(more, spread, outcome):
+    assert outcomes([claims.claim_4(found(more=more, spread=spread), *RATES)]) == {"4": outcome}
+    equal = np.array([0.5, 0.5])
+    unequal = equal + np.array([more, more + spread])
+    assert claims.claim_3d(unequal, equal, "quick").verdict.outcome == outcome
+    assert claims.claim_3d(unequal, equal, "paper").verdict.outcome == NOT_TESTABLE
+
+
+def test_earlier_methods_are_not_at_hand():
+    assert claims.claim_10().verdict.outcome == NOT_TESTABLE
+
+
+def selection(seeds):
+    """Groups at one rate: CDCR selects with ``(purity, recall)`` of two epochs, one pair a seed."""
+    ours = [scored([80], *seed)[0] for seed in seeds]
+    everything = scored([80] * len(ours), (50, 50), (100, 100))
+    return {("CDCR", 0.5): ours, ("BCE", 0.5): everything}
+
+
+GROWS, SHRINKS = ((90, 95), (50, 60)), ((90, 40), (60, 50))
+
+
+@pytest.mark.parametrize(
+    ("seeds", "outcome"),
+    [([GROWS] * 5, HOLDS), ([SHRINKS] * 5, FAILS), ([GROWS] * 3 + [SHRINKS] * 2, OPEN)],
+)
+def test_claims_about_the_selection_look_at_its_epochs(seeds, outcome):
+    groups = selection(seeds)
+    assert outcomes(claims.claim_5(groups, [0.5])) == {"5a": outcome}
+    assert outcomes(claims.claim_6(groups, 0.5)) == {"6a": outcome, "6b": outcome}
+
+
+def test_after_a_first_drop_the_selection_may_grow():
+    groups = selection([((90,) * 6, (80, 60, 50, 55, 60, 65))] * 2)
+    assert outcomes(claims.claim_6(groups, 0.5)) == {"6a": FAILS, "6b": HOLDS}
