@@ -110,7 +110,7 @@
     controls.append(shown);
     (table.closest(".pst-scrollable-table-container") ?? table).before(controls);
     set(JSON.parse(sessionStorage.getItem(place)) ?? ["", "all", "all"]);
-    reveal();
+    if (performance.getEntriesByType("navigation")[0]?.type !== "reload") reveal();
   }
 
   /* A chapter's own table of claims is written by pandas: its outcomes get their colours here. */

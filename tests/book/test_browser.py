@@ -332,6 +332,9 @@ def test_filters_survive_a_reload_and_an_address_shows_its_claim(
     page.wait_for_function("() => document.querySelector('tr:has(:target)')?.hidden === false")
     assert rows.count() == 15
     assert page.get_by_label("Outcome").input_value() == "all"
+    page.get_by_label("Outcome").select_option("open")
+    page.reload()  # what was filtered last is kept, also with a claim's address
+    assert rows.count() == 1
     page.close()
 
 

@@ -101,7 +101,7 @@ def claims_table(chapters: Sequence[Shown]) -> str:
         for row in chapter.claims
     ]
     header = ["Chapter", "Id", "Claim", "The paper", "Here", "Outcome", "Decided by"]
-    return table(header, rows, classes="claims", widths=(12, 4, 30, 16, 20, 9, 9))
+    return table(header, rows, classes="claims", widths=(12, 4, 28, 15, 20, 12, 9))
 
 
 def provenance(chapters: Sequence[Shown]) -> str:
