@@ -1,25 +1,30 @@
 """What decides the claims of *Acknowledging the Unknown*, one function a claim.
 
-Comparisons are paired by seed: the one-sided 95 % interval of the difference must exclude zero.
-``Scores`` are test mAP (%) of each run at the best validation epoch, by row of the benchmark.
+Comparisons are paired by seed, in percent points unless said otherwise. ``Scores`` are test mAP
+(%) of each run at the best validation epoch, by row of the benchmark: on scenes, and in the
+recorded table of linear heads on photographs. The paper's effects are those of its VOC column.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-import pandas as pd
 
 from chapters.acknowledging_the_unknown.runs import ALL_NEGATIVES, FULL, OTHERS, RATES, SIMPLE
-from chapters.acknowledging_the_unknown.tables import MOMENTS, autograd, outcome
-from weaklabels.lab.missing_labels import best_validation, mean_ap
+from chapters.acknowledging_the_unknown.tables import (
+    MOMENTS,
+    MORE_LABELS_PUBLISHED,
+    PUBLISHED,
+    autograd,
+)
+from weaklabels.lab.missing_labels import mean_ap
 from weaklabels.lab.store import Record
 from weaklabels.methods.acknowledging_the_unknown import entropy_maximisation
 from weaklabels.methods.baselines import assume_negative
 from weaklabels.press.claims import (
     Row,
+    Verdict,
     all_of,
     every_seed,
     exact,
@@ -27,155 +32,225 @@ from weaklabels.press.claims import (
     mean_std,
     not_testable,
 )
+from weaklabels.press.verdicts import FAILS, HOLDS
 
 Scores = Mapping[str, np.ndarray]
 BENCHMARK = "tab-atu-benchmark"
+PHOTOGRAPHS = "tab-atu-voc"
 
 
-def claim_1(scores: Scores, recorded: Mapping[str, Any]) -> list[Row]:
-    """EM beats AN: 1a on scenes, 1b in the recorded table on photographs."""
-    photographs = {row["row"]: row["best"] for row in recorded["rows"]}
+def _effect(ours: str, other: str, column: str = "VOC") -> float:
+    """Difference of two rows of the published table, in points."""
+    return round(float(PUBLISHED.loc[ours, column] - PUBLISHED.loc[other, column]), 2)
+
+
+def _better(
+    scores: Scores, pairs: Sequence[tuple[str, str]], *, margin: float = 0.0, column: str = "VOC"
+) -> Verdict:
+    """Verdict on the first row of every pair against the second; pairs without scores are left out.
+
+    Args:
+        scores: see above.
+        pairs: of rows.
+        margin: see ``greater``.
+        column: of the published table, for the paper's effects.
+    """
+    parts = {
+        f"{ours} over {other}": greater(
+            scores[ours], scores[other], margin=margin, paper_effect=_effect(ours, other, column)
+        )
+        for ours, other in pairs
+        if ours in scores and other in scores
+    }
+    return all_of(parts) if len(parts) > 1 else next(iter(parts.values()))
+
+
+def _on_both(
+    ids: tuple[str, str],
+    text: str,
+    paper: str,
+    test: Callable[[Scores], Verdict],
+    scores: Scores,
+    photographs: Scores,
+    why: Mapping[str, str] | None = None,
+) -> list[Row]:
+    """The same claim, test and paper's figures on scenes and on photographs.
+
+    ``why`` belongs to the row on scenes.
+    """
     return [
+        Row(ids[0], f"{text} (scenes).", paper, test(scores), BENCHMARK, why or {}),
         Row(
-            "1a",
-            "EM beats assume-negative.",
-            "+3.20 VOC, +5.78 COCO, +4.88 NUS, +2.54 CUB (benchmark slide)",
-            greater(scores["EM"], scores["AN"]),
-            figure=BENCHMARK,
-        ),
-        Row(
-            "1b",
-            "The same with linear heads on features of real VOC photographs (recorded).",
-            "+3.20 (VOC, end to end)",
-            greater(photographs["EM"], photographs["AN"]),
-            figure="tab-atu-voc",
+            ids[1],
+            f"{text} (linear heads on photographs, recorded).",
+            paper,
+            test(photographs),
+            PHOTOGRAPHS,
         ),
     ]
 
 
-def claim_2(scores: Scores) -> Row:
+def claim_1(scores: Scores, photographs: Scores) -> list[Row]:
+    """EM beats AN."""
+    return _on_both(
+        ("1a", "1b"),
+        "EM beats assume-negative",
+        "+3.20 VOC, +5.78 COCO, +4.88 NUS, +2.54 CUB (benchmark slide)",
+        lambda found: _better(found, [("EM", "AN")]),
+        scores,
+        photographs,
+    )
+
+
+def claim_2(scores: Scores, photographs: Scores) -> list[Row]:
     """EM beats each of the five simple repairs."""
-    return Row(
-        "2",
-        "EM beats every repaired AN: DW, L1R, L2R, LS and N-LS.",
+    return _on_both(
+        ("2a", "2b"),
+        "EM beats every repaired AN: DW, L1R, L2R, LS and N-LS",
         "89.1 against at most 88.1 (VOC)",
-        all_of({name: greater(scores["EM"], scores[name]) for name in SIMPLE}),
-        figure=BENCHMARK,
+        lambda found: _better(found, [("EM", name) for name in SIMPLE]),
+        scores,
+        photographs,
     )
 
 
-def claim_3(scores: Scores) -> Row:
-    """EM beats each of the four published rivals."""
-    return Row(
-        "3",
-        "EM beats Focal, ASL, ROLE and ROLE+LI.",
+def claim_3(scores: Scores, photographs: Scores) -> list[Row]:
+    """EM beats each of the four published rivals (three on photographs, without ROLE+LI)."""
+    return _on_both(
+        ("3a", "3b"),
+        "EM beats Focal, ASL, ROLE and ROLE+LI",
         "89.1 against at most 88.3 (VOC); narrowest on NUS, 47.15 against 47.00 (Focal)",
-        all_of({name: greater(scores["EM"], scores[name]) for name in OTHERS}),
-        figure=BENCHMARK,
+        lambda found: _better(found, [("EM", name) for name in OTHERS]),
+        scores,
+        photographs,
     )
 
 
-def claim_4(scores: Scores, study: Mapping[str, pd.DataFrame]) -> Row:
-    """EM+APL beats EM at the best epoch.
+def claim_4(moments: Mapping[str, Scores], photographs: Mapping[str, Scores]) -> list[Row]:
+    """EM+APL beats EM: 4a, 4b at the best epoch, 4c, 4d at the last.
 
     Args:
-        scores: see above.
-        study: moment -> the recorded study, quoted in the reason.
+        moments: ``"best"``, ``"last"`` -> test mAP (%) of each run on scenes.
+        photographs: the same of the recorded table.
     """
-    return Row(
-        "4",
-        "APL adds to EM.",
-        "+0.10 VOC, +0.17 COCO (both within one std), +0.44 NUS, +0.99 CUB",
-        greater(scores["EM+APL"], scores["EM"], digits=2),
-        figure=BENCHMARK,
-        why="Soft targets are frozen at the scores of a network that still improves, and hold it "
-        "back; the recorded study varies schedule, weights, network, data and length: the best "
-        f"epoch {outcome(study['best'])}; the last epoch {outcome(study['last'])}. APL slows the "
-        "decay of long trainings instead of raising their peak.",
+    places = (
+        ("scenes", moments, BENCHMARK),
+        ("linear heads on photographs, recorded", photographs, PHOTOGRAPHS),
     )
+    drag = {
+        FAILS: "Perhaps soft targets, frozen at the scores of a network that still improves, hold "
+        "it back: in the recorded study earlier passes cost more."
+    }
+    rows: list[Row] = []
+    for when in MOMENTS:
+        best = when == "best"
+        for place, scores, figure in places:
+            id = f"4{'abcd'[len(rows)]}"
+            verdict = greater(
+                scores[when]["EM+APL"],
+                scores[when]["EM"],
+                paper_effect=_effect("EM+APL", "EM") if best else None,
+                digits=2,
+            )
+            rows.append(
+                Row(
+                    id,
+                    f"APL adds to EM ({place}; {when} epoch).",
+                    "+0.10 VOC, +0.17 COCO (both within one std), +0.44 NUS, +0.99 CUB"
+                    if best
+                    else "not in the paper, which reports the best epoch",
+                    verdict,
+                    figure,
+                    drag if id == "4a" else {},
+                )
+            )
+    return rows
 
 
-def claim_5(scores: Scores) -> Row:
+def claim_5(scores: Scores, photographs: Scores) -> list[Row]:
     """EM beats the run that knows all negatives."""
-    return Row(
-        "5",
-        "EM reaches the run that knows all negatives (1 P & all N).",
-        "true on VOC, NUS and CUB, false on COCO (70.9 against 71.4)",
-        greater(scores["EM"], scores[ALL_NEGATIVES]),
-        figure=BENCHMARK,
+    return _on_both(
+        ("5a", "5b"),
+        "EM passes the run that knows all negatives (1 P & all N)",
+        "true on VOC (89.1 against 87.6), NUS and CUB, false on COCO (70.9 against 71.4)",
+        lambda found: _better(found, [("EM", ALL_NEGATIVES)]),
+        scores,
+        photographs,
+        {HOLDS: "Perhaps with the help of the budget: see the best epochs of the references."},
     )
 
 
-def claim_6(scores: Scores) -> Row:
-    """EM is less than 0.3 points below full supervision."""
-    return Row(
-        "6",
-        "Where images have few labels EM is nearly as good as full supervision: within 0.3 points.",
+def claim_6(scores: Scores, photographs: Scores) -> list[Row]:
+    """EM is less than half a point below full supervision; 0.33 in the paper, on VOC."""
+    return _on_both(
+        ("6a", "6b"),
+        "Where images have few labels EM is nearly as good as full supervision: within half a "
+        "point",
         "89.09 against 89.42 on VOC; but 6 points short on COCO, 5 on NUS, 10 on CUB",
-        greater(scores["EM"], scores[FULL], margin=-0.3),
-        figure=BENCHMARK,
-        why="The ceiling is high here: full labels teach from 2,000 scenes without any "
-        "pre-training.",
+        lambda found: _better(found, [("EM", FULL)], margin=-0.5),
+        scores,
+        photographs,
+        {
+            FAILS: "Perhaps the ceiling is high here: full labels teach from 2,000 scenes without "
+            "any pre-training."
+        },
     )
 
 
-def claim_7(scores: Scores) -> Row:
-    """EntMin is more than five points below AN."""
-    return Row(
-        "7",
-        "EntMin collapses: at least five points below AN.",
+def claim_7(scores: Scores, photographs: Scores) -> list[Row]:
+    """EntMin is more than five points below AN, as in all four columns of the paper."""
+    return _on_both(
+        ("7a", "7b"),
+        "EntMin collapses: at least five points below AN",
         "53.2 against 85.9 (VOC), 13.1 against 18.3 (CUB)",
-        greater(scores["AN"], scores["EntMin"], margin=5),
-        figure=BENCHMARK,
+        lambda found: _better(found, [("AN", "EntMin")], margin=5),
+        scores,
+        photographs,
     )
 
 
-def claim_8(scores: Scores, best_simple: str) -> list[Row]:
-    """The simple repairs: 8a penalties gain little, 8b DW is near the top, 8c smoothing gains.
+def claim_8(scores: Scores, photographs: Scores) -> list[Row]:
+    """Penalties gain at most 0.6 points; DW is within a point of each; smoothing gains.
 
-    Args:
-        scores: see above.
-        best_simple: the simple repair with the best validation score.
+    DW is compared as on COCO, where images have about as many labels as the scenes.
     """
-    penalties = {name: greater(scores["AN"], scores[name], margin=-0.6) for name in ("L1R", "L2R")}
-    rival, margin = (best_simple, -1) if best_simple != "DW" else ("AN", 0)
-    return [
-        Row(
-            "8a",
-            "Penalties on the weights do not help: L1R and L2R gain at most 0.6 points.",
-            "-0.7 to +0.5 points in the four columns",
-            all_of(penalties),
-            figure=BENCHMARK,
-            why="Small beside what EM gains, but its interval over the seeds is wider than 0.6 "
-            "points.",
+    penalties = _on_both(
+        ("8a", "8b"),
+        "Penalties on the weights do not help: L1R and L2R gain at most 0.6 points",
+        "-0.7 to +0.5 points in the four columns",
+        lambda found: _better(found, [("AN", "L1R"), ("AN", "L2R")], margin=-0.6),
+        scores,
+        photographs,
+    )
+    weighting = Row(
+        "8c",
+        "DW helps most or nearly most of the simple repairs: at most 1 point below any.",
+        "best on COCO, NUS and CUB; on VOC the label smoothings lead by 1 point",
+        _better(scores, [("DW", name) for name in SIMPLE[1:]], margin=-1, column="COCO"),
+        figure=BENCHMARK,
+        why={
+            FAILS: "N-LS has the strength that suits it best here, the paper's was not found: "
+            "'one half' for every unknown label, nearly what EM says."
+        },
+    )
+    smoothing = _on_both(
+        ("8d", "8e"),
+        "Label smoothing (LS, N-LS) helps where images have few labels",
+        "+2.0 and +2.2 (VOC), +2.2 (COCO), +1.5 and +1.6 (NUS)",
+        lambda found: _better(found, [("LS", "AN"), ("N-LS", "AN")]),
+        scores,
+        photographs,
+    )
+    many = Row(
+        "8f",
+        "Label smoothing hurts on CUB.",
+        "-2.1 and -1.5 points",
+        not_testable(
+            "It needs images with some thirty positive labels; our scenes have two or three."
         ),
-        Row(
-            "8b",
-            "DW helps most or nearly most of the simple repairs (within 1 point of "
-            f"{best_simple}).",
-            "best on COCO, NUS and CUB; on VOC the label smoothings lead by 1 point",
-            greater(scores["DW"], scores[rival], margin=margin),
-            figure=BENCHMARK,
-            why="At its best strength N-LS says 'one half' for every unknown label, nearly as EM "
-            "does.",
-        ),
-        Row(
-            "8c",
-            "Label smoothing (LS, N-LS) helps where images have few labels.",
-            "+2.0 and +2.2 (VOC), +2.2 (COCO), +1.5 and +1.6 (NUS)",
-            all_of({name: greater(scores[name], scores["AN"]) for name in ("LS", "N-LS")}),
-            figure=BENCHMARK,
-        ),
-        Row(
-            "8d",
-            "Label smoothing hurts on CUB.",
-            "-2.1 and -1.5 points",
-            not_testable(
-                "It needs images with some thirty positive labels; our scenes have two or three."
-            ),
-            figure=BENCHMARK,
-        ),
-    ]
+        figure=BENCHMARK,
+    )
+    return [*penalties, weighting, *smoothing, many]
 
 
 def claim_9a(by_epoch: Mapping[str, np.ndarray]) -> Row:
@@ -220,49 +295,61 @@ def claim_9b(curve: np.ndarray, epochs: int) -> Row:
 
 
 def claim_10(distance: Mapping[str, np.ndarray]) -> Row:
-    """In every seed the distance is larger under EM in more than 90 % of the classes.
+    """The share of classes whose distance is larger under EM is above 90 %.
 
     Args:
         distance: method -> Wasserstein distances ``(runs, C)``, NaN where a class has none.
     """
     counted = ~np.isnan(distance["EM"])
     share = 100 * ((distance["EM"] > distance["AN"]) & counted).sum(1) / counted.sum(1)
-    average = {name: mean_std(np.nanmean(d, 1), 2) for name, d in distance.items()}
-    text = f"{mean_std(share)} % of the classes; mean EM {average['EM']}, AN {average['AN']}"
     return Row(
         "10",
         "EM separates unannotated positives from negatives better than AN: its Wasserstein "
         "distance is larger in more than 90 % of the classes.",
         "96.25 % of the 80 COCO classes",
-        every_seed(share > 90, text, "share above 90 %"),
+        greater(share, np.full_like(share, 90), paper_effect=6.25),
         figure="fig-atu-wasserstein",
     )
 
 
-def claim_11(medians: Mapping[str, np.ndarray]) -> Row:
-    """In every seed EM's negatives rest near one half, its positives near one; AN's both low.
+def claim_11(medians: Mapping[str, np.ndarray]) -> list[Row]:
+    """In every seed EM's negatives rest in 0.4 to 0.6, its positives above 0.8; AN's below 0.3.
 
     Args:
         medians: method -> ``(runs, 2)``, of unannotated positives and negatives.
     """
     (em_pos, em_neg), (an_pos, an_neg) = medians["EM"].T, medians["AN"].T
-    return Row(
-        "11",
-        "Under EM unannotated negatives wait near one half and positives are near one; under AN "
-        "both are low.",
-        "densities of 'person' (figure)",
-        every_seed(
-            (abs(em_neg - 0.5) <= 0.1) & (em_pos > 0.8) & (np.maximum(an_pos, an_neg) < 0.3),
-            f"medians of positives and negatives: EM {mean_std(em_pos, 2)}, {mean_std(em_neg, 2)}; "
-            f"AN {mean_std(an_pos, 2)}, {mean_std(an_neg, 2)}",
-            "EM: negatives 0.4 to 0.6, positives above 0.8; AN: both below 0.3",
+    rows = (
+        (
+            "11a",
+            "Under EM unannotated negatives wait near one half.",
+            every_seed(
+                abs(em_neg - 0.5) <= 0.1, f"median {mean_std(em_neg, 2)}", "between 0.4 and 0.6"
+            ),
         ),
-        figure="fig-atu-densities",
+        (
+            "11b",
+            "Under EM unannotated positives are near one.",
+            every_seed(em_pos > 0.8, f"median {mean_std(em_pos, 2)}", "above 0.8"),
+        ),
+        (
+            "11c",
+            "Under AN both are low.",
+            every_seed(
+                np.maximum(an_pos, an_neg) < 0.3,
+                f"medians {mean_std(an_pos, 2)} and {mean_std(an_neg, 2)}",
+                "both below 0.3",
+            ),
+        ),
     )
+    return [
+        Row(id, text, "densities of 'person' (figure)", verdict, figure="fig-atu-densities")
+        for id, text, verdict in rows
+    ]
 
 
 def claim_12(gain: np.ndarray) -> Row:
-    """In every seed EM's AP is above AN's in more than 90 % of the classes.
+    """The share of classes with a higher AP under EM is above 90 %.
 
     Args:
         gain: EM minus AN, ``(runs, C)`` in AP points.
@@ -272,7 +359,7 @@ def claim_12(gain: np.ndarray) -> Row:
         "12",
         "EM improves the AP of more than 90 % of the classes.",
         "nearly all classes of VOC and COCO, by up to 14 and 23 points",
-        every_seed(better > 90, f"{mean_std(better)} % of the classes", "share above 90 %"),
+        greater(better, np.full_like(better, 90)),
         figure="fig-atu-class-gain",
     )
 
@@ -301,110 +388,113 @@ def claim_13() -> Row:
 def claim_14(rises: Mapping[str, np.ndarray]) -> list[Row]:
     """At distance 1 the loss around AN rises more: 14a each run's own loss, 14b a common one.
 
+    In nats. The paper's surfaces span 0.65 nats: a difference of less than 0.03 is not seen there.
+
     Args:
         rises: method -> ``(runs, distances, measures)`` of ``landscape.rises``.
     """
-    texts = (
-        ("14a", "EM ends in a flatter minimum: its own loss rises less at distance 1."),
-        ("14b", "The same, stricter, with a common loss: cross-entropy with the true labels."),
+    own, common = (
+        greater(rises["AN"][:, -1, m], rises["EM"][:, -1, m], worth=0.03, digits=3) for m in (0, 1)
     )
     return [
         Row(
-            id,
-            text,
-            "loss surfaces on VOC (figure; each model's own loss only)",
-            greater(rises["AN"][:, -1, m], rises["EM"][:, -1, m], digits=3),
+            "14a",
+            "EM ends in a flatter minimum: its own loss rises less at distance 1.",
+            "loss surfaces on VOC (figure)",
+            own,
             figure="fig-atu-landscapes",
-            why="" if m else "Mostly the factor α in the loss: compare 14b.",
-        )
-        for m, (id, text) in enumerate(texts)
+            why={HOLDS: "Perhaps mostly the factor α in the loss: compare 14b."},
+        ),
+        Row(
+            "14b",
+            "So it does with a common loss, cross-entropy with the true labels.",
+            "not in the paper, which draws each model's own loss: a control",
+            common,
+            figure="fig-atu-landscapes",
+        ),
     ]
 
 
 def claim_15(scores: Mapping[tuple[float, str], np.ndarray]) -> list[Row]:
-    """With more labels: 15a the order at every rate, 15b where APL adds most, 15c they meet.
+    """With more labels: 15a, 15b the order at every rate, 15c APL's largest gain, 15d they meet.
+
+    "Meet" is within 1 point, beyond which any difference counts.
 
     Args:
         scores: (annotated label rate, method) -> test mAP (%) of each run.
     """
-    order = {}
-    for rate in RATES:
-        em, ignored, negative = (scores[rate, k] for k in ("EM", "BCE (Ign.)", "BCE (Neg.)"))
-        order[f"{rate:.0%}, EM over Ign."] = greater(em, ignored)
-        order[f"{rate:.0%}, Ign. over Neg."] = greater(ignored, negative)
+    rows = []
+    for id, ours, other, paper in (
+        ("15a", "EM", "BCE (Ign.)", "79.4, 86.8, 89.2 against 78.5, 86.2, 89.1 (read off)"),
+        ("15b", "BCE (Ign.)", "BCE (Neg.)", "78.5, 86.2, 89.1 against < 78.2, 81.1, 87.9"),
+    ):
+        published = (MORE_LABELS_PUBLISHED[ours] - MORE_LABELS_PUBLISHED[other]).round(1)
+        parts = {
+            f"{rate:.0%}": greater(
+                scores[rate, ours],
+                scores[rate, other],
+                paper_effect=None if np.isnan(published[rate]) else float(published[rate]),
+            )
+            for rate in RATES
+        }
+        text = f"With more labels annotated {ours} is above {other}, at every rate."
+        rows.append(Row(id, text, paper, all_of(parts), figure="fig-atu-mlml"))
     extra = {rate: scores[rate, "EM+APL"] - scores[rate, "EM"] for rate in RATES}
-    return [
-        Row(
-            "15a",
-            "With more labels annotated, at every rate: EM above BCE (Ign.) above BCE (Neg.).",
-            "79.4, 78.5, below 78.2 at 20 %; 89.2, 89.1, 87.9 at 80 % (read off)",
-            all_of(order),
-            figure="fig-atu-mlml",
-            why="The lead of EM over Ign. shrinks with the rate, to about its spread over the "
-            "seeds.",
-        ),
-        Row(
-            "15b",
-            "What APL adds is largest at the lowest rate.",
-            "+1.4 at 20 %, +0.1 at 50 %, -0.1 at 80 % (read off)",
-            all_of(
-                {
-                    f"20 % over {rate:.0%}": greater(extra[0.2], extra[rate], digits=2)
-                    for rate in (0.5, 0.8)
-                }
-            ),
-            figure="fig-atu-mlml",
-        ),
-        Row(
-            "15c",
-            "At 80 % Ign., EM and EM+APL meet: no more than 1.5 points apart.",
-            "89.1, 89.2, 89.1 (read off)",
-            all_of(
-                {
-                    name: greater(scores[0.8, name], scores[0.8, "EM"], margin=-1.5)
-                    for name in ("BCE (Ign.)", "EM+APL")
-                }
-            ),
-            figure="fig-atu-mlml",
-        ),
-    ]
-
-
-def claim_16(groups: Mapping[str, Sequence[Record]]) -> list[Row]:
-    """The tricks: 16a and 16b as proposed beats the change, 16c the best beta beats the worst.
-
-    Args:
-        groups: trick -> runs; those that begin with "β" differ in the weight alone.
-    """
-    scores = {k: {when: mean_ap(group, when) for when in MOMENTS} for k, group in groups.items()}
-    changes = (
-        ("16a", "hard targets", "Soft pseudo-labels are better than hard ones"),
-        ("16b", "all in one pass", "Self-paced passes are better than one pass"),
-    )
-    rows = [
-        Row(
-            id,
-            f"{text}.",
-            "listed among the tricks; no number published",
-            all_of(
-                {
-                    f"{when} epoch": greater(scores["as proposed"][when], scores[other][when])
-                    for when in MOMENTS
-                }
-            ),
-            figure="tab-atu-tricks",
-        )
-        for id, other, text in changes
-    ]
-    betas = (name for name in groups if name.startswith("β"))
-    worst, *_, best = sorted(betas, key=lambda name: best_validation(groups[name]))
+    largest = {
+        f"20 % over {rate:.0%}": greater(extra[0.2], extra[rate], paper_effect=effect, digits=2)
+        for rate, effect in ((0.5, 1.3), (0.8, 1.5))
+    }
+    together = {
+        f"{ours} over {other}": greater(scores[0.8, ours], scores[0.8, other], margin=-1)
+        for name in ("BCE (Ign.)", "EM+APL")
+        for ours, other in ((name, "EM"), ("EM", name))
+    }
     return [
         *rows,
         Row(
-            "16c",
-            f"The weight β matters: {best} (best on validation) beats {worst} (worst).",
-            "tuned per data set between 0.02 and 0.9",
-            greater(scores[best]["best"], scores[worst]["best"]),
-            figure="tab-atu-tricks",
+            "15c",
+            "What APL adds is largest at the lowest rate.",
+            "+1.4 at 20 %, +0.1 at 50 %, -0.1 at 80 % (read off)",
+            all_of(largest),
+            figure="fig-atu-mlml",
         ),
+        Row(
+            "15d",
+            "At 80 % Ign., EM and EM+APL meet: Ign. and EM+APL are within 1 point of EM.",
+            "89.1, 89.2, 89.1 (read off)",
+            all_of(together),
+            figure="fig-atu-mlml",
+        ),
+    ]
+
+
+def claim_16(groups: Mapping[str, Sequence[Record]], beta: float) -> list[Row]:
+    """The tricks: as proposed beats hard targets (16a, 16b), one pass (16c, 16d), another β (16e).
+
+    The other β is the one farthest from the chapter's, by ratio.
+
+    Args:
+        groups: trick -> runs; those with another weight are called ``"β = ..."``.
+        beta: that of the chapter, chosen on validation scenes of other seeds.
+    """
+    scores = {k: {when: mean_ap(group, when) for when in MOMENTS} for k, group in groups.items()}
+    weights = [name for name in groups if name.startswith("β")]
+    far = max(weights, key=lambda name: abs(np.log(float(name.removeprefix("β = ")) / beta)))
+    listed = "listed among the tricks; no number published"
+    changes = (
+        ("16a", "hard targets", "Soft pseudo-labels are better than hard ones", "best"),
+        ("16b", "hard targets", "Soft pseudo-labels are better than hard ones", "last"),
+        ("16c", "all in one pass", "Self-paced passes are better than one pass", "best"),
+        ("16d", "all in one pass", "Self-paced passes are better than one pass", "last"),
+        ("16e", far, f"The weight β matters: {beta} is better than {far.split()[-1]}", "best"),
+    )
+    return [
+        Row(
+            id,
+            f"{text}; {when} epoch.",
+            "tuned per data set between 0.02 and 0.9" if other == far else listed,
+            greater(scores["as proposed"][when], scores[other][when]),
+            figure="tab-atu-tricks",
+        )
+        for id, other, text, when in changes
     ]

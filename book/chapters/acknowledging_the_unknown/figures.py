@@ -193,22 +193,21 @@ def draw_landscapes(
 
     Args:
         steps: ``(G,)``.
-        values: method -> ``(G, G, measures)``; each row of panels shares its colour scale.
+        values: method -> ``(G, G, measures)``; every panel has its own colour scale.
         measures: names, nats.
     """
     fig, axes = panels(len(values), len(measures), height=2.9, squeeze=False, sharex=True)
     for m, (line, measure) in enumerate(zip(axes, measures, strict=True)):
-        rise = {k: v[..., m] - v[len(steps) // 2, len(steps) // 2, m] for k, v in values.items()}
-        top = max(float(np.percentile(v, 98)) for v in rise.values())
-        levels = np.linspace(min(float(v.min()) for v in rise.values()), top, 13)
-        for ax, (name, surface) in zip(line, rise.items(), strict=True):
+        for ax, (name, all_values) in zip(line, values.items(), strict=True):
+            surface = all_values[..., m] - all_values[len(steps) // 2, len(steps) // 2, m]
+            levels = np.linspace(float(surface.min()), float(np.percentile(surface, 98)), 13)
             filled = ax.contourf(steps, steps, surface.T, levels, cmap="viridis", extend="max")
             ax.contour(steps, steps, surface.T, levels, colors="white", linewidths=0.4)
             ax.plot(0, 0, "+", color="white", markersize=9)
             ax.set_title(f"{name}: {measure}")
             ax.set_aspect("equal")
             ax.grid(False)
-        fig.colorbar(filled, ax=line, label="rise over the centre (nats)", format="%.2f")
+            fig.colorbar(filled, ax=ax, label="rise (nats)", format="%.3f")
         line[0].set_ylabel(r"$\lambda_2$")
     for ax in axes[-1]:
         ax.set_xlabel(r"$\lambda_1$")

@@ -347,8 +347,18 @@ def study_frame(rows: Iterable[dict[str, Any]], moment: str) -> pd.DataFrame:
 
 def outcome(frame: pd.DataFrame) -> str:
     """How many settings of the study gain and lose, in words."""
+    same = ((frame.low == 0) & (frame.high == 0)).sum()
     up, down = (frame.low > 0).sum(), (frame.high < 0).sum()
-    return f"{up} clearly gain, {down} clearly lose, {len(frame) - up - down} are open"
+    between = len(frame) - up - down - same
+    return (
+        f"{up} clearly gain, {down} clearly lose, {between} lie between, and {same} are the same "
+        "runs up to then"
+    )
+
+
+def recorded_scores(recorded: Mapping[str, Any]) -> dict[str, dict[str, np.ndarray]]:
+    """Moment -> row -> test mAP (%) of each run of the recorded table on photographs."""
+    return {when: {row["row"]: np.array(row[when]) for row in recorded["rows"]} for when in MOMENTS}
 
 
 def tricks_table(groups: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
