@@ -1,11 +1,7 @@
 """L2D against values from the authors' code, closed forms and boundaries."""
 
-from dataclasses import replace
-
-import numpy as np
 import pytest
 import torch
-from chapters.l2d import claims, runs, tables
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
@@ -13,12 +9,9 @@ from torch.nn import functional as F
 from tests.golden import cases
 from weaklabels import methods, models
 from weaklabels.data import load
-from weaklabels.lab import sweep
-from weaklabels.lab.store import Record, Store, digest
 from weaklabels.methods import distillation, l2d
 from weaklabels.methods.base import Context
 from weaklabels.metrics import known_count_f1, mean_average_precision
-from weaklabels.press.chapter import Chapter
 
 GOLDEN = cases("l2d")
 TOLERANCE = 1e-9
@@ -335,154 +328,3 @@ def test_hard_labels_read_observed_positives():
         logits, torch.tensor([[0.0, 1.0]]), reduction="sum"
     )
     torch.testing.assert_close(method.loss(logits, torch.tensor([1])), expected)
-
-
-def student():
-    (base, *_) = runs.settings(Chapter("l2d", "smoke", "cpu", 1)).values()
-    return base
-
-
-def test_run_is_reproducible_and_reports_structure(tmp_path):
-    spec = runs.distil(student(), "LED", 0.01)
-    store = Store(tmp_path)
-    (first,) = sweep.run(runs.run, [spec], store)
-    (second,) = sweep.run(runs.run, [spec], Store(tmp_path / "again"))
-    assert digest(first.values) == digest(second.values)
-    assert np.isfinite(first["structure"]).all()
-    assert first["test"].shape == (3,)
-    (teacher,) = sweep.run(runs.run, [spec.teacher], store)
-    assert np.isnan(teacher["structure"]).all()
-    # A network that is its own teacher has no structure loss.
-    network = runs.build(spec)
-    own = runs.structure_to(network, network, runs.load_splits(spec).test, 50, torch.Tensor.float)
-    assert own == pytest.approx([0, 0], abs=1e-6)
-
-
-def test_a_student_learns_from_the_teacher_of_its_seed(tmp_path):
-    spec = replace(runs.distil(student(), "FitNet", 0.01), seed=1)
-    store = Store(tmp_path)
-    (fresh,) = sweep.run(runs.run, [spec], store)
-    assert store.load(store.path(runs.run, replace(spec.teacher, seed=1)), spec.teacher)
-    # Whether the teacher was there or had to be trained first changes nothing.
-    store.path(runs.run, spec).unlink()
-    (again,) = sweep.run(runs.run, [spec], store)
-    assert digest(fresh.values) == digest(again.values)
-
-
-def test_settings_that_a_run_would_ignore_are_refused():
-    with pytest.raises(TypeError, match="annotation"):
-        runs.Spec("Vanilla", annotation="full")
-
-
-def test_weights_are_shares_of_the_hard_label_loss():
-    sizes = {"CD": {"hard": np.array(400.0), "term": np.array(30.0)}}
-    grid = runs.weight_grid(sizes, (0.1, 1.0))
-    assert grid == {"CD": {0.1: 1.3, 1.0: 13.0}}
-    chosen = runs.best_weights(grid, {"CD": [80.0, 79.0]})
-    assert chosen == {"CD": 1.3}
-    frame = tables.weights_table(chosen | {"PS": None}, grid, sizes)
-    assert frame.loc["CD"].tolist() == ["1.3", "0.1", "13"]
-    assert frame.loc["PS"].tolist() == ["as released", "-", "-"]
-
-
-def test_budgets_vary_one_thing_at_a_time():
-    base = student()
-    table = runs.budgets(base, (1, 2), "RKD", dict.fromkeys(runs.TERMS, 1.0))
-    assert {key[:2] for key in table} == {
-        *((name, "length") for name in ("Vanilla", "L2D")),
-        *((name, "size") for name in ("Vanilla", "RKD", "L2D")),
-    }
-    assert table["L2D", "length", 2].epochs == 2
-    assert table["L2D", "length", 2].network_options == base.network_options
-    widths = [table["RKD", "size", size].network_options for size in runs.students(base)]
-    assert len(set(widths)) == 3
-    assert {spec.teacher for spec in table.values()} == {base.teacher}
-
-
-def test_paper_profile_is_wired_to_the_papers_data():
-    chapter = Chapter("l2d", "paper", "cpu", 1)
-    assert list(runs.settings(chapter)) == ["voc2007", "coco2014", "nuswide"]
-    for dataset, base in runs.settings(chapter).items():
-        assert base.teacher.epochs < base.epochs == base.optimiser.cycle_epochs
-        table = runs.table(base, dict.fromkeys(runs.terms(chapter)))
-        assert {"teacher", "Vanilla", "ReviewKD", "L2D"} <= table.keys()
-        for spec in table.values():
-            assert spec.dataset == dataset
-            assert spec.code()
-            methods.create(spec.method, **dict(spec.method_options))
-
-
-def test_review_distillation_finds_the_stages_of_a_resnet():
-    teacher, student = (
-        models.build(
-            "label_decoder", 4, backbone=name, backbone_options=(("pretrained", False),),
-            width=16, heads=2, hidden=16,
-        )
-        for name in ("resnet34", "resnet18")
-    )  # fmt: skip
-    _, options = runs.REVIEW_KD["ReviewKD"]
-    method = methods.create("ReviewKD", width=8, **dict(options))
-    method.start(Context(torch.ones(2, 4, dtype=torch.int8), teacher=teacher))
-    method.prepare(student)
-    logits, loss = method.step(student.train(), torch.rand(2, 3, 64, 64), torch.arange(2))
-    assert logits.shape == (2, 4)
-    assert torch.isfinite(loss)
-    assert method._channels(student.features[0]) == [64, 128, 256, 512]
-
-
-# -- the claims ------------------------------------------------------------------------------------
-
-
-def scored(test, structure=1.0):
-    """Records of two seeds: one test score for all three measures, and the structure losses."""
-    values = ({"test": np.full(3, score), "structure": np.full(2, structure)} for score in test)
-    return [Record(None, found, {}) for found in values]
-
-
-def groups(**scores):
-    """All methods at 80 and 81, but for those given; LED and L2D keep more structure."""
-    names = ("teacher", "Vanilla", *runs.TERMS, "L2D")
-    found = {name: scored([80, 81], 0.5 if name in ("LED", "L2D") else 1.0) for name in names}
-    return found | {name: scored(values, 0.5) for name, values in scores.items()}
-
-
-def verdict(row):
-    return row.verdict.verdict
-
-
-def test_claims_about_l2d_follow_its_lead():
-    def decided(found):
-        rows = claims.claim_1(found), claims.claim_2(found), claims.claim_3(found, ["RKD", "PKT"])
-        return [verdict(row) for row in rows]
-
-    assert decided(groups(L2D=[82, 83.1])) == ["holds"] * 3
-    assert decided(groups(L2D=[79, 80.1])) == ["fails"] * 3
-    # One rival that is as good is enough.
-    assert decided(groups(L2D=[82, 83.1], PKT=[82, 83.1])) == ["holds", "holds", "fails"]
-
-
-def test_claims_with_a_margin_allow_half_a_point():
-    assert verdict(claims.claim_4(groups(MLD=[79.8, 80.8]))) == "holds"
-    assert verdict(claims.claim_4(groups(MLD=[79.0, 80.1]))) == "fails"
-    better = {"CD": [82, 83.1], "ID": [81, 82.1]}
-    assert verdict(claims.claim_5(groups(**better, LED=[81.8, 82.9]))) == "holds"
-    assert verdict(claims.claim_5(groups(**better, LED=[81, 82.1]))) == "fails"
-    assert verdict(claims.claim_5(groups(CD=[82, 83.1], LED=[82, 83.1]))) == "fails"
-
-
-def test_claims_about_structure_and_teacher():
-    found = groups(teacher=[85, 86.1])
-    assert verdict(claims.claim_6(found)) == "holds"
-    assert verdict(claims.claim_6(found | {"Vanilla": found["LED"]})) == "fails"
-    assert verdict(claims.claim_7(found)) == "holds"
-    assert verdict(claims.claim_7(groups(L2D=[85, 86.1]))) == "fails"
-    assert verdict(claims.claim_9()) == "not testable here"
-
-
-def test_students_without_labels_are_compared_in_count_and_rank():
-    alone = {"MLD alone": scored([70, 71]), "Softmax KD alone": scored([60, 61.1])}
-    errors = {"MLD alone": np.array([0.5, 0.6]), "Softmax KD alone": np.array([2.0, 2.2])}
-    assert [verdict(row) for row in claims.claim_8(alone, errors)] == ["holds", "holds"]
-    swapped = dict(zip(alone, list(alone.values())[::-1], strict=True))
-    wrong = dict(zip(errors, list(errors.values())[::-1], strict=True))
-    assert [verdict(row) for row in claims.claim_8(swapped, wrong)] == ["fails", "fails"]

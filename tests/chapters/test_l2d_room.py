@@ -1,0 +1,197 @@
+"""The room of L2D: its runs, what is read from them, and its claims."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from chapters.l2d import claims, runs, tables
+
+from weaklabels import methods, models
+from weaklabels.lab import sweep
+from weaklabels.lab.store import Record, Store, digest
+from weaklabels.methods.base import Context
+from weaklabels.press.chapter import Chapter
+from weaklabels.press.verdicts import FAILS, HOLDS, NOT_TESTABLE, OPEN
+
+
+def student():
+    (base, *_) = runs.settings(Chapter("l2d", "smoke", "cpu", 1)).values()
+    return base
+
+
+def test_run_is_reproducible_and_reports_structure(tmp_path):
+    spec = runs.distil(student(), "LED", 0.01)
+    store = Store(tmp_path)
+    (first,) = sweep.run(runs.run, [spec], store)
+    (second,) = sweep.run(runs.run, [spec], Store(tmp_path / "again"))
+    assert digest(first.values) == digest(second.values)
+    assert np.isfinite(first["structure"]).all()
+    assert first["test"].shape == (3,)
+    (teacher,) = sweep.run(runs.run, [spec.teacher], store)
+    assert np.isnan(teacher["structure"]).all()
+    # A network that is its own teacher has no structure loss.
+    network = runs.build(spec)
+    own = runs.structure_to(network, network, runs.load_splits(spec).test, 50, torch.Tensor.float)
+    assert own == pytest.approx([0, 0], abs=1e-6)
+
+
+def test_a_student_learns_from_the_teacher_of_its_seed(tmp_path):
+    spec = replace(runs.distil(student(), "FitNet", 0.01), seed=1)
+    store = Store(tmp_path)
+    (fresh,) = sweep.run(runs.run, [spec], store)
+    assert store.load(store.path(runs.run, replace(spec.teacher, seed=1)), spec.teacher)
+    # Whether the teacher was there or had to be trained first changes nothing.
+    store.path(runs.run, spec).unlink()
+    (again,) = sweep.run(runs.run, [spec], store)
+    assert digest(fresh.values) == digest(again.values)
+
+
+def test_settings_that_a_run_would_ignore_are_refused():
+    with pytest.raises(TypeError, match="annotation"):
+        runs.Spec("Vanilla", annotation="full")
+
+
+def test_weights_are_shares_of_the_hard_label_loss():
+    sizes = {"CD": {"hard": np.array(400.0), "term": np.array(30.0)}}
+    grid = runs.weight_grid(sizes, (0.1, 1.0))
+    assert grid == {"CD": {0.1: 1.3, 1.0: 13.0}}
+    chosen = runs.best_weights(grid, {"CD": [80.0, 79.0]})
+    assert chosen == {"CD": 1.3}
+    frame = tables.weights_table(chosen | {"PS": None}, grid, sizes)
+    assert frame.loc["CD"].tolist() == ["1.3", "0.1", "13"]
+    assert frame.loc["PS"].tolist() == ["as released", "-", "-"]
+
+
+def test_budgets_vary_one_thing_at_a_time():
+    base = student()
+    table = runs.budgets(base, (1, 2), "RKD", dict.fromkeys(runs.TERMS, 1.0))
+    assert {key[:2] for key in table} == {
+        *((name, "length") for name in ("Vanilla", "L2D")),
+        *((name, "size") for name in ("Vanilla", "RKD", "L2D")),
+    }
+    assert table["L2D", "length", 2].epochs == 2
+    assert table["L2D", "length", 2].network_options == base.network_options
+    widths = [table["RKD", "size", size].network_options for size in runs.students(base)]
+    assert len(set(widths)) == 3
+    assert {spec.teacher for spec in table.values()} == {base.teacher}
+
+
+def test_paper_profile_is_wired_to_the_papers_data():
+    chapter = Chapter("l2d", "paper", "cpu", 1)
+    assert list(runs.settings(chapter)) == ["voc2007", "coco2014", "nuswide"]
+    for dataset, base in runs.settings(chapter).items():
+        assert base.teacher.epochs < base.epochs == base.optimiser.cycle_epochs
+        table = runs.table(base, dict.fromkeys(runs.terms(chapter)))
+        assert {"teacher", "Vanilla", "ReviewKD", "L2D"} <= table.keys()
+        for spec in table.values():
+            assert spec.dataset == dataset
+            assert spec.code()
+            methods.create(spec.method, **dict(spec.method_options))
+
+
+def test_review_distillation_finds_the_stages_of_a_resnet():
+    teacher, student = (
+        models.build(
+            "label_decoder", 4, backbone=name, backbone_options=(("pretrained", False),),
+            width=16, heads=2, hidden=16,
+        )
+        for name in ("resnet34", "resnet18")
+    )  # fmt: skip
+    _, options = runs.REVIEW_KD["ReviewKD"]
+    method = methods.create("ReviewKD", width=8, **dict(options))
+    method.start(Context(torch.ones(2, 4, dtype=torch.int8), teacher=teacher))
+    method.prepare(student)
+    logits, loss = method.step(student.train(), torch.rand(2, 3, 64, 64), torch.arange(2))
+    assert logits.shape == (2, 4)
+    assert torch.isfinite(loss)
+    assert method._channels(student.features[0]) == [64, 128, 256, 512]
+
+
+# -- the claims ------------------------------------------------------------------------------------
+
+
+def scored(test, structure=1.0):
+    """Records of two seeds: one test score for all three measures, and the structure losses."""
+    by_seed = np.broadcast_to(structure, len(test))
+    pairs = zip(test, by_seed, strict=True)
+    values = ({"test": np.full(3, a), "structure": np.full(2, b)} for a, b in pairs)
+    return [Record(None, found, {}) for found in values]
+
+
+def groups(structure=0.5, **scores):
+    """All methods at 80 and 81, but for those given; their structure losses and those of LED."""
+    names = ("teacher", "Vanilla", *runs.TERMS, "L2D")
+    found = {name: scored([80, 81], structure if name == "LED" else 1.0) for name in names}
+    return found | {name: scored(values, structure) for name, values in scores.items()}
+
+
+def outcomes(*rows):
+    return {row.id: row.verdict.outcome for row in rows}
+
+
+AHEAD, BEHIND, UNCLEAR = [82, 83.1], [79, 80.1], [78, 84]
+
+
+@pytest.mark.parametrize(("ours", "outcome"), [(AHEAD, HOLDS), (BEHIND, FAILS), (UNCLEAR, OPEN)])
+def test_claims_about_l2d_follow_its_lead(ours, outcome):
+    found = groups(L2D=ours)
+    rows = [
+        *claims.claim_1(found),
+        claims.claim_2(found),
+        *claims.claim_3(found, ["FitNet", "RKD", "PKT"]),
+    ]
+    ids = ("1a", "1b", "1c", "2", "3a", "3b", "3c")
+    assert outcomes(*rows) == dict.fromkeys(ids, outcome)
+
+
+def test_each_rival_has_a_row_of_its_own():
+    rows = claims.claim_3(groups(L2D=AHEAD, PKT=AHEAD), ["RKD", "PKT"])
+    assert outcomes(*rows) == {"3a": HOLDS, "3b": FAILS}
+
+
+@pytest.mark.parametrize(
+    ("ours", "outcome"), [([79.8, 80.8], HOLDS), (BEHIND, FAILS), (UNCLEAR, OPEN)]
+)
+def test_logit_distillation_may_be_half_a_point_worse(ours, outcome):
+    rows = claims.claim_4(groups(MLD=ours))
+    assert outcomes(*rows) == dict.fromkeys(("4a", "4b", "4c"), outcome)
+
+
+@pytest.mark.parametrize(
+    ("each", "together", "alone", "both"),
+    [
+        (AHEAD, [81.8, 82.9], HOLDS, HOLDS),
+        (BEHIND, [78, 79.1], FAILS, FAILS),
+        (UNCLEAR, AHEAD, OPEN, OPEN),
+    ],
+)
+def test_cd_and_id_are_judged_alone_and_together(each, together, alone, both):
+    rows = claims.claim_5(groups(CD=each, ID=each, LED=together))
+    assert outcomes(*rows) == {"5a": alone, "5b": alone, "5c": both, "5d": both}
+
+
+@pytest.mark.parametrize(
+    ("structure", "outcome"), [([0.7, 0.72], HOLDS), ([1.0, 1.01], FAILS), ([0.5, 1.0], OPEN)]
+)
+def test_structure_is_compared_with_that_of_the_vanilla_student(structure, outcome):
+    assert outcomes(*claims.claim_6(groups(structure))) == {"6a": outcome, "6b": outcome}
+
+
+@pytest.mark.parametrize(("teacher", "outcome"), [(AHEAD, HOLDS), (BEHIND, FAILS), (UNCLEAR, OPEN)])
+def test_the_teacher_is_compared_with_the_student(teacher, outcome):
+    assert outcomes(claims.claim_7(groups(teacher=teacher))) == {"7": outcome}
+
+
+def test_the_photographs_are_not_at_hand():
+    assert outcomes(claims.claim_9()) == {"9": NOT_TESTABLE}
+
+
+@pytest.mark.parametrize(
+    ("lead", "spread", "outcome"), [(1.5, 0.1, HOLDS), (-1.5, 0.1, FAILS), (0.5, 4.0, OPEN)]
+)
+def test_students_without_labels_are_compared_in_count_and_rank(lead, spread, outcome):
+    gain = np.array([lead, lead + spread])
+    alone = {"MLD alone": scored(70 + gain), "Softmax KD alone": scored([70, 70])}
+    errors = {"MLD alone": 5 - gain, "Softmax KD alone": np.array([5.0, 5.0])}
+    assert outcomes(*claims.claim_8(alone, errors)) == {"8a": outcome, "8b": outcome}
