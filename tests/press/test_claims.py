@@ -124,6 +124,12 @@ def test_equal_values_do_not_count_as_greater():
     assert interval(np.ones(3)) == (1.0, 1.0, 1.0)
 
 
+@pytest.mark.filterwarnings("error")
+def test_differences_that_are_equal_up_to_rounding_have_no_spread():
+    ours = np.array([0.1, 0.7, 1e3]) + 0.2
+    assert greater(ours, ours - 1.0).outcome == HOLDS
+
+
 def test_one_seed_decides_nothing():
     assert greater([2.0], [1.0]).outcome == NOT_TESTABLE
     assert every_seed([True], "x", "y").outcome == NOT_TESTABLE

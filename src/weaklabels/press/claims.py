@@ -180,7 +180,7 @@ def interval(values: np.ndarray) -> tuple[float, float, float]:
     mean = float(values.mean())
     if len(values) == 1:
         return mean, -np.inf, np.inf
-    if np.ptp(values) == 0:
+    if _same(values):
         return mean, mean, mean
     ends = stats.ttest_1samp(values, 0.0).confidence_interval(2 * LEVEL - 1)
     return mean, float(ends.low), float(ends.high)
@@ -194,10 +194,15 @@ def seeds_needed(difference: np.ndarray, margin: float, decisive: float) -> int 
     return int(n[decided][0]) if decided.any() else None
 
 
+def _same(values: np.ndarray) -> bool:
+    """Whether values differ by rounding only; SciPy's tests want a spread."""
+    return bool(np.ptp(values) <= 1e-12 * np.abs(values).max())
+
+
 def _p_below(difference: np.ndarray, effect: float) -> float:
     """p-value of the difference being below an effect, one-sided."""
-    if np.ptp(difference) == 0:
-        return float(difference[0] >= effect)
+    if _same(difference):
+        return float(difference.mean() >= effect)
     return float(stats.ttest_1samp(difference, effect, alternative="less").pvalue)
 
 
