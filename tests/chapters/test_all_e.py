@@ -17,7 +17,7 @@ from weaklabels.data import lowlight
 from weaklabels.lab.spec import options
 from weaklabels.lab.store import Record
 from weaklabels.methods import all_e
-from weaklabels.press.claims import FAILS, HOLDS, NOT_TESTABLE
+from weaklabels.press.verdicts import FAILS, HOLDS, NOT_TESTABLE, OPEN
 from weaklabels.seeding import numpy_rng
 
 CASES = cases("all_e")
@@ -371,22 +371,26 @@ def test_patches_of_the_paired_photographs(tmp_path):
 SPREAD = np.array([-0.001, 0.0, 0.001])
 
 
-def outcomes(score=6.0, psnr=15.0, ssim=0.7, follows=-0.5):
+def given_outcomes(score=6.0, psnr=15.0, ssim=0.7, follows=-0.5, spread=1.0):
     given = {"score": score, "psnr": psnr, "ssim": ssim, "follows": follows}
-    return {name: value + SPREAD for name, value in given.items()}
+    return {name: value + spread * SPREAD for name, value in given.items()}
 
 
-def verdicts(*rows):
-    return [row.verdict.verdict for row in rows]
+def outcomes(*rows):
+    return [row.verdict.outcome for row in rows]
 
 
 def test_claims_on_the_aesthetic_term():
-    better = {runs.ALL: outcomes(), runs.NO_SCORE: outcomes(score=5.0, psnr=14.0, ssim=0.6)}
-    worse = {runs.ALL: better[runs.NO_SCORE], runs.NO_SCORE: better[runs.ALL]}
+    more, less = given_outcomes(), given_outcomes(score=5.0, psnr=14.0, ssim=0.6)
+    better, worse = (
+        dict(zip((runs.ALL, runs.NO_SCORE), p, strict=True)) for p in ((more, less), (less, more))
+    )
+    unclear = {runs.ALL: given_outcomes(spread=1000), runs.NO_SCORE: more}
     for decide in (claims.claim_1a, claims.claim_1b):
-        assert verdicts(decide(better), decide(worse)) == [HOLDS, FAILS]
+        assert outcomes(*map(decide, (better, worse, unclear))) == [HOLDS, FAILS, OPEN]
     for decide in (claims.claim_2ab, claims.claim_2cd):
-        assert verdicts(*decide(better), *decide(worse)) == [HOLDS, HOLDS, FAILS, FAILS]
+        for found, expected in ((better, HOLDS), (worse, FAILS), (unclear, OPEN)):
+            assert outcomes(*decide(found)) == [expected] * 2
 
 
 @pytest.mark.parametrize(
@@ -396,27 +400,45 @@ def test_claims_on_the_aesthetic_term():
 def test_claims_on_progress(steps, each, end):
     rising = np.array([steps])
     records = [Record(None, {"score": rising + s, "error": 9 - rising + s}, {}) for s in SPREAD]
-    assert verdicts(*claims.claim_3ab(records)) == [each, each]
-    assert verdicts(*claims.claim_3cd(records)) == [end, end]
+    assert outcomes(*claims.claim_3ab(records)) == [each, each]
+    assert outcomes(*claims.claim_3cd(records)) == [end, end]
+
+
+def test_progress_is_open_where_seeds_disagree_on_a_step():
+    paths = np.array([[[4.0, 6.0, 7.0]], [[4.0, 5.0, 4.5]], [[4.0, 5.0, 6.0]]])
+    records = [Record(None, {"score": path, "error": 9 - path}, {}) for path in paths]
+    assert outcomes(*claims.claim_3ab(records)) == [OPEN, OPEN]
+    assert outcomes(*claims.claim_3cd(records)) == [OPEN, OPEN]
 
 
 def test_claims_on_simple_methods():
     simple = ("gamma 0.5", "gamma to mean 0.6", "histogram equalisation")
     groups = {name: {"psnr": np.array([14.0]), "ssim": np.array([0.75])} for name in simple}
-    groups[f"agents, {runs.ALL}"] = outcomes()
-    assert verdicts(*claims.claim_4(groups)) == [HOLDS, FAILS]
+    groups[f"agents, {runs.ALL}"] = given_outcomes()
+    rows = claims.claim_4(groups)
+    assert [row.id for row in rows] == ["4a", "4b", "4c", "4d", "4e", "4f"]
+    assert outcomes(*rows) == [HOLDS] * 3 + [FAILS] * 3
+    groups[f"agents, {runs.ALL}"] = given_outcomes(spread=2000)
+    assert outcomes(*claims.claim_4(groups)) == [OPEN] * 6
 
 
 def test_claims_on_what_pixels_do():
     for decide in (claims.claim_5a, claims.claim_5b):
-        rows = (decide({runs.ALL: outcomes(follows=f)}) for f in (-0.5, -0.3))
-        assert verdicts(*rows) == [HOLDS, FAILS]
+        cases = ({"follows": -0.5}, {"follows": -0.02, "spread": 50}, {"spread": 500})
+        rows = (decide({runs.ALL: given_outcomes(**each)}) for each in cases)
+        assert outcomes(*rows) == [HOLDS, FAILS, OPEN]
     audits = ({"share_at_least": [60, 94]}, {"share_at_least": [60, 95]})
-    assert verdicts(*map(claims.claim_5c, audits)) == [HOLDS, FAILS]
-    assert verdicts(claims.claim_6a(), claims.claim_7()) == [HOLDS, NOT_TESTABLE]
-    for least, verdict in ((0.95, HOLDS), (0.94, FAILS)):
-        records = [Record(None, {"common": np.array([1.0, least, 1.0])}, {}) for _ in SPREAD]
-        assert verdicts(claims.claim_6b(records)) == [verdict]
+    assert outcomes(*map(claims.claim_5c, audits)) == [HOLDS, FAILS]
+    assert outcomes(claims.claim_6a(), claims.claim_7()) == [HOLDS, NOT_TESTABLE]
+
+
+@pytest.mark.parametrize(
+    ("least", "expected"),
+    [([0.95] * 5, HOLDS), ([0.94] * 5, FAILS), ([0.94, 0.94, 0.96, 0.97, 0.98], OPEN)],
+)
+def test_a_collapse_is_one_of_every_seed(least, expected):
+    records = [Record(None, {"common": np.array([1.0, share, 1.0])}, {}) for share in least]
+    assert outcomes(claims.claim_6b(records)) == [expected]
 
 
 def test_the_run_in_the_middle_stands_for_all():

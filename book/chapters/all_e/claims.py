@@ -25,14 +25,27 @@ from weaklabels.press.claims import (
     mean_std,
     not_testable,
 )
+from weaklabels.press.verdicts import FAILS, OPEN
 
-DIGITS = {"score": 2, "psnr": 2, "ssim": 3}
+DIGITS = {"score": 2, "psnr": 2, "ssim": 3, "error": 3}
+
+WORTH = {"score": 0.1, "psnr": 0.5, "ssim": 0.01, "error": 0.01}
+"""Smallest difference between results that counts. The paper gives no effect on any of these
+scales, so: a tenth of a point of the judge, whose ratings of photographs in normal and in low light
+differ by 1.4 in the paper; half a decibel, a ninth of the squared error; a hundredth of SSIM and of
+the range of luminance. One step of six has to bring a fifth of that."""
+
+WORTH_CORRELATION = 0.3
+"""A correlation that explains less than a tenth of the variance is no refinement."""
+
+
+def _better(measure: str, better: np.ndarray, worse: np.ndarray) -> Verdict:
+    return greater(better, worse, worth=WORTH[measure], digits=DIGITS[measure])
 
 
 def _helps(outcomes: Outcomes, measure: str) -> Verdict:
     """Is a measure greater with the aesthetic term than without it?"""
-    ours, other = outcomes[ALL][measure], outcomes[NO_SCORE][measure]
-    return greater(ours, other, digits=DIGITS[measure])
+    return _better(measure, outcomes[ALL][measure], outcomes[NO_SCORE][measure])
 
 
 def claim_1a(ablation: Outcomes) -> Row:
@@ -44,8 +57,12 @@ def claim_1a(ablation: Outcomes) -> Row:
         "no number read; Figure 1: contest photographs 7.081 in normal, 5.694 in low light (NIMA)",
         _helps(ablation, "score"),
         figure="tab-alle-ablation",
-        why="The judge is the formula A, not NIMA, and its gain is one number for all pixels: "
-        "policies stay broad, and their most probable actions differ from seed to seed.",
+        why=dict.fromkeys(
+            (FAILS, OPEN),
+            "Perhaps because the gain of the judge, here the formula A, is one number for all "
+            "pixels: policies stay broad, and their most probable actions differ from seed to "
+            "seed.",
+        ),
     )
 
 
@@ -59,15 +76,19 @@ def claim_2ab(ablation: Outcomes) -> list[Row]:
             "read",
             _helps(ablation, measure),
             figure="tab-alle-ablation",
-            why="What A does to fidelity depends on where its maximum lies, nearer to the "
-            "reference or to the overexposed end; and outcomes differ from seed to seed "
-            "(claim 1a).",
+            why={
+                FAILS: "Perhaps because the maximum of A lies at a darker picture than the "
+                "reference.",
+                OPEN: "Outcomes differ from seed to seed (claim 1a).",
+            },
         )
         for id, measure in (("2a", "psnr"), ("2b", "ssim"))
     ]
 
 
-def _after_longer_training(id: str, longer: Outcomes, measure: str, what: str, why: str) -> Row:
+def _after_longer_training(
+    id: str, longer: Outcomes, measure: str, what: str, why: Mapping[str, str]
+) -> Row:
     return Row(
         id,
         f"Longer training, six seeds (recorded): the aesthetic term raises {what}.",
@@ -80,12 +101,12 @@ def _after_longer_training(id: str, longer: Outcomes, measure: str, what: str, w
 
 def claim_1b(longer: Outcomes) -> Row:
     """As claim 1a, after longer training."""
-    return _after_longer_training("1b", longer, "score", "the judge's score", "")
+    return _after_longer_training("1b", longer, "score", "the judge's score", {})
 
 
 def claim_2cd(longer: Outcomes) -> list[Row]:
     """As claims 2a and 2b, after longer training."""
-    why = "Each cell is led to the value 0.6, which the reference has not."
+    why = {FAILS: "Perhaps because each cell is led to the value 0.6, which the reference has not."}
     return [
         _after_longer_training(id, longer, measure, measure.upper(), why)
         for id, measure in (("2c", "psnr"), ("2d", "ssim"))
@@ -93,24 +114,29 @@ def claim_2cd(longer: Outcomes) -> list[Row]:
 
 
 def claim_3ab(records: Sequence[Record]) -> list[Row]:
-    """In every seed, each step: luminance error smaller (3a), judge's score higher (3b)."""
+    """Each step: luminance error smaller (3a), judge's score higher (3b) than before it."""
     rows = []
     for id, measure, sign, text in (
         ("3a", "error", -1, "the luminance error falls in every step"),
         ("3b", "score", 1, "the judge's score rises in every step"),
     ):
         means = by_step(records, measure)
-        path = " → ".join(f"{v:.3g}" for v in means.mean(0))
-        passed = (sign * np.diff(means, axis=1) > 0).all(1)
+        worth, digits = WORTH[measure] / 5, DIGITS[measure]
+        parts = {
+            f"step {t}": greater(sign * after, sign * before, worth=worth, digits=digits)
+            for t, (before, after) in enumerate(zip(means.T[:-1], means.T[1:], strict=True), 1)
+        }
         rows.append(
             Row(
                 id,
                 f"Enhancement is progressive: {text}.",
                 "the design of the method; no number read",
-                every_seed(passed, f"mean over seeds {path}", "strictly better after each step"),
+                all_of(parts),
                 figure="fig-alle-progress",
-                why="Steps never stop: once a picture is bright enough the next step overshoots, "
-                "unless the agents have learned to do nothing.",
+                why={
+                    FAILS: "Perhaps because steps never stop: once a picture is bright enough the "
+                    "next step overshoots, unless the agents have learned to do nothing."
+                },
             )
         )
     return rows
@@ -124,56 +150,62 @@ def claim_3cd(records: Sequence[Record]) -> list[Row]:
             id,
             f"The weaker form: after the last step the {what} than in the input.",
             "the design of the method; no number read",
-            greater(better, worse, digits=3),
+            _better(measure, better, worse),
             figure="fig-alle-progress",
         )
-        for id, what, better, worse in (
-            ("3c", "luminance error is smaller", errors[:, 0], errors[:, -1]),
-            ("3d", "judge's score is higher", judged[:, -1], judged[:, 0]),
+        for id, measure, what, better, worse in (
+            ("3c", "error", "luminance error is smaller", errors[:, 0], errors[:, -1]),
+            ("3d", "score", "judge's score is higher", judged[:, -1], judged[:, 0]),
         )
     ]
 
 
 def claim_4(groups: Outcomes) -> list[Row]:
-    """PSNR (4a) and SSIM (4b) of the agents less those of each simple method: all above 0."""
-    simple = ("gamma 0.5", "gamma to mean 0.6", "histogram equalisation")
-
-    def beats(measure: str) -> Verdict:
+    """PSNR (4a-4c) and SSIM (4d-4f) of the agents less those of each simple method: above 0."""
+    simple = (
+        ("gamma 0.5", "gamma correction with exponent ½"),
+        ("gamma to mean 0.6", "gamma correction to the mean 0.6"),
+        ("histogram equalisation", "histogram equalisation"),
+    )
+    rows = []
+    for measure in ("psnr", "ssim"):
         ours = groups[f"agents, {ALL}"][measure]
-        others = {name: np.full(len(ours), groups[name][measure][0]) for name in simple}
-        return all_of(
-            {name: greater(ours, o, digits=DIGITS[measure]) for name, o in others.items()}
-        )
-
-    return [
-        Row(
-            id,
-            f"It beats gamma correction and histogram equalisation in {measure.upper()}.",
-            "no number read",
-            beats(measure),
-            figure="tab-alle-comparators",
-            why="The spread over seeds is larger than the advantage: a policy that stops too early "
-            "or overshoots loses more than adapting to the place can gain.",
-        )
-        for id, measure in (("4a", "psnr"), ("4b", "ssim"))
-    ]
+        for name, text in simple:
+            other = np.full(len(ours), groups[name][measure][0])
+            rows.append(
+                Row(
+                    f"4{'abcdef'[len(rows)]}",
+                    f"It beats {text} in {measure.upper()}.",
+                    "no number read",
+                    _better(measure, ours, other),
+                    figure="tab-alle-comparators",
+                    why={
+                        OPEN: "Agents differ from seed to seed; perhaps a policy that stops too "
+                        "early or overshoots loses what adapting to the place can gain."
+                    },
+                )
+            )
+    return rows
 
 
 def _follows(outcomes: Outcomes) -> Verdict:
     follows = outcomes[ALL]["follows"]
-    return every_seed(follows < -0.3, mean_std(follows, 2), "correlation < -0.3")
+    return greater(np.zeros(len(follows)), follows, worth=WORTH_CORRELATION, digits=2)
 
 
 def claim_5a(ablation: Outcomes) -> Row:
-    """In every seed: correlation of strengths with luminance below -0.3."""
+    """Correlation of strengths with luminance: below 0."""
     return Row(
         "5a",
-        "Every pixel refines itself: strengths fall with local luminance (correlation below -0.3).",
+        "Every pixel refines itself: strengths fall with local luminance.",
         "the design of the method; no number read",
         _follows(ablation),
         figure="tab-alle-ablation",
-        why="Where it fails, a seed has settled on one action, or on a pattern that does not "
-        "depend on luminance; what pays most is the brightness of all pixels together.",
+        why=dict.fromkeys(
+            (FAILS, OPEN),
+            "Perhaps because what pays most is the brightness of all pixels together: a seed can "
+            "settle on one action, or on a pattern that does not depend on luminance.",
+        ),
     )
 
 
@@ -201,8 +233,10 @@ def claim_5c(audit: Mapping[str, Any]) -> Row:
             "share of the most frequent action",
         ),
         figure="fig-alle-curves",
-        why="The noise of drawing is punished far more than anything else, so one constant action "
-        "is the first thing to be learned (claim 6).",
+        why={
+            FAILS: "Perhaps because the noise of drawing is punished far more than anything else, "
+            "so that one constant action is the first thing to be learned (claim 6)."
+        },
     )
 
 
