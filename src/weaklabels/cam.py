@@ -22,16 +22,17 @@ def class_activation_maps(model: Network, x: Tensor) -> Tensor:
         ``(B, C, h, w)``.
 
     Raises:
-        ValueError: if the head does not act on the pooled maps themselves.
+        TypeError: if the head is not linear.
+        ValueError: if it does not act on the pooled maps themselves.
     """
     with torch.no_grad():
-        maps = model.features(x)
-        if maps.ndim != 4 or maps.shape[1] != model.head.in_features:
+        maps, head = model.features(x), model.linear_head()
+        if maps.ndim != 4 or maps.shape[1] != head.in_features:
             raise ValueError(
-                f"features of shape {tuple(maps.shape)} under a head of {model.head.in_features} "
+                f"features of shape {tuple(maps.shape)} under a head of {head.in_features} "
                 "inputs: class activation maps need a linear head on pooled maps"
             )
-        return torch.einsum("cd,bdhw->bchw", model.head.weight, maps)
+        return torch.einsum("cd,bdhw->bchw", head.weight, maps)
 
 
 def grad_cam(model: Network, x: Tensor, classes: Tensor) -> Tensor:

@@ -119,7 +119,7 @@ def _maximise(
 ) -> tuple[np.ndarray, np.ndarray]:
     counts = np.einsum("ic,irl->rcl", posterior, given.astype(float)) + smoothing
     # What a worker never says tells nothing about anybody, and takes no share without smoothing.
-    possible = given.any(0)[:, None] | (smoothing > 0)
+    possible = np.asarray(given.any(0))[:, None] | (smoothing > 0)
     counts = np.where(possible, np.maximum(counts, FLOOR), 0)
     return posterior.mean(0), counts / np.maximum(counts.sum(2, keepdims=True), FLOOR)
 

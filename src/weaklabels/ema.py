@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from typing import Generic, TypeVar
 
 import torch
 from torch import nn
 
+M = TypeVar("M", bound=nn.Module)
 
-class WeightAverage:
+
+class WeightAverage(Generic[M]):
     """Exponential moving average of a network's state, weights and buffers alike.
 
     It starts as a copy of the model and is not corrected for that start; the last
@@ -22,10 +25,10 @@ class WeightAverage:
         ValueError: if the decay is not in [0, 1).
     """
 
-    def __init__(self, model: nn.Module, decay: float) -> None:
+    def __init__(self, model: M, decay: float) -> None:
         if not 0 <= decay < 1:
             raise ValueError(f"decay is {decay}: expected a number in [0, 1)")
-        self.model = deepcopy(model).eval().requires_grad_(False)
+        self.model: M = deepcopy(model).eval().requires_grad_(False)
         self.decay = decay
 
     @torch.no_grad()

@@ -89,7 +89,7 @@ def precision_recall_f1(scores: Tensor, truth: Tensor, threshold: float) -> dict
     made, wanted, right = (
         entries.sum(0).double() for entries in (predicted, positive, predicted & positive)
     )
-    result = {}
+    result: dict[str, float] = {}
     for kind, precision, recall in (
         ("O", right.sum() / made.sum().clamp(min=1), right.sum() / wanted.sum().clamp(min=1)),
         ("C", (right / made.clamp(min=1)).mean(), (right / wanted.clamp(min=1)).mean()),

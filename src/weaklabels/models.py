@@ -23,7 +23,8 @@ class Network(nn.Module):
     Args:
         features: inputs to maps ``(B, D, h, w)`` or vectors ``(B, D)``.
         pool: maps to vectors ``(B, D)``; the identity for vectors.
-        head: linear layer ``D -> classes`` (or one with its own input for every class).
+        head: vectors to logits ``(B, classes)``; one linear layer, unless a method or a
+            ``ClasswiseLinear`` takes its place.
 
     Attributes:
         autocast: type in which matrix products and convolutions are computed, such as
@@ -32,9 +33,7 @@ class Network(nn.Module):
 
     autocast: torch.dtype | None = None
 
-    def __init__(
-        self, features: nn.Module, pool: nn.Module, head: nn.Linear | ClasswiseLinear
-    ) -> None:
+    def __init__(self, features: nn.Module, pool: nn.Module, head: nn.Module) -> None:
         super().__init__()
         self.features = features
         self.pool = pool
@@ -46,6 +45,16 @@ class Network(nn.Module):
             return self.head(self.pool(self.features(x)))
         with torch.autocast(x.device.type, self.autocast):
             return self.head(self.pool(self.features(x))).float()
+
+    def linear_head(self) -> nn.Linear:
+        """The head, for those who need one linear layer.
+
+        Raises:
+            TypeError: if it is something else.
+        """
+        if not isinstance(self.head, nn.Linear):
+            raise TypeError(f"the head is a {type(self.head).__name__}: expected a linear layer")
+        return self.head
 
 
 class GlobalAveragePool(nn.Module):
@@ -347,6 +356,8 @@ class LabelDecoder(nn.Module):
         dropout: share of dropped values.
     """
 
+    queries: Tensor
+
     def __init__(
         self, channels: int, classes: int, *, width: int, heads: int, hidden: int, dropout: float
     ) -> None:
@@ -391,8 +402,9 @@ def label_decoder(
         width, heads, hidden, dropout: see ``LabelDecoder``.
     """
     body = BUILDERS[backbone](classes, **dict(backbone_options))
+    channels = body.linear_head().in_features
     decoder = LabelDecoder(
-        body.head.in_features, classes, width=width, heads=heads, hidden=hidden, dropout=dropout
+        channels, classes, width=width, heads=heads, hidden=hidden, dropout=dropout
     )
     features = nn.Sequential(body.features, decoder)
     return Network(features, nn.Identity(), ClasswiseLinear(width, classes))
@@ -447,6 +459,9 @@ def torchvision_resnet(
 
 class _Normalise(nn.Module):
     """Subtract a mean and divide by a deviation, channel by channel."""
+
+    mean: Tensor
+    deviation: Tensor
 
     def __init__(self, mean: Sequence[float], deviation: Sequence[float]) -> None:
         super().__init__()

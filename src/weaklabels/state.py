@@ -69,8 +69,8 @@ def unpack(saved: Any, now: Any, name: str) -> Any:
             return now
         return saved.to(now.device if isinstance(now, Tensor) else saved.device, copy=True)
     if isinstance(saved, list | tuple):
-        present = now if isinstance(now, list | tuple) and len(now) == len(saved) else saved
-        pairs = enumerate(zip(saved, present, strict=True))
+        items = now if isinstance(now, list | tuple) and len(now) == len(saved) else saved
+        pairs = enumerate(zip(saved, items, strict=True))
         return type(saved)(unpack(each, here, f"{name}[{i}]") for i, (each, here) in pairs)
     if not isinstance(saved, dict):
         return saved

@@ -327,8 +327,9 @@ def asymmetric_noise(
     Raises:
         ValueError: if the rate is not in [0, 1].
     """
-    wrong = (np.arange(classes) + 1) % classes if mistaken_for is None else mistaken_for
-    return (1 - _share(rate)) * np.eye(classes) + rate * np.eye(classes)[list(wrong)]
+    next_ones = (np.arange(classes) + 1) % classes
+    wrong = next_ones if mistaken_for is None else np.asarray(mistaken_for)
+    return (1 - _share(rate)) * np.eye(classes) + rate * np.eye(classes)[wrong]
 
 
 def _share(rate: float) -> float:

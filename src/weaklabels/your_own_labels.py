@@ -8,7 +8,7 @@ loaded from one file. Arrays of features work as well: skip ``read``.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -99,11 +99,7 @@ class Classifier:
     model: models.Network
     classes: tuple[str, ...]
     network: dict[str, Any]
-    thresholds: np.ndarray = field(default=None)  # type: ignore[assignment]
-
-    def __post_init__(self) -> None:
-        if self.thresholds is None:
-            self.thresholds = np.full(len(self.classes), 0.5)
+    thresholds: np.ndarray
 
     def probabilities(self, x: Tensor) -> np.ndarray:
         """``(N, C)`` float64, the sigmoid of the network's scores."""
@@ -246,9 +242,9 @@ def train(
         network = "patch_net" if x.ndim == 4 else "mlp"
         shape = {"channels": x.shape[1]} if x.ndim == 4 else {"inputs": x.shape[1]}
         network_options = shape | (network_options or {})
-    recipe = {"name": network, "options": network_options or {}}
+    options = network_options or {}
     learner = methods.create(method, **method_options)
-    model = models.build(network, len(classes), seed=seed, **recipe["options"]).to(device)
+    model = models.build(network, len(classes), seed=seed, **options).to(device)
     weak = observed.to(device, torch.int8)
     learner.start(methods.Context(weak, expected_positives=expected_positives))
     learner.prepare(model)
@@ -256,7 +252,8 @@ def train(
     optimiser = OptimiserSpec("adam", lr=lr).build(model, learner)
     order = torch_rng(seed, "order")
     fit(model, x, learner, epochs=epochs, batch_size=batch_size, optimiser=optimiser, order=order)
-    return Classifier(model.eval(), tuple(classes), recipe)
+    recipe = {"name": network, "options": options}
+    return Classifier(model.eval(), tuple(classes), recipe, np.full(len(classes), 0.5))
 
 
 def _check(x: Tensor, observed: Tensor, classes: Sequence[str]) -> None:

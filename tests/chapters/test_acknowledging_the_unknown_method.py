@@ -434,7 +434,7 @@ def test_before_the_first_pass_em_apl_is_em():
     assert apl.loss(z, index) == em.loss(z, index)
     apl.epoch = 2
     apl.after_epoch(lambda: z)
-    assert apl.modified.sum() > 0
+    assert apl.modified_labels().sum() > 0
     assert apl.loss(z, index) != em.loss(z, index)
 
 

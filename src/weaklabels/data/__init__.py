@@ -6,7 +6,7 @@ imported only when it is asked for, so that a run depends on the one loader it u
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -62,7 +62,7 @@ class Split:
     x: torch.Tensor
     y: torch.Tensor
     boxes: torch.Tensor | None = None
-    extra: dict[str, np.ndarray | torch.Tensor] = field(default_factory=dict)
+    extra: Mapping[str, np.ndarray | torch.Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.x)
@@ -85,6 +85,16 @@ class Splits:
     val: Split | None
     test: Split
     pretrain: Split | None = None
+
+    def validation(self) -> Split:
+        """``val``, for those who cannot do without.
+
+        Raises:
+            ValueError: if there is none.
+        """
+        if self.val is None:
+            raise ValueError("the data have no validation part: load them with one")
+        return self.val
 
 
 def load(name: str, /, root: str | Path | None = None, **options: Any) -> Splits:

@@ -175,12 +175,12 @@ def pipeline(
     Raises:
         ValueError: if there is no such augmentation.
     """
-    chosen = [(AUGMENTATIONS.get(name), arguments) for name, *arguments in steps]
-    for (name, *_), (function, _) in zip(steps, chosen, strict=True):
-        if function is None:
+    for name, *_ in steps:
+        if name not in AUGMENTATIONS:
             raise ValueError(
                 f"unknown augmentation {name!r}: expected one of {', '.join(AUGMENTATIONS)}"
             )
+    chosen = [(AUGMENTATIONS[name], arguments) for name, *arguments in steps]
 
     def apply(batch: Tensor) -> Tensor:
         batch = batch.to(device)

@@ -137,12 +137,16 @@ def _batch(path: Path, key: bytes) -> tuple[np.ndarray, np.ndarray]:
     return data.reshape(-1, 3, 32, 32), labels
 
 
+RECONSTRUCT = np.empty(0).__reduce__()[0]
+"""What pickles call to make an empty array."""
+
+
 class _ArraysOnly(pickle.Unpickler):
     """Builds arrays, containers, numbers and strings; refuses every other name."""
 
     allowed: ClassVar[dict[tuple[str, str], Any]] = {
-        ("numpy.core.multiarray", "_reconstruct"): np._core.multiarray._reconstruct,
-        ("numpy._core.multiarray", "_reconstruct"): np._core.multiarray._reconstruct,
+        ("numpy.core.multiarray", "_reconstruct"): RECONSTRUCT,
+        ("numpy._core.multiarray", "_reconstruct"): RECONSTRUCT,
         ("numpy", "ndarray"): np.ndarray,
         ("numpy", "dtype"): np.dtype,
         ("_codecs", "encode"): lambda text, _encoding: text.encode("latin1"),

@@ -7,6 +7,7 @@ of CIFAR beside them (see ``cifar``).
 """
 
 from __future__ import annotations
+from typing import Any
 
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ import pandas as pd
 import torch
 
 from weaklabels.data import Split, Splits
-from weaklabels.data.cifar import cifar10, cifar100
+from weaklabels.data.cifar import RECONSTRUCT, cifar10, cifar100
 from weaklabels.data.files import find, random_parts
 
 LABEL_ONLY = {"duck": "d_Duck Identification", "dog": "s4_Dog data",
@@ -78,10 +79,9 @@ def read_human_labels(
     Raises:
         ValueError: if the file is damaged, holds other types, or an array is missing or odd.
     """
-    reconstruct = np._core.multiarray._reconstruct
-    allowed = [
-        (reconstruct, "numpy.core.multiarray._reconstruct"),
-        (reconstruct, "numpy._core.multiarray._reconstruct"),
+    allowed: list[Any] = [
+        (RECONSTRUCT, "numpy.core.multiarray._reconstruct"),
+        (RECONSTRUCT, "numpy._core.multiarray._reconstruct"),
         np.ndarray, np.dtype, np.dtypes.Int64DType, np.dtypes.Int32DType,
     ]  # fmt: skip
     try:

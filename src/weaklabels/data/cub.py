@@ -117,7 +117,7 @@ def read_attributes(base: Path, images: int) -> tuple[np.ndarray, np.ndarray]:
 def _table(path: Path, columns: tuple[str, ...], dtype: type = np.int64) -> list[np.ndarray]:
     """The first columns of a file of fields separated by spaces."""
     try:
-        table = np.loadtxt(
+        table: np.ndarray = np.loadtxt(
             path, dtype=dtype, usecols=range(len(columns)), ndmin=2, comments=None, encoding="utf-8"
         )
     except FileNotFoundError:

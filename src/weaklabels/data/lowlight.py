@@ -73,7 +73,7 @@ def _listed(folder: Path) -> list[Path]:
 
 def read_images(files: list[Path], resolution: tuple[int, int] | None) -> torch.Tensor:
     """Images as one float32 tensor ``(N, 3, h, w)`` in [0, 1], resized if a size is given."""
-    images = []
+    images: list[np.ndarray] = []
     for path in files:
         try:
             with Image.open(path) as image:

@@ -103,7 +103,7 @@ def _chosen(
     *, empty: bool, drop_missing: bool,
 ) -> tuple[list[str], np.ndarray]:  # fmt: skip
     """The images of a list, and their truth, that ``load`` is asked for."""
-    chosen = np.ones(len(files), dtype=bool) if empty else y.any(1)
+    chosen: np.ndarray = np.ones(len(files), dtype=bool) if empty else np.asarray(y.any(1))
     if wanted is not None:
         chosen &= np.array([file in wanted for file in files])
     if drop_missing:

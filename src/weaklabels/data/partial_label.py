@@ -139,4 +139,4 @@ def read_mat(path: Path, candidates_key: str) -> tuple[np.ndarray, np.ndarray, n
 
 
 def _dense(matrix: np.ndarray | scipy.sparse.spmatrix) -> np.ndarray:
-    return matrix.toarray() if scipy.sparse.issparse(matrix) else np.asarray(matrix)
+    return np.asarray(matrix) if isinstance(matrix, np.ndarray) else matrix.toarray()

@@ -221,7 +221,7 @@ def read_all(devkit: Path) -> Index:
     main = devkit / "ImageSets" / "Main"
     names = {path.stem for path in main.glob("*.txt")}
     parts = sorted(n for n in names if all(f"{c}_{n}" in names for c in CLASSES))
-    flags = {}
+    flags: dict[str, np.ndarray] = {}
     for part in parts:
         index = read_index(devkit, part)
         flags.update(zip(index.ids, index.flags, strict=True))

@@ -126,10 +126,11 @@ def _rows(split: Split, rows: np.ndarray) -> Split:
 
 
 def _mapped(splits: Splits, change: Callable[[Tensor], Tensor]) -> Splits:
-    def part(split: Split | None) -> Split | None:
-        return None if split is None else replace(split, x=change(split.x))
+    def part(split: Split) -> Split:
+        return replace(split, x=change(split.x))
 
-    return replace(splits, train=part(splits.train), val=part(splits.val), test=part(splits.test))
+    val = None if splits.val is None else part(splits.val)
+    return replace(splits, train=part(splits.train), val=val, test=part(splits.test))
 
 
 def _mixed(splits: Splits) -> Splits:

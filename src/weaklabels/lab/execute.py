@@ -89,7 +89,7 @@ class Task:
     model: Network
     method: Method
     x: Tensor
-    watch: Callable[[Network, WeightAverage | None], Watch]
+    watch: Callable[[Network, WeightAverage[Network] | None], Watch]
     streams: dict[str, torch.Generator]
     decay: float | None = None
     augment: Callable[[Tensor], Tensor] | None = None

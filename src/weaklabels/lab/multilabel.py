@@ -214,32 +214,34 @@ def pretrain(spec: Spec) -> dict[str, Any]:
         optimiser=settings.optimiser.build(model, method),
         order=torch_rng(spec.seed, "pretraining order"),
     )
-    alone = splits.val.y.sum(1) == 1
-    logits = predict(model, splits.val.x[alone].to(spec.device)).cpu() if alone.any() else None
-    score = np.nan if logits is None else accuracy(logits, splits.val.y[alone].argmax(1))
+    val = splits.validation()
+    alone = val.y.sum(1) == 1
+    logits = predict(model, val.x[alone].to(spec.device)).cpu() if alone.any() else None
+    score = np.nan if logits is None else accuracy(logits, val.y[alone].argmax(1))
     return weights_of(model) | {"accuracy": score}
 
 
 def linear_phase(spec: Spec) -> dict[str, Any]:
     """Train the head alone on frozen, pre-extracted features; keep the best validation epoch."""
     splits = load_splits(spec)
+    val = splits.validation()
     observed = torch.from_numpy(annotate(spec, splits.train.y.numpy())).to(spec.device)
     model = build_network(spec, len(splits.classes))
     if spec.pretraining is not None:
         load_part(model, remember(pretrain, backbone_spec(spec)), "features.")
     body = _body_of(model)
     x_train = predict(body, placed(splits.train.x, spec.device))
-    x_val = predict(body, placed(splits.val.x, spec.device))
+    x_val = predict(body, placed(val.x, spec.device))
     method = make_method(spec, observed, splits.train.y)
     linear = _head_of(model)
     best: dict[str, Any] = {"score": -1.0}
 
     def keep_best(epoch: int) -> None:
-        score = average_precision(predict(linear, x_val).cpu(), splits.val.y).mean()
+        score = average_precision(predict(linear, x_val).cpu(), val.y).mean()
         if score > best["score"]:
             best.update(weights_of(linear), score=score, epoch=epoch)
-            if method.parameters():
-                best["estimates"] = torch.sigmoid(method.estimates.detach()).cpu().numpy()
+            if (estimates := method.estimated_labels()) is not None:
+                best["estimates"] = estimates.cpu().numpy()
 
     rate = spec.linear_lr or spec.optimiser.head_lr or spec.optimiser.lr
     fit(

@@ -64,7 +64,9 @@ class Modified(Trace):
     """``modified`` ``(epochs, N, C / 8)``: which entries the method modified, as packed bits."""
 
     def after_epoch(self) -> None:
-        modified = self.watch.scene.method.modified
+        method = self.watch.scene.method
+        if (modified := method.modified_labels()) is None:
+            raise ValueError(f"method {method.name!r} modifies no labels: do not track 'modified'")
         self.watch.note("modified", np.packbits(modified.cpu().numpy(), axis=1))
 
 
@@ -114,7 +116,10 @@ def pointing(watch: MultilabelWatch) -> dict[str, Any]:
     size = None if watch.test_x.dtype == torch.uint8 else len(watch.test_x)
     maps = predict(Maps(watch.model), watch.test_x, size).cpu()
     test = watch.scene.splits.test
-    return {"pointing": pointing_game(maps, test.y, test.boxes, tuple(test.x.shape[2:]))}
+    if test.boxes is None:
+        raise ValueError("the test images have no boxes: do not track 'pointing'")
+    height, width = test.x.shape[2:]
+    return {"pointing": pointing_game(maps, test.y, test.boxes, (height, width))}
 
 
 def test_scores(watch: MultilabelWatch) -> dict[str, Any]:
@@ -166,7 +171,7 @@ class MultilabelWatch(Watch):
         if unknown:
             raise ValueError(f"cannot track {', '.join(sorted(unknown))}: see TRACES, SNAPSHOTS")
         self.scene, self.model, self.track = scene, model, track
-        self.val_x = placed(scene.splits.val.x, scene.device)
+        self.val_x = placed(scene.splits.validation().x, scene.device)
         self.test_x = placed(scene.splits.test.x, scene.device)
         self.traces = [TRACES[name](self) for name in track if name in TRACES]
         self.best_epoch = 0
@@ -178,7 +183,8 @@ class MultilabelWatch(Watch):
 
     def after_epoch(self, epoch: int) -> None:
         splits = self.scene.splits
-        for name, x, split in (("val", self.val_x, splits.val), ("test", self.test_x, splits.test)):
+        val, test = splits.validation(), splits.test
+        for name, x, split in (("val", self.val_x, val), ("test", self.test_x, test)):
             self.note(f"{name}_ap", average_precision(predict(self.model, x).cpu(), split.y))
         curve, best = self.found["val_ap"], self.best_epoch
         if not best or curve[-1].mean() > curve[best - 1].mean():

@@ -144,7 +144,7 @@ def epoch_decay(epoch: int) -> float:
     return min(0.9, (1 + epoch) / (10 + epoch))
 
 
-class _EpochAverage(WeightAverage):
+class _EpochAverage(WeightAverage[Network]):
     """Moving average of the parameters, once an epoch; buffers are those of the network itself."""
 
     def __init__(self, model: Network) -> None:

@@ -44,10 +44,9 @@ class Record:
     def to_bytes(self) -> bytes:
         """The record as an ``.npz`` archive; its checksums show damage."""
         meta = {"spec": dataclasses.asdict(self.spec), "provenance": self.provenance}
+        arrays: dict[str, Any] = {META: np.array(json.dumps(meta, sort_keys=True)), **self.values}
         buffer = io.BytesIO()
-        np.savez_compressed(
-            buffer, **{META: np.array(json.dumps(meta, sort_keys=True))}, **self.values
-        )
+        np.savez_compressed(buffer, **arrays)
         return buffer.getvalue()
 
     @classmethod

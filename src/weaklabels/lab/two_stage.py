@@ -203,7 +203,11 @@ class _Watch(Watch):
     """Evaluates after every epoch and counts the labels that were trained on."""
 
     def __init__(
-        self, setting: _Setting, net: Network, average: WeightAverage | None, keep_weights: bool
+        self,
+        setting: _Setting,
+        net: Network,
+        average: WeightAverage[Network] | None,
+        keep_weights: bool,
     ) -> None:
         super().__init__()
         assert average is not None  # this protocol has one always

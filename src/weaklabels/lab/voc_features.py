@@ -119,7 +119,7 @@ def counts(splits: Splits) -> dict[str, Any]:
     truth = splits.train.y.numpy()
     return {
         "training images": len(splits.train),
-        "validation images": len(splits.val),
+        "validation images": len(splits.validation()),
         "test images": len(splits.test),
         "labels an image": round(float(truth.sum(1).mean()), 3),
         "training images by class": dict(zip(splits.classes, truth.sum(0).tolist(), strict=True)),

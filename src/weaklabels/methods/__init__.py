@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
@@ -34,6 +35,7 @@ def create(name: str, **options: Any) -> Method:
     return get(name)(**options)
 
 
+@cache
 def _import_all() -> None:
     for module in iter_modules(__path__, prefix=f"{__name__}."):
         import_module(module.name)

@@ -15,11 +15,12 @@ import math
 from abc import ABC, abstractmethod
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from weaklabels.methods.base import Context, Method, Predict, register
 from weaklabels.methods.baselines import EPSILON, AssumeNegative
+from weaklabels.models import Network
 
 TARGETS = ("soft", "hard")
 
@@ -218,9 +219,8 @@ class AsymmetricPseudoLabels(EntropyMaximisation):
         self.targets = torch.zeros_like(self.observed, dtype=torch.float32)
         self.counts = labels_per_pass(self.observed, self.share, self.passes)
 
-    @property
-    def modified(self) -> Tensor:
-        """The entries that no longer count as unknown, by the name that a trace asks for."""
+    def modified_labels(self) -> Tensor:
+        """The entries that no longer count as unknown."""
         return self.labelled
 
     def loss(self, logits: Tensor, index: Tensor) -> Tensor:
@@ -259,7 +259,7 @@ class _PenalisedAssumeNegative(AssumeNegative, ABC):
         super().__init__(epsilon)
         self.weight = weight
 
-    def step(self, model: nn.Module, x: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+    def step(self, model: Network, x: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
         logits, loss = super().step(model, x, index)
         penalties = [self.penalty(p) for p in model.parameters() if p.requires_grad]
         return logits, loss + self.weight * torch.stack(penalties).sum()

@@ -113,7 +113,8 @@ def spatial_consistency(x: Tensor, raw: Tensor) -> Tensor:
         change[:, :, :-2, 1:-1],
         change[:, :, 2:, 1:-1],
     )
-    return sum((inner - other) ** 2 for other in neighbours).mean((1, 2, 3))
+    squares = sum(((inner - other) ** 2 for other in neighbours), torch.zeros(()))
+    return squares.mean((1, 2, 3))
 
 
 def colour_constancy(x: Tensor) -> Tensor:
@@ -413,7 +414,9 @@ def play(
             terms.append(reward(x, raw, action, gain.sum(), how.weights, cell=how.cell))
     # All states once more in one batch, now with gradients: faster than step by step.
     logits, values = (out.unflatten(0, (how.steps, -1)) for out in agents(torch.cat(seen)))
-    total = torch.stack([sum(parts.values()).expand_as(values[0]) for parts in terms])
+    total = torch.stack(
+        [sum(parts.values(), torch.zeros(())).expand_as(values[0]) for parts in terms]
+    )
     loss = actor_critic_loss(
         logits,
         values,

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -67,6 +67,20 @@ class Context:
     teacher: Network | None = None
     inputs: Tensor | None = None
     views: tuple[View, View] | None = None
+
+
+T = TypeVar("T")
+
+
+def told(value: T | None) -> T:
+    """A value of the context that the method ``needs``; ``Method.start`` has seen that it is there.
+
+    Raises:
+        ValueError: if the class does not say that it needs it, and it is not there.
+    """
+    if value is None:
+        raise ValueError("nothing is told of what the method uses: name it in its `needs`")
+    return value
 
 
 EXTRAS = {
@@ -169,7 +183,7 @@ class Method:
         """Note the epoch."""
         self.epoch = epoch
 
-    def step(self, model: nn.Module, x: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+    def step(self, model: Network, x: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
         """Forward a batch.
 
         Args:
@@ -187,7 +201,7 @@ class Method:
         """Scalar loss of the batch whose training-set rows are ``index``."""
         raise TypeError(f"{type(self).__name__} must define loss(logits, index)")
 
-    def after_step(self, model: nn.Module, x: Tensor, index: Tensor) -> None:
+    def after_step(self, model: Network, x: Tensor, index: Tensor) -> None:
         """Called after the optimiser's step on the batch; does nothing by default."""
 
     def after_epoch(self, predict: Predict) -> None:
@@ -196,6 +210,18 @@ class Method:
     def trained_on(self) -> tuple[Tensor, Tensor] | None:
         """Targets ``(N, C)`` bool and weights ``(N, C)`` that are trained on, if there are such."""
         return None
+
+    def modified_labels(self) -> Tensor | None:
+        """Labels ``(N, C)`` bool that this epoch takes for others, if there ever are such."""
+        return None
+
+    def estimated_labels(self) -> Tensor | None:
+        """Probabilities ``(N, C)`` of the labels that training has estimated, if it does so."""
+        return None
+
+    def start_from(self, probabilities: Tensor) -> None:
+        """Go on from labels ``(N, C)`` that an earlier phase has estimated."""
+        raise TypeError(f"method {self.name!r} does not estimate labels")
 
     def trace(self) -> dict[str, Tensor]:
         """What else may be recorded after an epoch, by name."""

@@ -9,6 +9,7 @@ logit form.
 from __future__ import annotations
 
 import math
+from typing import TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -20,9 +21,18 @@ from weaklabels.methods.base import (
     at_least_float32,
     negative_log_sigmoid,
     register,
+    told,
 )
 
 EPSILON = 1e-5
+
+
+class Focus(TypedDict, total=False):
+    """Settings of the asymmetric loss (see ``asymmetric``)."""
+
+    focus_positive: float
+    focus_negative: float
+    margin: float
 
 
 def assume_negative(logits: Tensor, observed: Tensor, epsilon: float = EPSILON) -> Tensor:
@@ -310,15 +320,16 @@ class Asymmetric(Method):
         *,
         detach_weight: bool = True,
     ) -> None:
-        self.settings = {
+        self.focus: Focus = {
             "focus_positive": focus_positive,
             "focus_negative": focus_negative,
             "margin": margin,
-            "detach_weight": detach_weight,
         }
+        self.detach_weight = detach_weight
 
     def loss(self, logits: Tensor, index: Tensor) -> Tensor:
-        return asymmetric(logits, self.observed[index], **self.settings)
+        observed = self.observed[index]
+        return asymmetric(logits, observed, **self.focus, detach_weight=self.detach_weight)
 
 
 @register("Focal")
@@ -340,7 +351,7 @@ class ExpectedPositives(_Stateless):
 
     def start(self, context: Context) -> None:
         super().start(context)
-        self.expected_positives = context.expected_positives
+        self.expected_positives = told(context.expected_positives)
 
     def loss(self, logits: Tensor, index: Tensor) -> Tensor:
         return expected_positive_regularisation(
@@ -361,13 +372,16 @@ class Role(_Stateless):
 
     def start(self, context: Context) -> None:
         super().start(context)
-        self.expected_positives = context.expected_positives
+        self.expected_positives = told(context.expected_positives)
         initial = initial_estimates(self.observed, self.seed).to(self.observed.device)
         self.estimates = nn.Parameter(initial)
 
     def start_from(self, probabilities: Tensor) -> None:
-        """Start from estimated labels ``(N, C)`` of an earlier phase (linear initialisation)."""
+        """Linear initialisation: the logits of the estimates of an earlier phase."""
         self.estimates.data.copy_(torch.logit(probabilities.clamp(EPSILON, 1 - EPSILON)))
+
+    def estimated_labels(self) -> Tensor:
+        return torch.sigmoid(self.estimates.detach())
 
     def parameters(self) -> list[nn.Parameter]:
         return [self.estimates]

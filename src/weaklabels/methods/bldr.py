@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import MappingProxyType
+from typing import TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -202,6 +203,13 @@ def flag_noisy(negative: Tensor, given: Tensor, threshold: float = 0.05) -> Tens
     return torch.softmax(negative, -1).gather(1, given[:, None])[:, 0] < threshold
 
 
+class Terms(TypedDict):
+    """Weights of the terms that positive and negative learning share."""
+
+    balance: float
+    consistency: float
+
+
 # -- methods --------------------------------------------------------------------------------------
 
 
@@ -269,7 +277,7 @@ class BLDR(Method):
         self.warm_up, self.spare_prediction = warm_up, spare_prediction
         self.negative, self.reweight, self.distil = negative, reweight, distil
         self.u_rate, self.v_rate = u_rate, v_rate
-        self.terms = {"balance": balance, "consistency": consistency}
+        self.terms: Terms = {"balance": balance, "consistency": consistency}
         self.regularisation, self.temperature = regularisation, temperature
         self.distillation, self.imitation, self.agreement = distillation, imitation, agreement
         self.taps, self.shrink = (tuple(taps), tuple(shrink)) if distil else ((), ())
@@ -284,19 +292,20 @@ class BLDR(Method):
 
     def prepare(self, model: Network) -> None:
         """Add the heads; noise variables start from N(0, 1e-8^2), drawn on the CPU."""
-        classes, device = model.head.out_features, self.observed.device
+        classes, device = model.linear_head().out_features, self.observed.device
         add_heads(model, self.taps, self.shrink, negative=self.negative)
         shape = (len(self.observed), classes)
         self.u, self.v = (1e-8 * torch.randn(shape).to(device) for _ in range(2))
 
     def step(self, model: Network, x: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
         given, weights, half = self.observed[index], self.weights[index], len(x)
-        self.noise = [values[index].requires_grad_() for values in (self.u, self.v)]
+        u, v = (values[index].requires_grad_() for values in (self.u, self.v))
+        self.noise = u, v
         weak, strong = (view(x) for view in self.views)
         both = outputs(model, torch.cat([weak, strong]))
         heads = torch.cat([both.positive[None], both.middle])
         loss = positive_loss(
-            heads[:, :half], given, *self.noise, weights, self.noise_share, heads[:, half:],
+            heads[:, :half], given, u, v, weights, self.noise_share, heads[:, half:],
             regularisation=self.regularisation, **self.terms,
         ).sum()  # fmt: skip
         if self.negative or self.distil:
@@ -327,7 +336,8 @@ class BLDR(Method):
         for values, rows, rate in zip(
             (self.u, self.v), self.noise, (self.u_rate, self.v_rate), strict=True
         ):
-            values[index] -= rate * rows.grad
+            if rows.grad is not None:
+                values[index] -= rate * rows.grad
 
     def after_epoch(self, predict: Predict) -> None:
         if self.reweight and self.epoch > self.warm_up:

@@ -12,12 +12,13 @@ logits do as well as probabilities and are not rounded to ties by the sigmoid.
 from __future__ import annotations
 
 import math
+from typing import Unpack
 
 import torch
 from torch import Tensor
 
-from weaklabels.methods.base import Context, register
-from weaklabels.methods.pseudo_labels import Renewed
+from weaklabels.methods.base import Context, register, told
+from weaklabels.methods.pseudo_labels import Renewed, Schedule
 
 NEGATIVE_LIMIT = 0.998
 """The authors' code uses at most this share of the would-be negatives of a class."""
@@ -179,7 +180,7 @@ class ClassAware(PseudoLabelling):
     """CAP; the shares are those of ``class_aware``."""
 
     def __init__(
-        self, positive_share: float = 1.0, negative_share: float = 1.0, **settings: float
+        self, positive_share: float = 1.0, negative_share: float = 1.0, **settings: Unpack[Schedule]
     ) -> None:
         super().__init__(**settings)
         self.shares = positive_share, negative_share
@@ -200,14 +201,14 @@ class TrueProportions(ClassAware):
 
     def start(self, context: Context) -> None:
         super().start(context)
-        self.proportions = (context.truth[self.unlabelled] == 1).double().mean(0)
+        self.proportions = (told(context.truth)[self.unlabelled] == 1).double().mean(0)
 
 
 @register("Top-k")
 class TopK(PseudoLabelling):
     """The k most probable classes of each row; by default k is the mean number of labels."""
 
-    def __init__(self, k: int | None = None, **settings: float) -> None:
+    def __init__(self, k: int | None = None, **settings: Unpack[Schedule]) -> None:
         super().__init__(**settings)
         self.k = k
 
@@ -220,7 +221,7 @@ class TopK(PseudoLabelling):
 class FixedThreshold(PseudoLabelling):
     """One probability threshold for all rows and classes."""
 
-    def __init__(self, probability: float = 0.5, **settings: float) -> None:
+    def __init__(self, probability: float = 0.5, **settings: Unpack[Schedule]) -> None:
         super().__init__(**settings)
         self.probability = probability
 
@@ -236,7 +237,7 @@ class TrueLabels(PseudoLabelling):
 
     def start(self, context: Context) -> None:
         super().start(context)
-        self.truth = context.truth == 1
+        self.truth = told(context.truth) == 1
 
     def rule(self, logits: Tensor) -> tuple[Tensor, Tensor]:
         labels = self.truth[self.unlabelled]

@@ -9,6 +9,8 @@ Observed labels: +1 for a candidate, -1 for everything else.
 
 from __future__ import annotations
 
+from typing import TypedDict, Unpack
+
 import torch
 from torch import Tensor
 
@@ -123,6 +125,14 @@ def count_regulariser(logits: Tensor, expected: float = 3.0, weight: float = 0.3
     return weight * ((logits.sum() / len(logits) - expected) / logits.shape[1]) ** 2
 
 
+class Settings(TypedDict, total=False):
+    """Settings of ``Curriculum`` beside the threshold and what it depends on."""
+
+    warm_up: int
+    unselected: str
+    once: bool
+
+
 @register("CDCR")
 class Curriculum(Renewed):
     """CDCR with class difficulty.
@@ -193,5 +203,5 @@ class Curriculum(Renewed):
 class GlobalThreshold(Curriculum):
     """CDCR with the same threshold for all classes."""
 
-    def __init__(self, threshold: float = THRESHOLD, **settings: object) -> None:
+    def __init__(self, threshold: float = THRESHOLD, **settings: Unpack[Settings]) -> None:
         super().__init__(threshold, class_difficulty=False, **settings)

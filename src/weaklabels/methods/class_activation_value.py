@@ -8,13 +8,20 @@ selection by class activation maps of the paper's pilot experiment.
 from __future__ import annotations
 
 import math
+from typing import Unpack
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from weaklabels.cam import class_activation_maps
 from weaklabels.methods.base import register
-from weaklabels.methods.partial_label import Identify, at_least_single, best_candidate
+from weaklabels.methods.partial_label import (
+    Identification,
+    Identify,
+    at_least_single,
+    best_candidate,
+)
+from weaklabels.models import Network
 
 WINDOW = (0.5, (1 + math.sqrt(2)) / 2)
 """Only when the largest candidate logit lies in here can the value prefer another candidate."""
@@ -97,7 +104,7 @@ class ClassActivationValueLearning(Identify):
         *,
         value: str = "final",
         official_masking: bool = False,
-        **options: object,
+        **options: Unpack[Identification],
     ) -> None:
         super().__init__(start_epoch, **options)
         if value not in VALUES:
@@ -128,7 +135,7 @@ class MapSelection(Identify):
         super().__init__(start_epoch, mode=mode)
         self.rule = rule
 
-    def identify(self, model: nn.Module, x: Tensor, candidates: Tensor) -> Tensor:
+    def identify(self, model: Network, x: Tensor, candidates: Tensor) -> Tensor:
         was_training = model.training
         model.train(self.mode == "train")
         maps = class_activation_maps(model, x)

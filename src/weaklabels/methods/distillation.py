@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from weaklabels.methods.base import register
-from weaklabels.methods.l2d import Distillation, Outputs, structure_losses
+from weaklabels.methods.l2d import Distillation, Outputs, parts, structure_losses
 from weaklabels.models import Network
 from weaklabels.networks.review_fusion import ReviewFusion
 
@@ -123,8 +123,8 @@ def hierarchical_context(student: Sequence[Tensor], teacher: Sequence[Tensor]) -
             if size < fused.shape[-1]:
                 weight /= 2
                 weights += weight
-                pooled = (F.adaptive_avg_pool2d(maps, size) for maps in (fused, target))
-                level = level + weight * F.mse_loss(*pooled)
+                own, its = (F.adaptive_avg_pool2d(maps, size) for maps in (fused, target))
+                level = level + weight * F.mse_loss(own, its)
         total = total + level / weights
     return total
 
@@ -193,8 +193,8 @@ class FitNet(_WithProjection):
     """MSE between a learned linear projection of the student's feature and the teacher's."""
 
     def prepare(self, model: Network) -> None:
-        widths = (network.features[1].channels for network in (model, self.teacher))
-        self.projection = nn.Linear(*widths).to(next(model.parameters()))
+        own, target = (parts(network)[1].channels for network in (model, self.teacher))
+        self.projection = nn.Linear(own, target).to(next(model.parameters()))
 
     def term(self, student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
         return F.mse_loss(self.projection(student.features), teacher.features)
@@ -221,7 +221,7 @@ class ReviewKD(_WithProjection):
         self.stages, self.width = tuple(stages), width
 
     def prepare(self, model: Network) -> None:
-        own, target = (self._channels(network.features[0]) for network in (model, self.teacher))
+        own, target = (self._channels(parts(network)[0]) for network in (model, self.teacher))
         fusion = ReviewFusion(own, target, self.width)
         self.projection = fusion.to(next(model.parameters()))
 

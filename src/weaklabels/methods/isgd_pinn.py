@@ -193,7 +193,8 @@ class Objective:
     """
 
     def __init__(self, loss: Loss) -> None:
-        self.loss, self.values = loss, []
+        self.loss = loss
+        self.values: list[float] = []
 
     @property
     def evaluations(self) -> int:
@@ -360,10 +361,10 @@ def newton_step(
         new = new - change
         if float(change.abs().max()) < 1e-14 * (1 + float(new.abs().max())):
             break
-    defect = implicit_defect(objective, centre, new, alpha)
-    if not defect < 1e-10 * (1 + float(new.abs().max())):
+    missed = implicit_defect(objective, centre, new, alpha)
+    if not missed < 1e-10 * (1 + float(new.abs().max())):
         raise ArithmeticError(
-            f"the implicit step with alpha {alpha:g} is missed by {defect:.1e}: start from the "
+            f"the implicit step with alpha {alpha:g} is missed by {missed:.1e}: start from the "
             "solution for a smaller alpha"
         )
     return new

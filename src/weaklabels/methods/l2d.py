@@ -17,11 +17,11 @@ import math
 from typing import ClassVar, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from weaklabels.methods.base import Context, Method, at_least_float32, register
-from weaklabels.models import Network
+from weaklabels.methods.base import Context, Method, at_least_float32, register, told
+from weaklabels.models import LabelDecoder, Network
 
 FLOOR = 1e-8
 """Smallest probability inside a logarithm of the hard-label loss."""
@@ -168,12 +168,12 @@ def label_wise_embedding(
     instance_weight: float = 1000.0,
 ) -> Tensor:
     """LED: the two structure terms with their shipped weights."""
-    terms = 0.0
+    terms = torch.zeros((), device=student.device)
     if class_weight:
         terms = terms + class_weight * class_aware(student, teacher, labels)
     if instance_weight:
         terms = terms + instance_weight * instance_aware(student, teacher, labels)
-    return torch.as_tensor(terms, device=student.device)
+    return terms
 
 
 # -- methods --------------------------------------------------------------------------------------
@@ -203,9 +203,21 @@ class Outputs(NamedTuple):
         return Outputs(stages, self.embeddings[index], self.logits[index])
 
 
+def parts(model: Network) -> tuple[nn.Sequential, LabelDecoder]:
+    """Backbone and decoder of a network of ``models.label_decoder``.
+
+    Raises:
+        TypeError: if it is another network.
+    """
+    match list(model.features.children()):
+        case [nn.Sequential() as backbone, LabelDecoder() as decoder]:
+            return backbone, decoder
+    raise TypeError("the network has no embedding for every class: build it as 'label_decoder'")
+
+
 def outputs(model: Network, x: Tensor) -> Outputs:
     """Forward a batch and keep the stages, the embeddings and the logits."""
-    backbone, decoder = model.features
+    backbone, decoder = parts(model)
     stages = []
     for part in backbone:
         x = part(x)
@@ -242,7 +254,7 @@ class Distillation(HardLabels):
     def start(self, context: Context) -> None:
         """Take the labels and the teacher, frozen and in evaluation mode from now on."""
         super().start(context)
-        self.teacher = context.teacher.eval().requires_grad_(False)
+        self.teacher = told(context.teacher).eval().requires_grad_(False)
         self.known = None if context.inputs is None else outputs(self.teacher, context.inputs)
 
     def step(self, model: Network, x: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:

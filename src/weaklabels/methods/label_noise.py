@@ -194,8 +194,8 @@ class CoTeaching(Method):
         """Make the second network, with initial weights of its own."""
         self.peer = deepcopy(model)
         for module in self.peer.modules():
-            if hasattr(module, "reset_parameters"):
-                module.reset_parameters()
+            if callable(reset := getattr(module, "reset_parameters", None)):
+                reset()
 
     def parameters(self) -> list[nn.Parameter]:
         return list(self.peer.parameters())
@@ -204,5 +204,5 @@ class CoTeaching(Method):
 
     def step(self, model: Network, x: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
         logits, forget = model(x), self.forget * min((self.epoch - 1) / self.ramp, 1)
-        losses = small_loss_exchange(logits, self.peer(x), self.observed[index], forget)
-        return logits, sum(losses)
+        own, other = small_loss_exchange(logits, self.peer(x), self.observed[index], forget)
+        return logits, own + other

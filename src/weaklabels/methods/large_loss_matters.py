@@ -125,13 +125,20 @@ class LargeLoss(Method):
         super().before_epoch(epoch, predict)
         self.modified.zero_()
 
+    def modified_labels(self) -> Tensor:
+        return self.modified
+
     def loss(self, logits: Tensor, index: Tensor) -> Tensor:
         observed = self.observed[index]
-        k = modified_count(*logits.shape, self.epoch, self.rate, growing=self.growing)
+        k = self._count(logits)
         modified = large_loss_entries(logits, observed, k)
         if k:
             self.modified[index] = modified
         return large_loss(logits, observed, modified, self.scheme)
+
+    def _count(self, logits: Tensor) -> int:
+        batch, classes = logits.shape
+        return modified_count(batch, classes, self.epoch, self.rate, growing=self.growing)
 
 
 @register("LL-R")
@@ -166,7 +173,7 @@ class CorrectPermanently(LargeLoss):
 
     def loss(self, logits: Tensor, index: Tensor) -> Tensor:
         if self.strict:
-            k = modified_count(*logits.shape, self.epoch, self.rate, growing=self.growing)
+            k = self._count(logits)
             self._flips = large_loss_entries(logits, self.observed[index], k, strict=True)
         return super().loss(logits, index)
 

@@ -307,9 +307,19 @@ class Situation:
     budget: int
     seed: int = 0
 
+    def trained_detector(self) -> Network:
+        """The detector.
+
+        Raises:
+            ValueError: if there is none.
+        """
+        if self.detector is None:
+            raise ValueError("this strategy asks the detector: train one")
+        return self.detector
+
     def known_scores(self, *, detector: bool) -> tuple[np.ndarray, np.ndarray]:
         """w(x) of the pool and its predicted classes, by the detector or by the classifier."""
-        network = self.detector if detector else self.classifier
+        network = self.trained_detector() if detector else self.classifier
         values, predicted = maximum_activation(predict(network, self.pool))
         return known_posterior(values, predicted, self.classes, self.seed % 2**31), predicted
 
@@ -358,7 +368,7 @@ def _lfosa(s: Situation) -> np.ndarray:
 
 
 def _without_mixtures(s: Situation) -> np.ndarray:
-    values, predicted = maximum_activation(predict(s.detector, s.pool))
+    values, predicted = maximum_activation(predict(s.trained_detector(), s.pool))
     return largest(np.where(predicted < s.classes, values, -np.inf), s.budget)
 
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, jvp
 from torch.nn import functional as F
 
-from weaklabels.methods.base import Context, register
+from weaklabels.methods.base import Context, register, told
 from weaklabels.methods.partial_label import CandidateMethod, weighted_cross_entropy
 
 with warnings.catch_warnings():
@@ -80,7 +80,10 @@ def clean_slopes(model: nn.Module, x: Tensor, clean: Clean) -> tuple[Tensor, Ten
         loss = F.cross_entropy(functional_call(model, leaves, (clean[0],)), clean[1])
         found = torch.autograd.grad(loss, list(leaves.values()), materialize_grads=True)
     slopes = dict(zip(theta, found, strict=True))
-    return jvp(lambda parameters: functional_call(model, parameters, (x,)), (theta,), (slopes,))
+    logits, along, *_ = jvp(
+        lambda parameters: functional_call(model, parameters, (x,)), (theta,), (slopes,)
+    )
+    return logits, along
 
 
 def closed_form_gradient(logits: Tensor, slopes: Tensor, rate: float = 1.0) -> Tensor:
@@ -171,7 +174,7 @@ class MoGD(CandidateMethod):
 
     def start(self, context: Context) -> None:
         super().start(context)
-        self.clean, self.generator = context.clean, context.generator
+        self.clean, self.generator = told(context.clean), context.generator
         self.useful = torch.zeros_like(self.weights)
 
     def step(self, model: nn.Module, x: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:

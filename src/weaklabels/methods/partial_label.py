@@ -11,12 +11,14 @@ ICML 2021), each after its authors' code.
 from __future__ import annotations
 
 import math
+from typing import ClassVar, TypedDict
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from weaklabels.methods.base import Context, Method, Predict, register
+from weaklabels.models import Network
 
 LW_EPSILON = 1e-8
 """Added in the logarithms and in every entry of the denominators of the LW code."""
@@ -152,7 +154,7 @@ class CandidateMethod(Method):
     """
 
     label_form = "candidates"
-    state = ("weights",)
+    state: ClassVar[tuple[str, ...]] = ("weights",)
 
     def __init__(self, *, mode: str = "train") -> None:
         if mode not in ("train", "eval"):
@@ -219,7 +221,7 @@ class RiskConsistent(CandidateMethod):
             self._store(index, candidate_posterior(logits.detach(), weights > 0))
         return weighted_cross_entropy(logits, weights)
 
-    def after_step(self, model: nn.Module, x: Tensor, index: Tensor) -> None:
+    def after_step(self, model: Network, x: Tensor, index: Tensor) -> None:
         if self.refresh == "post_step":
             logits = updated_logits(model, x, self.mode)
             self._store(index, candidate_posterior(logits, self.observed[index]))
@@ -251,7 +253,7 @@ class Leveraged(CandidateMethod):
         super().start(context)
         self.weights = torch.full_like(self.weights, 1 / self.observed.shape[1])
 
-    def after_step(self, model: nn.Module, x: Tensor, index: Tensor) -> None:
+    def after_step(self, model: Network, x: Tensor, index: Tensor) -> None:
         logits = updated_logits(model, x, self.mode)
         self._store(index, lw_weights(logits, self.observed[index]))
 
@@ -270,6 +272,14 @@ class LeveragedCrossEntropy(Leveraged):
 
     def loss(self, logits: Tensor, index: Tensor) -> Tensor:
         return lw_cross_entropy(logits, self.observed[index], self.weights[index], self.beta)
+
+
+class Identification(TypedDict, total=False):
+    """Settings of ``Identify``."""
+
+    online: bool
+    mode: str
+    smoothing: float
 
 
 class Identify(CandidateMethod):
@@ -306,7 +316,7 @@ class Identify(CandidateMethod):
         """The candidates held to be true, ``(B,)`` int64."""
         raise TypeError(f"{type(self).__name__} must define choose(logits, candidates)")
 
-    def identify(self, model: nn.Module, x: Tensor, candidates: Tensor) -> Tensor:
+    def identify(self, model: Network, x: Tensor, candidates: Tensor) -> Tensor:
         """The labels of a batch after the step, ``(B,)`` int64."""
         return self.choose(updated_logits(model, x, self.mode), candidates)
 
@@ -320,7 +330,7 @@ class Identify(CandidateMethod):
             self._store(index, self._targets(self.choose(logits.detach(), self.observed[index])))
         return super().loss(logits, index)
 
-    def after_step(self, model: nn.Module, x: Tensor, index: Tensor) -> None:
+    def after_step(self, model: Network, x: Tensor, index: Tensor) -> None:
         if not self.online and self.epoch >= self.start_epoch:
             self._store(index, self._targets(self.identify(model, x, self.observed[index])))
 

@@ -10,11 +10,13 @@ epoch, from predictions of all training inputs.
 
 from __future__ import annotations
 
+from typing import ClassVar, Unpack
+
 import torch
 from torch import Tensor
 
 from weaklabels.methods.base import Context, Method, Predict, register
-from weaklabels.methods.baselines import asymmetric
+from weaklabels.methods.baselines import Focus, asymmetric
 
 
 def weighted_loss(
@@ -72,7 +74,7 @@ class Annotated(Method):
     def __init__(
         self, focus_positive: float = 0.0, focus_negative: float = 0.0, margin: float = 0.0
     ) -> None:
-        self.settings = {
+        self.focus: Focus = {
             "focus_positive": focus_positive,
             "focus_negative": focus_negative,
             "margin": margin,
@@ -84,10 +86,16 @@ class Annotated(Method):
         self.weights = (self.observed != 0).float()
 
     def loss(self, logits: Tensor, index: Tensor) -> Tensor:
-        return weighted_loss(logits, self.targets[index], self.weights[index], **self.settings)
+        return weighted_loss(logits, self.targets[index], self.weights[index], **self.focus)
 
     def trained_on(self) -> tuple[Tensor, Tensor]:
         return self.targets, self.weights
+
+
+class Schedule(Focus, total=False):
+    """Settings of a method that renews what it trains on, and of its loss."""
+
+    warm_up: int
 
 
 class Renewed(Annotated):
@@ -101,9 +109,9 @@ class Renewed(Annotated):
     averaged = True
     """Whether the averaged weights predict, or the current ones."""
 
-    state = ("targets", "weights")
+    state: ClassVar[tuple[str, ...]] = ("targets", "weights")
 
-    def __init__(self, *, warm_up: int, **loss: float) -> None:
+    def __init__(self, *, warm_up: int, **loss: Unpack[Focus]) -> None:
         super().__init__(**loss)
         self.warm_up = warm_up
 

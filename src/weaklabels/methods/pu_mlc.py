@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -250,6 +250,14 @@ def _mean_over(values: Tensor, members: Tensor) -> Tensor:
     return (values * members).sum(0) / members.sum(0).clamp(min=1)
 
 
+class Settings(TypedDict):
+    """Settings of the variational loss (see ``variational_terms``)."""
+
+    gamma: float
+    alpha: float | None
+    tau_min: float
+
+
 # -- methods --------------------------------------------------------------------------------------
 
 
@@ -288,7 +296,7 @@ class PuMlc(Method):
             raise ValueError(
                 f"gamma {gamma}, alpha {alpha}: expected gamma >= 0 and alpha above 0 or None"
             )
-        self.settings = {"gamma": gamma, "alpha": alpha, "tau_min": tau_min}
+        self.settings: Settings = {"gamma": gamma, "alpha": alpha, "tau_min": tau_min}
         self.mixup = mixup
         self.local_global = local_global
         self.graph_head = graph_head
@@ -311,7 +319,7 @@ class PuMlc(Method):
             add_global_branches(model.features, self.local_global)
         if self.graph_head:
             graph = cooccurrence(self.observed)
-            head = GraphHead(model.head.in_features, graph.cpu())
+            head = GraphHead(model.linear_head().in_features, graph.cpu())
             model.pool, model.head = nn.Identity(), head.to(self.observed.device)
 
     def step(self, model: nn.Module, x: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:

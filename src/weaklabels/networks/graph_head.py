@@ -36,6 +36,8 @@ class SemanticDecoupling(nn.Module):
         width: of the space in which maps and words meet.
     """
 
+    words: Tensor
+
     def __init__(self, channels: int, words: Tensor, width: int = 512) -> None:
         super().__init__()
         self.register_buffer("words", words)
@@ -61,6 +63,8 @@ class GatedGraph(nn.Module):
         adjacency: ``(C, C)``.
         steps: rounds of message passing.
     """
+
+    adjacency: Tensor
 
     def __init__(self, channels: int, adjacency: Tensor, steps: int = 3) -> None:
         super().__init__()

@@ -83,7 +83,7 @@ class LocalGlobalConv(nn.Module):
     def __init__(self, conv: nn.Conv2d, heads: int = 8, reduction: int = 4) -> None:
         super().__init__()
         shrinks = any(
-            isinstance(conv.padding, str) or 2 * p != d * (k - 1)
+            not isinstance(p, int) or 2 * p != d * (k - 1)
             for p, d, k in zip(conv.padding, conv.dilation, conv.kernel_size, strict=False)
         )
         if shrinks or conv.stride[0] != conv.stride[1]:

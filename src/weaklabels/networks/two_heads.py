@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -123,27 +123,42 @@ def add_heads(
     """Give a network a negative head and branches, in place.
 
     Args:
-        model: its features are a ``Sequential``; its head becomes the positive head.
+        model: its features are a ``Sequential``; its linear head becomes the positive head.
         taps: layers of the features after which a branch leaves, in ascending order.
         shrink: for maps, how much smaller the last maps are than those at each tap.
         negative: whether the negative head takes part in predictions.
+
+    Raises:
+        TypeError: if the network is made in another way.
     """
-    width, widths, last = model.head.in_features, [], 0
+    if not isinstance(model.features, nn.Sequential):
+        raise TypeError(
+            f"the features are a {type(model.features).__name__}: expected a Sequential"
+        )
+    head = model.linear_head()
+    widths, last = [], 0
     for layer in model.features:
         made = [m for m in layer.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
         last = made[-1].weight.shape[0] if made else last
         widths.append(last)
     factors = tuple(shrink) or (None,) * len(taps)
-    branches = [Branch(widths[t], width, s) for t, s in zip(taps, factors, strict=True)]
-    like = model.head.weight  # its device and type
+    branches = [Branch(widths[t], head.in_features, s) for t, s in zip(taps, factors, strict=True)]
+    like = head.weight  # its device and type
     model.features = Staged(model.features, taps, branches).to(like)
-    model.head = TwoHeads(model.head, len(branches), negative=negative).to(like)
+    model.head = TwoHeads(head, len(branches), negative=negative).to(like)
+
+
+def _two_headed(model: Network) -> tuple[Staged, TwoHeads]:
+    if not (isinstance(model.features, Staged) and isinstance(model.head, TwoHeads)):
+        raise TypeError("the network has one head: add_heads gives it two")
+    return model.features, model.head
 
 
 def outputs(model: Network, x: Tensor) -> Outputs:
     """Forward a batch through all heads of a network that ``add_heads`` has changed."""
-    maps, middle = model.features.stages(x)
-    h, heads = model.pool(maps), model.head
+    features, heads = _two_headed(model)
+    maps, middle = features.stages(x)
+    h = model.pool(maps)
     logits = [head(e) for head, e in zip(heads.middle, middle, strict=True)]
     positive, negative = heads.positive(h), heads.negative(h)
     none = h.new_zeros(0, len(h), 1)
@@ -157,12 +172,15 @@ def outputs(model: Network, x: Tensor) -> Outputs:
 
 
 class _OneHead(nn.Module):
+    name: ClassVar[str]
+
     def __init__(self, model: Network) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, x: Tensor) -> Tensor:
-        return getattr(self.model.head, self.name)(self.model.pool(self.model.features(x)))
+        features, heads = _two_headed(self.model)
+        return heads.get_submodule(self.name)(self.model.pool(features(x)))
 
 
 class PositiveHead(_OneHead):
