@@ -87,6 +87,7 @@ def test_fewer_images_are_the_first_ones():
     [
         ({"annotation": "guess"}, "unknown annotation 'guess'"),
         ({"track": ("dreams",)}, "cannot track dreams"),
+        ({"method": "AN", "method_options": ()}, "method 'AN' modifies no labels"),
         ({"data_options": options(train=9, val=5, test=5)}, "without images for pre-training"),
     ],
 )

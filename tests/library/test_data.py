@@ -105,3 +105,9 @@ def test_wrong_options_are_named(options, message):
 def test_unknown_dataset_is_named():
     with pytest.raises(ValueError, match="unknown dataset 'imagenot'"):
         data.load("imagenot")
+
+
+def test_a_validation_part_that_is_missing_is_asked_for():
+    assert data.load("digits", val=50).validation().y.shape == (50,)
+    with pytest.raises(ValueError, match="the data have no validation part"):
+        data.load("digits").validation()

@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from weaklabels import methods, models
-from weaklabels.methods.base import EXTRAS, LABEL_FORMS, Context, Method
+from weaklabels.methods.base import EXTRAS, LABEL_FORMS, Context, Method, told
 from weaklabels.train import Losses, OptimiserSpec, fit, predict
 
 ROWS, CLASSES, WORKERS, EPOCHS = 10, 3, 2, 4
@@ -266,6 +266,12 @@ def test_a_context_holds_what_the_table_of_extras_says():
     assert {"observed", *EXTRAS} == set(Context.__dataclass_fields__) - {"_"}
     kinds = [methods.get(name) for name in methods.names()]
     assert all(kind.needs | kind.uses <= set(EXTRAS) for kind in kinds)
+
+
+def test_only_what_a_class_needs_is_sure_to_be_told():
+    assert told(0.0) == 0.0
+    with pytest.raises(ValueError, match="name it in its `needs`"):
+        told(None)
 
 
 @every

@@ -5,7 +5,9 @@ import torch
 from torch.nn import functional as F
 
 from weaklabels import models
+from weaklabels.methods import l2d
 from weaklabels.models import GlobalMaxPool
+from weaklabels.networks import two_heads
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -44,3 +46,18 @@ def test_the_max_pool_is_the_largest_value_and_its_gradient_goes_there(dtype):
     assert torch.equal(pooled, maps.amax((2, 3)))
     pooled.sum().backward()
     assert torch.equal(maps.grad.bool(), maps == pooled[:, :, None, None])
+
+
+def test_a_network_of_another_kind_is_named():
+    plain = models.build("mlp", 3, inputs=4, hidden=(6,))
+    body = (("width", 4), ("patch", 4), ("stride", 4))
+    decoder = models.build("label_decoder", 3, backbone_options=body, width=8, heads=2, hidden=8)
+    with pytest.raises(TypeError, match="the head is a ClasswiseLinear: expected a linear layer"):
+        decoder.linear_head()
+    with pytest.raises(TypeError, match="build it as 'label_decoder'"):
+        l2d.outputs(plain, torch.rand(2, 4))
+    with pytest.raises(TypeError, match="the network has one head"):
+        two_heads.outputs(plain, torch.rand(2, 4))
+    two_heads.add_heads(plain)
+    with pytest.raises(TypeError, match="the features are a Staged: expected a Sequential"):
+        two_heads.add_heads(plain)
