@@ -32,6 +32,7 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 NO_PAPER = {"field_guide", "head_to_head", "your_own_labels"}
 LONGEST_CELL = 25
 LARGEST_FILE = 1_500_000
+LONGEST_FILE, LONGEST_FUNCTION = 500, 60
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
@@ -43,6 +44,11 @@ def code_cells(path: Path) -> list[dict[str, Any]]:
 def tracked_files() -> list[Path]:
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)
     return [ROOT / name for name in listed.stdout.decode().split("\0") if (ROOT / name).is_file()]
+
+
+def modules() -> list[Path]:
+    folders = ("src", "book", "data_scripts", "tests")
+    return [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
 
 
 @each_notebook
@@ -107,13 +113,26 @@ def imported_names(path: Path) -> set[str]:
     return {name.partition(".")[0] for name in found}
 
 
+def test_files_and_functions_are_short() -> None:
+    for path in modules():
+        text = path.read_text()
+        assert len(text.splitlines()) <= LONGEST_FILE, path
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                assert node.end_lineno - node.lineno < LONGEST_FUNCTION, f"{path}: {node.name}"
+
+
+def test_imports_go_down_the_storeys_only() -> None:
+    command = [Path(sys.executable).with_name("lint-imports"), "--no-cache", "--no-logo"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_every_imported_package_is_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     groups = [project["dependencies"], *project["optional-dependencies"].values()]
     declared = {re.match(r"[\w.-]+", line)[0].lower() for group in groups for line in group}
-    folders = ("src", "book", "data_scripts", "tests")
-    files = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
-    imported = {name for path in [*files, *NOTEBOOKS] for name in imported_names(path)}
+    imported = {name for path in [*modules(), *NOTEBOOKS] for name in imported_names(path)}
     ours = {"weaklabels", "chapters", "tests"} | {p.stem for p in (ROOT / "data_scripts").iterdir()}
     owners = packages_distributions()
     for name in imported - ours - sys.stdlib_module_names:

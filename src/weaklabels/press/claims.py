@@ -96,7 +96,7 @@ class Verdict:
         return max(part.seeds for part in self.parts)
 
 
-def mean_std(values: Sequence[float], digits: int = 1) -> str:
+def mean_std(values: Sequence[float] | np.ndarray, digits: int = 1) -> str:
     """``"84.1 ± 0.6"``; a single value stands alone. The std is the sample's (n - 1)."""
     array = np.asarray(values, float)
     if array.size == 1:
@@ -132,11 +132,7 @@ def greater(
     Raises:
         ValueError: if the two are not paired or empty, or hold a value that is not finite.
     """
-    a, b = np.asarray(ours, float), np.asarray(other, float)
-    if a.shape != b.shape or a.ndim != 1 or not len(a):
-        raise ValueError(f"paired values have shapes {a.shape} and {b.shape}: expected (seeds,)")
-    if not (np.isfinite(a).all() and np.isfinite(b).all()):
-        raise ValueError("a value to be compared is not finite: expected numbers only")
+    a, b = _paired(ours, other)
     if worth is None:
         worth = WORTH if paper_effect is None else min(abs(paper_effect) / 2, LARGEST_WORTH)
     decisive = margin if margin < 0 else max(worth, margin)
@@ -147,13 +143,8 @@ def greater(
     difference = a - b
     effect, low, high = interval(difference)
     if len(a) == 1:
-        return Verdict(
-            NOT_TESTABLE,
-            f"{texts}: {effect:+.{digits}f}",
-            test,
-            (replace(part, seeds=1),),
-            ONE_SEED,
-        )
+        alone = (replace(part, seeds=1),)
+        return Verdict(NOT_TESTABLE, f"{texts}: {effect:+.{digits}f}", test, alone, ONE_SEED)
     outcome = HOLDS if low > margin else FAILS if high < decisive else OPEN
     text = f"{texts}: {effect:+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}]"
     if outcome == HOLDS and margin >= 0 and effect < worth:
@@ -170,6 +161,15 @@ def greater(
         p_fails=_p_below(difference, decisive),
     )
     return Verdict(outcome, text, test, (part,))
+
+
+def _paired(ours: Sequence[float], other: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+    a, b = np.asarray(ours, float), np.asarray(other, float)
+    if a.shape != b.shape or a.ndim != 1 or not len(a):
+        raise ValueError(f"paired values have shapes {a.shape} and {b.shape}: expected (seeds,)")
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+        raise ValueError("a value to be compared is not finite: expected numbers only")
+    return a, b
 
 
 def interval(values: np.ndarray) -> tuple[float, float, float]:
