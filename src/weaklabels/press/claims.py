@@ -137,39 +137,31 @@ def greater(
         worth = WORTH if paper_effect is None else min(abs(paper_effect) / 2, LARGEST_WORTH)
     decisive = margin if margin < 0 else max(worth, margin)
     test = f"mean paired difference > {margin:g}; fails below {decisive:g}; 95 % t-interval ends"
-    texts = f"{mean_std(a, digits)} against {mean_std(b, digits)}"
+    text = f"{mean_std(a, digits)} against {mean_std(b, digits)}: {(a - b).mean():+.{digits}f}"
     kind = "margin" if margin < 0 else "comparison"
-    part = Part("", kind, NOT_TESTABLE, worth=worth, margin=margin, paper_effect=paper_effect)
-    difference = a - b
-    effect, low, high = interval(difference)
+    part = Part("", kind, NOT_TESTABLE, None, None, None, worth, margin, paper_effect, len(a))
     if len(a) == 1:
-        alone = (replace(part, seeds=1),)
-        return Verdict(NOT_TESTABLE, f"{texts}: {effect:+.{digits}f}", test, alone, ONE_SEED)
-    outcome = HOLDS if low > margin else FAILS if high < decisive else OPEN
-    text = f"{texts}: {effect:+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}]"
-    if outcome == HOLDS and margin >= 0 and effect < worth:
+        return Verdict(NOT_TESTABLE, text, test, (part,), ONE_SEED)
+    part = _decided(part, a - b, margin, decisive)
+    text += f" [{part.low:+.{digits}f}, {part.high:+.{digits}f}]"
+    if part.outcome == HOLDS and margin >= 0 and part.effect < worth:
         text += ", small"
-    needed = seeds_needed(difference, margin, decisive) if outcome == OPEN else None
-    part = replace(
+    return Verdict(part.outcome, text, test, (part,))
+
+
+def _decided(part: Part, difference: np.ndarray, margin: float, decisive: float) -> Part:
+    """A comparison with its interval and its outcome (see ``greater``)."""
+    effect, low, high = interval(difference)
+    outcome = HOLDS if low > margin else FAILS if high < decisive else OPEN
+    return replace(
         part,
         outcome=outcome,
         effect=effect,
         low=low,
         high=high,
-        seeds=len(a),
-        needed=needed,
+        needed=seeds_needed(difference, margin, decisive) if outcome == OPEN else None,
         p_fails=_p_below(difference, decisive),
     )
-    return Verdict(outcome, text, test, (part,))
-
-
-def _paired(ours: Sequence[float], other: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
-    a, b = np.asarray(ours, float), np.asarray(other, float)
-    if a.shape != b.shape or a.ndim != 1 or not len(a):
-        raise ValueError(f"paired values have shapes {a.shape} and {b.shape}: expected (seeds,)")
-    if not (np.isfinite(a).all() and np.isfinite(b).all()):
-        raise ValueError("a value to be compared is not finite: expected numbers only")
-    return a, b
 
 
 def interval(values: np.ndarray) -> tuple[float, float, float]:
