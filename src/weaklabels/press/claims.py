@@ -149,6 +149,15 @@ def greater(
     return Verdict(part.outcome, text, test, (part,))
 
 
+def _paired(ours: Sequence[float], other: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+    a, b = np.asarray(ours, float), np.asarray(other, float)
+    if a.shape != b.shape or a.ndim != 1 or not len(a):
+        raise ValueError(f"paired values have shapes {a.shape} and {b.shape}: expected (seeds,)")
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+        raise ValueError("a value to be compared is not finite: expected numbers only")
+    return a, b
+
+
 def _decided(part: Part, difference: np.ndarray, margin: float, decisive: float) -> Part:
     """A comparison with its interval and its outcome (see ``greater``)."""
     effect, low, high = interval(difference)
