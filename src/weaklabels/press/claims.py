@@ -137,14 +137,15 @@ def greater(
         worth = WORTH if paper_effect is None else min(abs(paper_effect) / 2, LARGEST_WORTH)
     decisive = margin if margin < 0 else max(worth, margin)
     test = f"mean paired difference > {margin:g}; fails below {decisive:g}; 95 % t-interval ends"
-    text = f"{mean_std(a, digits)} against {mean_std(b, digits)}: {(a - b).mean():+.{digits}f}"
+    lead = float((a - b).mean())
+    text = f"{mean_std(a, digits)} against {mean_std(b, digits)}: {lead:+.{digits}f}"
     kind = "margin" if margin < 0 else "comparison"
     part = Part("", kind, NOT_TESTABLE, None, None, None, worth, margin, paper_effect, len(a))
     if len(a) == 1:
         return Verdict(NOT_TESTABLE, text, test, (part,), ONE_SEED)
     part = _decided(part, a - b, margin, decisive)
     text += f" [{part.low:+.{digits}f}, {part.high:+.{digits}f}]"
-    if part.outcome == HOLDS and margin >= 0 and part.effect < worth:
+    if part.outcome == HOLDS and margin >= 0 and lead < worth:
         text += ", small"
     return Verdict(part.outcome, text, test, (part,))
 

@@ -98,7 +98,7 @@ def recorders(slugs: Sequence[str], name: str, known: Sequence[str]) -> dict[tup
     """
     if not slugs:
         raise UsageError(f"CHAPTERS is missing: expected some of {', '.join(known)}.")
-    found = {}
+    found: dict[tuple[str, str], Any] = {}
     for slug in slugs:
         records = importlib.import_module(f"chapters.{slug}.record").RECORDS
         if name and name not in records:

@@ -27,7 +27,7 @@ WIDTH = 7.0
 """Width of a figure in inches: that of the text column."""
 
 
-OUTCOME_STYLES = {
+OUTCOME_STYLES: dict[str, dict[str, Any]] = {
     HOLDS: {"color": PALETTE[2], "marker": "o", "markerfacecolor": PALETTE[2]},
     FAILS: {"color": PALETTE[1], "marker": "s", "markerfacecolor": PALETTE[1]},
     OPEN: {"color": PALETTE[0], "marker": "D", "markerfacecolor": "white"},
@@ -90,7 +90,7 @@ def use_style() -> None:
     )
 
 
-def panels(columns: int, rows: int = 1, *, height: float = 3.2, **options: object):
+def panels(columns: int, rows: int = 1, *, height: float = 3.2, **options: Any):
     """A figure of text width with ``rows`` x ``columns`` axes, each row ``height`` inches high."""
     return plt.subplots(rows, columns, figsize=(WIDTH, height * rows), **options)
 

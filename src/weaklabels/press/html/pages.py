@@ -110,15 +110,15 @@ def provenance(chapters: Sequence[Shown]) -> str:
     for chapter in chapters:
         state = chapter.state
         duration = state.get("duration")
-        known = isinstance(duration, int | float)
-        seconds += duration if known else 0.0
+        taken = duration if isinstance(duration, int | float) else None
+        seconds += taken or 0.0
         parameters = state.get("parameters") or {}
         rows.append(
             [
                 _link(chapter),
                 _status(chapter),
                 plain(_time(state.get("start") or state.get("started"))),
-                plain(clock(duration)) if known else UNKNOWN,
+                UNKNOWN if taken is None else plain(clock(taken)),
                 plain(state.get("device") or parameters.get("device") or UNKNOWN),
                 plain(state.get("seeds") or parameters.get("seeds") or UNKNOWN),
                 plain(state.get("profile") or parameters.get("profile") or UNKNOWN),

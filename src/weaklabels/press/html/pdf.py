@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 from weaklabels.press.html.builder import BOOK, BookError, only_one, run_sphinx
 from weaklabels.press.html.staging import stage
@@ -16,7 +17,7 @@ READY = """async () => {
   document.querySelectorAll("img[loading=lazy]").forEach((image) => { image.loading = "eager"; });
   await Promise.all([...document.images].map((image) => image.decode().catch(() => null)));
 }"""
-SHEET = {
+SHEET: dict[str, Any] = {
     "format": "A4",
     "margin": {"top": "16mm", "bottom": "18mm", "left": "16mm", "right": "16mm"},
     "print_background": True,

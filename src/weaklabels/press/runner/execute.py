@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from importlib.util import find_spec
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +132,7 @@ def execute(
 def _environment(settings: Path) -> dict[str, str]:
     """Variables of a kernel that depends neither on whose machine this is nor on hash seeds."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(PERSONAL)}
-    matplotlib = Path(find_spec("matplotlib").origin).parent
+    matplotlib = Path(str(distribution("matplotlib").locate_file("matplotlib")))
     return {
         **inherited,
         "IPYTHONDIR": str(settings),

@@ -31,7 +31,7 @@ def summary(chapters: Sequence[Notebook], profile: Path, executed: Iterable[str]
         executed: slugs that were executed just now; the others' times are from before.
     """
     now, total, seconds = set(executed), Counter(dict.fromkeys(OUTCOMES, 0)), 0.0
-    rows = [("chapter", "time", "", *OUTCOMES)]
+    rows: list[tuple[str, ...]] = [("chapter", "time", "", *OUTCOMES)]
     for chapter in chapters:
         state = read_json(profile / "state" / f"{chapter.slug}.json")
         if not isinstance(state, dict):
