@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from weaklabels.methods.base import Context, Method, at_least_float32, register, told
-from weaklabels.models import LabelDecoder, Network
+from weaklabels.models import Network
+from weaklabels.networks.label_decoder import LabelDecoder
 
 FLOOR = 1e-8
 """Smallest probability inside a logarithm of the hard-label loss."""

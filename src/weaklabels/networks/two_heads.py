@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from weaklabels.models import Network
+if TYPE_CHECKING:
+    from weaklabels.models import Network
 
 
 class Outputs(NamedTuple):
