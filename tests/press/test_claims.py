@@ -11,7 +11,6 @@ from scipy import stats
 from weaklabels.press.claims import (
     LARGEST_WORTH,
     WORTH,
-    Ledger,
     Row,
     all_of,
     every_seed,
@@ -23,6 +22,7 @@ from weaklabels.press.claims import (
     order,
     rank_agreement,
 )
+from weaklabels.press.ledger import Ledger
 from weaklabels.press.verdicts import FAILS, HOLDS, NOT_TESTABLE, OPEN, OUTCOMES
 
 SEEDS = 20

@@ -10,7 +10,6 @@ import pytest
 
 from weaklabels.press import style
 from weaklabels.press.claims import (
-    Ledger,
     Row,
     all_of,
     every_seed,
@@ -19,6 +18,7 @@ from weaklabels.press.claims import (
     not_testable,
     order,
 )
+from weaklabels.press.ledger import Ledger
 
 
 @pytest.fixture(autouse=True)

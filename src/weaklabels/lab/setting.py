@@ -22,11 +22,12 @@ class Setting:
     Attributes:
         profile: name of a size, such as ``"quick"``.
         device: where to compute, ``"cpu"`` or ``"cuda"``.
-        seeds: number of repetitions; they are numbered from 0.
+        seeds: number of repetitions.
         data_root: folder of the downloaded datasets.
         store: where finished runs are found and kept.
         recorded_results: folder of committed results.
         workers, scheduler, gpus: what works on them (see ``sweep.run``).
+        first_seed: the number of the first repetition.
     """
 
     profile: str
@@ -38,19 +39,30 @@ class Setting:
     workers: int = 1
     scheduler: str | None = None
     gpus: int = 1
+    first_seed: int = 0
+
+    @property
+    def seed_numbers(self) -> range:
+        """The seeds of the repetitions: ``seeds`` numbers from ``first_seed`` on."""
+        return range(self.first_seed, self.first_seed + self.seeds)
 
     def choose(self, **by_profile: T) -> T:
         """The one of several settings that belongs to the profile.
 
+        The record has the sizes of the check, ``quick``, where nothing is said of it.
+
         Raises:
             ValueError: if there is none for it.
         """
-        if self.profile not in by_profile:
+        profile = self.profile
+        if profile == "record" and profile not in by_profile:
+            profile = "quick"
+        if profile not in by_profile:
             raise ValueError(
                 f"nothing is set for profile {self.profile!r}: expected one of "
                 f"{', '.join(by_profile)}"
             )
-        return by_profile[self.profile]
+        return by_profile[profile]
 
     def run(self, function: sweep.RunFunction, specs: Iterable[Any]) -> list[Record]:
         """Run all specs (see ``sweep.run``), in their order."""
@@ -79,7 +91,7 @@ class Setting:
         Returns:
             name -> one record a seed.
         """
-        seeds = range(self.seeds) if seeds is None else list(seeds)
+        seeds = self.seed_numbers if seeds is None else list(seeds)
         wanted = [replace(spec, seed=seed) for spec in table.values() for seed in seeds]
         records = iter(self.run(function, wanted))
         return {name: [next(records) for _ in seeds] for name in table}

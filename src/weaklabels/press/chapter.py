@@ -9,11 +9,14 @@ import torch
 
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.store import Store
-from weaklabels.press.claims import Ledger
+from weaklabels.press.ledger import Ledger
 from weaklabels.press.machine import default_workers
 from weaklabels.press.runner.options import PROFILES, number
 
 REPOSITORY = Path(__file__).parents[3]
+
+RECORD_SEEDS = 100
+"""Number of the record's first seed: no check repeats one of its runs."""
 
 
 class Chapter(Setting):
@@ -25,10 +28,12 @@ class Chapter(Setting):
 
     Args:
         slug: see above.
-        profile: ``"quick"`` (embedded data, a laptop), ``"paper"`` (the papers' data and settings,
-            a GPU) or ``"smoke"`` (the smallest setting that executes every cell, for tests).
+        profile: ``"quick"`` (embedded data, a laptop: a check of the record), ``"record"`` (the
+            same with more seeds, others, and all studies: the book's own evidence), ``"paper"``
+            (the papers' data and settings, a GPU) or ``"smoke"`` (the smallest setting that
+            executes every cell, for tests).
         device: ``"cpu"`` or ``"cuda"``.
-        seeds: number of repetitions; they are numbered from 0.
+        seeds: number of repetitions, numbered from 0, those of the record from ``RECORD_SEEDS``.
         data_root: folder of the downloaded datasets; a relative one is under the repository, for
             notebooks run in their rooms.
 
@@ -55,19 +60,23 @@ class Chapter(Setting):
         if on_gpu and not torch.cuda.is_available():
             raise ValueError(f"device is {device!r}: this machine has no usable GPU")
         build = Path(os.environ.get("WEAKLABELS_BUILD", REPOSITORY / "build")) / profile
+        recorded = REPOSITORY / "book" / "chapters" / slug / "recorded"
         super().__init__(
             profile,
             device,
             seeds,
             data_root=str(REPOSITORY / data_root),
             store=Store(build / "runs"),
-            recorded_results=REPOSITORY / "book" / "chapters" / slug / "recorded",
+            recorded_results=recorded,
             workers=_told("WEAKLABELS_WORKERS") or default_workers(device),
             scheduler=os.environ.get("WEAKLABELS_SCHEDULER") or None,
             gpus=(_told("WEAKLABELS_GPUS") or 1) if on_gpu else 1,
+            first_seed=RECORD_SEEDS if profile == "record" else 0,
         )
         object.__setattr__(self, "slug", slug)
-        object.__setattr__(self, "ledger", Ledger(build / "claims" / f"{slug}.json"))
+        held_against = recorded / "claims.json" if profile == "quick" else None
+        ledger = Ledger(build / "claims" / f"{slug}.json", held_against)
+        object.__setattr__(self, "ledger", ledger)
 
 
 def _told(variable: str) -> int | None:

@@ -8,17 +8,13 @@ errors at the rate of 5 %. All intervals have two one-sided 95 % ends.
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from scipy import stats
 
-from weaklabels.press.verdicts import FAILS, HOLDS, MOST_SEEDS, NOT_TESTABLE, OPEN, OUTCOMES
+from weaklabels.press.verdicts import FAILS, HOLDS, MOST_SEEDS, NOT_TESTABLE, OPEN
 
 LEVEL = 0.95
 """Confidence of each end of an interval."""
@@ -49,6 +45,8 @@ class Part:
         seeds: how many repetitions stand behind it; 0 for an exact statement.
         needed: where open, how many seeds would decide at the effect and spread seen; None if
             more than ``MOST_SEEDS``.
+        values: ``(seeds,)``, of which the effect is the mean: differences, or 1 where a seed passes
+            and 0 where not; empty for other kinds.
         p_fails: probability of a result as low as this if the effect were what would count.
     """
 
@@ -63,6 +61,7 @@ class Part:
     paper_effect: float | None = None
     seeds: int = 0
     needed: int | None = None
+    values: tuple[float, ...] = ()
     p_fails: float = 1.0
 
     def as_dict(self) -> dict[str, object]:
@@ -140,7 +139,16 @@ def greater(
     lead = float((a - b).mean())
     text = f"{mean_std(a, digits)} against {mean_std(b, digits)}: {lead:+.{digits}f}"
     kind = "margin" if margin < 0 else "comparison"
-    part = Part("", kind, NOT_TESTABLE, None, None, None, worth, margin, paper_effect, len(a))
+    part = Part(
+        "",
+        kind,
+        NOT_TESTABLE,
+        worth=worth,
+        margin=margin,
+        paper_effect=paper_effect,
+        seeds=len(a),
+        values=tuple((a - b).tolist()),
+    )
     if len(a) == 1:
         return Verdict(NOT_TESTABLE, text, test, (part,), ONE_SEED)
     part = _decided(part, a - b, margin, decisive)
@@ -217,10 +225,11 @@ def every_seed(outcomes: Sequence[bool], ours: str, test: str) -> Verdict:
     passed = np.asarray(outcomes, bool)
     count, n = int(passed.sum()), len(passed)
     text, test = f"{ours} ({count} of {n} seeds)", f"{test}, in every seed"
+    part = Part(
+        "", "every seed", NOT_TESTABLE, seeds=n, values=tuple(passed.astype(float).tolist())
+    )
     if n < 2:
-        return Verdict(
-            NOT_TESTABLE, text, test, (Part("", "every seed", NOT_TESTABLE, seeds=n),), ONE_SEED
-        )
+        return Verdict(NOT_TESTABLE, text, test, (part,), ONE_SEED)
     low, high = _share(count, n)
     outcome = HOLDS if low > 0.5 else FAILS if high < 0.5 else OPEN
     needed = None
@@ -229,8 +238,15 @@ def every_seed(outcomes: Sequence[bool], ours: str, test: str) -> Verdict:
         ends = ((size, _share(round(size * count / n), size)) for size in sizes)
         needed = next((size for size, (lo, hi) in ends if lo > 0.5 or hi < 0.5), None)
     p = float(stats.binomtest(count, n, 0.5, alternative="less").pvalue)
-    part = Part(
-        "", "every seed", outcome, count / n, low, high, 0.5, seeds=n, needed=needed, p_fails=p
+    part = replace(
+        part,
+        outcome=outcome,
+        effect=count / n,
+        low=low,
+        high=high,
+        worth=0.5,
+        needed=needed,
+        p_fails=p,
     )
     return Verdict(outcome, text, test, (part,))
 
@@ -369,43 +385,3 @@ class Row:
             "why": self.why.get(self.verdict.outcome, self.verdict.why),
             "parts": [part.as_dict() for part in self.verdict.parts],
         }
-
-
-@dataclass
-class Ledger:
-    """The claims of one chapter.
-
-    Attributes:
-        path: the JSON file that ``save`` writes.
-        rows: claims in the order in which they were added.
-    """
-
-    path: Path
-    rows: list[dict[str, object]] = field(default_factory=list)
-
-    def add(self, *rows: Row) -> None:
-        """Add claims.
-
-        Raises:
-            ValueError: if an id stands already.
-        """
-        for row in rows:
-            if any(known["id"] == row.id for known in self.rows):
-                raise ValueError(f"claim {row.id!r} is in the ledger already")
-            self.rows.append(row.as_dict())
-
-    def table(self) -> pd.DataFrame:
-        """The claims as a table for the reader."""
-        frame = pd.DataFrame(self.rows).set_index("id").rename_axis(None)
-        return frame[["claim", "paper", "ours", "outcome", "why"]].rename(columns={"ours": "here"})
-
-    def totals(self) -> dict[str, int]:
-        """Number of claims by outcome."""
-        return {name: sum(row["outcome"] == name for row in self.rows) for name in OUTCOMES}
-
-    def save(self) -> None:
-        """Write the claims as JSON, atomically."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.path.with_suffix(f".{os.getpid()}.tmp")
-        temporary.write_text(json.dumps(self.rows, indent=1, ensure_ascii=False), encoding="utf-8")
-        temporary.replace(self.path)

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
+from weaklabels.lab.tuned import Tuned
 from weaklabels.press.claims import mean_std
 from weaklabels.press.verdicts import FAILS, HOLDS, OPEN
 
@@ -162,6 +163,23 @@ def recorded_table(record: Mapping[str, Any], published: Mapping[str, pd.Series]
         cells = values.reindex(list(rows))
         columns["published", heading] = ["" if pd.isna(v) else f"{v:.1f}" for v in cells]
     return pd.DataFrame(columns, index=pd.Index(rows, name="method"))
+
+
+def tuned_table(tuned: Sequence[Tuned]) -> pd.DataFrame:
+    """The tuned settings of a chapter, one row each; a choice at the edge of what was tried is
+    marked."""
+    rows = [
+        {
+            "method": each.method,
+            "setting": each.setting,
+            "tried": ", ".join(f"{value:g}" for value in each.values),
+            "chosen": f"{each.chosen:g}" + ("" if each.interior else " (edge)"),
+            "by": each.rule,
+            "on": each.data,
+        }
+        for each in tuned
+    ]
+    return pd.DataFrame(rows).set_index("method").rename_axis(None)
 
 
 def show_image(ax: Axes, image: np.ndarray, title: str = "") -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-PROFILES = ("quick", "paper", "smoke")
+PROFILES = ("quick", "record", "paper", "smoke")
 SIGNS_OF_A_GPU = ("/dev/nvidiactl", "/dev/dxg")
 
 

@@ -1,0 +1,69 @@
+"""The claims of a chapter: what was measured of them, and what a check says of the record."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from weaklabels.press.agreement import checked
+from weaklabels.press.claims import Row
+
+
+@dataclass
+class Ledger:
+    """The claims of one chapter.
+
+    Attributes:
+        path: the JSON file that ``save`` writes.
+        record: the chapter's recorded claims, which a check is held against; None if this
+            execution is held against nothing.
+        measured: rows of this execution, in the order in which they were added.
+    """
+
+    path: Path
+    record: Path | None = None
+    measured: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, *rows: Row) -> None:
+        """Add claims.
+
+        Raises:
+            ValueError: if an id stands already.
+        """
+        for row in rows:
+            if any(known["id"] == row.id for known in self.measured):
+                raise ValueError(f"claim {row.id!r} is in the ledger already")
+            self.measured.append(row.as_dict())
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """What the chapter shows: the recorded rows with what the check says of them under
+        ``"check"`` (see ``agreement.checked``), or without a record the measured ones."""
+        if self.record is None or not self.record.exists():
+            return self.measured
+        return checked(json.loads(self.record.read_text(encoding="utf-8")), self.measured)
+
+    def outcomes(self) -> dict[str, str]:
+        """id -> outcome, of the rows that are shown."""
+        return {row["id"]: row["outcome"] for row in self.rows}
+
+    def table(self) -> pd.DataFrame:
+        """The claims as a table for the reader."""
+        rows = [{**row, **row.get("check", {})} for row in self.rows]
+        columns = {"claim": "claim", "paper": "paper", "ours": "here", "outcome": "outcome"}
+        if any("check" in row for row in rows):
+            columns |= {"found": "this run", "says": "agrees"}
+        frame = pd.DataFrame(rows).set_index("id").rename_axis(None)
+        return frame[[*columns, "why"]].rename(columns=columns)
+
+    def save(self) -> None:
+        """Write the claims that are shown as JSON, atomically."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self.path.with_suffix(f".{os.getpid()}.tmp")
+        temporary.write_text(json.dumps(self.rows, indent=1, ensure_ascii=False), encoding="utf-8")
+        temporary.replace(self.path)
