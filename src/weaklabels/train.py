@@ -58,7 +58,7 @@ class OptimiserSpec:
             {
                 "params": method.parameters(),
                 "lr": self.lr * method.learning_rate_factor,
-                "weight_decay": 0.0,
+                "weight_decay": self.weight_decay if method.decays else 0.0,
             },
         ]
         groups = _merged(groups)

@@ -12,6 +12,7 @@ from weaklabels.lab.noisy_labels import epoch_decay
 from weaklabels.methods import bldr, label_noise
 from weaklabels.methods.base import Context
 from weaklabels.networks import two_heads
+from weaklabels.train import OptimiserSpec
 
 GOLDEN = cases("bldr")
 TOLERANCE = 1e-9
@@ -327,8 +328,34 @@ def test_without_branches_and_negative_learning_the_positive_head_predicts_alone
     torch.testing.assert_close(network(x), out.positive)
 
 
+@pytest.mark.parametrize(("reweight", "estimate"), [(True, False), (False, True)])
+def test_weights_and_estimated_share_are_renewed_apart(reweight, estimate):
+    method = methods.create("BLDR", warm_up=1, reweight=reweight, estimate=estimate)
+    method.start(Context(torch.arange(4)))
+    method.found = torch.tensor([0.1, 0.2, 0.9, 1.0])
+    method.before_epoch(1, None)
+    method.after_epoch(None)
+    assert (method.weights == 1).all()
+    assert method.noise_share == 0.1
+    method.before_epoch(2, None)
+    method.after_epoch(None)
+    assert (method.weights == 1).all().item() != reweight
+    assert method.noise_share == (0.5 if estimate else 0.1)
+
+
+def test_both_networks_of_co_teaching_shrink_alike():
+    network = models.build("mlp", 3, inputs=4, hidden=(5,))
+    method = methods.create("Co-teaching", forget=0.5)
+    method.prepare(network)
+    groups = OptimiserSpec("sgd", lr=0.1, weight_decay=0.01).build(network, method).param_groups
+    assert {group["weight_decay"] for group in groups} == {0.01}
+    assert {group["lr"] for group in groups} == {0.1}
+    mine = {id(p) for group in groups for p in group["params"]}
+    assert {id(p) for p in method.parameters()} <= mine
+
+
 def test_bad_options_are_refused():
-    with pytest.raises(ValueError, match="the weights come from the negative head"):
+    with pytest.raises(ValueError, match="both come from the negative head"):
         methods.create("BLDR", negative=False)
     with pytest.raises(ValueError, match="expected 'always' or 'after warm-up'"):
         methods.create("BLDR", spare_prediction="never")

@@ -131,6 +131,7 @@ class Method:
         readings: what the last step measured, by name, without gradient; for the curious.
         learning_rate_factor: learning rate of the method's own parameters, as a multiple of the
             features' rate.
+        decays: whether the method's own parameters shrink as those of the network do.
         heads: classifiers within the trained network that are worth a score of their own, by name:
             functions of the network.
     """
@@ -142,6 +143,7 @@ class Method:
     state: ClassVar[tuple[str, ...]] = ("epoch",)
     heads: ClassVar[Mapping[str, Callable[[Network], nn.Module]]] = MappingProxyType({})
     learning_rate_factor: float = 10.0
+    decays: bool = False
     observed: Tensor
     epoch: int = 0
     readings: Mapping[str, Tensor] = MappingProxyType({})

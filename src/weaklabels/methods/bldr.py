@@ -221,7 +221,8 @@ class BLDR(Method):
         warm_up: epochs with all weights 1. The weights are renewed after each later epoch, counted
             as in the official code, whose first epoch is 0.
         negative: learn negatively too; without it (PL alone) this is close to SOP.
-        reweight: renew the weights and the estimated noise share.
+        reweight: renew the weights.
+        estimate: renew the estimated noise share, rho.
         distil: self-distillation into branches, which leave after ``taps``.
         spare_prediction: when the negative head's own prediction is left out of the complementary
             sets: ``"always"`` (official) or ``"after warm-up"``. Sparing it from the first step
@@ -239,7 +240,7 @@ class BLDR(Method):
         noise_share: rho.
 
     Raises:
-        ValueError: if re-weighting is asked for without negative learning, or
+        ValueError: if weights or the noise share are to be renewed without negative learning, or
             ``spare_prediction`` is unknown.
     """
 
@@ -254,6 +255,7 @@ class BLDR(Method):
         warm_up: int = 20,
         negative: bool = True,
         reweight: bool = True,
+        estimate: bool = True,
         distil: bool = True,
         spare_prediction: str = "always",
         u_rate: float = 10.0,
@@ -268,14 +270,17 @@ class BLDR(Method):
         taps: Sequence[int] = (),
         shrink: Sequence[int] = (),
     ) -> None:
-        if reweight and not negative:
-            raise ValueError("reweight: the weights come from the negative head, negative is False")
+        if (reweight or estimate) and not negative:
+            raise ValueError(
+                "reweight, estimate: both come from the negative head, and negative is False"
+            )
         if spare_prediction not in ("always", "after warm-up"):
             raise ValueError(
                 f"spare_prediction is {spare_prediction!r}: expected 'always' or 'after warm-up'"
             )
         self.warm_up, self.spare_prediction = warm_up, spare_prediction
-        self.negative, self.reweight, self.distil = negative, reweight, distil
+        self.negative, self.distil = negative, distil
+        self.reweight, self.estimate = reweight, estimate
         self.u_rate, self.v_rate = u_rate, v_rate
         self.terms: Terms = {"balance": balance, "consistency": consistency}
         self.regularisation, self.temperature = regularisation, temperature
@@ -340,8 +345,11 @@ class BLDR(Method):
                 values[index] -= rate * rows.grad
 
     def after_epoch(self, predict: Predict) -> None:
-        if self.reweight and self.epoch > self.warm_up:
+        if self.epoch <= self.warm_up:
+            return
+        if self.reweight:
             self.weights = sample_weights(self.found)
+        if self.estimate:
             self.noise_share = noise_share(self.found)
 
     def trace(self) -> dict[str, Tensor]:

@@ -201,6 +201,7 @@ class CoTeaching(Method):
         return list(self.peer.parameters())
 
     learning_rate_factor = 1.0
+    decays = True
 
     def step(self, model: Network, x: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
         logits, forget = model(x), self.forget * min((self.epoch - 1) / self.ramp, 1)
