@@ -65,7 +65,15 @@ def few_workers(possible: np.ndarray, mean: float, rng: np.random.Generator) -> 
 
 
 def votes(answers: np.ndarray, classes: int) -> np.ndarray:
-    """Number of answers for each class, ``(n, K)`` float64."""
+    """Number of answers for each class, ``(n, K)`` float64.
+
+    Raises:
+        ValueError: if an answer is neither a class nor -1.
+    """
+    if ((answers < -1) | (answers >= classes)).any():
+        raise ValueError(
+            f"answers from {answers.min()} to {answers.max()}: expected -1 (none) to {classes - 1}"
+        )
     return (answers[:, :, None] == np.arange(classes)).sum(1).astype(float)
 
 
@@ -92,18 +100,26 @@ def dawid_skene(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """EM for the truth and the workers' confusions (Dawid and Skene, 1979), from vote shares.
 
+    An example without answers plays no part; its posterior is the class shares.
+
     Args:
-        answers: every example has at least one.
+        answers: at least one in all.
         classes: K.
         iterations: E- and M-steps.
         smoothing: added to every count, so that few answers do not make certainties.
 
     Returns:
         posterior ``(n, K)``, class shares ``(K,)``, confusions ``(R, K, K)``.
+
+    Raises:
+        ValueError: if no answer is given, or one is neither a class nor -1.
     """
-    given = answers[:, :, None] == np.arange(classes)
-    posterior = votes(answers, classes)
-    posterior /= posterior.sum(1, keepdims=True)
+    count = votes(answers, classes)
+    answered = count.any(1)
+    if not answered.any():
+        raise ValueError("no answer is given: there is nothing to infer from")
+    given = (answers[:, :, None] == np.arange(classes))[answered]
+    posterior = count[answered] / count[answered].sum(1, keepdims=True)
     shares, confusion = _maximise(posterior, given, smoothing)
     for _ in range(iterations):
         scores = np.log(np.maximum(shares, FLOOR)) + _evidence(
@@ -111,7 +127,9 @@ def dawid_skene(
         )
         posterior = _normalised(scores)
         shares, confusion = _maximise(posterior, given, smoothing)
-    return posterior, shares, confusion
+    everyone = np.tile(shares, (len(answers), 1))
+    everyone[answered] = posterior
+    return everyone, shares, confusion
 
 
 def _maximise(
@@ -134,6 +152,12 @@ def _normalised(scores: np.ndarray) -> np.ndarray:
     return powers / powers.sum(1, keepdims=True)
 
 
+def _check(predictions: np.ndarray) -> None:
+    bad = np.flatnonzero(~np.isfinite(predictions).all(1))
+    if len(bad):
+        raise ValueError(f"the prediction of example {bad[0]} is not finite")
+
+
 def reliability(answers: np.ndarray, predictions: np.ndarray, prior: float = 1.0) -> np.ndarray:
     """The workers' confusions as the EM of CrowdLayer estimates them, ``(K, K, R)``.
 
@@ -144,7 +168,11 @@ def reliability(answers: np.ndarray, predictions: np.ndarray, prior: float = 1.0
         answers: every worker has at least one.
         predictions: ``(n, K)`` class probabilities of a network.
         prior: added to every count.
+
+    Raises:
+        ValueError: if a prediction is not finite.
     """
+    _check(predictions)
     classes = predictions.shape[1]
     given = (answers[:, :, None] == np.arange(classes)).astype(float)
     counts = np.einsum("ic,irl->clr", predictions, given)
@@ -160,7 +188,11 @@ def network_posterior(
         answers: ``(n, R)``.
         predictions: ``(n, K)`` class probabilities.
         confusion: from ``reliability``.
+
+    Raises:
+        ValueError: if a prediction is not finite.
     """
+    _check(predictions)
     given = answers[:, :, None] == np.arange(predictions.shape[1])
     logs = np.log(np.maximum(confusion, FLOOR)).transpose(2, 0, 1)
     return _normalised(np.log(np.maximum(predictions, FLOOR)) + _evidence(given, logs))

@@ -1,4 +1,8 @@
-"""Evaluation: average precision, accuracy, the pointing game, distances of score distributions."""
+"""Evaluation: average precision, accuracy, the pointing game, distances of score distributions.
+
+A score that is not finite, and a truth that is neither 0 nor 1, is refused with a ``ValueError``:
+nothing that is not a number ever becomes a result.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,22 @@ from scipy.stats import wasserstein_distance
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 from torch.nn import functional as F
+
+
+def _finite(scores: Tensor | np.ndarray) -> None:
+    """Refuse scores that are not all finite, naming the first row that is not."""
+    good = torch.isfinite(torch.as_tensor(scores))
+    if not bool(good.all()):
+        place = tuple((~good).nonzero()[0].tolist())
+        raise ValueError(f"score {place} is {float(scores[place])}: expected finite numbers")
+
+
+def _binary(truth: Tensor | np.ndarray) -> None:
+    """Refuse a truth with other values than 0 and 1, such as -1 for absent and 0 for unknown."""
+    values = torch.as_tensor(truth)
+    other = values[(values != 0) & (values != 1)]
+    if len(other):
+        raise ValueError(f"truth holds {other[0].item()}: expected 1 present and 0 absent")
 
 
 def average_precision(scores: Tensor, truth: Tensor) -> np.ndarray:
@@ -24,13 +44,15 @@ def average_precision(scores: Tensor, truth: Tensor) -> np.ndarray:
         ``(C,)`` float64.
 
     Raises:
-        ValueError: if the shapes differ or there are no rows.
+        ValueError: if the shapes differ, there are no rows, or a value is refused (see above).
     """
     if scores.shape != truth.shape or scores.ndim != 2 or not len(scores):
         raise ValueError(
             f"scores {tuple(scores.shape)} and truth {tuple(truth.shape)}: "
             "expected the same shape (N, C) with N >= 1"
         )
+    _finite(scores)
+    _binary(truth)
     # Not torchmetrics: it takes three times as long, and to import it is to import torchvision, two
     # seconds for every kernel. The tests hold this against it and against scikit-learn.
     values, order = scores.double().sort(dim=0, descending=True)
@@ -62,6 +84,13 @@ def annotated_average_precision(scores: Tensor, observed: Tensor) -> np.ndarray:
     Returns:
         ``(C,)`` float64.
     """
+    other = observed[(observed != 0) & (observed.abs() != 1)]
+    if observed.shape != scores.shape or len(other):
+        raise ValueError(
+            f"annotations {tuple(observed.shape)} for scores {tuple(scores.shape)}, with values "
+            f"{sorted(set(other.tolist()))[:3]}: expected the same shape and +1, 0 and -1 alone"
+        )
+    _finite(scores)  # also where nothing is annotated
     values = np.full(scores.shape[1], np.nan)
     for c in range(scores.shape[1]):
         rows = observed[:, c] != 0
@@ -85,6 +114,8 @@ def precision_recall_f1(scores: Tensor, truth: Tensor, threshold: float) -> dict
     Returns:
         Shares in [0, 1] under the names OP, OR, OF1, CP, CR, CF1.
     """
+    _finite(scores)
+    _binary(truth)
     predicted, positive = scores >= threshold, truth == 1
     made, wanted, right = (
         entries.sum(0).double() for entries in (predicted, positive, predicted & positive)
@@ -109,9 +140,11 @@ def known_count_f1(scores: Tensor, truth: Tensor) -> tuple[float, float]:
     predicted nor present has F1 0.
 
     Args:
-        scores: ``(N, C)`` real scores, no infinities.
+        scores: ``(N, C)`` real scores.
         truth: ``(N, C)`` in {0, 1}.
     """
+    _finite(scores)
+    _binary(truth)
     positive = truth == 1
     below = torch.full_like(scores[:, :1], -torch.inf)
     ordered = torch.cat([scores.sort(1, descending=True).values, below], 1)
@@ -124,6 +157,7 @@ def known_count_f1(scores: Tensor, truth: Tensor) -> tuple[float, float]:
 
 def accuracy(logits: Tensor, labels: Tensor) -> float:
     """Share of rows whose largest logit is at the label, in percent (first index on ties)."""
+    _finite(logits)
     return 100 * float((logits.argmax(1) == labels).double().mean())
 
 
@@ -132,6 +166,7 @@ def separation_auc(scores: np.ndarray, positive: np.ndarray) -> float:
 
     NaN if one of the two kinds is missing.
     """
+    _finite(scores)
     if positive.all() or not positive.any():
         return float("nan")
     return float(roc_auc_score(positive, scores))
@@ -148,6 +183,8 @@ def class_wasserstein(probabilities: np.ndarray, truth: np.ndarray, mask: np.nda
     Returns:
         ``(C,)`` float64, NaN for a class that lacks one of the two kinds.
     """
+    _finite(probabilities)
+    _binary(truth)
     distances = np.full(truth.shape[1], np.nan)
     for c in range(truth.shape[1]):
         positives = probabilities[mask[:, c] & (truth[:, c] == 1), c]
@@ -163,7 +200,8 @@ def pointing_game(
     """Hits of the pointing game: does the peak of a class map lie in a box of that class?
 
     For every image and every class that is truly present, the map is resized bilinearly to the
-    image (corners not aligned) and its largest value is taken (first index on ties).
+    image (corners not aligned) and its largest value is taken (first index on ties). A present
+    class without any box in the image is left out: nobody said where it is.
 
     Args:
         maps: ``(N, C, h, w)`` class activation maps.
@@ -174,9 +212,13 @@ def pointing_game(
             resolution in the original pointing game (Zhang et al., ECCV 2016).
 
     Returns:
-        ``(P, 3)`` int64: one row ``(image, class, hit)`` per present pair.
+        ``(P, 3)`` int64: one row ``(image, class, hit)`` per present pair that has a box.
     """
-    pairs = (truth == 1).nonzero()
+    _finite(maps)
+    _binary(truth)
+    boxed = torch.zeros(truth.shape, dtype=torch.bool)
+    boxed[boxes[:, 0], boxes[:, 1]] = True
+    pairs = ((truth.cpu() == 1) & boxed).nonzero()
     large = F.interpolate(
         maps[pairs[:, 0], pairs[:, 1]][:, None].float(), size, mode="bilinear", align_corners=False
     )

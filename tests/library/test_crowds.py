@@ -108,3 +108,35 @@ def test_dawid_skene_survives_one_answer_an_example():
 
 def test_annotations_are_counted_by_class():
     assert crowds.class_counts(np.array([[0, -1], [2, 2]]), 4).tolist() == [1, 0, 2, 0]
+
+
+@pytest.mark.parametrize("smoothing", [0, 0.01])
+def test_a_task_without_answers_changes_nothing_and_is_as_likely_as_its_class(smoothing):
+    rng = np.random.default_rng(0)
+    answers = rng.integers(-1, 3, (30, 4))
+    answers[:, 0] = rng.integers(0, 3, 30)
+    wanted = crowds.dawid_skene(answers, 3, smoothing=smoothing)
+    holes = np.insert(answers, [0, 7, 30], -1, axis=0)
+    posterior, shares, confusion = crowds.dawid_skene(holes, 3, smoothing=smoothing)
+    empty = (holes < 0).all(1)
+    assert empty.sum() == 3
+    np.testing.assert_array_equal(posterior[~empty], wanted[0])
+    np.testing.assert_array_equal(shares, wanted[1])
+    np.testing.assert_array_equal(confusion, wanted[2])
+    np.testing.assert_array_equal(posterior[empty], np.tile(shares, (3, 1)))
+
+
+def test_answers_that_say_nothing_are_refused():
+    with pytest.raises(ValueError, match="no answer is given"):
+        crowds.dawid_skene(np.full((3, 2), -1), 2)
+    for wrong in (2, -2):
+        with pytest.raises(ValueError, match=r"expected -1 \(none\) to 1"):
+            crowds.votes(np.array([[0, wrong]]), 2)
+
+
+def test_predictions_that_are_not_finite_are_refused():
+    answers, p = np.array([[0, 1], [1, 1]]), np.array([[0.5, 0.5], [np.nan, 0.5]])
+    with pytest.raises(ValueError, match="prediction of example 1 is not finite"):
+        crowds.reliability(answers, p)
+    with pytest.raises(ValueError, match="prediction of example 1 is not finite"):
+        crowds.network_posterior(answers, p, np.ones((2, 2, 2)))

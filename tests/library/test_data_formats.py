@@ -247,7 +247,7 @@ def test_crowd_answers(tmp_path):
     with pytest.raises(ValueError, match="task q3 has no truth"):
         crowd.read_answers(folder)
     answers.write_text("question,worker,answer\nq1,w1,duck\n")
-    with pytest.raises(ValueError, match="not a number"):
+    with pytest.raises(ValueError, match="not a whole number"):
         crowd.read_answers(folder)
 
 

@@ -100,3 +100,66 @@ def test_pointing_game_takes_any_box_of_the_class_and_only_present_classes():
 
 def test_accuracy_takes_the_first_of_equal_logits():
     assert metrics.accuracy(torch.tensor([[1.0, 1.0], [0.0, 1.0]]), torch.tensor([0, 1])) == 100
+
+
+BAD = (float("nan"), float("inf"), -float("inf"))
+TRUTH = torch.tensor([[1, 0], [0, 1], [1, 0]])
+OF_SCORES = {
+    "average_precision": lambda s: metrics.average_precision(s, TRUTH),
+    "mean_average_precision": lambda s: metrics.mean_average_precision(s, TRUTH),
+    "annotated_average_precision": lambda s: metrics.annotated_average_precision(s, 2 * TRUTH - 1),
+    "precision_recall_f1": lambda s: metrics.precision_recall_f1(s, TRUTH, 0.5),
+    "known_count_f1": lambda s: metrics.known_count_f1(s, TRUTH),
+    "accuracy": lambda s: metrics.accuracy(s, TRUTH.argmax(1)),
+    "separation_auc": lambda s: metrics.separation_auc(s[:, 0].numpy(), TRUTH[:, 0].numpy() == 1),
+    "class_wasserstein": lambda s: metrics.class_wasserstein(
+        s.numpy(), TRUTH.numpy(), np.ones((3, 2), bool)
+    ),
+    "pointing_game": lambda s: metrics.pointing_game(
+        s[:, :, None, None].repeat(1, 1, 2, 2), TRUTH, torch.tensor([[0, 0, 0, 0, 1, 1]]), (2, 2)
+    ),
+}
+
+
+def test_every_metric_is_tried_with_bad_scores():
+    public = {
+        n for n, f in vars(metrics).items() if callable(f) and f.__module__ == metrics.__name__
+    }
+    assert {n for n in public if not n.startswith("_")} == set(OF_SCORES)
+
+
+@pytest.mark.parametrize("name", OF_SCORES)
+@pytest.mark.parametrize("bad", BAD)
+def test_scores_that_are_not_finite_are_refused(name, bad):
+    scores = torch.tensor([[0.1, 0.2], [0.3, 0.4], [0.5, 0.6]])
+    OF_SCORES[name](scores)
+    for row in range(3):
+        with pytest.raises(ValueError, match=f"score .* is {bad}: expected finite numbers"):
+            OF_SCORES[name](
+                scores.index_put((torch.tensor(row), torch.tensor(0)), torch.tensor(bad))
+            )
+
+
+@pytest.mark.parametrize("wrong", [-1, 2])
+def test_unknown_labels_are_no_truth(wrong):
+    truth = TRUTH.clone()
+    truth[2, 1] = wrong
+    scores = torch.rand(3, 2)
+    for call in (
+        lambda: metrics.average_precision(scores, truth),
+        lambda: metrics.precision_recall_f1(scores, truth, 0.5),
+        lambda: metrics.known_count_f1(scores, truth),
+        lambda: metrics.class_wasserstein(scores.numpy(), truth.numpy(), truth.numpy() < 3),
+    ):
+        with pytest.raises(ValueError, match=f"truth holds {wrong}: expected 1 present and 0 abs"):
+            call()
+    with pytest.raises(ValueError, match=r"with values \[2\]: expected the same shape and \+1"):
+        metrics.annotated_average_precision(scores, torch.full((3, 2), 2))
+
+
+def test_pointing_game_leaves_out_what_has_no_box():
+    boxes = torch.tensor([[0, 1, 0, 0, 6, 6]])
+    found = metrics.pointing_game(
+        torch.cat([peak_at(0, 0), peak_at(5, 5)], 1), torch.tensor([[1, 1]]), boxes, (6, 6)
+    )
+    assert found.tolist() == [[0, 1, 1]]

@@ -27,8 +27,11 @@ def to_float(
     A batch that is floating-point already is taken to be in [0, 1].
 
     Raises:
-        ValueError: if only one of ``mean`` and ``std`` is given.
+        ValueError: if only one of ``mean`` and ``std`` is given, or the batch holds whole numbers
+            of another type, whose scale nobody knows.
     """
+    if batch.dtype != torch.uint8 and not batch.is_floating_point():
+        raise ValueError(f"images are {batch.dtype}: expected uint8, or floats in [0, 1]")
     if (mean is None) != (std is None):
         raise ValueError("mean and std: expected both or none")
     x = batch.to(torch.float32)

@@ -88,8 +88,10 @@ def _splits(
         return Split(images, torch.from_numpy(y.astype(np.int64)), extra={"index": index})
 
     train, test = parts
-    if train[1].max() >= len(classes) or test[1].max() >= len(classes):
-        raise ValueError(f"label {max(train[1].max(), test[1].max())}: expected {len(classes)}")
+    for labels in (train[1], test[1]):
+        outside = labels[(labels < 0) | (labels >= len(classes))]
+        if len(outside):
+            raise ValueError(f"label {outside[0]}: expected 0 to {len(classes) - 1}")
     if not validation:
         return Splits(classes, split(train), None, split(test))
     rows, held_out = train_val_indices(len(train[0]), validation, seed)

@@ -8,9 +8,11 @@ class 0 is "person". Rows stand in the order of the image ids.
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 import numpy as np
 import torch
@@ -28,9 +30,9 @@ class Index:
         files: N file names.
         ids: ``(N,)`` int64 image ids, ascending.
         y: ``(N, C)`` int8 truth in {0, 1}.
-        sizes: ``(N, 2)`` int64 height and width of the originals, pixels.
-        objects: ``(M, 6)`` float64 rows (image row, class, top, left, bottom, right), half-open,
-            in original pixels, sorted by image row.
+        sizes: ``(N, 2)`` int64 height and width of the originals, pixels; 0 where not given.
+        objects: those that have a box, ``(M, 6)`` float64 rows (image row, class, top, left,
+            bottom, right), half-open, in original pixels, sorted by image row.
     """
 
     files: tuple[str, ...]
@@ -70,7 +72,7 @@ def load(
 
     Returns:
         ``x`` memory-mapped uint8 ``(N, 3, side, side)``; ``y`` ``(N, 80)`` int8;
-        ``boxes`` of all objects, crowds included, as crowds count for the labels too;
+        ``boxes`` of all objects that have one, crowds included, as crowds count for the labels too;
         ``extra["ids"]`` ``(N,)`` int64.
 
     Raises:
@@ -94,10 +96,8 @@ def load(
             (int(row[0]), int(row[1]), *scale_box(row[2:], index.sizes[int(row[0])], x.shape[-1]))
             for row in index.objects.tolist()
         ]
-        return Split(
-            x, torch.from_numpy(index.y),
-            torch.tensor(boxes, dtype=torch.int64).reshape(-1, 6), {"ids": index.ids},
-        )  # fmt: skip
+        found = torch.tensor(boxes, dtype=torch.int64) if boxes else None
+        return Split(x, torch.from_numpy(index.y), found, {"ids": index.ids})
 
     train = indices["train2014"]
     return Splits(
@@ -113,24 +113,33 @@ def read_instances(path: Path) -> tuple[tuple[str, ...], Index]:
 
     Raises:
         FileNotFoundError: if the file is missing.
-        ValueError: if it is damaged, or an annotation names an unknown image or category.
+        ValueError: if it is damaged, an annotation names an unknown image or category, an image or
+            a category is listed twice, or a box is not one.
     """
     try:
         content = json.loads(path.read_bytes())
         images = sorted(content["images"], key=lambda image: image["id"])
+        ids = np.array([image["id"] for image in images], dtype=np.int64)
+        files = tuple(str(image["file_name"]) for image in images)
+        # Only boxes need the size, and only some files give it.
+        sizes = [(image.get("height", 0), image.get("width", 0)) for image in images]
         column = {c["id"]: i for i, c in enumerate(content["categories"])}
-        names = tuple(c["name"] for c in content["categories"])
-        annotations = content["annotations"]
+        names = tuple(str(c["name"]) for c in content["categories"])
+        annotations = list(content["annotations"])
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} is not there: the set is incomplete") from None
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{path}: not a readable annotation file ({error})") from None
     except KeyError as error:
         raise ValueError(f"{path}: no {error} in it, expected COCO instances") from None
-    row = {image["id"]: i for i, image in enumerate(images)}
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        raise ValueError(f"{path}: not a readable annotation file ({error})") from None
+    categories = [c["id"] for c in content["categories"]]
+    for what, values in (("image", ids.tolist()), ("category", categories), ("category", names)):
+        if doubled := _doubled(values):
+            raise ValueError(f"{path}: {what} {doubled[0]!r} is listed more than once")
+    row = {number: i for i, number in enumerate(ids.tolist())}
     y = np.zeros((len(images), len(names)), dtype=np.int8)
-    objects = np.empty((len(annotations), 6))
-    for i, item in enumerate(annotations):
+    objects = []
+    for item in annotations:
         image, category = item.get("image_id"), item.get("category_id")
         if image not in row or category not in column:
             raise ValueError(
@@ -138,13 +147,30 @@ def read_instances(path: Path) -> tuple[tuple[str, ...], Index]:
                 "expected ones that the file lists"
             )
         y[row[image], column[category]] = 1
-        left, top, width, height = item["bbox"]
-        objects[i] = (row[image], column[category], top, left, top + height, left + width)
-    order = np.argsort(objects[:, 0], kind="stable")
-    return names, Index(
-        tuple(image["file_name"] for image in images),
-        np.array([image["id"] for image in images], dtype=np.int64),
-        y,
-        np.array([(i["height"], i["width"]) for i in images], dtype=np.int64).reshape(-1, 2),
-        objects[order],
-    )
+        if item.get("bbox"):  # labels need no boxes: an annotation without one counts all the same
+            edges = _edges(path, item, sizes[row[image]])
+            objects.append((row[image], column[category], *edges))
+    table = np.array(objects, dtype=np.float64).reshape(-1, 6)
+    order = np.argsort(table[:, 0], kind="stable")
+    return names, Index(files, ids, y, np.array(sizes, np.int64).reshape(-1, 2), table[order])
+
+
+def _edges(
+    path: Path, item: dict[str, Any], size: tuple[int, int]
+) -> tuple[float, float, float, float]:
+    """Top, left, bottom and right of an annotation's box, in an image of known size."""
+    try:
+        left, top, width, height = (float(number) for number in item["bbox"])
+        edges = (top, left, top + height, left + width)
+        if not (np.isfinite(edges).all() and min(width, height) >= 0 and min(size) > 0):
+            raise ValueError
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"{path}: annotation {item.get('id')} has the box {item['bbox']} in an image of "
+            f"{size[1]} x {size[0]} pixels: expected left, top, width and height"
+        ) from None
+    return edges
+
+
+def _doubled(values: Sequence[Any]) -> list[Any]:
+    return [value for value, count in Counter(values).items() if count > 1]

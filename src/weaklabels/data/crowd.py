@@ -7,10 +7,10 @@ of CIFAR beside them (see ``cifar``).
 """
 
 from __future__ import annotations
-from typing import Any
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ import torch
 
 from weaklabels.data import Split, Splits
 from weaklabels.data.cifar import RECONSTRUCT, cifar10, cifar100
-from weaklabels.data.files import find, random_parts
+from weaklabels.data.files import find, finite, random_parts
 
 LABEL_ONLY = {"duck": "d_Duck Identification", "dog": "s4_Dog data",
               "face": "s4_Face Sentiment Identification"}  # fmt: skip
@@ -169,10 +169,15 @@ def labelme(root: str | Path | None = None) -> Splits:
         x, y = array(f"data_{part}_vgg16"), array(f"labels_{part}").astype(np.int64).ravel()
         if x.ndim != 4 or not all(len(values) == len(x) for values in (y, *extra.values())):
             raise ValueError(f"{base}: {part} features {x.shape} for {len(y)} labels")
+        if not ((y >= 0) & (y < len(LABELME))).all():
+            raise ValueError(f"{base}: {part} labels outside 0..{len(LABELME) - 1}")
+        finite(base, f"the {part} features", x)
         features = torch.from_numpy(np.ascontiguousarray(x.transpose(0, 3, 1, 2), np.float32))
         return Split(features, torch.from_numpy(y), extra=extra)
 
     answers = array("answers").astype(np.int64)
+    if answers.ndim != 2 or not ((answers >= -1) & (answers < len(LABELME))).all():
+        raise ValueError(f"{base}: answers other than -1 (none) to {len(LABELME) - 1}")
     return Splits(LABELME, make("train", {"answers": answers}), make("valid", {}), make("test", {}))
 
 
@@ -211,7 +216,8 @@ def read_answers(folder: Path) -> tuple[np.ndarray, np.ndarray]:
                           ("truth", ("question", "truth"))):  # fmt: skip
         path = folder / f"{name}.csv"
         try:
-            table = pd.read_csv(path, dtype=str)
+            # A worker may be called "NA": nothing but an empty cell is missing.
+            table = pd.read_csv(path, dtype=str, keep_default_na=False)
         except FileNotFoundError:
             raise FileNotFoundError(f"{path} is not there: the set is incomplete") from None
         except ValueError as error:
@@ -219,10 +225,15 @@ def read_answers(folder: Path) -> tuple[np.ndarray, np.ndarray]:
         if tuple(table.columns) != columns:
             raise ValueError(f"{path}: columns {', '.join(table)}, expected {', '.join(columns)}")
         labels = pd.to_numeric(table[columns[-1]], errors="coerce")
-        if labels.isna().any() or (labels < 0).any():
-            raise ValueError(f"{path}: a label is not a number from 0")
+        if not ((labels >= 0) & (labels % 1 == 0)).all():
+            raise ValueError(f"{path}: a label is not a whole number from 0")
+        if (table[list(columns[:-1])] == "").to_numpy().any():
+            raise ValueError(f"{path}: a task or a worker has no name")
         tables[name] = table.assign(label=labels.astype(np.int64))
     tasks = pd.Index(tables["truth"]["question"])
+    if tasks.has_duplicates:
+        doubled = tasks[tasks.duplicated()][0]
+        raise ValueError(f"{folder / 'truth.csv'}: task {doubled} is listed more than once")
     workers = pd.Index(sorted(set(tables["answer"]["worker"])))
     row = tasks.get_indexer(tables["answer"]["question"])
     if (row < 0).any():

@@ -45,15 +45,17 @@ def load(
         ValueError: if a file is damaged.
     """
     base = find(root, "CUB_200_2011", "make data-cub")
-    _, files = _table(base / "images.txt", ("id", "file"), str)
-    _, is_train = _table(base / "train_test_split.txt", ("id", "train"))
-    _, species = _table(base / "image_class_labels.txt", ("id", "species"))
+    files = _by_id(base / "images.txt", "file", str)
+    is_train = _by_id(base / "train_test_split.txt", "train")
+    species = _by_id(base / "image_class_labels.txt", "species")
     y, certainty = read_attributes(base, len(files))
     if not len(files) == len(is_train) == len(species):
         raise ValueError(
             f"{base}: {len(files)} images, {len(is_train)} split flags and {len(species)} species, "
             "expected one of each"
         )
+    if not np.isin(is_train, (0, 1)).all():
+        raise ValueError(f"{base / 'train_test_split.txt'}: flags other than 0 and 1")
     rows, held_out = train_val_indices(int((is_train == 1).sum()), validation, seed)
     pool = np.flatnonzero(is_train == 1)
     parts = {"train": pool[rows], "val": pool[held_out], "test": np.flatnonzero(is_train == 0)}
@@ -112,6 +114,18 @@ def read_attributes(base: Path, images: int) -> tuple[np.ndarray, np.ndarray]:
     certainty = np.empty_like(y)
     y[cell], certainty[cell] = present, certain
     return y.reshape(images, -1), certainty.reshape(images, -1)
+
+
+def _by_id(path: Path, column: str, dtype: type = np.int64) -> np.ndarray:
+    """The column of a file ``id value``, in the order of the ids 1, 2, ..., whatever that of lines.
+
+    Raises:
+        ValueError: if an id is missing, doubled or not a number.
+    """
+    ids, values = _table(path, ("id", column), dtype)
+    if sorted(map(str, ids)) != sorted(map(str, range(1, len(ids) + 1))):
+        raise ValueError(f"{path}: expected each of the ids 1 to {len(ids)} once")
+    return values[np.argsort(ids.astype(np.int64))]
 
 
 def _table(path: Path, columns: tuple[str, ...], dtype: type = np.int64) -> list[np.ndarray]:

@@ -135,6 +135,24 @@ def scale_box(
     return top, left, bottom, right
 
 
+def finite(path: Path, name: str, values: np.ndarray) -> np.ndarray:
+    """The values, none of which may be infinite or not a number.
+
+    Args:
+        path: the file that they come from.
+        name: what they are called in it.
+        values: ``(N, ...)`` numbers.
+
+    Raises:
+        ValueError: naming the file and the first bad row.
+    """
+    good = np.isfinite(values).reshape(len(values), -1).all(1)
+    if not good.all():
+        row = int(np.flatnonzero(~good)[0])
+        raise ValueError(f"{path}: row {row} of {name} holds a value that is not finite")
+    return values
+
+
 def standardise(train: np.ndarray, *others: np.ndarray) -> list[np.ndarray]:
     """Shift and scale features to mean 0 and variance 1 on the training part, as float32.
 

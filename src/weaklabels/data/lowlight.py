@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from weaklabels.data import Split, Splits
+from weaklabels.data.decode import decode
 from weaklabels.data.files import find
 
 
@@ -75,11 +76,7 @@ def read_images(files: list[Path], resolution: tuple[int, int] | None) -> torch.
     """Images as one float32 tensor ``(N, 3, h, w)`` in [0, 1], resized if a size is given."""
     images: list[np.ndarray] = []
     for path in files:
-        try:
-            with Image.open(path) as image:
-                pixels = image.convert("RGB")
-        except (OSError, SyntaxError, ValueError) as error:
-            raise ValueError(f"{path}: not a readable image ({error})") from None
+        pixels = decode(path.read_bytes(), path)
         if resolution is not None:
             pixels = pixels.resize(resolution[::-1], Image.Resampling.BILINEAR)
         array = np.asarray(pixels)

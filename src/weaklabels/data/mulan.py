@@ -6,6 +6,7 @@ of the truth stand in the order of the XML file.
 
 from __future__ import annotations
 
+import math
 import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -20,6 +21,8 @@ SETS = ("emotions", "yeast", "scene", "birds", "corel5k", "medical", "flags")
 _NAME = re.compile(
     r"""@attribute\s+('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\S+)\s+(.*)""", re.IGNORECASE
 )
+
+_CELL = re.compile(r"""(?:^|,)((?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^,])*)""")
 
 
 def load(
@@ -78,16 +81,21 @@ def load(
 def read_labels(path: Path) -> tuple[str, ...]:
     """The label names of a Mulan XML file, in its order."""
     try:
-        nodes = [node for node in ET.parse(path).iter() if node.tag.endswith("}label")]
+        # With a namespace, as in the official files, or without.
+        nodes = [node for node in ET.parse(path).iter() if node.tag.split("}")[-1] == "label"]
     except ET.ParseError as error:
         raise ValueError(f"{path}: not well-formed XML ({error})") from None
-    if not nodes:
-        raise ValueError(f"{path}: no labels in it")
-    return tuple(node.attrib["name"] for node in nodes)
+    names = tuple(node.get("name", "") for node in nodes)
+    if not names or "" in names or len(set(names)) < len(names):
+        raise ValueError(f"{path}: expected labels, each with a name of its own")
+    return names
 
 
 def read_arff(path: Path, labels: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Read a dense or sparse ARFF file of numbers and nominal values.
+
+    What a sparse row leaves out is 0, or the first value of a nominal attribute. A missing value
+    (``?``) is refused: there is no number for it.
 
     Args:
         path: the file.
@@ -120,6 +128,9 @@ def read_arff(path: Path, labels: tuple[str, ...]) -> tuple[np.ndarray, np.ndarr
             names.append(_unquote(match[1]))
             values.append(_nominal(match[2]))
     column = {name: i for i, name in enumerate(names)}
+    if len(column) < len(names):
+        doubled = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{path}: attribute {doubled!r} is declared more than once")
     if lost := [label for label in labels if label not in column]:
         raise ValueError(f"{path}: no attribute {lost[0]!r}, which the XML file names as a label")
     if not rows:
@@ -134,26 +145,38 @@ def read_arff(path: Path, labels: tuple[str, ...]) -> tuple[np.ndarray, np.ndarr
 
 def _row(text: str, values: list[dict[str, float] | None]) -> np.ndarray:
     if text.startswith("{"):
-        row = np.zeros(len(values))
-        for entry in filter(None, (part.strip() for part in text.strip("{} ").split(","))):
+        row = np.array([0.0 if kind is None else next(iter(kind.values())) for kind in values])
+        seen = set()
+        for entry in filter(None, (part.strip() for part in _cells(text.strip("{} ")))):
             index, value = entry.split(maxsplit=1)
+            if int(index) < 0 or int(index) in seen:
+                raise ValueError
+            seen.add(int(index))
             row[int(index)] = _number(value, values[int(index)])
         return row
-    cells = text.split(",")
+    cells = _cells(text)
     if len(cells) != len(values):
         raise ValueError
     return np.array([_number(cell, kind) for cell, kind in zip(cells, values, strict=True)])
 
 
+def _cells(text: str) -> list[str]:
+    """What commas separate, those within quotes aside."""
+    return [match[1] for match in _CELL.finditer(text)] if "," in text else [text]
+
+
 def _number(cell: str, nominal: dict[str, float] | None) -> float:
-    return float(cell) if nominal is None else nominal[_unquote(cell.strip())]
+    number = float(cell) if nominal is None else nominal[_unquote(cell.strip())]
+    if not math.isfinite(number):
+        raise ValueError
+    return number
 
 
 def _nominal(kind: str) -> dict[str, float] | None:
     """The number of each nominal value; ``None`` for a numeric attribute."""
     if not kind.startswith("{"):
         return None
-    names = [_unquote(name.strip()) for name in kind.strip("{} ").split(",")]
+    names = [_unquote(name.strip()) for name in _cells(kind.strip("{} "))]
     try:
         return {name: float(name) for name in names}
     except ValueError:

@@ -61,10 +61,13 @@ def load(
         x = photographs(paths, base, f"nuswide-{name}", **decoding)
         return Split(x, torch.from_numpy(y), extra={"files": np.array(files)})
 
-    pools = {}
-    for part in ("Train", "Test"):
-        listed = read_part(base, part, classes)
-        pools[part] = _chosen(base, part, *listed, wanted, empty=empty, drop_missing=drop_missing)
+    listed = {part: read_part(base, part, classes) for part in ("Train", "Test")}
+    if lost := sorted((wanted or set()).difference(*(files for files, _ in listed.values()))):
+        raise ValueError(f"{keep}: {lost[0]} is in neither official list ({len(lost):,} such)")
+    pools = {
+        part: _chosen(base, part, *both, wanted, empty=empty, drop_missing=drop_missing)
+        for part, both in listed.items()
+    }
     files, y = pools["Train"]
     rows, held_out = train_val_indices(len(files), validation, seed)
     parts = {"train": rows, "val": held_out}

@@ -15,7 +15,7 @@ import scipy.sparse
 import torch
 
 from weaklabels.data import Split, Splits
-from weaklabels.data.files import find, random_parts, standardise
+from weaklabels.data.files import find, finite, random_parts, standardise
 
 FILES = {
     "lost": "lost.mat",
@@ -111,8 +111,8 @@ def read_mat(path: Path, candidates_key: str) -> tuple[np.ndarray, np.ndarray, n
     """Read one file: features ``(n, d)`` float64, truth and candidates ``(n, C)`` bool.
 
     Raises:
-        ValueError: if it is not a Matlab file, a key is missing, the shapes disagree, a value is
-            not 0 or 1, or a true label is not among the candidates.
+        ValueError: if it is not a Matlab file, a key is missing, the shapes disagree, a label is
+            not 0 or 1, a true label is not among the candidates, or a feature is not finite.
     """
     try:
         content = scipy.io.loadmat(path)
@@ -135,7 +135,7 @@ def read_mat(path: Path, candidates_key: str) -> tuple[np.ndarray, np.ndarray, n
             f"{path}: the true label of example {outside[0]} is not among its candidates "
             f"({len(outside)} such examples)"
         )
-    return np.asarray(x, dtype=np.float64), truth, candidates
+    return finite(path, "data", np.asarray(x, dtype=np.float64)), truth, candidates
 
 
 def _dense(matrix: np.ndarray | scipy.sparse.spmatrix) -> np.ndarray:

@@ -1,9 +1,10 @@
 """Image files -> one memory-mapped uint8 array at the training resolution.
 
 The images of a split are decoded once, in parallel, into ``<cache>/<name>-<key>/images.npy``; from
-then on an epoch reads pixels through the page cache and no image file. The key covers the names
-and sizes of the files, the resolution and the filter. A build that was interrupted goes on from
-its last finished block; two processes that want the same array build it once.
+then on an epoch reads pixels through the page cache and no image file. The key covers the content
+of the files, in their order, the resolution, the filter and the way of decoding: what a file is
+called, and where it lies, plays no part. A build that was interrupted goes on from its last
+finished block; two processes that want the same array build it once.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import shutil
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import closing
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from threading import Lock
@@ -25,9 +27,12 @@ import joblib
 import numpy as np
 import torch
 from filelock import FileLock
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
+
+from weaklabels.data.decode import decode as decode_image
+from weaklabels.data.digests import digests
 
 BLOCK = 64
 FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
@@ -74,6 +79,7 @@ def build(
     name: str,
     *,
     resample: str = "bilinear",
+    upright: bool = False,
     workers: int | None = None,
     progress: bool = False,
 ) -> Tensor:
@@ -85,6 +91,7 @@ def build(
         cache: folder for the arrays, made if needed.
         name: a readable prefix for the array's folder.
         resample: ``"bilinear"`` or ``"bicubic"``, with antialiasing (PIL's filters).
+        upright: for photographs of one's own, see ``decode.decode``.
         workers: decoding threads; default: one per CPU that this process may use.
         progress: show a progress bar while decoding.
 
@@ -101,64 +108,73 @@ def build(
     if resample not in FILTERS:
         raise ValueError(f"resample {resample!r}: expected one of {', '.join(FILTERS)}")
     cache = Path(cache)
-    key = _key(files, height, width, resample)
-    target = cache / f"{name}-{height}x{width}-{key[:12]}"
-    shape = (len(files), 3, height, width)
+    cache.mkdir(parents=True, exist_ok=True)
+    contents = digests(files, cache)
+    plan = _Plan(tuple(zip(files, contents, strict=True)), height, width, resample, upright)
+    target = cache / f"{name}-{height}x{width}-{plan.key()[:16]}"
     if not (target / "meta.json").exists():
-        cache.mkdir(parents=True, exist_ok=True)
         with FileLock(cache / f".{target.name}.lock"):
             if not (target / "meta.json").exists():
-                _build(files, shape, target, resample, workers or joblib.cpu_count(), progress)
-    return _open(target / "images.npy", shape)
+                _build(plan, target, workers or joblib.cpu_count(), progress)
+    return _open(target / "images.npy", plan.shape)
 
 
-def _key(files: Sequence[Path], height: int, width: int, resample: str) -> str:
-    digest = hashlib.sha256(f"{height}x{width} {resample} {len(files)}".encode())
-    for path in files:
-        try:
-            size = path.stat().st_size
-        except FileNotFoundError:
-            raise FileNotFoundError(f"{path} is listed but not there") from None
-        digest.update(f"\n{path.name} {size}".encode())
-    return digest.hexdigest()
+@dataclass(frozen=True)
+class _Plan:
+    """What is decoded, and how.
+
+    Attributes:
+        files: N files, each with the digest of its content.
+        height, width, resample, upright: see ``build``.
+    """
+
+    files: tuple[tuple[Path, str], ...]
+    height: int
+    width: int
+    resample: str
+    upright: bool
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        return len(self.files), 3, self.height, self.width
+
+    def key(self) -> str:
+        how = f"{self.shape} {self.resample} {'upright' if self.upright else 'as published'}"
+        return hashlib.sha256("\n".join([how, *(c for _, c in self.files)]).encode()).hexdigest()
+
+    def rows(self, start: int) -> np.ndarray:
+        """The block of rows from ``start``, ``(b, 3, h, w)`` uint8."""
+        block = self.files[start : start + BLOCK]
+        return np.stack([_decode(path, content, self) for path, content in block])
 
 
-def _build(
-    files: Sequence[Path],
-    shape: tuple[int, ...],
-    target: Path,
-    resample: str,
-    workers: int,
-    progress: bool,
-) -> None:
+def _build(plan: _Plan, target: Path, workers: int, progress: bool) -> None:
+    count, row = len(plan.files), int(np.prod(plan.shape[1:]))
     partial = target.with_name(f"{target.name}.partial")
     partial.mkdir(exist_ok=True)
-    row = int(np.prod(shape[1:]))
     free = shutil.disk_usage(partial).free + _size(partial / "images.npy")
-    if free < row * len(files):
+    if free < row * count:
         shutil.rmtree(partial)
         raise OSError(
             errno.ENOSPC,
-            f"{target.parent}: {row * len(files):,} bytes are needed for {len(files):,} images, "
+            f"{target.parent}: {row * count:,} bytes are needed for {count:,} images, "
             f"{free:,} are free",
         )
     done_file = partial / "blocks"
     done = set(done_file.read_text().split()) if done_file.exists() else set()
-    header = _header(partial / "images.npy", shape)
-    blocks = [b for b in range(0, len(files), BLOCK) if str(b) not in done]
+    header = _header(partial / "images.npy", plan.shape)
+    blocks = [b for b in range(0, count, BLOCK) if str(b) not in done]
     logging = Lock()
     try:
         with (
             open(partial / "images.npy", "r+b") as array,
             open(done_file, "a") as log,
-            tqdm(total=len(files), unit="img", disable=not progress, desc=target.name) as bar,
+            tqdm(total=count, unit="img", disable=not progress, desc=target.name) as bar,
         ):
-            bar.update(len(files) - sum(len(files[b : b + BLOCK]) for b in blocks))
+            bar.update(count - sum(len(plan.files[b : b + BLOCK]) for b in blocks))
 
             def decode(start: int) -> int:
-                rows = [_decode(path, shape[2], shape[3], resample)
-                        for path in files[start : start + BLOCK]]  # fmt: skip
-                data = np.ascontiguousarray(np.stack(rows)).data.cast("B")
+                data = np.ascontiguousarray(plan.rows(start)).data.cast("B")
                 offset = header + start * row
                 while data:  # a plain write says that the disk is full; a mapped one kills
                     written = os.pwrite(array.fileno(), data, offset)
@@ -170,14 +186,14 @@ def _build(
 
             with closing(_in_threads(decode, blocks, workers)) as finished:
                 for start in finished:
-                    bar.update(len(files[start : start + BLOCK]))
+                    bar.update(len(plan.files[start : start + BLOCK]))
     except (ValueError, OSError) as error:
         shutil.rmtree(partial, ignore_errors=True)
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             raise OSError(errno.ENOSPC, f"{target.parent}: the disk is full") from None
         raise
     done_file.unlink()
-    (partial / "meta.json").write_text(json.dumps({"shape": shape, "resample": resample}))
+    (partial / "meta.json").write_text(json.dumps({"shape": plan.shape, "resample": plan.resample}))
     shutil.rmtree(target, ignore_errors=True)
     partial.rename(target)
 
@@ -223,14 +239,15 @@ def _header(path: Path, shape: tuple[int, ...]) -> int:
         return file.tell()
 
 
-def _decode(path: Path, height: int, width: int, resample: str) -> np.ndarray:
+def _decode(path: Path, content: str, plan: _Plan) -> np.ndarray:
     try:
-        with Image.open(path) as image:
-            pixels = image.convert("RGB").resize((width, height), FILTERS[resample])
+        data = path.read_bytes()
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} is listed but not there") from None
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise ValueError(f"{path}: not a readable image ({error})") from None
+    if hashlib.sha256(data).hexdigest() != content:
+        raise ValueError(f"{path}: it changed while the images were read: read them again")
+    image = decode_image(data, path, upright=plan.upright)
+    pixels = image.resize((plan.width, plan.height), FILTERS[plan.resample])
     return np.asarray(pixels).transpose(2, 0, 1)
 
 

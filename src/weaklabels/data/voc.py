@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from weaklabels.data import Split, Splits
-from weaklabels.data.files import find, scale_box, stratified_parts, train_val_indices
+from weaklabels.data.files import find, finite, scale_box, stratified_parts, train_val_indices
 from weaklabels.data.shards import Decoding, photographs
 
 CLASSES = (
@@ -169,6 +169,9 @@ def voc2012_features(
             f"{path}: labels {flags.shape} and {len(ids)} ids for {len(x)} rows of {len(classes)} "
             "classes, expected one row each of the 20 VOC classes"
         )
+    if not np.isin(flags, (-1, 0, 1)).all():
+        raise ValueError(f"{path}: labels other than 1, 0 and -1")
+    finite(path, names[0], x)
     everything = Index(tuple(ids.tolist()), flags.astype(np.int8))
     row_of = {name: i for i, name in enumerate(everything.ids)}
     if balanced:
@@ -287,7 +290,7 @@ class Object:
 
 
 def read_objects(path: Path) -> tuple[tuple[int, int], list[Object]]:
-    """Read one annotation: the image's (height, width) and its objects.
+    """Read one annotation: the image's (height, width) and its objects that have a box.
 
     The file counts pixels from 1 and includes both ends; the result counts from 0 and is
     half-open, so left = xmin - 1 and right = xmax.
@@ -304,9 +307,13 @@ def read_objects(path: Path) -> tuple[tuple[int, int], list[Object]]:
             name = _field(node, "name")
             if name not in CLASSES:
                 raise ValueError(f"unknown class {name!r}, expected one of the 20 VOC classes")
+            if node.find("bndbox") is None:  # labels need no boxes, and some objects have none
+                continue
             left, top, right, bottom = (
                 float(_field(node, f"bndbox/{edge}")) for edge in ("xmin", "ymin", "xmax", "ymax")
             )
+            if not np.isfinite((left, top, right, bottom)).all():
+                raise ValueError(f"the box of a {name} is not made of finite numbers")
             difficult = (node.findtext("difficult") or "0").strip() == "1"
             objects.append(
                 Object(CLASSES.index(name), difficult, (top - 1, left - 1, bottom, right))
@@ -344,6 +351,6 @@ def _field(node: ET.Element, name: str) -> str:
 
 def _lines(path: Path) -> list[str]:
     try:
-        return [line for line in path.read_text().splitlines() if line.strip()]
+        return [line.strip() for line in path.read_text().splitlines() if line.strip()]
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} is not there: the devkit is incomplete") from None
