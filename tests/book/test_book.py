@@ -272,6 +272,6 @@ def test_the_command_answers_misuse_with_one_sentence(
 
 
 def test_an_unknown_profile_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="profile is 'fast': expected quick, paper, smoke"):
+    with pytest.raises(ValueError, match="profile is 'fast': expected quick, record, paper, smoke"):
         build("fast", tmp_path)
     assert not list(tmp_path.iterdir())

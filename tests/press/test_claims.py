@@ -23,7 +23,7 @@ from weaklabels.press.claims import (
     rank_agreement,
 )
 from weaklabels.press.ledger import Ledger
-from weaklabels.press.verdicts import FAILS, HOLDS, NOT_TESTABLE, OPEN, OUTCOMES
+from weaklabels.press.verdicts import FAILS, HOLDS, NOT_TESTABLE, OPEN
 
 SEEDS = 20
 REPETITIONS = 300
@@ -201,10 +201,10 @@ def test_ledger_is_written_whole_and_ids_are_unique(tmp_path):
     rows = json.loads(ledger.path.read_text())
     wanted = "id claim paper ours test seeds outcome figure why parts"
     assert all(set(row) == set(wanted.split()) for row in rows)
-    fields = "name kind effect low high worth margin paper_effect seeds outcome needed"
+    fields = "name kind effect low high worth margin paper_effect seeds outcome needed values"
     assert all(set(part) == set(fields.split()) for row in rows for part in row["parts"])
     assert [row["why"] for row in rows] == ["it does", "no data", ""]
-    assert ledger.totals() == dict(zip(OUTCOMES, (1, 0, 1, 1), strict=True))
+    assert ledger.outcomes() == {"1": HOLDS, "2": NOT_TESTABLE, "3": OPEN}
     assert list(ledger.table().index) == ["1", "2", "3"]
     assert [p.name for p in ledger.path.parent.iterdir()] == ["x.json"]
 

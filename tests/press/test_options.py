@@ -60,7 +60,7 @@ def test_the_command_itself_refuses(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 2
     assert done.stdout == ""
-    assert done.stderr == "PROFILE=fast is unknown: expected quick, paper, smoke.\n"
+    assert done.stderr == "PROFILE=fast is unknown: expected quick, record, paper, smoke.\n"
     assert not (tmp_path / "build").exists()
 
 

@@ -114,8 +114,8 @@ def test_finished_runs_are_kept_and_nothing_half_written(room: Path) -> None:
     [
         (["--chapters="], "CHAPTERS is missing: expected some of toy."),
         (["--chapters=toys"], "CHAPTERS=toys is unknown: expected toy."),
-        (["--name=third"], "NAME=third is unknown in toy: expected first, second, bad."),
-        (["--profile=fast"], "PROFILE=fast is unknown: expected quick, paper, smoke."),
+        (["--name=third"], "NAME=third is unknown in toy: expected first, second, bad, claims."),
+        (["--profile=fast"], "PROFILE=fast is unknown: expected quick, record, paper, smoke."),
         (["--seeds=0"], "SEEDS=0 is not a whole number of 1 or more."),
     ],
 )

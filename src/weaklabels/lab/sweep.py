@@ -31,7 +31,7 @@ import torch
 from tqdm import tqdm
 
 from weaklabels.lab import distributed
-from weaklabels.lab.keys import executes, modules_of
+from weaklabels.lab.keys import executes, modules_of, starts
 from weaklabels.lab.store import Record, Store
 
 RunFunction = Callable[[Any], Mapping[str, Any]]
@@ -66,7 +66,7 @@ def run(
             by ``lab.execute`` has one.
     """
     specs = list(specs)
-    _note_modules(function, specs)
+    _note_code(function, specs)
     # Keys are taken once: code edited while the runs go on belongs to the next call.
     paths = [store.path(function, spec) for spec in specs]
     spec_at = dict(zip(paths, specs, strict=True))
@@ -204,12 +204,14 @@ def _stored(store: Store, path: Path, spec: Any) -> Record:
     return record
 
 
-def _note_modules(function: RunFunction, specs: Sequence[Any]) -> None:
-    """Tell the runner of the book which modules these runs depend on."""
+def _note_code(function: RunFunction, specs: Sequence[Any]) -> None:
+    """Tell the runner of the book which modules these runs depend on, and where their code starts
+    (``module:definition``)."""
     path = os.environ.get("WEAKLABELS_USED")
     if path:
         used = {function.__module__}
         used.update(module for spec in specs for module in modules_of(spec))
+        used.update(":".join(start) for spec in specs for start in starts(function, spec))
         with open(path, "a", encoding="utf-8") as file:
             file.write("".join(f"{module}\n" for module in sorted(used)))
 

@@ -13,12 +13,10 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from weaklabels.press.verdicts import NOT_TESTABLE
+from weaklabels.press.verdicts import AGREES, DISAGREES, NOT_CHECKED, NOT_TESTABLE
 
 LEVEL = 0.01
 """Share of chapters in which some row would be said to disagree if nothing differed."""
-
-AGREES, DISAGREES, NOT_CHECKED = "yes", "no", "not checked"
 
 
 def checked(

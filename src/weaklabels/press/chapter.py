@@ -9,14 +9,12 @@ import torch
 
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.store import Store
+from weaklabels.press import figure_data
 from weaklabels.press.ledger import Ledger
 from weaklabels.press.machine import default_workers
-from weaklabels.press.runner.options import PROFILES, number
+from weaklabels.press.runner.options import FIRST_RECORD_SEED, PROFILES, number
 
 REPOSITORY = Path(__file__).parents[3]
-
-RECORD_SEEDS = 100
-"""Number of the record's first seed: no check repeats one of its runs."""
 
 
 class Chapter(Setting):
@@ -33,7 +31,7 @@ class Chapter(Setting):
             (the papers' data and settings, a GPU) or ``"smoke"`` (the smallest setting that
             executes every cell, for tests).
         device: ``"cpu"`` or ``"cuda"``.
-        seeds: number of repetitions, numbered from 0, those of the record from ``RECORD_SEEDS``.
+        seeds: number of repetitions, numbered from 0, those of the record from 100.
         data_root: folder of the downloaded datasets; a relative one is under the repository, for
             notebooks run in their rooms.
 
@@ -71,9 +69,11 @@ class Chapter(Setting):
             workers=_told("WEAKLABELS_WORKERS") or default_workers(device),
             scheduler=os.environ.get("WEAKLABELS_SCHEDULER") or None,
             gpus=(_told("WEAKLABELS_GPUS") or 1) if on_gpu else 1,
-            first_seed=RECORD_SEEDS if profile == "record" else 0,
+            first_seed=FIRST_RECORD_SEED if profile == "record" else 0,
         )
         object.__setattr__(self, "slug", slug)
+        if profile == "record":
+            figure_data.register()
         held_against = recorded / "claims.json" if profile == "quick" else None
         ledger = Ledger(build / "claims" / f"{slug}.json", held_against)
         object.__setattr__(self, "ledger", ledger)

@@ -2,7 +2,7 @@
 
 A room's module ``record`` holds ``RECORDS``: name -> function of a ``Setting`` that returns the
 content of ``recorded/<name>.json``, a dict that begins with ``"what"``, one sentence. Finished runs
-are kept in ``build/recorded/runs``, so that an interrupted record goes on where it stopped; the
+are kept in ``build/record/runs``, so that an interrupted record goes on where it stopped; the
 file is written at the end, in one step. What the command adds is the same for all records:
 
 ``command``
@@ -12,6 +12,9 @@ file is written at the end, in one step. What the command adds is the same for a
 ``keys``
     where the code of the record and of its runs starts (``code``, ``module:definition``), and the
     hash of all that it reaches (``key``, see ``lab.keys``).
+
+Every chapter has one record more, ``claims``: the execution of its notebook with the profile
+``record`` (see ``runner.edition``), with ``SEEDS`` of the module, or 20, seeds.
 """
 
 from __future__ import annotations
@@ -20,25 +23,42 @@ import importlib
 import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
+
+from tqdm import tqdm
 
 from weaklabels.lab import keys, sweep
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.store import Record, Store
 from weaklabels.press import machine
-from weaklabels.press.runner import options
-from weaklabels.press.runner.files import write_atomically
+from weaklabels.press.runner import edition, options
+from weaklabels.press.runner.files import read_json, remove_leftovers, write_atomically
 from weaklabels.press.runner.interrupt import stopping_cleanly
-from weaklabels.press.runner.notebooks import default_parameters, read_notebook
-from weaklabels.press.runner.options import Parser, UsageError
+from weaklabels.press.runner.notebooks import (
+    Notebook,
+    Places,
+    chapters_of,
+    default_parameters,
+    read_notebook,
+)
+from weaklabels.press.runner.options import Options, Parser, UsageError
+from weaklabels.press.runner.outcome import Failure
 from weaklabels.press.runner.reproduction import places_of
 
 REPOSITORY = Path(__file__).parents[3]
 AGAIN = "Interrupted: finished runs are kept, and the same command goes on from here."
+
+CLAIMS = "claims"
+"""Name of the record that is the execution of the notebook."""
+
+SEEDS = 20
+"""Repetitions of it, where the room's module does not say otherwise."""
 
 Recorder = Callable[[Setting], dict[str, Any]]
 
@@ -85,26 +105,35 @@ def record(recorder: Recorder, setting: Noting, command: str, commit: str) -> di
     }
 
 
-def recorders(slugs: Sequence[str], name: str, known: Sequence[str]) -> dict[tuple[str, str], Any]:
-    """What is to be computed, by chapter and name.
+def recorders(
+    slugs: Sequence[str], name: str, known: Sequence[str]
+) -> dict[tuple[str, str], Recorder | None]:
+    """What is to be computed, by chapter and name; None stands for the execution of the notebook.
 
     Args:
         slugs: chapters.
         name: of one record, which each of them has; empty for all of theirs.
-        known: chapters that have records.
+        known: all chapters.
 
     Raises:
         UsageError: if no chapter is named, or one has no such record.
     """
     if not slugs:
         raise UsageError(f"CHAPTERS is missing: expected some of {', '.join(known)}.")
-    found: dict[tuple[str, str], Any] = {}
+    found: dict[tuple[str, str], Recorder | None] = {}
     for slug in slugs:
-        records = importlib.import_module(f"chapters.{slug}.record").RECORDS
+        # The notebook shows the others: it comes last.
+        records = {**getattr(_module(slug), "RECORDS", {}), CLAIMS: None}
         if name and name not in records:
             raise UsageError(f"NAME={name} is unknown in {slug}: expected {', '.join(records)}.")
         found |= {(slug, each): records[each] for each in ([name] if name else records)}
     return found
+
+
+def _module(slug: str) -> ModuleType | None:
+    """The room's module ``record``, if it has one."""
+    name = f"chapters.{slug}.record"
+    return importlib.import_module(name) if find_spec(name) else None
 
 
 def readable(value: Any, depth: int = 0) -> str:
@@ -127,12 +156,16 @@ def _line(value: Any) -> str:
 
 
 def main(arguments: Sequence[str] | None = None, repository: Path = REPOSITORY) -> int:
-    """The command behind ``make record``. Returns its exit status: 0, or 2 for misuse."""
+    """The command behind ``make record``. Returns its exit status: 0, 1 if a cell failed, 2 for
+    misuse."""
     try:
         _record_all(_parser().parse_args(arguments), repository)
     except UsageError as error:
         print(error, file=sys.stderr)
         return 2
+    except Failure as error:
+        print(f"{error.error}, in this cell:\n{error.source}", file=sys.stderr)
+        return 1
     return 0
 
 
@@ -151,30 +184,69 @@ def _parser() -> Parser:
 def _record_all(given: Any, repository: Path) -> None:
     """Compute and write every record that was asked for."""
     places = places_of(repository)
-    rooms = places.book / "chapters"
-    known = sorted(path.parent.name for path in rooms.glob("*/record.py"))
+    notebooks = {chapter.slug: chapter for chapter in chapters_of(places.book)}
+    known = sorted(notebooks)
     wanted = recorders(options.chapters(given.chapters, known), given.name, known)
-    profile, device = options.profile(given.profile), options.device(given.device)
-    seeds, workers = options.number("SEEDS", given.seeds), options.number("WORKERS", given.workers)
-    data = str(repository / options.data_root(given.data))
+    request = Options(
+        options.profile(given.profile),
+        options.device(given.device),
+        options.number("SEEDS", given.seeds),
+        options.data_root(given.data),
+        jobs=1,
+        workers=options.number("WORKERS", given.workers),
+    )
     commit = machine.commit(repository)
     for (slug, name), recorder in wanted.items():
-        room = rooms / slug
-        defaults = default_parameters(read_notebook(room / f"{slug}.ipynb"))
-        setting = Noting(
-            profile,
-            device,
-            seeds or defaults["seeds"],
-            data,
-            Store(places.build / "recorded" / "runs"),
-            room / "recorded",
-            workers or machine.default_workers(device),
-        )
+        chapter, command = notebooks[slug], _command(slug, name, given)
         with stopping_cleanly(lambda: None, AGAIN):
-            content = record(recorder, setting, _command(slug, name, given), commit)
-        path = room / "recorded" / f"{name}.json"
-        write_atomically(path, readable(content) + "\n")
+            if recorder is None:
+                path = _record_claims(chapter, request, places, command)
+            else:
+                setting = _setting(chapter, request, places)
+                path = chapter.path.parent / "recorded" / f"{name}.json"
+                content = record(recorder, setting, command, commit)
+                write_atomically(path, readable(content) + "\n")
         print(path.relative_to(repository))
+
+
+def _setting(chapter: Notebook, request: Options, places: Places) -> Noting:
+    defaults = default_parameters(read_notebook(chapter.path))
+    return Noting(
+        request.profile,
+        request.device,
+        request.seeds or defaults["seeds"],
+        str(places.book.parent / request.data_root),
+        Store(places.build / "record" / "runs"),
+        chapter.path.parent / "recorded",
+        request.workers or machine.default_workers(request.device),
+    )
+
+
+def _record_claims(chapter: Notebook, request: Options, places: Places, command: str) -> Path:
+    """Execute a notebook with the profile ``record``, and write its edition.
+
+    Raises:
+        Failure: if a cell raised.
+    """
+    from weaklabels.press.runner.schedule import execute_all  # papermill takes a second to import
+
+    seeds = request.seeds or getattr(_module(chapter.slug), "SEEDS", SEEDS)
+    request = replace(request, profile="record", seeds=seeds)
+    made = places.build / "record"
+    remove_leftovers(made)
+    with tqdm(total=1, desc="record", unit="chapter", disable=None) as overall:
+        for outcome in execute_all([chapter], request, places, overall):
+            if outcome.failure:
+                raise outcome.failure
+    folder = chapter.path.parent / "recorded"
+    edition.pack(
+        folder,
+        read_notebook(made / "notebooks" / f"{chapter.slug}.ipynb"),
+        read_json(made / "claims" / f"{chapter.slug}.json"),
+        read_json(made / "state" / f"{chapter.slug}.json"),
+        command,
+    )
+    return folder / edition.CLAIMS
 
 
 def _command(slug: str, name: str, given: Any) -> str:

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 
 HOLDS, FAILS, OPEN, NOT_TESTABLE = OUTCOMES = ("holds", "fails", "open", "not testable here")
 
+AGREES, DISAGREES, NOT_CHECKED = "yes", "no", "not checked"
+"""What a check says of a recorded row."""
+
 MOST_SEEDS = 1000
 """Up to how many seeds it is said how many would decide what is open."""
 

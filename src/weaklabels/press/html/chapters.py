@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from weaklabels.press.runner.edition import Edition
 from weaklabels.press.runner.files import read_json
 from weaklabels.press.runner.notebooks import Cell, Content, read_notebook, source_of, tags_of
 from weaklabels.press.verdicts import OUTCOMES
@@ -25,14 +26,19 @@ class Shown:
     Attributes:
         slug: the chapter's name.
         authored: path of the notebook without outputs.
-        recorded_claims: path of the committed claims, which may not exist.
         results: the profile's build folder.
+        from_record: whether the book is built from what is committed, and not from ``results``.
     """
 
     slug: str
     authored: Path
-    recorded_claims: Path
     results: Path
+    from_record: bool = False
+
+    @cached_property
+    def edition(self) -> Edition:
+        """The committed execution, which may not exist."""
+        return Edition(self.authored.parent / "recorded")
 
     @cached_property
     def source(self) -> Content:
@@ -42,6 +48,8 @@ class Shown:
     @cached_property
     def executed(self) -> Content | None:
         """The notebook with outputs; None if it was not executed to its end."""
+        if self.from_record:
+            return self.edition.outputs_in(self.source) or self.edition.notebook
         path = self.results / "notebooks" / f"{self.slug}.ipynb"
         if not path.is_file():
             return None
@@ -82,18 +90,22 @@ class Shown:
     @cached_property
     def state(self) -> Mapping[str, Any]:
         """What the execution used; empty if unknown."""
+        if self.from_record:
+            return self.edition.provenance
         state = read_json(self.results / "state" / f"{self.slug}.json")
         return state if isinstance(state, dict) and self.executed is not None else {}
 
     @cached_property
     def computed(self) -> list[dict[str, Any]]:
         """Claims of this execution."""
+        if self.from_record:
+            return self.edition.claims
         return _rows(self.results / "claims" / f"{self.slug}.json") if self.executed else []
 
     @cached_property
     def recorded(self) -> list[dict[str, Any]]:
         """Committed claims of an earlier execution, where this build has none."""
-        return [] if self.executed else _rows(self.recorded_claims)
+        return [] if self.executed else self.edition.claims
 
     @property
     def claims(self) -> list[dict[str, Any]]:

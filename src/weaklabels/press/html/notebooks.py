@@ -57,6 +57,8 @@ def _unexecuted(chapter: Shown, profile: str) -> Content:
 
 
 def _command(chapter: Shown, profile: str) -> str:
+    if profile == "record":
+        return f"make record CHAPTERS={chapter.slug}"
     return f"make reproduce CHAPTERS={chapter.slug} PROFILE={profile}"
 
 

@@ -10,7 +10,14 @@ from typing import Any
 from weaklabels.press.html.chapters import Shown
 from weaklabels.press.html.markup import plain, span, table
 from weaklabels.press.runner.report import clock
-from weaklabels.press.verdicts import MOST_SEEDS, OPEN, OUTCOMES, in_words
+from weaklabels.press.verdicts import (
+    AGREES,
+    MOST_SEEDS,
+    NOT_CHECKED,
+    OPEN,
+    OUTCOMES,
+    in_words,
+)
 
 FRONT = "fig-fg-front"
 FRONT_FILE = "generated/front"
@@ -64,9 +71,24 @@ def totals_sentence(chapters: Sequence[Shown]) -> str:
         _link(chapter) for chapter in chapters if chapter.tests_claims and not chapter.claims
     ]
     text = f"**{found.total()} claims** have been put to a test: {' '.join(counts)}"
+    rows = [row for chapter in chapters for row in chapter.claims]
+    if said := agreement_sentence(rows):
+        text += f"\n\n{said}"
     if missing:
         text += f"\n\nWithout a verdict in this build: {', '.join(missing)}."
     return text
+
+
+def agreement_sentence(rows: Sequence[dict[str, Any]]) -> str:
+    """How many of the checked rows agree with the record; empty if none was checked."""
+    said = [row["check"]["says"] for row in rows if "check" in row]
+    compared = len(said) - said.count(NOT_CHECKED)
+    if not compared:
+        return ""
+    return (
+        f"The outcomes are those of the record. The check that made this copy of the book agrees "
+        f"with {said.count(AGREES)} of the {compared} rows that it measured anew."
+    )
 
 
 def front_figure(chapters: Sequence[Shown]) -> dict[str, bytes]:
@@ -218,12 +240,20 @@ def _outcome(row: dict[str, Any], recorded: bool) -> str:
     outcome = str(row.get("outcome") or UNKNOWN)
     notes = [needed] if outcome == OPEN and (needed := _needed(row)) else []
     notes += ["recorded"] if recorded else []
+    notes += [_checked(row["check"])] if "check" in row else []
     return "\n\n".join(
         [
             span(plain(outcome), "verdict", _class(outcome)),
             *(span(plain(note), "small") for note in notes),
         ]
     )
+
+
+def _checked(check: dict[str, Any]) -> str:
+    """What this build's own runs say of a recorded row."""
+    if check["says"] == NOT_CHECKED:
+        return "from the record, not checked here"
+    return f"this run {'agrees' if check['says'] == AGREES else 'does not agree'}: {check['found']}"
 
 
 def _needed(row: dict[str, Any]) -> str:

@@ -38,12 +38,7 @@ def stage(profile: str, results: Path, book: Path) -> Path:
         UsageError: if the table of contents is missing or names no notebook.
     """
     chapters = [
-        Shown(
-            chapter.slug,
-            chapter.path,
-            chapter.path.parent / "recorded" / "claims.json",
-            results,
-        )
+        Shown(chapter.slug, chapter.path, results, from_record=profile == "record")
         for chapter in chapters_of(book)
     ]
     contents: dict[str, bytes] = dict(_texts(book))

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from importlib.metadata import distribution
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import nbformat
@@ -19,10 +20,12 @@ from papermill.exceptions import PapermillExecutionError
 from traitlets import default
 
 from weaklabels.press.runner.files import write_atomically
-from weaklabels.press.runner.notebooks import default_parameters, read_notebook
+from weaklabels.press.runner.notebooks import Cell, default_parameters, read_notebook
 from weaklabels.press.runner.outcome import Failure
 
 ENGINE = "weaklabels"
+RECORDED = "recorded"
+"""Tag of a cell whose outputs are the record's."""
 PERSONAL = ("IPYTHON", "JUPYTER", "LANG", "LC_", "MATPLOTLIB", "PYTHONIO", "WEAKLABELS_")
 """Beginnings of the names of variables that a kernel does not inherit: whose user it is must not
 show in a chapter, and what the runner has to say it says itself."""
@@ -84,6 +87,7 @@ def execute(
     settings: Path,
     bar: Mapping[str, Any],
     started: Callable[[Any], None],
+    recorded: Mapping[str, Cell] = MappingProxyType({}),
 ) -> None:
     """Execute a notebook in the folder in which it lies and write the result atomically.
 
@@ -98,6 +102,7 @@ def execute(
         settings: an empty folder for what IPython would look for, and keep, in the user's own.
         bar: options of the tqdm bar that counts its cells.
         started: called with that bar as soon as it is drawn.
+        recorded: id -> a cell with the outputs that are shown in place of an execution.
 
     Raises:
         Failure: if a cell raised or the kernel died.
@@ -110,7 +115,7 @@ def execute(
 
     try:
         notebook = papermill.execute_notebook(
-            source,
+            _without(nbformat.from_dict(read_notebook(source)), recorded),
             None,
             parameters=_differing(source, parameters),
             engine_name=ENGINE,
@@ -126,7 +131,29 @@ def execute(
     except Exception as error:
         message = f"{type(error).__name__}: {error}"
         raise Failure(_running_cell(managers), message, _as_far(managers)) from error
-    write_atomically(target, nbformat.writes(_without_times(notebook)))
+    write_atomically(target, nbformat.writes(_without_times(_with(notebook, recorded))))
+
+
+def _without(
+    notebook: nbformat.NotebookNode, recorded: Mapping[str, Cell]
+) -> nbformat.NotebookNode:
+    """The notebook with some of its code cells as raw ones, which no kernel executes."""
+    for cell in notebook.cells:
+        if cell["id"] in recorded:
+            cell.cell_type = "raw"
+            del cell["outputs"], cell["execution_count"]
+    return notebook
+
+
+def _with(notebook: nbformat.NotebookNode, recorded: Mapping[str, Cell]) -> nbformat.NotebookNode:
+    """The same cells as code again, with the outputs of the record."""
+    for cell in notebook.cells:
+        if cell["id"] in recorded:
+            known = nbformat.from_dict(recorded[cell["id"]])
+            cell.cell_type = "code"
+            cell.outputs, cell.execution_count = known.outputs, known.execution_count
+            cell.metadata.tags = [*cell.metadata.get("tags", []), RECORDED]
+    return notebook
 
 
 def _environment(settings: Path) -> dict[str, str]:

@@ -16,6 +16,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 PROFILES = ("quick", "record", "paper", "smoke")
+FIRST_RECORD_SEED = 100
+"""Number of the record's first seed; those of other profiles begin at 0, so that no check repeats a
+run of the record."""
 SIGNS_OF_A_GPU = ("/dev/nvidiactl", "/dev/dxg")
 
 

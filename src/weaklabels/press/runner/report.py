@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from weaklabels.press.runner.files import read_json
 from weaklabels.press.runner.notebooks import Notebook
 from weaklabels.press.runner.outcome import Outcome
-from weaklabels.press.verdicts import OUTCOMES, in_words
+from weaklabels.press.verdicts import AGREES, DISAGREES, OUTCOMES, in_words
 
 
 def clock(seconds: float) -> str:
@@ -31,21 +32,24 @@ def summary(chapters: Sequence[Notebook], profile: Path, executed: Iterable[str]
         executed: slugs that were executed just now; the others' times are from before.
     """
     now, total, seconds = set(executed), Counter(dict.fromkeys(OUTCOMES, 0)), 0.0
+    claims: dict[str, list[dict[str, Any]]] = {}
     rows: list[tuple[str, ...]] = [("chapter", "time", "", *OUTCOMES)]
     for chapter in chapters:
         state = read_json(profile / "state" / f"{chapter.slug}.json")
         if not isinstance(state, dict):
             rows.append((chapter.slug, "-", "not executed", *("" for _ in OUTCOMES)))
             continue
-        found = _outcomes(profile / "claims" / f"{chapter.slug}.json")
+        claims[chapter.slug] = _rows(profile / "claims" / f"{chapter.slug}.json")
+        found = Counter(row["outcome"] for row in claims[chapter.slug])
         total.update(found)
         seconds += state["duration"]
         when = "" if chapter.slug in now else "earlier"
         counts = (str(found[name]) for name in OUTCOMES)
         rows.append((chapter.slug, clock(state["duration"]), when, *counts))
     rows.append(("total", clock(seconds), "", *(str(total[name]) for name in OUTCOMES)))
-    claims = f"{total.total()} claim{'' if total.total() == 1 else 's'}"
-    return f"{_table(rows)}\n\n{claims}: {', '.join(in_words(total))}"
+    counted = f"{total.total()} claim{'' if total.total() == 1 else 's'}"
+    text = f"{_table(rows)}\n\n{counted}: {', '.join(in_words(total))}"
+    return text + _agreement(claims)
 
 
 def failure_text(outcome: Outcome, profile: Path) -> str:
@@ -61,9 +65,27 @@ def failure_text(outcome: Outcome, profile: Path) -> str:
     return "\n".join(lines)
 
 
-def _outcomes(path: Path) -> Counter[str]:
+def _agreement(claims: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """Whose outcomes were counted, and how many this run agrees with; empty without a record."""
+    every = {f"{slug} {row['id']}": row for slug, rows in claims.items() for row in rows}
+    checked = {name: row for name, row in every.items() if "check" in row}
+    if not checked:
+        return ""
+    seeds = sorted({row["seeds"] for row in checked.values()} - {0})
+    span = " to ".join(str(each) for each in dict.fromkeys((*seeds[:1], *seeds[-1:])))
+    many = f", {span} seeds" if span else ""
+    without = [slug for slug, rows in claims.items() if rows and "check" not in rows[0]]
+    here = f"; measured here: {', '.join(without)}" if without else ""
+    said = Counter(row["check"]["says"] for row in checked.values())
+    text = f" (record{many}{here})."
+    text += f" This run agrees with {said[AGREES]} of {said[AGREES] + said[DISAGREES]}."
+    names = [name for name, row in checked.items() if row["check"]["says"] == DISAGREES]
+    return text + (f" It does not agree with: {', '.join(names)}." if names else "")
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
     rows = read_json(path)
-    return Counter(row["outcome"] for row in rows) if isinstance(rows, list) else Counter()
+    return rows if isinstance(rows, list) else []
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:

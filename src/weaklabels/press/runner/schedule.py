@@ -18,9 +18,10 @@ from tqdm import tqdm
 
 from weaklabels.press import machine
 from weaklabels.press.runner import stamps
+from weaklabels.press.runner.edition import Edition
 from weaklabels.press.runner.execute import execute
 from weaklabels.press.runner.files import SCRATCH, read_json, write_atomically
-from weaklabels.press.runner.notebooks import Notebook, Places
+from weaklabels.press.runner.notebooks import Cell, Notebook, Places, read_notebook
 from weaklabels.press.runner.options import Options
 from weaklabels.press.runner.outcome import Failure, Outcome
 
@@ -107,10 +108,13 @@ class _Running:
             told["OMP_NUM_THREADS"] = "1"
         return told
 
-    def used_modules(self) -> list[str]:
+    def used_code(self) -> tuple[list[str], list[str]]:
+        """Modules that its runs depend on, and where their code starts (see ``sweep.run``)."""
+        noted: set[str] = set()
         with suppress(OSError):
-            return sorted(set(self.used.read_text(encoding="utf-8").split()))
-        return []
+            noted = set(self.used.read_text(encoding="utf-8").split())
+        starts = {name for name in noted if ":" in name}
+        return sorted(noted - starts), sorted(starts)
 
 
 def _execute_one(
@@ -137,6 +141,7 @@ def _execute_one(
             running.settings,
             {"desc": chapter.slug, "position": position, "leave": False, "disable": None},
             running.started,
+            _left_to_the_record(chapter) if options.profile == "quick" else {},
         )
     except Failure as error:
         failure = error
@@ -151,7 +156,7 @@ def _execute_one(
             write_atomically(failed, failure.notebook)
         return Outcome(chapter.slug, seconds, failure)
     failed.unlink(missing_ok=True)
-    used = running.used_modules()
+    used, code = running.used_code()
     # Modules known before the execution keep the hash they had then: an edit meanwhile counts.
     modules = stamps.inputs(chapter, options, places, used)["modules"]
     known = {name: fingerprints["modules"].get(name, digest) for name, digest in modules.items()}
@@ -159,6 +164,7 @@ def _execute_one(
         "slug": chapter.slug,
         "fingerprints": {**fingerprints, "modules": known},
         "used": used,
+        "code": code,
         "outputs": stamps.outputs(chapter, options, places),
         "workers": workers,
         "start": start.isoformat(timespec="seconds"),
@@ -167,6 +173,14 @@ def _execute_one(
     }
     write_atomically(state, json.dumps(record, indent=1, sort_keys=True))
     return Outcome(chapter.slug, seconds, None)
+
+
+def _left_to_the_record(chapter: Notebook) -> Mapping[str, Cell]:
+    try:
+        source = read_notebook(chapter.path)
+    except ValueError:  # execution will say so
+        return {}
+    return Edition(chapter.path.parent / "recorded").studies_in(source)
 
 
 def _circumstances(parameters: Mapping[str, Any], places: Places) -> dict[str, Any]:

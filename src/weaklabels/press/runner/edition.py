@@ -1,0 +1,144 @@
+"""The record edition of a chapter: what is committed of its execution with the profile ``record``.
+
+Four files in the room's ``recorded/``: ``claims.json`` with the rows of the ledger,
+``figures.json`` with the numbers behind each figure, ``edition.ipynb`` with all outputs, and
+``provenance.json``. The published book is built from them; the check shows the edition's outputs
+where a cell is a study, and holds its own rows against the recorded ones.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from weaklabels.lab import keys
+from weaklabels.press.runner.files import read_json, write_atomically
+from weaklabels.press.runner.notebooks import Cell, Content, read_notebook, source_of, tags_of
+from weaklabels.press.runner.options import FIRST_RECORD_SEED
+
+STUDY = "study"
+"""Tag of a cell that a check leaves to the record."""
+
+FIGURE_NUMBERS = "application/vnd.weaklabels.figure+json"
+"""Kind of output under which a figure of the record says its numbers (see ``figure_data``)."""
+
+NOTEBOOK, CLAIMS, FIGURES, PROVENANCE = (
+    "edition.ipynb", "claims.json", "figures.json", "provenance.json"
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Edition:
+    """The committed execution of a chapter, which may not exist.
+
+    Attributes:
+        folder: the room's ``recorded/``.
+    """
+
+    folder: Path
+
+    @cached_property
+    def notebook(self) -> Content | None:
+        """The executed notebook; None if there is no record yet."""
+        path = self.folder / NOTEBOOK
+        return read_notebook(path) if path.is_file() else None
+
+    @cached_property
+    def claims(self) -> list[dict[str, Any]]:
+        """Rows of the ledger, as ``claims.Row.as_dict`` gives them."""
+        rows = read_json(self.folder / CLAIMS)
+        return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+
+    @cached_property
+    def provenance(self) -> dict[str, Any]:
+        """What the execution used; empty if unknown."""
+        found = read_json(self.folder / PROVENANCE)
+        return found if isinstance(found, dict) else {}
+
+    def outputs_in(self, source: Content) -> Content | None:
+        """A notebook with the record's outputs; None if one of its code cells was edited since."""
+        if self.notebook is None:
+            return None
+        recorded = _code_cells(self.notebook)
+        shown = copy.deepcopy(source)
+        for cell in shown["cells"]:
+            if cell["cell_type"] == "code":
+                known = recorded.pop(cell["id"], None)
+                if known is None or source_of(known) != source_of(cell):
+                    return None
+                cell["outputs"] = copy.deepcopy(known["outputs"])
+                cell["execution_count"] = known["execution_count"]
+        return None if recorded else shown
+
+    def studies_in(self, source: Content) -> dict[str, Cell]:
+        """Cells of the record by id, for the cells of a notebook that a check leaves to it.
+
+        Empty if there is no record, or if one of them was edited since: they depend on each other.
+        """
+        recorded = _code_cells(self.notebook) if self.notebook else {}
+        wanted = [cell for cell in source["cells"] if STUDY in tags_of(cell)]
+        found = {cell["id"]: recorded.get(cell["id"]) for cell in wanted}
+        same = all(
+            (known := found[cell["id"]]) is not None and source_of(known) == source_of(cell)
+            for cell in wanted
+        )
+        return {name: cell for name, cell in found.items() if cell} if same else {}
+
+    def stale(self) -> bool:
+        """Whether code that the record's runs reach has changed since it was made."""
+        held = self.provenance.get("keys", {})
+        code = [tuple(start.split(":")) for start in held.get("code", ())]
+        return keys.code_key(code) != held.get("key")  # type: ignore[arg-type]
+
+
+def pack(
+    folder: Path, executed: Content, claims: Any, state: Mapping[str, Any], command: str
+) -> None:
+    """Write the edition of one execution.
+
+    Args:
+        folder: the room's ``recorded/``.
+        executed: the notebook, with the numbers of its figures.
+        claims: the rows of its ledger.
+        state: what the runner noted of the execution (see ``schedule``).
+        command: what was typed.
+    """
+    notebook = copy.deepcopy(executed)
+    figures = {}
+    for cell in notebook["cells"]:
+        name = cell.get("metadata", {}).get("mystnb", {}).get("figure", {}).get("name")
+        for output in cell.get("outputs", []):
+            numbers = output.get("data", {}).pop(FIGURE_NUMBERS, None)
+            if numbers is not None and name:
+                figures[name] = numbers
+    code = sorted(state["code"])
+    seeds = range(FIRST_RECORD_SEED, FIRST_RECORD_SEED + state["seeds"])
+    provenance = {
+        "what": f"All runs of the chapter, with the {len(seeds)} seeds {seeds[0]} to {seeds[-1]}",
+        "command": command,
+        **{name: state[name] for name in ("seeds", "device", "versions", "commit", "start")},
+        "duration": state["duration"],
+        "parameters": {k: v for k, v in state["parameters"].items() if k != "data_root"},
+        "keys": {
+            "code": code,
+            "key": keys.code_key([tuple(start.split(":")) for start in code]),  # type: ignore[misc]
+        },
+    }
+    for name, content in ((NOTEBOOK, notebook), (FIGURES, figures), (PROVENANCE, provenance)):
+        text = json.dumps(content, ensure_ascii=False, indent=None if name == FIGURES else 1)
+        write_atomically(folder / name, f"{text}\n")
+    # Last: whoever finds the claims finds the rest.
+    write_atomically(folder / CLAIMS, json.dumps(claims, ensure_ascii=False, indent=1) + "\n")
+
+
+def _code_cells(notebook: Content) -> dict[str, Cell]:
+    return {
+        cell["id"]: cell
+        for cell in notebook["cells"]
+        if cell["cell_type"] == "code" and "injected-parameters" not in tags_of(cell)
+    }
