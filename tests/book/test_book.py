@@ -102,6 +102,53 @@ def test_scoreboard_shows_every_claim_with_its_evidence(toy_book: ToyBook) -> No
     assert addresses[-1]["id"] == "claim-unexecuted-3"
 
 
+def test_all_comparisons_are_in_one_picture(toy_book: ToyBook) -> None:
+    picture = page(toy_book, "scoreboard").select_one("img[alt^='Forest plot of all comparisons']")
+    drawn = (toy_book.html / picture["src"]).read_text()
+    assert drawn.count("<!-- Executed executed -->") == 1
+    assert "Date" not in drawn
+
+
+def test_the_record_edition_is_built_from_what_is_committed(copy: ToyBook, tmp_path: Path) -> None:
+    recorded = toy.notebook(copy.book, "executed").parent / "recorded"
+    toy.write_json(recorded / "claims.json", toy.claims("executed", number=4))
+    toy.write_json(recorded / "edition.ipynb", toy.executed("executed"))
+    toy.write_json(recorded / "provenance.json", {**toy.STATE, "seeds": 20})
+    source = toy.authored("executed")
+    source["cells"][0]["source"] = "# Another title\n\nAnother sentence."
+    toy.write_json(toy.notebook(copy.book, "executed"), source)
+    staged = stage("record", tmp_path / "record", copy.book)
+    notebook = (staged / "executed.ipynb").read_text()
+    assert "Another sentence." in notebook
+    assert toy.png() in notebook
+    assert "Edited since" not in notebook
+    counts = "{doc}`executed`\n  - 2\n  - 1\n  - 0\n  - 1\n  - 4\n"
+    assert counts in (staged / "scoreboard.md").read_text()
+    assert "20" in (staged / "provenance.md").read_text()
+    assert "`make record CHAPTERS=unexecuted`" in (staged / "unexecuted.ipynb").read_text()
+    source["cells"][2]["source"] = "draw_another();"
+    toy.write_json(toy.notebook(copy.book, "executed"), source)
+    stage("record", tmp_path / "record", copy.book)
+    notebook = (staged / "executed.ipynb").read_text()
+    assert "Edited since it was executed" in notebook
+    assert "draw_another" not in notebook
+
+
+def test_a_check_says_what_it_found_beside_the_record(toy_book: ToyBook, tmp_path: Path) -> None:
+    results = tmp_path / "smoke"
+    shutil.copytree(toy_book.build / "smoke" / "notebooks", results / "notebooks")
+    rows = toy.claims("executed", number=3)
+    for row, says in zip(rows, ("yes", "no", "not checked"), strict=True):
+        row["check"] = {"says": says, "found": f"found {says}", "p": None}
+    toy.write_json(results / "claims" / "executed.json", rows)
+    staged = stage("smoke", results, toy_book.book)
+    scoreboard = (staged / "scoreboard.md").read_text().replace("\\", "")
+    assert "this run agrees: found yes" in scoreboard
+    assert "this run does not agree: found no" in scoreboard
+    assert "from the record, not checked here" in scoreboard
+    assert "agrees with 1 of the 2 rows" in (staged / "generated" / "totals.md").read_text()
+
+
 def test_the_front_page_counts_the_outcomes(toy_book: ToyBook) -> None:
     marks = [mark.get_text() for mark in page(toy_book, "index").select(".verdict")]
     assert marks == ["7 hold", "5 fail", "1 is open", "2 not testable"]
@@ -230,7 +277,7 @@ def test_staging_again_touches_only_what_changed(copy: ToyBook) -> None:
     after = {path: path.stat().st_mtime_ns for path in source.rglob("*")}
     changed = {path.name for path in before if before[path] != after.get(path)}
     files = {"words.md", "unexecuted.ipynb", "_toc.yml", "scoreboard.md", "provenance.md"}
-    assert changed <= files | {"totals.md", "generated"}
+    assert changed <= files | {"totals.md", "forest.svg", "generated"}
     assert {"words.md", "unexecuted.ipynb", "_toc.yml"} <= changed
 
 

@@ -246,7 +246,7 @@ def _draw_forest_panel(
     for y, (row, part) in enumerate(lines):
         if ids.index(row["id"]) % 2:
             ax.axhspan(y - 0.5, y + 0.5, color="#F2F2F2", lw=0, zorder=0)
-        unit = _unit(part) if scaled else 1.0
+        unit = unit_of(part) if scaled else 1.0
         effect, low, high = (part[name] / unit for name in ("effect", "low", "high"))
         options = OUTCOME_STYLES[part["outcome"]]
         ax.plot([low, high], [y, y], color=options["color"], lw=1.6, solid_capstyle="butt")
@@ -266,7 +266,7 @@ def _draw_forest_panel(
     for value, style in panel.bounds.items():
         ax.axvline(value, color="#888888", ls=style, lw=1.0, zorder=1)
     if scaled:
-        _symmetric_log_axis(ax)
+        symmetric_log_axis(ax)
     labels = [_line_label(row, part) for row, part in lines]
     ax.set_yticks(range(len(lines)), labels, fontsize=9, parse_math=False)
     ax.set_ylim(len(lines) - 0.5, -0.5)
@@ -275,7 +275,7 @@ def _draw_forest_panel(
     ax.grid(visible=False, axis="y")
 
 
-def _symmetric_log_axis(ax: Axes) -> None:
+def symmetric_log_axis(ax: Axes) -> None:
     """An x axis that is linear between -1 and 1 and logarithmic beyond."""
     low, high = ax.dataLim.intervalx
     low, high = min(1.3 * low, -1.3), max(1.3 * high, 1.6)
@@ -290,7 +290,7 @@ def _symmetric_log_axis(ax: Axes) -> None:
     ax.xaxis.set_major_formatter("{x:g}")
 
 
-def _unit(part: Mapping[str, Any]) -> float:
+def unit_of(part: Mapping[str, Any]) -> float:
     """The effect that is drawn at 1: what would count, or the margin of a "no worse"."""
     unit = abs(part["margin"]) if part["kind"] == "margin" else part["worth"]
     return unit or 1.0

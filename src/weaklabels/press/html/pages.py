@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from weaklabels.press.html.chapters import Shown
+from weaklabels.press.html.forest import draw_book
 from weaklabels.press.html.markup import plain, span, table
 from weaklabels.press.runner.report import clock
 from weaklabels.press.verdicts import (
@@ -22,13 +23,26 @@ from weaklabels.press.verdicts import (
 FRONT = "fig-fg-front"
 FRONT_FILE = "generated/front"
 UNKNOWN = "–"
+FOREST_FILE = "generated/forest.svg"
+FOREST_TEXT = f"""\
+One line a comparison, largest effect first within each chapter: a mark at the effect, a bar to the
+ends of its interval. The scale is what each comparison would have to reach to count, so 0 is no
+effect and 1 is just worth a sentence; beyond it is logarithmic.
+
+![Forest plot of all comparisons by chapter; the table below says the same.]({FOREST_FILE})
+"""
 ENDINGS = tuple(f", {outcome}" for outcome in OUTCOMES)
 WIDE = "---\nhtml_theme.sidebar_secondary.remove: true\n---\n"
 """Front matter of a page whose tables need the room of the contents list."""
 
 
-def scoreboard(chapters: Sequence[Shown]) -> str:
-    """Totals by chapter and outcome, and every claim in one table."""
+def scoreboard(chapters: Sequence[Shown], *, pictured: bool = False) -> str:
+    """Totals by chapter and outcome, and every claim in one table.
+
+    Args:
+        chapters: of the book.
+        pictured: whether there is a ``forest`` of them.
+    """
     text = [
         f"{WIDE}(scoreboard)=\n# Scoreboard\n",
         "Every claim that the chapters put to a test. An outcome is computed from the runs by the "
@@ -45,8 +59,17 @@ def scoreboard(chapters: Sequence[Shown]) -> str:
             "Claims marked *recorded* come from an earlier execution, because their chapter was "
             "not executed in this build.\n"
         )
-    text += ["## Totals\n", totals(chapters), "## All claims\n", claims_table(chapters)]
+    text += ["## Totals\n", totals(chapters)]
+    if pictured:
+        text += ["## All comparisons\n", FOREST_TEXT]
+    text += ["## All claims\n", claims_table(chapters)]
     return "\n".join(text)
+
+
+def forest(chapters: Sequence[Shown]) -> dict[str, bytes]:
+    """The picture of all comparisons: file name -> content; nothing if there is none."""
+    drawn = draw_book({chapter.title: chapter.claims for chapter in chapters})
+    return {FOREST_FILE: drawn} if drawn else {}
 
 
 def totals(chapters: Sequence[Shown]) -> str:

@@ -48,10 +48,11 @@ def stage(profile: str, results: Path, book: Path) -> Path:
     for chapter in chapters:
         notebook = json.dumps(staged(chapter, profile), indent=1, ensure_ascii=False)
         contents[f"{chapter.slug}.ipynb"] = f"{notebook}\n".encode()
-    contents["scoreboard.md"] = pages.scoreboard(chapters).encode()
+    forest = pages.forest(chapters)
+    contents["scoreboard.md"] = pages.scoreboard(chapters, pictured=bool(forest)).encode()
     contents["provenance.md"] = pages.provenance(chapters).encode()
     contents["generated/totals.md"] = pages.totals_sentence(chapters).encode()
-    contents |= pages.front_figure(chapters)
+    contents |= pages.front_figure(chapters) | forest
     if profile == "smoke":
         contents["_config.yml"] = _with_banner(contents["_config.yml"])
     source = results / "source"

@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import joblib
 from tqdm import tqdm
 
-from weaklabels.press.runner import report, stamps
+from weaklabels.press.runner import estimate, report, stamps
 from weaklabels.press.runner.files import read_json, remove_leftovers, write_atomically
 from weaklabels.press.runner.interrupt import stopping_cleanly
 from weaklabels.press.runner.notebooks import Notebook, Places, chapters_of, select
@@ -97,11 +98,26 @@ def _execute_stale(chosen: Sequence[Notebook], options: Options, places: Places)
         with tqdm(total=len(stale), desc="book", unit="chapter", disable=None) as overall:
             for chapter in stale:
                 overall.write(f"{chapter.slug}: {reasons[chapter]}")
+            if said := _duration(stale, options, places):
+                overall.write(said)
             for outcome in execute_all(stale, options, places, overall):
                 outcomes.append(outcome)
                 how = "failed after" if outcome.failure else "done in"
                 overall.write(f"{outcome.slug}: {how} {report.clock(outcome.seconds)}")
     return outcomes
+
+
+def _duration(stale: Sequence[Notebook], options: Options, places: Places) -> str:
+    """How long this will take here; empty where it cannot be known."""
+    if options.profile != estimate.PROFILE or options.device != "cpu" or options.scheduler:
+        return ""
+    if not (places.book / estimate.COSTS).is_file():
+        return ""
+    slugs = [chapter.slug for chapter in stale]
+    cores = min(len(slugs), joblib.cpu_count())
+    work = estimate.work_here()
+    seconds = estimate.seconds(places.book, slugs, jobs=cores, seeds=options.seeds, work=work)
+    return f"On this machine this takes about {report.clock(seconds)}." if seconds else ""
 
 
 def _build_if_stale(options: Options, places: Places, build_book: BookBuilder) -> Path:
