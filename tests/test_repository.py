@@ -17,12 +17,14 @@ from typing import Any
 import pytest
 import yaml
 
+from weaklabels.press.runner.edition import STUDY
 from weaklabels.press.runner.notebooks import (
     chapters_of,
     code_of,
     default_parameters,
     read_notebook,
     source_of,
+    tags_of,
 )
 from weaklabels.press.runner.options import Options
 
@@ -71,6 +73,73 @@ def test_notebooks_have_a_parameters_cell_with_the_usual_defaults(path: Path) ->
 def test_cells_are_short(path: Path) -> None:
     sources = map(source_of, code_cells(path))
     assert not [text for text in sources if len(text.splitlines()) > LONGEST_CELL]
+
+
+@each_notebook
+def test_only_studies_use_what_studies_define(path: Path) -> None:
+    """A check leaves the cells tagged ``study`` to the record and executes the others."""
+    studies = [cell for cell in code_cells(path) if STUDY in tags_of(cell)]
+    others = [cell for cell in code_cells(path) if STUDY not in tags_of(cell)]
+    lost = names(studies, ast.Store) - names(others, ast.Store)
+    assert not lost & names(others, ast.Load)
+
+
+def names(cells: list[dict[str, Any]], context: type[ast.expr_context]) -> set[str]:
+    """Names that some cells bind, or read; what a comprehension binds is its own."""
+    found: set[str] = set()
+    for cell in cells:
+        tree = ast.parse(code_of({"cells": [cell]}))
+        own = {
+            name.id
+            for node in ast.walk(tree)
+            if isinstance(node, ast.comprehension)
+            for name in ast.walk(node.target)
+            if isinstance(name, ast.Name)
+        }
+        nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+        found |= {node.id for node in nodes if isinstance(node.ctx, context)} - own
+    return found
+
+
+COUNT = r"(\d+|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|all|none|most|half)"
+TYPED = re.compile(
+    rf"{COUNT} (of|out of) (the |its |our )?{COUNT} (rows|claims|comparisons)"
+    rf"|{COUNT} (rows|claims|comparisons) (hold|fail|are open)"
+    r"|\b(claims?|rows?) \d+[a-z]?((, | and | to )\d+[a-z]?)* (holds?|fails?|is open|are open)\b"
+    r"|\*\*(holds|fails|open)\*\*",
+    re.IGNORECASE,
+)
+"""A verdict, or a count of verdicts, that somebody typed."""
+
+
+@pytest.mark.parametrize(
+    "page", [*NOTEBOOKS, ROOT / "README.md", ROOT / "book" / "index.md"], ids=lambda path: path.stem
+)
+def test_no_verdict_is_typed(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    if page.suffix == ".ipynb":
+        cells = read_notebook(page)["cells"]
+        prose = [source_of(cell) for cell in cells if cell["cell_type"] == "markdown"]
+        text = "\n".join([*prose, *(json.dumps(cell["metadata"]) for cell in cells)])
+    assert [found[0] for found in TYPED.finditer(text)] == []
+
+
+def test_a_typed_verdict_is_noticed() -> None:
+    for text in (
+        "in 9 of the 12 rows",
+        "three claims fail",
+        "Claims 4 and 5 fail.",
+        "row 4a holds",
+        "so 5 **holds**",
+    ):
+        assert TYPED.search(text), text
+    for text in (
+        "three of five seeds",
+        "it holds that x = 1",
+        "rows 9a to 9c below",
+        "claim 4 asks",
+    ):
+        assert not TYPED.search(text), text
 
 
 def test_every_notebook_is_a_chapter() -> None:

@@ -92,8 +92,10 @@ def test_the_keys_are_those_of_the_code(room: Path) -> None:
     path = room / "record.py"
     path.write_text(ROOM.replace("def square(spec):", 'def square(spec):\n    """Words."""'))
     assert keys.code_key(code) == held["key"]
+    assert record.stale(room.parents[1]) == []
     path.write_text(ROOM.replace("spec.seed ** 2", "spec.seed ** 3"))
     assert keys.code_key(code) != held["key"]
+    assert record.stale(room.parents[1]) == ["chapters/toy/recorded/first.json"]
 
 
 def test_finished_runs_are_kept_and_nothing_half_written(room: Path) -> None:

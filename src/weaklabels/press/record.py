@@ -60,6 +60,9 @@ CLAIMS = "claims"
 SEEDS = 20
 """Repetitions of it, where the room's module does not say otherwise."""
 
+PARTS = (edition.CLAIMS, edition.FIGURES)
+"""Files of an edition whose keys stand in its ``provenance.json``."""
+
 Recorder = Callable[[Setting], dict[str, Any]]
 
 
@@ -136,6 +139,19 @@ def _module(slug: str) -> ModuleType | None:
     return importlib.import_module(name) if find_spec(name) else None
 
 
+def stale(book: Path) -> list[str]:
+    """Committed records whose code has changed since."""
+    found = []
+    for path in sorted(book.glob("chapters/*/recorded/*.json")):
+        held = (read_json(path) or {}).get("keys") if path.name not in PARTS else None
+        if held is None:
+            continue
+        code = [(module, name) for module, _, name in (c.partition(":") for c in held["code"])]
+        if keys.code_key(code) != held["key"]:
+            found.append(path.relative_to(book).as_posix())
+    return found
+
+
 def readable(value: Any, depth: int = 0) -> str:
     """JSON for people and for line-wise comparison: one key, one row, one sentence a line.
 
@@ -159,7 +175,12 @@ def main(arguments: Sequence[str] | None = None, repository: Path = REPOSITORY) 
     """The command behind ``make record``. Returns its exit status: 0, 1 if a cell failed, 2 for
     misuse."""
     try:
-        _record_all(_parser().parse_args(arguments), repository)
+        given = _parser().parse_args(arguments)
+        if given.stale:
+            for name in stale(repository / "book"):
+                print(f"{name}: its code has changed since it was made")
+            return 0
+        _record_all(given, repository)
     except UsageError as error:
         print(error, file=sys.stderr)
         return 2
@@ -177,6 +198,7 @@ def _parser() -> Parser:
     parser.add_argument("--device", default="cpu", help="cpu | cuda | cuda:N")
     parser.add_argument("--seeds", default="", help="repetitions; else each chapter's own number")
     parser.add_argument("--data", default="", help="folder of the downloaded datasets")
+    parser.add_argument("--stale", action="store_true", help="list records of changed code")
     options.add_workers(parser)
     return parser
 

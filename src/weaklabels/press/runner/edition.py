@@ -89,12 +89,6 @@ class Edition:
         )
         return {name: cell for name, cell in found.items() if cell} if same else {}
 
-    def stale(self) -> bool:
-        """Whether code that the record's runs reach has changed since it was made."""
-        held = self.provenance.get("keys", {})
-        code = [tuple(start.split(":")) for start in held.get("code", ())]
-        return keys.code_key(code) != held.get("key")  # type: ignore[arg-type]
-
 
 def pack(
     folder: Path, executed: Content, claims: Any, state: Mapping[str, Any], command: str
@@ -126,7 +120,7 @@ def pack(
         "parameters": {k: v for k, v in state["parameters"].items() if k != "data_root"},
         "keys": {
             "code": code,
-            "key": keys.code_key([tuple(start.split(":")) for start in code]),  # type: ignore[misc]
+            "key": keys.code_key([(m, name) for m, _, name in (c.partition(":") for c in code)]),
         },
     }
     for name, content in ((NOTEBOOK, notebook), (FIGURES, figures), (PROVENANCE, provenance)):

@@ -96,12 +96,16 @@ def parse(arguments: Sequence[str], book: Path) -> tuple[Options, bool]:
     parser.add_argument("--scheduler", default="", help="tcp:// address of a Dask scheduler")
     parser.add_argument("--check", action="store_true", help="only check these parameters")
     given = parser.parse_args(arguments)
+    if given.profile == "record":
+        raise UsageError(
+            "PROFILE=record is computed by `make record` and shown by `make book PROFILE=record`."
+        )
     options = Options(
         profile=profile(given.profile),
         device=device(given.device),
         seeds=number("SEEDS", given.seeds),
         data_root=data_root(given.data),
-        chapters=chapters(given.chapters, (path.stem for path in book.glob("**/*.ipynb"))),
+        chapters=chapters(given.chapters, (path.stem for path in book.glob("chapters/*/*.ipynb"))),
         jobs=number("JOBS", given.jobs),
         workers=number("WORKERS", given.workers),
         gpus=_gpus(given.gpus, given.device, given.scheduler),
