@@ -19,6 +19,7 @@ from weaklabels.press.runner.options import UsageError, parse
     ("argument", "named"),
     [
         ("--profile=fast", "PROFILE=fast"),
+        ("--profile=record", "PROFILE=record is computed by `make record`"),
         ("--chapters=alone,nowhere", "CHAPTERS=nowhere"),
         ("--device=tpu", "DEVICE=tpu"),
         ("--seeds=-1", "SEEDS=-1"),
