@@ -1,7 +1,7 @@
 """What decides the claims of the chapter on ALL-E.
 
-``ablation`` and ``longer`` hold the outcomes of agents by the terms of their reward (see
-``tables``), the latter after longer training; ``records`` are runs of one kind of agents.
+``trained`` holds the outcomes of agents by the terms of their reward (see ``tables``); ``records``
+are runs of one kind of agents.
 """
 
 from __future__ import annotations
@@ -48,15 +48,15 @@ def _helps(outcomes: Outcomes, measure: str) -> Verdict:
     return _better(measure, outcomes[ALL][measure], outcomes[NO_SCORE][measure])
 
 
-def claim_1a(ablation: Outcomes) -> Row:
+def claim_1a(trained: Outcomes) -> Row:
     """The judge's score with the aesthetic term less that without it: above 0."""
     return Row(
         "1a",
         "With the aesthetic term in the reward, outputs score higher with the judge than without "
         "it.",
         "no number read; Figure 1: contest photographs 7.081 in normal, 5.694 in low light (NIMA)",
-        _helps(ablation, "score"),
-        figure="tab-alle-ablation",
+        _helps(trained, "score"),
+        figure="tab-alle-long",
         why=dict.fromkeys(
             (FAILS, OPEN),
             "Perhaps because the gain of the judge, here the formula A, is one number for all "
@@ -66,7 +66,7 @@ def claim_1a(ablation: Outcomes) -> Row:
     )
 
 
-def claim_2ab(ablation: Outcomes) -> list[Row]:
+def claim_2ab(trained: Outcomes) -> list[Row]:
     """PSNR (2a) and SSIM (2b) with the aesthetic term less those without it: above 0."""
     return [
         Row(
@@ -74,8 +74,8 @@ def claim_2ab(ablation: Outcomes) -> list[Row]:
             f"The aesthetic term raises {measure.upper()} as well.",
             "abstract: improves both subjective experience and objective evaluation; no number "
             "read",
-            _helps(ablation, measure),
-            figure="tab-alle-ablation",
+            _helps(trained, measure),
+            figure="tab-alle-long",
             why={
                 FAILS: "Perhaps because the maximum of A lies at a darker picture than the "
                 "reference.",
@@ -83,33 +83,6 @@ def claim_2ab(ablation: Outcomes) -> list[Row]:
             },
         )
         for id, measure in (("2a", "psnr"), ("2b", "ssim"))
-    ]
-
-
-def _after_longer_training(
-    id: str, longer: Outcomes, measure: str, what: str, why: Mapping[str, str]
-) -> Row:
-    return Row(
-        id,
-        f"Longer training, six seeds (recorded): the aesthetic term raises {what}.",
-        "abstract, as claims 1 and 2; no number read",
-        _helps(longer, measure),
-        figure="tab-alle-longer",
-        why=why,
-    )
-
-
-def claim_1b(longer: Outcomes) -> Row:
-    """As claim 1a, after longer training."""
-    return _after_longer_training("1b", longer, "score", "the judge's score", {})
-
-
-def claim_2cd(longer: Outcomes) -> list[Row]:
-    """As claims 2a and 2b, after longer training."""
-    why = {FAILS: "Perhaps because each cell is led to the value 0.6, which the reference has not."}
-    return [
-        _after_longer_training(id, longer, measure, measure.upper(), why)
-        for id, measure in (("2c", "psnr"), ("2d", "ssim"))
     ]
 
 
@@ -193,30 +166,19 @@ def _follows(outcomes: Outcomes) -> Verdict:
     return greater(np.zeros(len(follows)), follows, worth=WORTH_CORRELATION, digits=2)
 
 
-def claim_5a(ablation: Outcomes) -> Row:
+def claim_5a(trained: Outcomes) -> Row:
     """Correlation of strengths with luminance: below 0."""
     return Row(
         "5a",
         "Every pixel refines itself: strengths fall with local luminance.",
         "the design of the method; no number read",
-        _follows(ablation),
-        figure="tab-alle-ablation",
+        _follows(trained),
+        figure="tab-alle-long",
         why=dict.fromkeys(
             (FAILS, OPEN),
             "Perhaps because what pays most is the brightness of all pixels together: a seed can "
             "settle on one action, or on a pattern that does not depend on luminance.",
         ),
-    )
-
-
-def claim_5b(longer: Outcomes) -> Row:
-    """As claim 5a, after longer training."""
-    return Row(
-        "5b",
-        "Longer training, six seeds (recorded): strengths fall with local luminance.",
-        "as claim 5a; no number read",
-        _follows(longer),
-        figure="tab-alle-longer",
     )
 
 

@@ -118,15 +118,17 @@ def draw_actions(states: np.ndarray, actions: np.ndarray) -> Figure:
 
     Args:
         states: ``(steps + 1, 3, h, w)`` bytes.
-        actions: ``(steps, 3, h, w)``, 0 to 26.
+        actions: ``(steps, 3, h, w)``, 0 to 26. The scale goes from the 1st to the 99th percentile
+            of their strengths.
     """
     steps = len(actions)
     h, w = states.shape[2:]
     fig, axes = style.panels(steps, 2, height=style.WIDTH / steps * h / w + 0.3, squeeze=False)
+    alpha = (actions[:, 0].astype(float) - 9) / 18
+    low, high = np.percentile(alpha, [1, 99])
     for t in range(steps):
         style.show_image(axes[0, t], states[t].mean(0, keepdims=True) / 255, f"step {t + 1}")
-        alpha = (actions[t, 0].astype(float) - 9) / 18
-        picture = axes[1, t].imshow(alpha, cmap="gray", vmin=-0.5, vmax=17 / 18)
+        picture = axes[1, t].imshow(alpha[t], cmap="gray", vmin=low, vmax=max(high, low + 1 / 18))
         axes[1, t].set_axis_off()
     bar = fig.colorbar(picture, ax=axes[1, :], orientation="horizontal", shrink=0.5, aspect=40)
     bar.set_label("strength of the leading channel (lower row); upper row: luminance")

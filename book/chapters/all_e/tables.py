@@ -59,9 +59,9 @@ def comparators(found: Mapping[str, Sequence[Record]]) -> dict[str, dict[str, np
     }
 
 
-def agents(ablation: Outcomes) -> dict[str, Mapping[str, np.ndarray]]:
-    """Those agents of the ablation that meet the comparators."""
-    return {f"agents, {name}": ablation[name] for name in (ALL, NO_SCORE, AS_CODED)}
+def agents(trained: Outcomes) -> dict[str, Mapping[str, np.ndarray]]:
+    """Those agents that meet the comparators."""
+    return {f"agents, {name}": trained[name] for name in (ALL, NO_SCORE, AS_CODED)}
 
 
 def quality(groups: Outcomes) -> pd.DataFrame:
@@ -102,12 +102,6 @@ def differences(ablation: Outcomes) -> pd.DataFrame:
             for measure, (head, _) in HEADS.items()
         }
     ).rename_axis("reward")
-
-
-def longer(record: Mapping[str, Any]) -> dict[str, dict[str, np.ndarray]]:
-    """Outcomes by agents from the recorded result of longer training."""
-    columns = (*MEASURES, "follows")
-    return {row["agents"]: {m: np.array(row[m]) for m in columns} for row in record["rows"]}
 
 
 def lime(record: Mapping[str, Any]) -> pd.DataFrame:
