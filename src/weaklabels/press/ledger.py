@@ -42,8 +42,11 @@ class Ledger:
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """What the chapter shows: the recorded rows with what the check says of them under
-        ``"check"`` (see ``agreement.checked``), or without a record the measured ones."""
+        """The rows that the chapter shows.
+
+        The recorded ones, with what the check says of each under ``"check"`` (see
+        ``agreement.checked``); without a record the measured ones.
+        """
         if self.record is None or not self.record.exists():
             return self.measured
         return checked(json.loads(self.record.read_text(encoding="utf-8")), self.measured)
