@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from weaklabels.networks import efficientnet_lite as lite
 from weaklabels.networks.label_decoder import ClasswiseLinear, LabelDecoder
 from weaklabels.seeding import seed_torch
 
@@ -406,6 +407,33 @@ def torchvision_resnet(
     return Network(nn.Sequential(*layers), GlobalAveragePool(), nn.Linear(width, classes))
 
 
+def efficientnet_lite(
+    classes: int, *, size: int, pretrained: bool = True, classifier: bool = False
+) -> Network:
+    """EfficientNet-Lite with a new linear head, for photographs of few pixels.
+
+    Inputs are in [0, 1]. Its features are the scaling of the pixels and the layers of
+    ``networks.efficientnet_lite``, one after the other.
+
+    Args:
+        classes: number of classes.
+        size: 0, 1 or 2.
+        pretrained: start from the ImageNet weights; otherwise from random ones.
+        classifier: keep the head of the 1,000 ImageNet classes as well.
+
+    Raises:
+        ModuleNotFoundError: if the package of the weights is not installed.
+        ValueError: if there is no such size.
+    """
+    layers = nn.Sequential(*lite.layers(size))
+    head = nn.Linear(lite.WIDTH, classes)
+    if pretrained:
+        lite.fill(layers, head if classifier else None, lite.imagenet(size))
+    features = nn.Sequential(_Normalise(lite.PIXELS[:1], lite.PIXELS[1:]), *layers)
+    network = Network(features, GlobalAveragePool(), head)
+    return network.to(memory_format=torch.channels_last)
+
+
 class _Normalise(nn.Module):
     """Subtract a mean and divide by a deviation, channel by channel."""
 
@@ -432,6 +460,7 @@ BUILDERS: dict[str, Callable[..., Network]] = {
     "convnet": convnet,
     "label_decoder": label_decoder,
     **{f"resnet{n}": partial(torchvision_resnet, depth=n) for n in (18, 34, 50, 101, 152)},
+    **{f"efficientnet_lite{n}": partial(efficientnet_lite, size=n) for n in (0, 1, 2)},
 }
 """Name -> function ``(classes, **options) -> Network``."""
 

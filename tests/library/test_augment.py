@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from weaklabels.data.augment import flip, noise, pipeline, rand_augment
+from weaklabels.data.augment import flip, noise, pick_view, pipeline, rand_augment
 
 
 def test_pipelines_draw_from_their_generator_alone():
@@ -29,3 +29,13 @@ def test_augmentations_keep_shape_and_leave_their_input_alone():
     assert torch.equal(batch, before)
     noisy = noise(torch.zeros(400, 1, 8, 8), generator, 0.5)
     assert noisy.std().item() == pytest.approx(0.5, rel=0.05)
+
+
+def test_one_view_of_each_example_is_picked():
+    batch = torch.arange(200).view(100, 2, 1, 1, 1).repeat(1, 1, 3, 2, 2)
+    picked = pick_view(batch, torch.Generator().manual_seed(0), 0, 2)
+    assert picked.shape == (100, 3, 2, 2)
+    which = picked[:, 0, 0, 0] - 2 * torch.arange(100)
+    assert set(which.tolist()) == {0, 1}
+    only = pick_view(batch, torch.Generator().manual_seed(0), 1, 2)
+    assert torch.equal(only, batch[:, 1])

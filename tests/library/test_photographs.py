@@ -57,6 +57,15 @@ def test_voc_balanced_pools_all_lists(tmp_path):
     assert len(names) == len(set(names)) == 80
 
 
+def test_voc_keeps_some_images_of_each_class_that_is_alone_and_all_others(tmp_path):
+    one = {f"2008_{i:06d}": [("dog", 0, (1, 1, 9, 9))] for i in range(12)}
+    two = {f"2009_{i:06d}": [("dog", 0, (1, 1, 9, 9)), ("cat", 0, (1, 1, 9, 9))] for i in range(8)}
+    tiny.voc_devkit(tmp_path / "voc2012-subset-small", 2012, {"train": one, "val": two})
+    splits = data.load("voc2012", tmp_path, resolution=8, balanced=True, alone=4)
+    names = [n for part in (splits.train, splits.val, splits.test) for n in part.extra["ids"]]
+    assert sorted(name[:4] for name in names) == ["2008"] * 4 + ["2009"] * 8
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [

@@ -120,6 +120,15 @@ def cutout(
     return torch.where(inside[:, None], colour.to(batch.dtype)[:, :, None, None], batch)
 
 
+def pick_view(batch: Tensor, generator: torch.Generator, first: int, last: int) -> Tensor:
+    """One view of each example, ``(B, V, ...)`` to ``(B, ...)``, drawn from ``first .. last - 1``.
+
+    For inputs whose views were computed beforehand (see ``lab.trunk``).
+    """
+    views = torch.randint(first, last, (len(batch),), generator=generator).to(batch.device)
+    return batch[torch.arange(len(batch), device=batch.device), views]
+
+
 def noise(batch: Tensor, generator: torch.Generator, deviation: float) -> Tensor:
     """Add Gaussian noise of the given standard deviation to floating-point images."""
     return batch + deviation * torch.randn(batch.shape, generator=generator).to(batch)
@@ -196,6 +205,15 @@ def pipeline(
 
 AUGMENTATIONS: dict[str, Callable[..., Tensor]] = {
     function.__name__: function
-    for function in (flip, pad_crop, square_crop, cutout, noise, rand_augment, auto_augment)
+    for function in (
+        flip,
+        pad_crop,
+        square_crop,
+        cutout,
+        pick_view,
+        noise,
+        rand_augment,
+        auto_augment,
+    )
 }
 """Name -> function ``(batch, generator, ...)``."""

@@ -52,6 +52,7 @@ class Options(Decoding, total=False):
 
     seed: int
     balanced: bool
+    alone: int | None
 
 
 def voc2007(
@@ -88,6 +89,7 @@ def _load(
     *,
     seed: int = 1200,
     balanced: bool = False,
+    alone: int | None = None,
     **decoding: Unpack[Decoding],
 ) -> Splits:
     """Load one year.
@@ -101,6 +103,8 @@ def _load(
         balanced: pool every image of all lists in ``ImageSets/Main`` and split it 60/15/25 with
             the same share of every class in each part; for subsets whose official lists are
             skewed.
+        alone: with ``balanced``: of the images in which a class is the only one, keep so many a
+            class, drawn with ``seed``; those that show several classes are all kept.
         decoding: how the images are decoded.
 
     Returns:
@@ -112,9 +116,10 @@ def _load(
         FileNotFoundError: if a file is missing.
         ValueError: if a list, an annotation or an image is damaged.
     """
-    devkit = find(root, f"VOCdevkit/VOC{year}", f"make data-voc{year}")
+    places = (f"VOCdevkit/VOC{year}", f"voc{year}-subset-small/VOCdevkit/VOC{year}")
+    devkit = find(root, places, f"make data-voc{year}")
     if balanced:
-        split = _balanced(read_all(devkit), seed)
+        split = _balanced(read_all(devkit), seed, alone)
     else:
         pool, test = (present_only(read_index(devkit, part), year) for part in parts)
         rows, held_out = train_val_indices(len(pool.ids), validation, seed)
@@ -264,12 +269,22 @@ def present_only(index: Index, year: int) -> Index:
     return index.rows(np.flatnonzero((index.flags == 1).any(1)))
 
 
-def _balanced(index: Index, seed: int) -> dict[str, Index]:
+def _balanced(index: Index, seed: int, alone: int | None = None) -> dict[str, Index]:
     index = present_only(index, 2012)
+    if alone is not None:
+        index = index.rows(_thinned(index.flags == 1, alone, np.random.default_rng(seed)))
     train, val, test = stratified_parts(
         index.flags == 1, (0.6, 0.15, 0.25), np.random.default_rng(seed)
     )
     return {"train": index.rows(train), "val": index.rows(val), "test": index.rows(test)}
+
+
+def _thinned(y: np.ndarray, alone: int, rng: np.random.Generator) -> np.ndarray:
+    """Rows with several classes, and of those with one so many a class, in ascending order."""
+    single = y.sum(1) == 1
+    kept = [np.flatnonzero(~single)]
+    kept += [rng.permutation(np.flatnonzero(single & column))[:alone] for column in y.T]
+    return np.sort(np.concatenate(kept))
 
 
 def _truth(index: Index) -> tuple[torch.Tensor, dict[str, np.ndarray]]:

@@ -21,7 +21,7 @@ from weaklabels import models
 from weaklabels.ema import WeightAverage
 from weaklabels.lab import distributed, sweep
 from weaklabels.lab.checkpoint import Checkpoint
-from weaklabels.lab.spec import Trained
+from weaklabels.lab.spec import Net, Trained
 from weaklabels.methods.base import Context, Method
 from weaklabels.models import Network
 from weaklabels.state import pack, unpack
@@ -163,7 +163,7 @@ def started(method: Method, observed: Tensor, **known: Any) -> Method:
     return method
 
 
-def network(spec: Trained, classes: int, seed: int, **fitted: Any) -> Network:
+def network(spec: Net, classes: int, seed: int, **fitted: Any) -> Network:
     """The network of a run with its initial weights, on its device.
 
     Args:

@@ -27,6 +27,7 @@ from weaklabels.lab.multilabel_watch import MultilabelWatch, Scene
 from weaklabels.lab.spec import Data, Learner, Options, Trained, options
 from weaklabels.lab.store import Record
 from weaklabels.lab.sweep import remember
+from weaklabels.lab.trunk import Trunk, on_maps
 from weaklabels.lab.weights import load_part, weights_of
 from weaklabels.methods.base import Context, Method
 from weaklabels.metrics import accuracy, average_precision
@@ -63,8 +64,8 @@ class AnnotatedData(Data):
 
 
 @dataclass(frozen=True)
-class Spec(Learner, AnnotatedData, Trained):
-    """One run; beside its parts (see ``lab.spec``):
+class Spec(Learner, AnnotatedData, Trained, Trunk):
+    """One run; beside its parts (see ``lab.spec``, ``lab.trunk``):
 
     Attributes:
         pretraining: None starts from random weights.
@@ -95,8 +96,14 @@ def run(spec: Spec) -> dict[str, Any]:
         ``val_ap`` and ``test_ap`` ``(epochs, C)`` in percent, ``best_epoch`` (from 1: the first of
         the best validation mAP), and for each name in ``spec.track`` what it adds; with entries
         tracked one by one also ``observed`` and ``truth`` ``(N, C)`` int8 of the training images.
+
+    Raises:
+        ValueError: if layers are to be frozen that are pre-trained here, or extracted anyway.
     """
+    if spec.frozen_layers and (spec.frozen or spec.pretraining is not None):
+        raise ValueError("frozen_layers: expected neither frozen nor pretraining beside it")
     splits = load_splits(spec)
+    frame = tuple(splits.test.x.shape[2:])
     observed = torch.from_numpy(annotate(spec, splits.train.y.numpy())).to(spec.device)
     seed_torch(spec.seed, "dropout")
     model = build_network(spec, len(splits.classes))
@@ -105,6 +112,8 @@ def run(spec: Spec) -> dict[str, Any]:
         load_part(model, remember(pretrain, backbone_spec(spec)), "features.")
     if spec.frozen:
         splits, model = _on_features(spec, splits), _head_of(model)
+    else:
+        splits, model = on_maps(spec, splits, model)
     if spec.linear_init:
         phase = remember(linear_phase, _linear_spec(spec))
         load_part(model, phase, "head.")
@@ -112,7 +121,7 @@ def run(spec: Spec) -> dict[str, Any]:
             method.start_from(torch.from_numpy(phase["estimates"]).to(spec.device))
     method.prepare(model)
     streams = {name: torch_rng(spec.seed, name) for name in (ORDER, "augmentation")}
-    scene = Scene(splits, observed, method, spec.device)
+    scene = Scene(splits, observed, method, spec.device, frame)
     return execute(
         spec,
         Task(

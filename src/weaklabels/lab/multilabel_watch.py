@@ -23,12 +23,17 @@ from weaklabels.train import predict
 
 @dataclass(frozen=True)
 class Scene:
-    """What is watched: the data of a run, its weak labels, and its method."""
+    """What is watched: the data of a run, its weak labels, and its method.
+
+    Attributes:
+        frame: height and width of the images, in pixels of which boxes are given.
+    """
 
     splits: Splits
     observed: Tensor
     method: Method
     device: str
+    frame: tuple[int, ...] = ()
 
 
 class Trace:
@@ -113,12 +118,12 @@ class Maps(nn.Module):
 def pointing(watch: MultilabelWatch) -> dict[str, Any]:
     """Pointing game of the test images' maps."""
     # Small scenes go through the network at once, photographs in batches.
-    size = None if watch.test_x.dtype == torch.uint8 else len(watch.test_x)
+    size = None if watch.test_x.dtype != torch.float32 else len(watch.test_x)
     maps = predict(Maps(watch.model), watch.test_x, size).cpu()
     test = watch.scene.splits.test
     if test.boxes is None:
         raise ValueError("the test images have no boxes: do not track 'pointing'")
-    height, width = test.x.shape[2:]
+    height, width = watch.scene.frame
     return {"pointing": pointing_game(maps, test.y, test.boxes, (height, width))}
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from weaklabels import methods, models
+from weaklabels import methods
 from weaklabels.data import Split
 from weaklabels.data.augment import pipeline
 from weaklabels.ema import WeightAverage
@@ -25,14 +25,13 @@ from weaklabels.lab.multilabel import AnnotatedData, annotate, load_splits
 from weaklabels.lab.spec import Learner, Options, Trained
 from weaklabels.lab.store import Record
 from weaklabels.lab.sweep import remember
+from weaklabels.lab.trunk import Steps, Trunk, on_maps
 from weaklabels.lab.weights import restore, weights_of
 from weaklabels.methods.pseudo_labels import tally
 from weaklabels.metrics import average_precision
 from weaklabels.models import Network
 from weaklabels.seeding import torch_rng
 from weaklabels.train import OptimiserSpec, paired_batches, predict
-
-Steps = tuple[tuple, ...]
 
 
 @dataclass(frozen=True)
@@ -57,8 +56,9 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Spec(Learner, AnnotatedData, Trained):
-    """One run; beside its parts (see ``lab.spec``), of which training is that of the second stage:
+class Spec(Learner, AnnotatedData, Trained, Trunk):
+    """One run; beside its parts (see ``lab.spec`` and ``lab.trunk``), of which training is that of
+    the second stage:
 
     Attributes:
         warm_up: the first stage; None trains in one stage from random weights.
@@ -115,8 +115,7 @@ def warmed_up(record: Record) -> Tensor:
     """
     spec = record.spec
     splits = load_splits(spec)
-    model = models.build(spec.network, len(splits.classes), **dict(spec.network_options))
-    model.to(spec.device)
+    splits, model = on_maps(spec, splits, network(spec, len(splits.classes), spec.seed))
     restore(model, record, "average/")
     clean = pipeline((), torch.Generator(), spec.device)
     return predict(model, splits.train.x, view=clean).cpu()
@@ -147,8 +146,9 @@ class _Setting:
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
-        self.splits = load_splits(spec)
-        self.model = network(spec, len(self.splits.classes), spec.seed)
+        splits = load_splits(spec)
+        model = network(spec, len(splits.classes), spec.seed)
+        self.splits, self.model = on_maps(spec, splits, model)
         observed = torch.from_numpy(annotate(spec, self.splits.train.y.numpy()))
         self.truth = self.splits.train.y.to(spec.device)
         method = methods.create(spec.method, **dict(spec.method_options))
@@ -257,14 +257,20 @@ def mean_ap(runs: Sequence[Record], moment: str = "last") -> np.ndarray:
     """
     if moment == "last":
         return np.array([record["test_ap"][-1].mean() for record in runs])
-    values = []
-    for record in runs:
-        scores = {
-            part: np.stack([record[f"{part}_ap{kind}"].mean(1) for kind in ("", "_current")])
-            for part in ("val", "test")
-        }
-        values.append(scores["test"].flat[np.nan_to_num(scores["val"]).argmax()])
-    return np.array(values)
+    return np.array(
+        [_by_weights(run, "test").flat[_by_weights(run, "val").argmax()] for run in runs]
+    )
+
+
+def best_validation(runs: Sequence[Record]) -> float:
+    """Best validation mAP (%), of either weights, mean over runs: what a choice may look at."""
+    return float(np.mean([_by_weights(run, "val").max() for run in runs]))
+
+
+def _by_weights(run: Record, part: str) -> np.ndarray:
+    """mAP (%) of the averaged and of the current weights, ``(2, E)``; 0 where there is none."""
+    scores = np.stack([run[f"{part}_ap{kind}"].mean(1) for kind in ("", "_current")])
+    return np.nan_to_num(scores)
 
 
 def quality(counts: np.ndarray) -> dict[str, np.ndarray]:

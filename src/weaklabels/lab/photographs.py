@@ -1,0 +1,230 @@
+"""The one protocol in which the multi-label chapters train on photographs, and its records.
+
+The data are the photographs of VOC 2012 that are at hand, in ``voc2012-subset-small`` or in the
+whole devkit of the folder of datasets; the network is EfficientNet-Lite0 with ImageNet weights,
+whose last ``TRAINED`` layers and head are trained (see ``lab.trunk``). Split, size, augmentation,
+schedule and the rule by which settings are chosen stand here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from weaklabels.lab import missing_labels, multilabel, tuned, two_stage
+from weaklabels.lab.multilabel import Spec, load_splits
+from weaklabels.lab.setting import Setting
+from weaklabels.lab.spec import options
+from weaklabels.lab.store import Record
+from weaklabels.lab.sweep import RunFunction
+from weaklabels.lab.voc_features import SPLIT_SEED, Row, counts, with_option
+from weaklabels.train import OptimiserSpec
+
+SIDE = 160
+ALONE = 100
+FROZEN = 13
+EPOCHS = 10
+LEARNING_RATES = (3e-5, 1e-4, 3e-4, 1e-3)
+HEAD_FACTOR = 10
+FIRST_SEED = 100
+TUNING_SEEDS = (tuned.FIRST_TUNING_SEED,)
+
+MIRRORED = (("flip", 1.0),)
+EITHER = (("pick_view", 0, 2),)
+"""The image or its mirror image, each as often as the other."""
+
+DIFFERENCES = (
+    "Photographs of VOC 2012 at hand: 3,804 of 17,125, most of them animals, with shorter sides of "
+    f"128 pixels. Of those that show one class alone {ALONE} a class are kept, all of the others; "
+    "split 60/15/25 with the same share of every class in each part. Rare classes have few test "
+    "images: precision by class stands beside their numbers.",
+    f"EfficientNet-Lite0 from ImageNet weights, {SIDE} x {SIDE} pixels. The stem and the first 11 "
+    "of 16 blocks, 15 % of the weights of the features, stay as they are, with their statistics; 5 "
+    "blocks, the last convolution and the head are trained. The published numbers come from a "
+    "ResNet-50 trained end to end at 448 pixels.",
+    f"{EPOCHS} epochs in batches of 16 with Adam at a constant rate, ten times as high for the "
+    "head; the image or its mirror image.",
+    "Learning rate and then option of every method are chosen by the best validation mAP, on "
+    "complete labels, with a repetition of its own; as many rates are tried for every method.",
+    "The split is the same for all seeds; the labels kept, the weights of the head and the order "
+    "of the batches are drawn anew.",
+)
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How runs are made, chosen among, and reported.
+
+    Attributes:
+        run: the function.
+        validation: best validation mAP (%) of runs, their mean.
+        test: test mAP (%) of each run, at the ``"best"`` or the ``"last"`` epoch.
+    """
+
+    run: RunFunction
+    validation: Callable[[Sequence[Record]], float]
+    test: Callable[[Sequence[Record], str], np.ndarray]
+
+
+MULTILABEL = Protocol(multilabel.run, missing_labels.best_validation, missing_labels.mean_ap)
+TWO_STAGE = Protocol(two_stage.run, two_stage.best_validation, two_stage.mean_ap)
+
+Measure = Callable[[Sequence[Record]], Any]
+
+
+def photographs(setting: Setting) -> dict[str, Any]:
+    """Fields that every spec of the protocol shares, whichever its class."""
+    shards = setting.store.folder.parent / "photographs"
+    return {
+        "dataset": "voc2012",
+        "data_root": setting.data_root,
+        "data_options": options(
+            balanced=True, alone=ALONE, seed=SPLIT_SEED, resolution=SIDE, cache=str(shards)
+        ),
+        "network": "efficientnet_lite0",
+        "frozen_layers": FROZEN,
+        "views": (MIRRORED,),
+        "epochs": EPOCHS,
+        "batch_size": 16,
+        "optimiser": rated(OptimiserSpec("adam"), 1e-4),
+        "device": setting.device,
+        "checkpoint": True,
+    }
+
+
+def rated(optimiser: OptimiserSpec, rate: float) -> OptimiserSpec:
+    """The same with another learning rate, and the head's in proportion."""
+    return replace(optimiser, lr=rate, head_lr=HEAD_FACTOR * rate)
+
+
+def protocol(setting: Setting) -> Spec:
+    """The AN run that others vary: one positive label an image; settings are to be chosen."""
+    return Spec(
+        "AN",
+        options(epsilon=0.0),
+        augment=EITHER,
+        track=("entry_logits", "pointing", "test_scores", "train_scores"),
+        **photographs(setting),
+    )
+
+
+def record(
+    setting: Setting,
+    rows: Mapping[str, Row],
+    notes: Sequence[str] = (),
+    *,
+    how: Protocol = MULTILABEL,
+    what: str = "Test mAP (%) on photographs of VOC 2012, one positive label an image",
+    measures: Mapping[str, Measure] | None = None,
+    rates: Sequence[float] = LEARNING_RATES,
+) -> dict[str, Any]:
+    """The content of a record: the table, the data, the protocol, and what differs from the paper.
+
+    Args:
+        setting: where to compute and what to keep; as many seeds as it says, from ``FIRST_SEED``.
+        rows: of the table, by name; their specs are variations of ``protocol``.
+        notes: what differs from the paper, beside ``DIFFERENCES``.
+        how: protocol of the runs.
+        what: one sentence.
+        measures: name -> what else is recorded of the runs of a row, as JSON takes it; None leaves
+            it out of a row.
+        rates: learning rates to be tried.
+    """
+    base = next(iter(rows.values())).spec
+    seeds = range(FIRST_SEED, FIRST_SEED + setting.seeds)
+    splits = load_splits(base)
+    return {
+        "what": what,
+        "protocol": {
+            "network": base.network,
+            "frozen_layers": base.frozen_layers,
+            "side": SIDE,
+            "epochs": base.epochs,
+            "batch_size": base.batch_size,
+            "optimiser": base.optimiser.name,
+            "head_factor": HEAD_FACTOR,
+            "learning_rates_tried": list(rates),
+            "seeds": list(seeds),
+            "tuning_seeds": list(TUNING_SEEDS),
+            "split_seed": SPLIT_SEED,
+        },
+        "data": counts(splits)
+        | {
+            "test images by class": dict(
+                zip(splits.classes, splits.test.y.sum(0).tolist(), strict=True)
+            )
+        },
+        "differences": [*DIFFERENCES, *notes],
+        "rows": compute(setting, rows, seeds, how, measures, rates),
+    }
+
+
+def compute(
+    setting: Setting,
+    rows: Mapping[str, Row],
+    seeds: Sequence[int],
+    how: Protocol = MULTILABEL,
+    measures: Mapping[str, Measure] | None = None,
+    rates: Sequence[float] = LEARNING_RATES,
+) -> list[dict[str, Any]]:
+    """Choose a learning rate for each row, then the value of its option, and run it with them.
+
+    Returns:
+        one dict a row: ``row``, ``method``, its chosen ``options`` and ``learning_rate``; of every
+        choice in ``tried`` its ``setting``, what was ``chosen`` and the ``validation`` mAP (%) of
+        every value; per seed the test mAP (%) at the ``best`` validation epoch and the ``last``
+        one; ``validation`` and ``test`` mAP after every evaluation, a list a seed; ``by class``,
+        the test precision (%) of the last epoch, mean of the seeds; and what else is measured.
+    """
+    chosen = {name: _chosen(setting, row, how, rates) for name, row in rows.items()}
+    records = setting.repeat(how.run, {name: spec for name, (spec, _) in chosen.items()}, seeds)
+    found = []
+    for name, (spec, tried) in chosen.items():
+        runs = records[name]
+        row = {
+            "row": name,
+            "method": spec.method,
+            "options": dict(spec.method_options),
+            "learning_rate": spec.optimiser.lr,
+            "tried": tried,
+            "best": rounded(how.test(runs, "best")),
+            "last": rounded(how.test(runs, "last")),
+            "validation": [rounded(run["val_ap"].mean(1)) for run in runs],
+            "test": [rounded(run["test_ap"].mean(1)) for run in runs],
+            "by class": rounded(np.mean([run["test_ap"][-1] for run in runs], 0)),
+        }
+        more = {key: measure(runs) for key, measure in (measures or {}).items()}
+        found.append(row | {key: value for key, value in more.items() if value is not None})
+    return found
+
+
+def _chosen(
+    setting: Setting, row: Row, how: Protocol, rates: Sequence[float]
+) -> tuple[Any, list[dict[str, Any]]]:
+    """A row's run with its chosen settings, and what was tried for each of them."""
+    trials = {rate: replace(row.spec, optimiser=rated(row.spec.optimiser, rate)) for rate in rates}
+    spec, of_rate = _best(setting, "learning rate", trials, how)
+    if not row.option:
+        return spec, [of_rate]
+    trials = {value: with_option(spec, row.option, value) for value in row.values}
+    spec, of_option = _best(setting, row.option, trials, how)
+    return spec, [of_rate, of_option]
+
+
+def _best(
+    setting: Setting, name: str, trials: Mapping[float, Any], how: Protocol
+) -> tuple[Any, dict[str, Any]]:
+    """The trial with the best validation mAP, and an account of all of them."""
+    runs = setting.repeat(how.run, trials, TUNING_SEEDS)
+    scores = {value: [how.validation([run]) for run in each] for value, each in runs.items()}
+    best = tuned.best(scores)
+    account = {f"{value:g}": rounded(np.array(each)) for value, each in scores.items()}
+    return trials[best], {"setting": name, "chosen": best, "validation": account}
+
+
+def rounded(values: np.ndarray) -> list[Any]:
+    """Numbers as JSON takes them, with three digits."""
+    return np.round(values, 3).tolist()
