@@ -37,6 +37,17 @@ Cited: {cite:t}`someone2020title`. Much is known about {term}`zebras <zebra>`.
 
 ```{include} generated/totals.md
 ```
+
+```{include} generated/cards.md
+```
+"""
+
+PAPERS = """executed:
+  name: TOY
+  idea: Toys are played with.
+  read: abstract and code
+  data: [digits, photographs]
+  main: ["1"]
 """
 
 VERDICTS = "# How verdicts are made\n\nBy rules.\n"
@@ -184,6 +195,7 @@ def write(book: Path, results: Path) -> None:
         ("index.md", INDEX),
         ("verdicts.md", VERDICTS),
         ("words.md", WORDS),
+        ("papers.yml", PAPERS),
         ("references.bib", BIBLIOGRAPHY),
     ):
         (book / name).write_text(text, encoding="utf-8")

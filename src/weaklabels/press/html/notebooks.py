@@ -7,16 +7,25 @@ from typing import Any
 
 from weaklabels.press.html.chapters import HEADING, Shown
 from weaklabels.press.html.pages import claims_table
+from weaklabels.press.html.papers import Paper, box
 from weaklabels.press.runner.notebooks import Cell, Content, source_of, tags_of
 
 PLACEHOLDER = '<p class="placeholder">Appears here once the chapter has been executed.</p>'
 
 
-def staged(chapter: Shown, profile: str) -> Content:
+def staged(chapter: Shown, profile: str, paper: Paper | None = None) -> Content:
     """The notebook to put into the book's source tree."""
     if chapter.executed is None:
-        return _unexecuted(chapter, profile)
-    notebook = copy.deepcopy(chapter.executed)
+        notebook = _unexecuted(chapter, profile)
+    else:
+        notebook = _executed(chapter, chapter.executed, profile)
+    if paper is not None:
+        _after_title(notebook, box(paper))
+    return notebook
+
+
+def _executed(chapter: Shown, executed: Content, profile: str) -> Content:
+    notebook = copy.deepcopy(executed)
     if not chapter.edited_since:
         _take_metadata(notebook, chapter.source)
     notebook.get("metadata", {}).pop("papermill", None)  # it holds paths of the machine

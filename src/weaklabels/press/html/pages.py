@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import html
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from weaklabels.press.html.chapters import Shown
 from weaklabels.press.html.forest import draw_book
 from weaklabels.press.html.markup import plain, span, table
+from weaklabels.press.html.papers import Paper
 from weaklabels.press.runner.report import clock
 from weaklabels.press.verdicts import (
     AGREES,
@@ -36,11 +37,14 @@ WIDE = "---\nhtml_theme.sidebar_secondary.remove: true\n---\n"
 """Front matter of a page whose tables need the room of the contents list."""
 
 
-def scoreboard(chapters: Sequence[Shown], *, pictured: bool = False) -> str:
+def scoreboard(
+    chapters: Sequence[Shown], papers: Mapping[str, Paper], *, pictured: bool = False
+) -> str:
     """Totals by chapter and outcome, and every claim in one table.
 
     Args:
         chapters: of the book.
+        papers: what they rest on, by slug.
         pictured: whether there is a ``forest`` of them.
     """
     text = [
@@ -59,7 +63,7 @@ def scoreboard(chapters: Sequence[Shown], *, pictured: bool = False) -> str:
             "Claims marked *recorded* come from an earlier execution, because their chapter was "
             "not executed in this build.\n"
         )
-    text += ["## Totals\n", totals(chapters)]
+    text += ["## Totals\n", totals(chapters, papers)]
     if pictured:
         text += ["## All comparisons\n", FOREST_TEXT]
     text += ["## All claims\n", claims_table(chapters)]
@@ -72,12 +76,20 @@ def forest(chapters: Sequence[Shown]) -> dict[str, bytes]:
     return {FOREST_FILE: drawn} if drawn else {}
 
 
-def totals(chapters: Sequence[Shown]) -> str:
-    """A table of the number of claims by chapter and outcome."""
+def totals(chapters: Sequence[Shown], papers: Mapping[str, Paper]) -> str:
+    """A table of the number of claims by chapter and outcome, and of what they rest on."""
     counted = [(chapter, chapter.totals()) for chapter in chapters if chapter.claims]
-    rows = [[_link(chapter), *_counts(found)] for chapter, found in counted]
-    rows.append(["**All chapters**", *_counts(sum((found for _, found in counted), Counter()))])
-    return table(["Chapter", *OUTCOMES, "claims"], rows, classes="totals")
+    rows = [
+        [_link(chapter), *_counts(found), _rests_on(papers.get(chapter.slug))]
+        for chapter, found in counted
+    ]
+    total = sum((found for _, found in counted), Counter())
+    rows.append(["**All chapters**", *_counts(total), ""])
+    return table(["Chapter", *OUTCOMES, "claims", "rests on"], rows, classes="totals")
+
+
+def _rests_on(paper: Paper | None) -> str:
+    return span(plain(f"{paper.read}; {', '.join(paper.data)}"), "small") if paper else ""
 
 
 def totals_sentence(chapters: Sequence[Shown]) -> str:

@@ -13,10 +13,12 @@ import yaml
 from weaklabels.press.html import pages
 from weaklabels.press.html.chapters import Shown
 from weaklabels.press.html.notebooks import staged
+from weaklabels.press.html.papers import PAPERS, cards, papers_of
+from weaklabels.press.runner.estimate import COSTS
 from weaklabels.press.runner.files import PART
 from weaklabels.press.runner.notebooks import chapters_of
 
-NOT_STAGED = ("chapters", "_build", "pyproject.toml")
+NOT_STAGED = ("chapters", "_build", "pyproject.toml", PAPERS, COSTS)
 SMOKE = (
     "Built from the <strong>smoke</strong> profile, which only tests that every cell runs: "
     "the numbers in this copy of the book mean nothing."
@@ -41,16 +43,20 @@ def stage(profile: str, results: Path, book: Path) -> Path:
         Shown(chapter.slug, chapter.path, results, from_record=profile == "record")
         for chapter in chapters_of(book)
     ]
+    papers = papers_of(book)
     contents: dict[str, bytes] = dict(_texts(book))
     for chapter in chapters:  # a chapter's page is found under its slug, not under its room
         room = chapter.authored.relative_to(book).with_suffix("").as_posix().encode()
         contents["_toc.yml"] = contents["_toc.yml"].replace(room, chapter.slug.encode())
     for chapter in chapters:
-        notebook = json.dumps(staged(chapter, profile), indent=1, ensure_ascii=False)
+        notebook = json.dumps(
+            staged(chapter, profile, papers.get(chapter.slug)), indent=1, ensure_ascii=False
+        )
         contents[f"{chapter.slug}.ipynb"] = f"{notebook}\n".encode()
     forest = pages.forest(chapters)
-    contents["scoreboard.md"] = pages.scoreboard(chapters, pictured=bool(forest)).encode()
+    contents["scoreboard.md"] = pages.scoreboard(chapters, papers, pictured=bool(forest)).encode()
     contents["provenance.md"] = pages.provenance(chapters).encode()
+    contents["generated/cards.md"] = cards(chapters, papers).encode()
     contents["generated/totals.md"] = pages.totals_sentence(chapters).encode()
     contents |= pages.front_figure(chapters) | forest
     if profile == "smoke":

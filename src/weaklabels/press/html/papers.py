@@ -1,0 +1,92 @@
+"""What each chapter rests on: how much of its paper could be read, and which data it has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from weaklabels.press.html.chapters import Shown
+from weaklabels.press.html.markup import plain, span
+from weaklabels.press.verdicts import OUTCOMES
+
+PAPERS = "papers.yml"
+
+
+@dataclass(frozen=True)
+class Paper:
+    """One entry of ``papers.yml``, which says what its fields mean."""
+
+    name: str
+    idea: str
+    read: str
+    data: tuple[str, ...]
+    main: tuple[str, ...] = ()
+
+
+def papers_of(book: Path) -> dict[str, Paper]:
+    """slug -> what the chapter rests on; empty if the book has no such file.
+
+    Raises:
+        ValueError: naming the entry that has an unknown field or lacks one.
+    """
+    path = book / PAPERS
+    if not path.is_file():
+        return {}
+    found = {}
+    for slug, entry in yaml.safe_load(path.read_text(encoding="utf-8")).items():
+        lists = {key: tuple(value) for key, value in entry.items() if isinstance(value, list)}
+        try:
+            found[slug] = Paper(**{**entry, **lists})
+        except TypeError as error:
+            raise ValueError(f"{PAPERS}, {slug}: {error}") from None
+    return found
+
+
+def box(paper: Paper) -> str:
+    """What stands below the title of a chapter, in Markdown."""
+    return (
+        f"```{{admonition}} {paper.name}\n:class: rests\n{paper.idea}\n\n"
+        f"*Read of the paper:* {paper.read}. *Measured on:* {', '.join(paper.data)}.\n```"
+    )
+
+
+def cards(chapters: Sequence[Shown], papers: Mapping[str, Paper]) -> str:
+    """The chapters that have a paper, as cards for the front page, in Markdown."""
+    shown = [_card(c, papers[c.slug]) for c in chapters if c.slug in papers]
+    if not shown:
+        return ""
+    body = "\n\n".join(shown)
+    return f"`````{{grid}} 1 1 2 2\n:gutter: 3\n:class-container: papers\n\n{body}\n`````\n"
+
+
+def _card(chapter: Shown, paper: Paper) -> str:
+    lines = [plain(paper.idea)]
+    rows = {row["id"]: row for row in chapter.claims}
+    lines += [
+        f"{span(row['outcome'], 'verdict', row['outcome'].split()[0])} {plain(row['claim'])}"
+        for row in (rows[id] for id in paper.main if id in rows)
+    ]
+    lines.append(span(plain(f"{paper.read}; {', '.join(paper.data)}"), "small"))
+    counts = chapter.totals()
+    if chapter.claims:
+        lines.append(_bar([counts[outcome] for outcome in OUTCOMES]))
+    body = "\n\n".join(lines)
+    title = chapter.title if paper.name in chapter.title else f"{paper.name}: {chapter.title}"
+    return (
+        f"````{{grid-item-card}} {plain(title)}\n:link: {chapter.slug}\n:link-type: doc\n\n"
+        f"{body}\n````"
+    )
+
+
+def _bar(counts: Sequence[int]) -> str:
+    """Outcomes as a bar of colours, said in words for those who do not see it."""
+    parts = [
+        f'<span class="{outcome.split()[0]}" style="flex-grow:{count}"></span>'
+        for outcome, count in zip(OUTCOMES, counts, strict=True)
+        if count
+    ]
+    words = ", ".join(f"{count} {name}" for name, count in zip(OUTCOMES, counts, strict=True))
+    return f'<div class="outcomes" role="img" aria-label="{words}">{"".join(parts)}</div>'
