@@ -98,7 +98,7 @@ def pack(
     Args:
         folder: the room's ``recorded/``.
         executed: the notebook, with the numbers of its figures.
-        claims: the rows of its ledger.
+        claims: the rows of its ledger; None if it keeps none.
         state: what the runner noted of the execution (see ``schedule``).
         command: what was typed.
     """
@@ -127,7 +127,7 @@ def pack(
         text = json.dumps(content, ensure_ascii=False, indent=None if name == FIGURES else 1)
         write_atomically(folder / name, f"{text}\n")
     # Last: whoever finds the claims finds the rest.
-    write_atomically(folder / CLAIMS, json.dumps(claims, ensure_ascii=False, indent=1) + "\n")
+    write_atomically(folder / CLAIMS, json.dumps(claims or [], ensure_ascii=False, indent=1) + "\n")
 
 
 def _code_cells(notebook: Content) -> dict[str, Cell]:
