@@ -8,9 +8,18 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from chapters.lfosa.tables import Groups, curve, evenness, final, mean_precision
+from chapters.lfosa.tables import (
+    Groups,
+    curve,
+    drawn_class,
+    evenness,
+    final,
+    mean_precision,
+    same_counts,
+)
 from weaklabels.lab.store import Record
 from weaklabels.methods.lfosa import fit_mixture
 from weaklabels.press import style
@@ -49,6 +58,49 @@ def draw_rounds(groups: Groups) -> Figure:
     return fig
 
 
+def draw_swings(groups: Mapping[str, Groups], name: str) -> Figure:
+    """Precision of a strategy's queries by round, one thin line a run and their mean."""
+    fig, axes = style.panels(len(groups), height=3.2, sharey=True)
+    for ax, (title, strategies) in zip(axes, groups.items(), strict=True):
+        values = curve(strategies[name], "precision")
+        rounds = np.arange(1, values.shape[1] + 1)
+        ax.plot(rounds, values.T, color=COLOURS[name], lw=0.8, alpha=0.6)
+        ax.plot(rounds, values.mean(0), color="black", lw=2)
+        ax.set(title=title, xlabel="query round")
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes[0].set_ylabel(CURVES["precision"])
+    lines = [
+        Line2D([], [], color=COLOURS[name], lw=0.8, label="one run"),
+        Line2D([], [], color="black", lw=2, label="mean"),
+    ]
+    axes[1].legend(handles=lines)
+    return fig
+
+
+def draw_control(groups: Mapping[str, Groups]) -> Figure:
+    """Last accuracy beside that with random examples, as many of each class, one panel a task."""
+    fig, axes = style.panels(len(groups), height=3.4, sharey=True)
+    for ax, (title, strategies) in zip(axes, groups.items(), strict=True):
+        for i, runs in enumerate(strategies.values()):
+            pairs = np.stack([final(runs, "accuracy"), same_counts(runs)])
+            ax.plot([i - 0.15, i + 0.15], pairs, color="#BBBBBB", lw=0.8, zorder=1)
+            for x, values, marker, colour in (
+                (i - 0.15, pairs[0], "o", _P[0]),
+                (i + 0.15, pairs[1], "s", _P[1]),
+            ):
+                ax.plot([x] * len(values), values, marker, color=colour, ms=4, alpha=0.5)
+                ax.plot(x, values.mean(), marker, color=colour, ms=9, mec="black")
+        ax.set_xticks(range(len(strategies)), list(strategies), rotation=30, ha="right")
+        ax.set(title=title)
+    axes[0].set_ylabel("last test accuracy (%)")
+    handles = [
+        Line2D([], [], color=_P[0], marker="o", ls="", label="its queries"),
+        Line2D([], [], color=_P[1], marker="s", ls="", label="random, same counts"),
+    ]
+    fig.legend(handles=handles, loc="outside lower center", ncol=2)
+    return fig
+
+
 def draw_published(record: Mapping[str, Any], known: int) -> Figure:
     """The same three panels from the authors' result logs."""
     fig, axes = style.panels(3, height=3.7)
@@ -81,14 +133,13 @@ def draw_examples(images: Mapping[str, np.ndarray]) -> Figure:
 def draw_mixtures(runs: Mapping[str, Record], classes: int) -> Figure:
     """Maximum activations of the pool that one class is predicted for, with the two Gaussians.
 
-    The class is the one that all runs predict for some examples, and the most by the fewest.
+    The class is that of ``tables.drawn_class``.
 
     Args:
         runs: panel title -> record with ``mav``, ``predicted`` and ``truth``.
         classes: K.
     """
-    counts = [np.bincount(r["predicted"], minlength=classes)[:classes] for r in runs.values()]
-    chosen = np.min(counts, axis=0).argmax()
+    chosen = drawn_class(runs, classes)
     fig, axes = style.panels(len(runs), height=3.3)
     for ax, (title, record) in zip(axes, runs.items(), strict=True):
         mine = record["predicted"] == chosen

@@ -8,12 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from chapters.lfosa.runs import ABLATIONS, BALANCED, COMPARATORS, Spec, Task
+from chapters.lfosa.runs import ABLATIONS, MAIN, UNTAUGHT, Spec, Task
 from weaklabels.lab.store import Record
+from weaklabels.methods.lfosa import fit_mixture
 from weaklabels.press.claims import mean_std
-
-SHOWN = (*COMPARATORS, "LfOSA", BALANCED)
-"""Strategies of the figures and the tables of scores."""
 
 Groups = Mapping[str, Sequence[Record]]
 """Strategy -> one record a seed."""
@@ -35,6 +33,11 @@ def final(records: Sequence[Record], name: str) -> np.ndarray:
     return curve(records, name)[:, -1]
 
 
+def same_counts(records: Sequence[Record]) -> np.ndarray:
+    """Accuracy (%) with random examples, as many of each class as the strategy had, one a seed."""
+    return np.array([float(record["same_counts"]) for record in records])
+
+
 def evenness(records: Sequence[Record]) -> np.ndarray:
     """Entropy of the classes' shares of the labelled set over ln K, in percent; 100 is even."""
     values = []
@@ -43,6 +46,32 @@ def evenness(records: Sequence[Record]) -> np.ndarray:
         logs = np.log(share, where=share > 0, out=np.zeros_like(share))
         values.append(-100 * (share * logs).sum() / np.log(len(share)))
     return np.array(values)
+
+
+def drawn_class(runs: Mapping[str, Record], classes: int) -> int:
+    """The class that all runs predict for some examples, and the most by the fewest."""
+    counts = [np.bincount(r["predicted"], minlength=classes)[:classes] for r in runs.values()]
+    return int(np.min(counts, axis=0).argmax())
+
+
+def known_by_component(record: Record, chosen: int, classes: int) -> tuple[float, float]:
+    """Share (%) of known examples among those that the lower and the upper Gaussian claim.
+
+    Args:
+        record: with ``mav``, ``predicted`` and ``truth``.
+        chosen: the predicted class whose mixture is asked about, of at least two examples.
+        classes: K.
+
+    Returns:
+        both shares; NaN of a Gaussian that claims none.
+    """
+    mine = record["predicted"] == chosen
+    values, known = record["mav"][mine].astype(float), record["truth"][mine] < classes
+    upper = fit_mixture(values).posterior(values) > 0.5
+    lower, higher = (
+        100 * float(known[part].mean()) if part.any() else np.nan for part in (~upper, upper)
+    )
+    return lower, higher
 
 
 def examples(tasks: Mapping[str, Task], count: int = 12) -> dict[str, np.ndarray]:
@@ -72,7 +101,7 @@ def task_table(settings: Mapping[str, Spec], tasks: Mapping[str, Task]) -> pd.Da
     return pd.DataFrame(facts).map("{:g}".format)
 
 
-def score_table(groups: Groups, names: Sequence[str] = SHOWN) -> pd.DataFrame:
+def score_table(groups: Groups, names: Sequence[str] = MAIN) -> pd.DataFrame:
     """Mean and standard deviation over seeds, one row a strategy."""
     rows = {}
     for name in names:
@@ -82,6 +111,7 @@ def score_table(groups: Groups, names: Sequence[str] = SHOWN) -> pd.DataFrame:
             "recall": mean_std(final(records, "recall")),
             "first acc.": mean_std(curve(records, "accuracy")[:, 0]),
             "last acc.": mean_std(final(records, "accuracy")),
+            "random, same counts": mean_std(same_counts(records)),
             "evenness": mean_std(evenness(records), 0),
         }
     return pd.DataFrame(rows).T
@@ -90,10 +120,10 @@ def score_table(groups: Groups, names: Sequence[str] = SHOWN) -> pd.DataFrame:
 def ablation_table(groups: Mapping[str, Groups]) -> pd.DataFrame:
     """Precision, recall and last accuracy of LfOSA's parts, three columns a task."""
     parts = {
-        title: score_table(records, ("AV+GMM", *ABLATIONS)).iloc[:, [0, 1, 3]]
+        title: score_table(records, (UNTAUGHT, *ABLATIONS)).iloc[:, [0, 1, 3]]
         for title, records in groups.items()
     }
-    names = {"AV+GMM": "no detector", "LfOSA": "LfOSA, T=0.5"}
+    names = {UNTAUGHT: "no detector", "LfOSA": "LfOSA, T=0.5"}
     return pd.concat(parts, axis=1).rename(index=names)
 
 
