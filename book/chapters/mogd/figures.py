@@ -19,7 +19,6 @@ STYLES = {
     "PRODEN": (style.PALETTE[0], "-"),
     "CC": (style.PALETTE[2], "-"),
     "LW": (style.PALETTE[3], "-"),
-    "RC": (style.PALETTE[5], "-"),
     "uniform CE": ("#777777", "-"),
     "PRODEN +v": (style.PALETTE[0], "--"),
     "CC +v": (style.PALETTE[2], "--"),
@@ -44,8 +43,18 @@ def _epochs(ax: Axes, axes: Sequence[Axes]) -> None:
         ax.set_xlabel("")
 
 
-def draw_curves(groups: Groups, rows: Sequence[str], curve: str, label: str) -> Figure:
-    """A curve (%) over epochs, one panel a kind of candidate sets, with one legend below."""
+def draw_curves(
+    groups: Groups, rows: Sequence[str], curve: str, label: str, *, log: bool = False
+) -> Figure:
+    """A curve over epochs, one panel a kind of candidate sets, with one legend below.
+
+    Args:
+        groups: records.
+        rows: of the tables.
+        curve: which.
+        label: of the vertical axis, with its unit.
+        log: whether that axis is logarithmic.
+    """
     fig, axes = _grid(len(groups), 2.6)
     for ax, (kind, records) in zip(axes, groups.items(), strict=True):
         for row in rows:
@@ -54,8 +63,26 @@ def draw_curves(groups: Groups, rows: Sequence[str], curve: str, label: str) -> 
             epochs = range(1, values.shape[1] + 1)
             style.band(ax, epochs, values, row, colour=colour, style=line)
         _epochs(ax, axes)
-        ax.set(title=kind, ylabel=label)
+        ax.set(title=kind, ylabel=label, yscale="log" if log else "linear")
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncol=len(rows))
+    return fig
+
+
+def draw_longer(
+    records: Mapping[str, Sequence[Record]], rows: Sequence[str], marks: Sequence[int]
+) -> Figure:
+    """Test accuracy (%) over a long training; dotted lines at some numbers of epochs."""
+    fig, ax = style.panels(1, height=3.6)
+    for row in rows:
+        values = np.stack([record["test_accuracy"] for record in records[row]])
+        colour, line = STYLES[row]
+        style.band(ax, range(1, values.shape[1] + 1), values, row, colour=colour, style=line)
+    for mark in marks:
+        ax.axvline(mark, color="black", ls=":", lw=0.8)
+    ax.set(xscale="log", xlabel="epoch", ylabel="test accuracy (%)")
+    ax.set_xticks([1, 10, *marks], [str(tick) for tick in (1, 10, *marks)])
+    ax.minorticks_off()
+    ax.legend(loc="lower right", ncol=2)
     return fig
 
 

@@ -23,17 +23,17 @@ from weaklabels.lab import candidate_sets
 from weaklabels.lab.execute import ORDER, Task, execute, started
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import Options, options
-from weaklabels.methods.mogd import meta_gradient, virtual_step_gradient
+from weaklabels.lab.tuned import FIRST_TUNING_SEED, Tuned
+from weaklabels.methods.mogd import Clean, meta_gradient, virtual_step_gradient
 from weaklabels.methods.partial_label import average_loss, best_candidate
 from weaklabels.metrics import separation_auc
 from weaklabels.models import Network
 from weaklabels.seeding import numpy_rng, torch_rng
-from weaklabels.train import OptimiserSpec
+from weaklabels.train import OptimiserSpec, predict
 
 METHODS: dict[str, tuple[str, Options]] = {
     "uniform CE": ("IM-avg", ()),
     "CC": ("CC", ()),
-    "RC": ("RC", ()),
     "PRODEN": ("PRODEN", ()),
     "LW": ("LWC", options(beta=2.0)),
     "MoGD": ("MoGD", ()),
@@ -43,7 +43,7 @@ METHODS: dict[str, tuple[str, Options]] = {
 }
 """Name in the tables -> registered method and its options."""
 
-COMPARATORS = ("uniform CE", "CC", "RC", "PRODEN", "LW")
+COMPARATORS = ("uniform CE", "CC", "PRODEN", "LW")
 """They do not see the clean samples; with " +v" they train on them, as sets of one candidate."""
 
 WITH_CLEAN = tuple(f"{name} +v" for name in COMPARATORS)
@@ -51,8 +51,11 @@ CLEAN_ONLY = "clean only"
 
 ROWS = (*COMPARATORS, "MoGD", CLEAN_ONLY, *WITH_CLEAN, "MoGD +v")
 CHOICES = ("MoGD", "MoGD, no memory", "MoGD, per batch", "MoGD, 20 judges")
-LONGER = ("CC", "PRODEN", "LW", "MoGD")
-"""Rows that also train for twice as long."""
+MAIN = (*COMPARATORS, "MoGD", CLEAN_ONLY, "PRODEN +v")
+"""Rows of the comparison that a check computes."""
+
+LONGER = (*COMPARATORS, "MoGD", CLEAN_ONLY, "PRODEN +v")
+"""Rows that also train for longer."""
 
 SIZED = ("MoGD", CLEAN_ONLY, "CC +v", "PRODEN +v", "LW +v", "MoGD +v")
 """Rows of the comparison over the number of clean samples."""
@@ -64,11 +67,15 @@ class Spec(candidate_sets.Spec):
 
     Attributes:
         clean: clean samples per class, taken out of the training set.
+        clean_share: a share of the training set that is clean instead, drawn without looking at the
+            classes, as somebody would who labels a part of a real set; None: ``clean`` per class.
         use: ``"not"``; ``"judge"``, for MoGD's meta-gradient; ``"train"``, as candidate sets of one
-            label; ``"judge and train"``; or ``"alone"``, training on nothing else.
+            label; ``"judge and train"``; or ``"alone"``, training on nothing else, repeated until
+            an epoch has as many steps as it has for the others.
     """
 
     clean: int = 5
+    clean_share: float | None = None
     use: str = "not"
 
 
@@ -83,8 +90,9 @@ def run(spec: Spec) -> dict[str, Any]:
         with weights also, per epoch: ``select weights``, how often (%) the heaviest candidate is
         true; ``true weight`` and ``false weight``, means over the true labels and over the false
         candidates; ``auc``, with which MoGD's meta-gradient tells them apart; ``dropped``, share
-        (%) of samples none of whose candidates it finds useful. Once: ``uniform``, the mean of
-        1 / |S|.
+        (%) of samples none of whose candidates it finds useful. Per epoch for every method:
+        ``clean loss``, the mean cross-entropy (nats) on the clean samples. Once: ``uniform``, the
+        mean of 1 / |S|; ``clean samples``, their number.
 
     Raises:
         ValueError: if the use of the clean samples is unknown or does not fit the method.
@@ -100,8 +108,9 @@ def run(spec: Spec) -> dict[str, Any]:
     x, sets, alone = watched, candidates, spec.use == "alone"
     if spec.use in ("train", "judge and train", "alone"):
         singles = F.one_hot(clean_y, sets.shape[1]) > 0
-        x = clean_x if alone else torch.cat([x, clean_x])
-        sets = singles if alone else torch.cat([sets, singles])
+        again = torch.arange(len(x), device=x.device) % len(clean_x)
+        x = clean_x[again] if alone else torch.cat([x, clean_x])
+        sets = singles[again] if alone else torch.cat([sets, singles])
     known = {"clean": (clean_x, clean_y), "generator": torch_rng(spec.seed, "clean batches")}
     method = started(method, sets, **known)
     return execute(
@@ -111,7 +120,13 @@ def run(spec: Spec) -> dict[str, Any]:
             method,
             x,
             watch=lambda net, _: _Watch(
-                spec, splits, candidates, net, watched, None if alone else method
+                spec,
+                splits,
+                candidates,
+                net,
+                watched,
+                (clean_x, clean_y),
+                None if alone else method,
             ),
             streams={ORDER: torch_rng(spec.seed, ORDER)},
         ),
@@ -131,7 +146,9 @@ def divide(spec: Spec) -> tuple[Splits, Split, Tensor]:
     truth = splits.train.y.numpy()
     order = numpy_rng(spec.seed, "clean samples").permutation(len(truth))
     chosen = np.zeros(len(truth), bool)
-    for label in np.unique(truth):
+    if spec.clean_share is not None:
+        chosen[order[: round(spec.clean_share * len(truth))]] = True
+    for label in np.unique(truth) if spec.clean_share is None else ():
         rows = order[truth[order] == label]
         if len(rows) <= spec.clean and spec.candidates != "given":
             raise ValueError(f"class {label} has {len(rows)} samples: more than clean are needed")
@@ -147,7 +164,7 @@ def _subset(split: Split, rows: np.ndarray) -> Split:
 
 
 class _Watch(candidate_sets.CandidateWatch):
-    """Measures the weights, too, of a method that has them; None: of nobody."""
+    """Measures the loss on the clean samples, and the weights of a method (None: of nobody)."""
 
     def __init__(
         self,
@@ -156,13 +173,17 @@ class _Watch(candidate_sets.CandidateWatch):
         candidates: Tensor,
         model: Network,
         x_train: Tensor,
+        clean: Clean,
         method: methods.Method | None,
     ) -> None:
         super().__init__(spec, splits, candidates, model, x_train)
-        self.method = method
+        self.clean, self.method = clean, method
 
     def after_epoch(self, epoch: int) -> None:
         super().after_epoch(epoch)
+        inputs, labels = self.clean
+        logits = predict(self.model, inputs, candidate_sets.EVALUATION_BATCH)
+        self.note("clean loss", float(F.cross_entropy(logits, labels)))
         kept = {} if self.method is None else self.method.trace()
         if "weights" not in kept:
             return
@@ -182,10 +203,39 @@ class _Watch(candidate_sets.CandidateWatch):
 
     def results(self) -> dict[str, Any]:
         found = super().results()
-        return found | {"uniform": found["chance"] / 100}
+        return found | {"uniform": found["chance"] / 100, "clean samples": len(self.clean[1])}
 
 
 # -- settings by profile --------------------------------------------------------------------------
+
+RATES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
+"""Learning rates among which every method chooses."""
+
+TUNING_SEEDS = range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + 3)
+RULE = "best validation accuracy, mean of 3 seeds, last 5 epochs"
+CHOSEN = {
+    ("flip", "uniform CE"): 0.1,
+    ("flip", "CC"): 0.4,
+    ("flip", "PRODEN"): 0.8,
+    ("flip", "LW"): 0.8,
+    ("flip", "MoGD"): 0.4,
+    ("flip", CLEAN_ONLY): 0.1,
+    ("cyclic", "uniform CE"): 0.1,
+    ("cyclic", "CC"): 0.2,
+    ("cyclic", "PRODEN"): 0.4,
+    ("cyclic", "LW"): 0.1,
+    ("cyclic", "MoGD"): 0.1,
+    ("cyclic", CLEAN_ONLY): 0.1,
+}
+"""Kind of candidate sets, row -> learning rate chosen on digits (``record.tuning``)."""
+
+TUNED_ON = {"flip": "q = 0.8", "cyclic": "pair 0.9"}
+"""Kind of candidate sets -> those on which the rate was chosen, for all of that kind."""
+
+TUNED = tuple(
+    Tuned(row, f"learning rate, {TUNED_ON[kind]}", RATES, rate, RULE, "300 digits of each seed")
+    for (kind, row), rate in CHOSEN.items()
+)
 
 
 @dataclass(frozen=True)
@@ -193,9 +243,11 @@ class Settings:
     """What the chapter runs.
 
     Attributes:
-        sets: candidate sets of the main comparison, by the name used in tables.
+        sets: candidate sets of the main comparison, by the name used in tables; the hardest of each
+            kind first.
         sizes: the run whose number of clean samples varies.
         counts: clean samples per class.
+        lengths: epochs after which the runs of ``sizes`` are compared, trained for the longest.
         last: a score is the mean over so many last epochs.
         other: further data of the paper profile, by name.
     """
@@ -203,14 +255,27 @@ class Settings:
     sets: dict[str, Spec]
     sizes: Spec
     counts: tuple[int, ...]
+    lengths: tuple[int, ...]
     last: int = 5
     other: dict[str, Spec] = field(default_factory=dict)
+
+    @property
+    def hard(self) -> dict[str, Spec]:
+        """The sets on which a check compares: the largest uniform ones, and the pair sets."""
+        return dict(list(self.sets.items())[:2])
+
+    @property
+    def easy(self) -> dict[str, Spec]:
+        """The others."""
+        return dict(list(self.sets.items())[2:])
 
 
 def settings(chapter: Setting) -> Settings:
     """The settings of the chapter's profile."""
-    if chapter.profile == "paper":
-        return _paper(chapter)
+    return chapter.choose(quick=_quick, smoke=_smoke, paper=_paper)(chapter)
+
+
+def _quick(chapter: Setting) -> Settings:
     base = Spec(
         "MoGD",
         data_options=options(test=500),
@@ -222,21 +287,32 @@ def settings(chapter: Setting) -> Settings:
         optimiser=OptimiserSpec("sgd", lr=0.05, weight_decay=1e-4),
         device=chapter.device,
     )
-    counts = (1, 2, 5, 10, 20)
-    if chapter.profile == "smoke":
+    return Settings(
+        _sets(base, (0.8, 0.1, 0.5)), replace(base, q=0.8), (1, 2, 5, 10, 20), (60, 240, 500)
+    )
+
+
+def _smoke(chapter: Setting) -> Settings:
+    larger = _quick(chapter)
+
+    def tiny(spec: Spec) -> Spec:
         small = options(hidden=(16,))
-        base = replace(base, data_options=options(test=1300), network_options=small, epochs=2)
-        counts = (1, 5)
-    return Settings(_sets(base, (0.1, 0.5, 0.8)), replace(base, q=0.8), counts)
+        return replace(spec, data_options=options(test=1300), network_options=small, epochs=2)
+
+    sets = {name: tiny(spec) for name, spec in larger.sets.items()}
+    return replace(larger, sets=sets, sizes=tiny(larger.sizes), counts=(1, 5), lengths=(2, 10))
 
 
 def _sets(base: Spec, qs: Sequence[float]) -> dict[str, Spec]:
-    uniform = {f"q = {q:g}": replace(base, candidates="flip", q=q) for q in qs}
-    return uniform | {"pair 0.9": replace(base, candidates="cyclic", q=0.9)}
+    hardest, *others = ((f"q = {q:g}", replace(base, candidates="flip", q=q)) for q in qs)
+    return dict([hardest, ("pair 0.9", replace(base, candidates="cyclic", q=0.9)), *others])
 
 
 PRODEN_DECAY = {"mnist": 1e-3, "kmnist": 1e-4, "fashion_mnist": 1e-5}
 """Weight decays of the MLP in PRODEN's parameter file."""
+
+REAL = {"lost": "Lost", "msrcv2": "MSRCv2", "birdsong": "BirdSong"}
+"""Real-world sets of the record -> their names in tables."""
 
 
 def _paper(chapter: Setting) -> Settings:
@@ -268,9 +344,9 @@ def _paper(chapter: Setting) -> Settings:
             network_options=widths,
             optimiser=OptimiserSpec("sgd", lr=1e-2, weight_decay=decay),
         )
-        kinds = _sets(grey, (0.1, 0.3, 0.5, 0.7))
+        kinds = _sets(grey, (0.7, 0.1, 0.3, 0.5))
         other |= {f"{name}, {kind}": spec for kind, spec in kinds.items()}
-    for name in ("lost", "msrcv2", "birdsong", "soccer_player", "yahoo_news"):
+    for name in (*REAL, "soccer_player", "yahoo_news"):
         other[name] = replace(
             cifar,
             dataset="partial_label",
@@ -282,9 +358,10 @@ def _paper(chapter: Setting) -> Settings:
             clean=2,
         )
     return Settings(
-        _sets(cifar, (0.1, 0.3, 0.5, 0.7)),
+        _sets(cifar, (0.7, 0.1, 0.3, 0.5)),
         replace(cifar, q=0.7),
         (1, 2, 5, 10, 20, 50),
+        (),
         last=10,
         other=other,
     )
@@ -293,15 +370,21 @@ def _paper(chapter: Setting) -> Settings:
 def vary(base: Spec, name: str) -> Spec:
     """The same run with a row of the tables, by the name used there.
 
+    On digits each row trains at the learning rate that was chosen for it; one that adds clean
+    samples to the training set, or changes a choice of MoGD, at that of the plain row.
+
     Raises:
         ValueError: if there is no such row.
     """
     if name not in (*ROWS, *CHOICES):
         known = ", ".join(dict.fromkeys((*ROWS, *CHOICES)))
         raise ValueError(f"unknown row {name!r}: expected one of {known}")
+    plain = name.removesuffix(" +v")
+    if base.dataset == "digits":
+        rate = CHOSEN[base.candidates, plain.partition(",")[0]]
+        base = replace(base, optimiser=replace(base.optimiser, lr=rate))
     if name == CLEAN_ONLY:
         return replace(base, method="IM-avg", method_options=(), use="alone")
-    plain = name.removesuffix(" +v")
     method, chosen = METHODS[plain]
     words = [word for word, on in (("judge", method == "MoGD"), ("train", plain != name)) if on]
     return replace(base, method=method, method_options=chosen, use=" and ".join(words) or "not")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
-from chapters.mogd.runs import CLEAN_ONLY, COMPARATORS, WITH_CLEAN, Spec, divide
+from chapters.mogd.runs import REAL, TUNED_ON, Spec, divide
 from weaklabels.lab.candidate_sets import scores
 from weaklabels.lab.store import Record
 from weaklabels.press.claims import mean_std
@@ -71,21 +71,88 @@ def results(
     }
 
 
-def best(found: Mapping[str, np.ndarray], names: Sequence[str]) -> str:
-    """The row with the highest mean."""
-    return max(names, key=lambda row: found[row].mean())
-
-
-def gains_line(found: Results[str]) -> str:
-    """MoGD's distance to the best comparators, in Markdown."""
-    parts = []
-    for kind, each in found.items():
-        rivals = best(each, COMPARATORS), best(each, WITH_CLEAN), CLEAN_ONLY
-        gains = (f"{each['MoGD'].mean() - each[rival].mean():+.1f} to {rival}" for rival in rivals)
-        parts.append(f"- {kind}: {', '.join(gains)}")
-    return "MoGD's test accuracy minus that of the best comparator, in points:\n\n" + "\n".join(
-        parts
+def gain_table(found: Results[str]) -> pd.DataFrame:
+    """MoGD's accuracy minus that of every other row, paired by seed: mean and spread, in points."""
+    return pd.DataFrame(
+        {
+            kind: {
+                row: mean_std(each["MoGD"] - values)
+                for row, values in each.items()
+                if row != "MoGD"
+            }
+            for kind, each in found.items()
+        }
     )
+
+
+def at_epochs(
+    groups: Mapping[str, Sequence[Record]], ends: Sequence[int], last: int
+) -> dict[int, dict[str, np.ndarray]]:
+    """Test accuracy ``(seeds,)`` by number of epochs and row.
+
+    Nothing in training depends on its planned length, so the first epochs of a longer run are the
+    run of that length.
+    """
+    return {
+        end: {
+            row: np.array([record["test_accuracy"][:end][-last:].mean() for record in records])
+            for row, records in groups.items()
+        }
+        for end in ends
+    }
+
+
+def length_table(longer: Results[int]) -> pd.DataFrame:
+    """Mean and spread by row, one column a number of epochs."""
+    return pd.DataFrame(
+        {
+            f"{epochs} epochs": {row: mean_std(values) for row, values in each.items()}
+            for epochs, each in longer.items()
+        }
+    )
+
+
+def rate_table(record: Mapping[str, Any] | None) -> pd.DataFrame:
+    """Validation accuracy (%) by learning rate, of the recorded choice; empty without a record."""
+    lines = {
+        (TUNED_ON[line["kind"]], line["row"]): dict(
+            zip((f"{rate:g}" for rate in record["values"]), line["validation"], strict=True)
+        )
+        for line in (record["rows"] if record else ())
+    }
+    return pd.DataFrame(lines).T.round(1)
+
+
+def recorded_real(
+    record: Mapping[str, Any] | None,
+) -> dict[str, dict[str, dict[str, np.ndarray]]]:
+    """The recorded runs on real sets: set -> row -> what was kept, ``(seeds,)`` each.
+
+    Without a record there are none.
+    """
+    found: dict[str, dict[str, dict[str, list[float]]]] = {}
+    for line in record["rows"] if record else ():
+        kept = found.setdefault(REAL[line["dataset"]], {}).setdefault(line["row"], {})
+        for name, value in line.items():
+            if name not in ("dataset", "row", "seed"):
+                kept.setdefault(name, []).append(value)
+    return {
+        name: {
+            row: {what: np.array(values) for what, values in kept.items()}
+            for row, kept in each.items()
+        }
+        for name, each in found.items()
+    }
+
+
+def real_table(found: Mapping[str, Mapping[str, Mapping[str, np.ndarray]]]) -> pd.DataFrame:
+    """Test accuracy on real sets, and how well MoGD judges at the end; mean and spread."""
+    columns = {}
+    for name, each in found.items():
+        accuracies = {row: mean_std(kept["test_accuracy"]) for row, kept in each.items()}
+        judged = {f"{row}: AUC": mean_std(each[row]["auc"], 2) for row in ("MoGD", "MoGD +v")}
+        columns[name] = accuracies | judged
+    return pd.DataFrame(columns)
 
 
 def cost_table(counts: Mapping[int, Mapping[str, int]]) -> pd.DataFrame:
