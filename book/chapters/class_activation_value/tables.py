@@ -36,6 +36,13 @@ SECOND_HAND = {
 """Accuracies in percent from a third party's summary of a later paper (evidential deep PLL), whose
 authors ran these methods again. The numbers of the CAVL paper itself could not be read."""
 
+PLENCH = {
+    "Lost": {"CC": 68.7, "PRODEN": 69.6, "CAVL": 51.6},
+    "MSRCv2": {"CC": 52.1, "PRODEN": 51.3, "CAVL": 41.6},
+}
+"""Test accuracies in percent of the code of the benchmark PLENCH (ICLR 2025), by its protocol on
+three splits of our own: MLP of 500 units, Adam at 1e-3 with weight decay 1e-5, 1,000 steps."""
+
 REAL_NETWORKS = {"real_world_mlp": "MLP", "real_world_linear": "linear"}
 """Recorded results on real-world sets -> the network."""
 
@@ -122,6 +129,34 @@ def flip_table(panels: Mapping[str, Cells]) -> pd.DataFrame:
                 name: mean_std(values) for (p, name), values in cells.items() if p == q
             }
     return pd.DataFrame(columns).fillna("-")
+
+
+def leverage_table(groups: Mapping[tuple[str, float], Sequence[Record]], last: int) -> pd.DataFrame:
+    """Test accuracy of both forms of LW, one column a leverage; mean and spread."""
+    found: dict[str, dict[str, str]] = {}
+    for (name, beta), values in scores(groups, last).items():
+        found.setdefault(f"beta = {beta:g}", {})[name] = mean_std(values)
+    return pd.DataFrame(found)
+
+
+def losses_to_proden(
+    groups: Mapping[tuple[float, int, str], Sequence[Record]], last: int
+) -> dict[tuple[float, int, str], np.ndarray]:
+    """PRODEN's accuracy minus CAVL's ``(seeds,)``, by q, width and starting epoch."""
+    test = scores(groups, last)
+    return {
+        (q, width, name): test[q, width, "PRODEN"] - values
+        for (q, width, name), values in test.items()
+        if name != "PRODEN"
+    }
+
+
+def intervention_table(losses: Mapping[tuple[float, int, str], np.ndarray]) -> pd.DataFrame:
+    """These losses, mean and spread: one row per q and width, one column a starting epoch."""
+    found: dict[str, dict[tuple[str, int], str]] = {}
+    for (q, width, name), values in losses.items():
+        found.setdefault(name, {})[f"q = {q:g}", width] = mean_std(values)
+    return pd.DataFrame(found).rename_axis(["", "hidden units"])
 
 
 def start_scores(groups: Mapping[int, Sequence[Record]], end: int | None, last: int) -> np.ndarray:
@@ -373,6 +408,40 @@ def recorded_runs(
         for entry in record["curves"]
         if (entry["dataset"], entry["method"]) == (dataset, method)
     ]
+
+
+def recorded_sets(record: Mapping[str, Any] | None) -> dict[str, dict[str, np.ndarray]]:
+    """Recorded test accuracies by real-world set and method; none without a record."""
+    rows = record["rows"] if record else []
+    return {
+        SETS[which]: recorded_scores(rows, dataset=which)
+        for which in dict.fromkeys(row["dataset"] for row in rows)
+    }
+
+
+def plench_table(found: Mapping[str, Mapping[str, np.ndarray]]) -> pd.DataFrame:
+    """Ours by PLENCH's protocol, mean and spread, beside what its own code gives."""
+    columns = {}
+    for name, each in found.items():
+        columns[name] = {method: mean_std(values) for method, values in each.items()}
+        if name in PLENCH:
+            theirs = {method: f"{value:.1f}" for method, value in PLENCH[name].items()}
+            columns[f"{name}, its code"] = theirs
+    return pd.DataFrame(columns).fillna("-")
+
+
+def choice_table(record: Mapping[str, Any]) -> pd.DataFrame:
+    """Learning rate and weight decay that each method chose on each real-world set."""
+    return pd.DataFrame(
+        {
+            SETS[which]: {
+                choice["method"]: f"{choice['lr']:g}, {choice['weight_decay']:g}"
+                for choice in record["choices"]
+                if choice["dataset"] == which
+            }
+            for which in dict.fromkeys(choice["dataset"] for choice in record["choices"])
+        }
+    )
 
 
 def provenance_line(record: Mapping[str, Any]) -> str:
