@@ -226,5 +226,5 @@ def _best(
 
 
 def rounded(values: np.ndarray) -> list[Any]:
-    """Numbers as JSON takes them, with three digits."""
-    return np.round(values, 3).tolist()
+    """Numbers as JSON takes them: with three digits, and None where there is none."""
+    return np.where(np.isfinite(values), np.round(values, 3), None).tolist()
