@@ -1,15 +1,18 @@
 """The room of L2D: its runs, what is read from them, and its claims."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from chapters.l2d import claims, runs, tables
+from chapters.l2d import choices, claims, record, runs, tables
 
 from weaklabels import methods, models
 from weaklabels.lab import sweep
+from weaklabels.lab.setting import Setting
 from weaklabels.lab.store import Record, Store, digest
+from weaklabels.lab.tuned import FIRST_TUNING_SEED, best
 from weaklabels.methods.base import Context
 from weaklabels.press.chapter import Chapter
 from weaklabels.press.verdicts import FAILS, HOLDS, NOT_TESTABLE, OPEN
@@ -53,14 +56,68 @@ def test_settings_that_a_run_would_ignore_are_refused():
 
 
 def test_weights_are_shares_of_the_hard_label_loss():
-    sizes = {"CD": {"hard": np.array(400.0), "term": np.array(30.0)}}
-    grid = runs.weight_grid(sizes, (0.1, 1.0))
-    assert grid == {"CD": {0.1: 1.3, 1.0: 13.0}}
-    chosen = runs.best_weights(grid, {"CD": [80.0, 79.0]})
-    assert chosen == {"CD": 1.3}
-    frame = tables.weights_table(chosen | {"PS": None}, grid, sizes)
-    assert frame.loc["CD"].tolist() == ["1.3", "0.1", "13"]
-    assert frame.loc["PS"].tolist() == ["as released", "-", "-"]
+    assert choices.weight_grid({"CD": 400 / 30}, (0.1, 1.0)) == {"CD": {0.1: 1.3, 1.0: 13.0}}
+    frame = tables.weights_table({"CD": 1.3, "PS": None})
+    assert frame.weight.tolist() == ["1.3", "as released"]
+
+
+def test_every_weight_is_chosen_from_the_same_grid_on_tuning_seeds(tmp_path):
+    def size(spec):
+        return {"hard": np.array(400.0), "term": np.array(40.0)}
+
+    def value(spec):
+        weight = dict(spec.method_options).get("weight")
+        worse = abs(weight - 1.0) if weight else 5.0  # 1 is a share of 0.1
+        return {"val": np.array(80.0 - worse + 0.1 * spec.seed)}
+
+    seen = set()
+
+    class Made(Setting):
+        def run(self, function, specs):
+            seen.update(spec.seed for spec in specs)
+            found = size if function is runs.initial_sizes else value
+            return [Record(spec, found(spec), {}) for spec in specs]
+
+    folder = Made("quick", "cpu", 1, "data", Store(tmp_path), tmp_path)
+    content = json.loads(json.dumps(record.RECORDS["tuning"](folder)))
+    assert seen == set(choices.TUNING_SEEDS)
+    assert min(seen) >= FIRST_TUNING_SEED
+    assert set(content["chosen"]) == {*runs.TERMS, *runs.UNTRAINED}
+    assert set(content["chosen"].values()) == {0.1}
+    (tmp_path / "tuning.json").write_text(json.dumps(content))
+    assert set(choices.chosen_weights(choices.choice(folder)).values()) == {1.0}
+    assert all(each.values == choices.SCENE_SHARES for each in choices.tuned(content))
+    assert tables.mean_validation(content)["CD"][0] == pytest.approx(80 - 5 + 100.1)
+
+
+def test_a_share_of_nothing_is_a_weight_of_nothing():
+    tuning = {"shares": [0.0, 0.1], "weights": {"CD": [0.0, 2.5]}, "chosen": {"CD": 0.0}}
+    assert choices.chosen_weights(tuning) == {"CD": 0.0}
+    assert set(choices.chosen_weights({}).values()) == {None}
+
+
+def test_without_the_recorded_choice_there_are_no_weights(tmp_path):
+    with pytest.raises(FileNotFoundError, match="make record"):
+        choices.choice(Setting("quick", "cpu", 1, "data", Store(tmp_path), tmp_path))
+
+
+def test_the_recorded_choice_is_that_of_the_present_grid():
+    tuning = Chapter("l2d").recorded("tuning")
+    if tuning is None:
+        pytest.skip("not recorded")
+    assert tuning["seeds"] == list(choices.TUNING_SEEDS)
+    assert tuning["shares"] == list(choices.SCENE_SHARES)
+    for name, rows in tuning["validation"].items():
+        scores = {float(share): values for share, values in rows.items()}
+        assert tuning["chosen"][name] == best(scores)
+
+
+def test_an_untrained_teacher_has_the_initial_weights(tmp_path):
+    spec = replace(runs.distil(student(), "CD, untrained teacher", 0.01), seed=3)
+    found, made = runs.taught_by(spec), runs.build(replace(spec.teacher, seed=3))
+    for ours, initial in zip(found.parameters(), made.parameters(), strict=True):
+        torch.testing.assert_close(ours, initial)
+    assert not runs.distil(student(), "CD", 0.01).untrained
 
 
 def test_budgets_vary_one_thing_at_a_time():
@@ -82,7 +139,7 @@ def test_paper_profile_is_wired_to_the_papers_data():
     assert list(runs.settings(chapter)) == ["voc2007", "coco2014", "nuswide"]
     for dataset, base in runs.settings(chapter).items():
         assert base.teacher.epochs < base.epochs == base.optimiser.cycle_epochs
-        table = runs.table(base, dict.fromkeys(runs.terms(chapter)))
+        table = runs.table(base, choices.chosen_weights({}))
         assert {"teacher", "Vanilla", "ReviewKD", "L2D"} <= table.keys()
         for spec in table.values():
             assert spec.dataset == dataset
@@ -121,7 +178,7 @@ def scored(test, structure=1.0):
 
 def groups(structure=0.5, **scores):
     """All methods at 80 and 81, but for those given; their structure losses and those of LED."""
-    names = ("teacher", "Vanilla", *runs.TERMS, "L2D")
+    names = ("teacher", "Vanilla", *runs.TERMS, *runs.UNTRAINED, "L2D")
     found = {name: scored([80, 81], structure if name == "LED" else 1.0) for name in names}
     return found | {name: scored(values, structure) for name, values in scores.items()}
 
@@ -169,6 +226,13 @@ def test_logit_distillation_may_be_half_a_point_worse(ours, outcome):
 def test_cd_and_id_are_judged_alone_and_together(each, together, alone, both):
     rows = claims.claim_5(groups(CD=each, ID=each, LED=together))
     assert outcomes(*rows) == {"5a": alone, "5b": alone, "5c": both, "5d": both}
+
+
+@pytest.mark.parametrize(("ours", "outcome"), [(AHEAD, HOLDS), (BEHIND, FAILS), (UNCLEAR, OPEN)])
+def test_a_gain_is_credited_to_the_teacher_against_an_untrained_one(ours, outcome):
+    found = outcomes(*claims.claim_10(groups(CD=ours, L2D=ours)))
+    assert (found["10a"], found["10b"]) == (outcome, outcome)
+    assert (found["10c"], found["10d"]) == (FAILS, FAILS)
 
 
 @pytest.mark.parametrize(

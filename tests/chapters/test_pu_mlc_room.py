@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from chapters.pu_mlc import branches, claims, demo, record, runs, tables
+from chapters.pu_mlc import branches, claims, demo, record, runs, studies, tables
 from scipy.special import expit
 from scipy.stats import hypergeom, norm
 
 from weaklabels import methods
-from weaklabels.data import Split
+from weaklabels.data import Split, Splits
 from weaklabels.lab import multilabel
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.store import Record, Store
@@ -45,6 +45,17 @@ def test_recorded_rates_belong_to_the_present_settings():
         row = settings.rates["validation"][name][str(percent)]
         assert [float(lr) for lr in row] == list(runs.RATES)
         assert row[str(settings.rate(name, percent))] == max(row.values())
+
+
+def test_chosen_rates_are_registered_and_their_edges_marked():
+    settings = runs.settings(Chapter("pu_mlc"))
+    tuned = runs.tuned(settings.rates)
+    assert set(tuned) == set(record.choices())
+    shown = tables.chosen_rates(tuned)
+    for (name, percent), each in tuned.items():
+        assert each.chosen == settings.rate(name, percent)
+        if name in shown.index:
+            assert shown.loc[name, f"{percent} %"].endswith("*") == (not each.interior)
 
 
 def test_rates_of_other_settings_are_refused(tmp_path):
@@ -95,6 +106,15 @@ def test_the_paper_profile_names_the_papers_settings():
     assert settings.known == tuple(range(10, 100, 10))
 
 
+def test_in_the_paper_profile_every_method_has_the_papers_network():
+    settings = runs.settings(Chapter("pu_mlc", "paper"))
+    for (name, percent), spec in runs.table(settings, runs.MAIN, [10]).items():
+        given = dict(runs.seeded(spec).method_options)
+        network = [given[key] for key in ("local_global", "graph_head", "train_features")]
+        assert network == [3, True, ("8",)], name
+        assert methods.create(spec.method, **given), percent
+
+
 # -- tables ---------------------------------------------------------------------------------------
 
 
@@ -142,7 +162,7 @@ def test_share_of_batches_with_a_positive(positives):
 def test_annotations_are_those_of_the_runs():
     spec = runs.specify(runs.SMALL, "partial BCE", 100, 1e-2)
     truth = multilabel.load_splits(spec).train.y.numpy()
-    found = tables.annotations({100: spec}, 1).loc[0]
+    found = tables.annotations({100: spec}, [0]).loc[0]
     assert (found.positive, found.negative) == (truth.sum(), (1 - truth).sum())
     assert found.share == pytest.approx(100 * truth.mean())
 
@@ -181,12 +201,15 @@ def records_of(**points):
 @pytest.mark.parametrize(
     ("claim", "better", "worse"),
     [
-        (claims.claim_1, "PU-MLC", "partial BCE"),
+        (lambda records: claims.claim_1(records, 10), "PU-MLC", "partial BCE"),
+        (lambda records: claims.claim_1(records, 30), "PU-MLC", "partial BCE"),
         (lambda records: claims.claim_3a(records, KNOWN), "PU-MLC", "partial BCE"),
         (claims.claim_4a, "PU-MLC", "partial BCE"),
-        (claims.claim_4b, "PU-MLC", "AN"),
-        (lambda records: claims.claim_5(records, KNOWN), "VPU + R", "VPU"),
-        (lambda records: claims.claim_6(records, KNOWN), "PU-MLC", "VPU + R"),
+        (lambda records: claims.claim_4b(records, KNOWN), "PU-MLC", "AN"),
+        (claims.claim_5a, "VPU + R", "VPU"),
+        (lambda records: claims.claim_5b(records, KNOWN), "VPU + R", "VPU"),
+        (claims.claim_6a, "PU-MLC", "VPU + R"),
+        (lambda records: claims.claim_6b(records, KNOWN), "PU-MLC", "VPU + R"),
         (claims.claim_8, "VPU", "VPU without mixup"),
         (claims.claim_10b, runs.PRETRAINED[1], runs.PRETRAINED[0]),
     ],
@@ -200,10 +223,12 @@ def test_a_claim_that_a_method_is_better(claim, better, worse):
 def test_small_proportions_and_large_ones_are_told_apart():
     records = records_of(**{"VPU + R": BETTER, "VPU": BASE})
     records["VPU + R", 30] = records["VPU + R", 50] = made_up(BASE)
-    assert outcomes(claims.claim_5(records, KNOWN)) == {"5a": "holds", "5b": "fails"}
+    rows = [claims.claim_5a(records), claims.claim_5b(records, KNOWN)]
+    assert outcomes(rows) == {"5a": "holds", "5b": "fails"}
     records = records_of(**{"PU-MLC": BETTER, "partial BCE": BASE})
     records["PU-MLC", 30] = made_up(UNSURE)
-    assert outcomes(claims.claim_1(records)) == {"1a": "holds", "1b": "open"}
+    rows = [claims.claim_1(records, percent) for percent in (10, 30)]
+    assert outcomes(rows) == {"1a": "holds", "1b": "open"}
 
 
 def test_claim_2_has_a_row_for_each_rival():
@@ -264,8 +289,115 @@ def test_claim_10a_asks_for_every_seed():
 
 
 def test_a_reason_stands_beside_its_outcome():
-    row = claims.claim_4b(records_of(**{"PU-MLC": UNSURE, "AN": BASE})).as_dict()
-    assert (row["outcome"], row["why"]) == ("open", "")
+    (row,) = claims.claim_4b(records_of(**{"PU-MLC": UNSURE, "AN": BASE}), [50])
+    assert (row.as_dict()["outcome"], row.as_dict()["why"]) == ("open", "")
+
+
+@pytest.mark.parametrize(("ours", "outcome"), [(BETTER, "holds"), (BASE, "fails")])
+def test_invented_positives_are_a_claim_of_their_own(ours, outcome):
+    wrong = {
+        (name, percent): made_up(values)
+        for name, values in (("PU-MLC", ours), ("partial BCE", BASE))
+        for percent in runs.INVENTED
+    }
+    assert outcomes(claims.claim_4e(wrong)) == {"4e": outcome, "4f": outcome}
+
+
+# -- the recorded studies -------------------------------------------------------------------------
+
+
+def on_photographs(**scores):
+    """All rows of the study at ``BASE``, but for methods that are given (features as extracted)."""
+    rows = studies.photographs(Setting("quick", "cpu", 1, "data", Store("."), "."))
+    found = {row: np.array(BASE) for row in rows}
+    for name, values in scores.items():
+        for percent in studies.PHOTOGRAPH_PERCENTS:
+            found[name, "as extracted", percent] = np.array(values)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("ours", "outcome"), [(BETTER, "holds"), (UNSURE, "open"), (BASE, "fails")]
+)
+def test_claims_on_photographs_follow_the_recorded_study(ours, outcome):
+    found = outcomes(claims.claim_11(on_photographs(**{"PU-MLC": ours})))
+    assert {found[i] for i in ("11a", "11b", "11e", "11f")} == {outcome}
+    found = outcomes(claims.claim_11(on_photographs(**{"VPU + R": ours})))
+    assert {found[i] for i in ("11c", "11d")} == {outcome}
+    heads = {("PU-MLC", "graph"): np.array(ours)}
+    heads |= {("PU-MLC", "maximum"): np.array(BASE), ("partial BCE", "graph"): np.array(BASE)}
+    assert outcomes(claims.claim_13(heads)) == {"13a": outcome, "13b": outcome}
+    context = {("with the global branch",): np.array(ours), ("without",): np.array(BASE)}
+    assert outcomes(claims.claim_10c(context)) == {"10c": outcome}
+
+
+def test_what_the_temperature_costs_is_compared_with_its_cost_elsewhere():
+    worse = np.array(BASE) - np.array([20.0, 21, 19, 20, 20])
+    later = {"PU-MLC, temperature later": BASE, "PU-MLC": worse}
+    assert outcomes(claims.claim_12(on_photographs(**later))) == {"12a": "holds", "12b": "holds"}
+    assert outcomes(claims.claim_12(on_photographs())) == {"12a": "fails", "12b": "fails"}
+
+
+def test_a_study_without_a_record_decides_nothing():
+    nothing = studies.scores_of(None)
+    rows = [
+        claims.claim_10c(nothing),
+        *claims.claim_11(nothing),
+        *claims.claim_12(nothing),
+        *claims.claim_13(nothing),
+    ]
+    assert {row.verdict.outcome for row in rows} == {"not testable here"}
+    assert tables.study_table(nothing).empty
+
+
+def test_a_study_chooses_rates_on_tuning_seeds_alone(tmp_path):
+    seen = {}
+
+    class Made(Setting):
+        def run(self, function, specs):
+            for spec in specs:
+                seen.setdefault(spec.seed, set()).add(spec.optimiser.lr)
+            values = {"val_ap": np.full((1, 10), 50.0), "test_ap": np.full((1, 10), 40.0)}
+            values["best_epoch"] = np.array(1)
+            return [
+                Record(spec, values | {"val_ap": np.full((1, 10), -spec.optimiser.lr)}, {})
+                for spec in specs
+            ]
+
+    made = Made("quick", "cpu", 1, "data", Store(tmp_path), tmp_path)
+    content = json.loads(json.dumps({"rows": studies.compare(made, studies.context(made))}))
+    assert set(seen) == {*runs.TUNING_SEEDS, *studies.RESULT_SEEDS}
+    assert seen[runs.TUNING_SEEDS[0]] == set(runs.RATES)
+    assert seen[studies.RESULT_SEEDS[0]] == {min(runs.RATES)}
+    scores = studies.scores_of(content)
+    assert set(scores) == {("without",), ("with the global branch",)}
+    assert tables.study_table(scores).to_numpy().tolist() == [["40.0 ± 0.0", "40.0 ± 0.0"]]
+
+
+def test_twins_are_classes_with_two_digits():
+    boxes = torch.tensor([[0, 3, 0, 0, 8, 8], [0, 3, 8, 0, 16, 8], [0, 1, 16, 0, 24, 8]])
+    part = Split(torch.zeros(2, 1, 24, 24), torch.ones(2, 10, dtype=torch.int8), boxes)
+    found = studies.twins(Splits(tuple("0123456789"), part, part, part))
+    assert np.argwhere(found.train.y.numpy()).tolist() == [[0, 3]]
+    assert found.test.y.dtype == torch.int8
+
+
+def test_centred_features_have_no_common_part():
+    x = torch.rand(50, 4) + 3
+    part = Split(x, torch.ones(50, 2, dtype=torch.int8))
+    other = Split(x + 1, part.y)
+    found = studies.centred(Splits(("a", "b"), part, other, other))
+    torch.testing.assert_close(found.train.x.mean(0), torch.zeros(4), atol=1e-5, rtol=0)
+    torch.testing.assert_close(found.test.x, other.x - x.mean(0))
+
+
+def test_every_study_runs():
+    made = Setting("quick", "cpu", 1, "data", Store("."), ".")
+    small = runs.SMALL.data_options
+    for rows in (studies.context(made), studies.heads(made)):
+        for spec in list(rows.values())[-2:]:
+            found = studies.run(replace(spec, data_options=small, epochs=1))
+            assert found["test_ap"].shape == (1, 10)
 
 
 # -- the line -------------------------------------------------------------------------------------
@@ -298,3 +430,19 @@ def test_the_median_draw_is_no_outlier():
         for draw, value in enumerate(values)
     )
     assert tables.median_draw(line) == 1
+
+
+def test_f1_takes_its_threshold_from_validation_scenes():
+    spec = runs.SMALL
+    splits = multilabel.load_splits(spec)
+
+    def logits(part, shift):
+        return (6 * part.y.numpy().astype(np.float32) - 3 + shift).astype(np.float32)
+
+    values = {
+        "test_scores_last": logits(splits.test, -4),
+        "val_scores_last": logits(splits.validation(), -4),
+    }
+    found = tables.f1(Record(spec, values, {}))
+    assert found["OF1, at one half"] == 0
+    assert found["OF1, validated"] == found["CF1, validated"] == pytest.approx(100)

@@ -35,6 +35,7 @@ OPTIONS = {
     "NLNL": {"negative": 1, "selective": 2, "history": 3},
     "ReviewKD": {"stages": (1, 3), "width": 4},
     "nnPU": {"known_share": 0.5},
+    "nnPU on PU-MLC's network": {"known_share": 0.5},
 } | {name: {"rate": 0.1} for name in ("LL-R", "LL-Ct", "LL-Cp")}
 OPTIONS |= {name: {"eps": 0.1, "steps": 2} for name in ("PGD-AT", "TRADES", "MART")}
 CURRICULA = ("CAP", "CAP, true proportions", "Top-k", "IAT", "True labels")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,10 +11,12 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from chapters.l2d.runs import FEATURE_TERMS, LOGIT_TERMS
+from chapters.l2d.runs import FEATURE_TERMS, LOGIT_TERMS, UNTRAINED
 from chapters.l2d.tables import label_counts, largest_softmax, predicted_count
 from weaklabels.methods import l2d
 from weaklabels.press import style
+
+LINES = ("-", "--", "-.", ":")
 
 
 def draw_graph(ax: Axes, rows: np.ndarray, names: Sequence[str], colour: str) -> None:
@@ -125,6 +127,8 @@ def draw_scores(table: pd.DataFrame) -> Figure:
 
 
 def _colour(name: str) -> str:
+    if name in UNTRAINED:
+        return style.PALETTE[7]
     if name in LOGIT_TERMS:
         return style.PALETTE[5]
     if name in (*FEATURE_TERMS, "ReviewKD"):
@@ -151,31 +155,31 @@ def draw_structure(pairs: dict[str, dict[str, np.ndarray]]) -> Figure:
     return fig
 
 
-def draw_shares(
-    shares: Sequence[float], validation: dict[str, list[float]], vanilla: float
-) -> Figure:
+def draw_shares(shares: Sequence[float], validation: Mapping[str, Sequence[float]]) -> Figure:
     """Validation mAP against the weight of each term, as a share of the hard-label loss.
 
     Args:
-        shares: the grid.
-        validation: method -> mAP (percent) at each share.
-        vanilla: mAP without distillation.
+        shares: the grid, with 0, no distillation, in front.
+        validation: term -> mAP (percent) at each share.
     """
     groups = {
         "logits": LOGIT_TERMS,
         "whole-image features": FEATURE_TERMS,
         "label-wise embeddings": ("CD", "ID", "LED"),
+        "… of an untrained teacher": tuple(UNTRAINED),
     }
-    fig, axes = style.panels(3, height=3.4, sharey=True)
-    for ax, (title, names) in zip(axes, groups.items(), strict=True):
-        ax.set_xscale("log")
-        for name, marker in zip([n for n in names if n in validation], "os^D", strict=False):
-            ax.plot(shares, validation[name], marker=marker, ms=5, label=name)
-        ax.axhline(vanilla, color="grey", ls=":", lw=1.5)
+    fig, axes = style.panels(2, 2, height=2.8, sharey=True)
+    places = range(len(shares))
+    for ax, (title, names) in zip(axes.flat, groups.items(), strict=True):
+        for name, (marker, line) in zip(names, zip("os^D", LINES, strict=True), strict=False):
+            values = validation[name]
+            label = UNTRAINED.get(name, name)
+            ax.plot(places, values, marker=marker, ls=line, ms=5, label=label)
+        ax.set_xticks(places, [f"{share:g}" for share in shares])
         ax.set(title=title, xlabel="share of the hard loss")
-        if validation:
-            ax.legend(loc="lower left")
-    axes[0].set_ylabel("validation mAP (%)")
+        ax.legend(loc="lower left")
+    for ax in axes[:, 0]:
+        ax.set_ylabel("validation mAP (%)")
     return fig
 
 

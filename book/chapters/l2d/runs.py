@@ -22,7 +22,6 @@ from weaklabels.lab.execute import ORDER, Task, Watch, execute, network, started
 from weaklabels.lab.loading import load_splits
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import Data, Learner, Options, Trained, options
-from weaklabels.lab.store import Record
 from weaklabels.lab.sweep import remember
 from weaklabels.lab.weights import restore, weights_of
 from weaklabels.methods import l2d
@@ -39,12 +38,14 @@ class Spec(Learner, Data, Trained):
     Attributes:
         teacher: the run whose network teaches, with the seed of this one; None trains on the
             labels alone.
+        untrained: the teacher keeps its initial weights.
         augment: steps for ``data.augment.pipeline``, applied to each training batch.
         track: what to record besides, of ``TRACKED``.
     """
 
     _: KW_ONLY
     teacher: Spec | None = None
+    untrained: bool = False
     augment: tuple[tuple[Any, ...], ...] = ()
     track: tuple[str, ...] = ()
 
@@ -57,12 +58,8 @@ class Spec(Learner, Data, Trained):
 
 TRACKED = ("weights", "embeddings", "scores")
 
-DATASETS = {
-    "quick": ("scenes",),
-    "smoke": ("scenes",),
-    "paper": ("voc2007", "coco2014", "nuswide"),
-}
-"""Datasets of the main table, by profile."""
+PHOTOGRAPHS = ("voc2007", "coco2014", "nuswide")
+"""Datasets of the profile ``paper``."""
 
 TERMS: dict[str, tuple[str, Options]] = {
     "Softmax KD": ("Softmax KD", ()),
@@ -78,32 +75,34 @@ TERMS: dict[str, tuple[str, Options]] = {
 }
 """Distillation terms with a weight of their own: table name -> registered method, options."""
 
+UNTRAINED = {f"{name}, untrained teacher": name for name in ("CD", "ID", "LED")}
+"""Controls: the same term, computed with a teacher that has learnt nothing -> its name."""
+
 REVIEW_KD = {"ReviewKD": ("ReviewKD", options(stages=(4, 5, 6, 7)))}
 """Needs a backbone in stages, so it is in the ``paper`` profile only."""
 
 FEATURE_TERMS = ("FitNet", "RKD", "PKT")
 LOGIT_TERMS = ("Softmax KD", "MSE", "PS", "MLD")
 
-SHARES = {"quick": (0.01, 0.03, 0.1, 0.3, 1.0), "smoke": (0.1, 1.0), "paper": ()}
-"""Grid of every method's weight: the weighted term as a share of the hard-label loss, both with
-initial weights. With the papers' data the shipped weights are used."""
-
-EPOCHS = {"quick": (10, 20, 40), "smoke": (1, 2), "paper": (20, 40, 80)}
+EPOCHS: dict[str, tuple[int, ...]] = {
+    "quick": (10, 20, 40),
+    "smoke": (1, 2),
+    "paper": (20, 40, 80),
+}
 """Lengths of training for the study of speed."""
 
-
-def terms(chapter: Setting) -> list[str]:
-    """Names of the terms that are compared."""
-    return [*TERMS, *(REVIEW_KD if chapter.profile == "paper" else ())]
+MAIN_TERMS = ("MLD", "RKD", "CD", "ID", "LED")
+"""Compared in every check; the other terms and the controls are studies."""
 
 
 def settings(chapter: Setting) -> dict[str, Spec]:
     """The vanilla student on each dataset, with its teacher; all other runs vary it."""
-    spec = _photographs if chapter.profile == "paper" else _scenes
-    return {dataset: spec(chapter, dataset) for dataset in chapter.choose(**DATASETS)}
+    if chapter.profile == "paper":
+        return {dataset: _photographs(chapter, dataset) for dataset in PHOTOGRAPHS}
+    return {"scenes": scenes(chapter)}
 
 
-def _scenes(chapter: Setting, dataset: str) -> Spec:
+def scenes(chapter: Setting) -> Spec:
     """A teacher of 256 channels, a student of 8."""
     sizes = chapter.choose(
         quick={"train": 600, "val": 500, "test": 1000},
@@ -111,7 +110,6 @@ def _scenes(chapter: Setting, dataset: str) -> Spec:
     )
     teacher = Spec(
         "Vanilla",
-        dataset=dataset,
         data_options=options(
             grid=8, min_digits=2, max_digits=6, intensity=(1.0, 1.0), noise=0.3, **sizes
         ),
@@ -178,10 +176,23 @@ def students(base: Spec) -> dict[str, Spec]:
 def distil(
     base: Spec, name: str, weight: float | None = None, *, hard: float = 1.0, track: tuple = ()
 ) -> Spec:
-    """The student with a distillation term of ``TERMS`` (``weight=None``: the shipped weight)."""
-    method, own = (TERMS | REVIEW_KD)[name]
-    chosen = dict(own) | {"weight": weight, "hard": hard}
-    return replace(base, method=method, method_options=options(**chosen), track=track)
+    """The student with a distillation term of ``TERMS`` or ``UNTRAINED``.
+
+    Args:
+        base: of ``settings``.
+        name: of the term.
+        weight: of the term; None is the shipped one.
+        hard: weight of the hard-label loss.
+        track: what to record.
+    """
+    method, own = (TERMS | REVIEW_KD)[UNTRAINED.get(name, name)]
+    return replace(
+        base,
+        method=method,
+        method_options=options(**dict(own), weight=weight, hard=hard),
+        untrained=name in UNTRAINED,
+        track=track,
+    )
 
 
 def full_l2d(base: Spec, weights: dict[str, float | None], *, track: tuple = ()) -> Spec:
@@ -377,39 +388,10 @@ def build(spec: Spec) -> Network:
 
 
 def taught_by(spec: Spec) -> Network | None:
-    """The trained network of a run's teacher (trained now if it was not yet); None without one."""
+    """The network of a run's teacher (trained now if it was not yet); None without one."""
     if spec.teacher is None:
         return None
     teacher = replace(spec.teacher, seed=spec.seed)
+    if spec.untrained:
+        return build(teacher)
     return restore(build(teacher), remember(run, teacher))
-
-
-# -- choosing weights -----------------------------------------------------------------------------
-
-
-def weight_grid(
-    sizes: Mapping[str, Record], shares: Sequence[float]
-) -> dict[str, dict[float, float]]:
-    """Weights of each term at which it has the given shares of the hard-label loss, by share.
-
-    Rounded to two digits.
-    """
-    return {
-        name: {share: float(f"{share * record['hard'] / record['term']:.2g}") for share in shares}
-        for name, record in sizes.items()
-    }
-
-
-def best_weights(
-    grid: Mapping[str, Mapping[float, float]], validation: Mapping[str, Sequence[float]]
-) -> dict[str, float]:
-    """The weight of each method at which a student validates best (the smallest, if several).
-
-    Args:
-        grid: of ``weight_grid``.
-        validation: method -> a score for each of its weights.
-    """
-    return {
-        name: list(weights.values())[int(np.argmax(validation[name]))]
-        for name, weights in grid.items()
-    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -101,21 +102,18 @@ def alone_table(groups: Groups, errors: Mapping[str, np.ndarray]) -> pd.DataFram
     )
 
 
-def weights_table(
-    weights: Mapping[str, float | None],
-    grid: Mapping[str, Mapping[float, float]],
-    sizes: Mapping[str, Record],
-) -> pd.DataFrame:
-    """Chosen weights, their shares of the hard-label loss, and the weight of a share of one."""
-    rows = {}
-    for name, weight in weights.items():
-        if name in grid:
-            share = next(share for share, tried in grid[name].items() if tried == weight)
-            unit = float(sizes[name]["hard"] / sizes[name]["term"])
-            rows[name] = (f"{weight:g}", f"{share:g}", f"{unit:.2g}")
-        else:
-            rows[name] = ("as released", "-", "-")
-    return pd.DataFrame(rows, index=["weight", "share", "weight at a share of 1"]).T
+def weights_table(weights: Mapping[str, float | None]) -> pd.DataFrame:
+    """The weights of the terms, None being the shipped one, for the reader."""
+    shown = {name: "as released" if w is None else f"{w:g}" for name, w in weights.items()}
+    return pd.DataFrame({"weight": shown})
+
+
+def mean_validation(tuning: Mapping[str, Any]) -> dict[str, list[float]]:
+    """Term -> mean validation mAP (%) over the tuning seeds, at each share of the grid."""
+    return {
+        name: [float(np.mean(scores)) for scores in rows.values()]
+        for name, rows in tuning["validation"].items()
+    }
 
 
 def positive_pairs(student: Tensor, teacher: Tensor, labels: Tensor) -> dict[str, np.ndarray]:

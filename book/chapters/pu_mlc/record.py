@@ -1,4 +1,4 @@
-"""What the chapter on PU-MLC records: the choice of the learning rates, on validation scenes."""
+"""What the chapter on PU-MLC records: the choice of the learning rates, and its studies."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from chapters.pu_mlc import studies
 from chapters.pu_mlc.runs import (
     ABLATION,
     ABLATION_PERCENTS,
@@ -16,8 +17,8 @@ from chapters.pu_mlc.runs import (
     ON_SCENES,
     PERCENTS,
     PRETRAINED,
-    RATE_SEEDS,
     RATES,
+    TUNING_SEEDS,
     rate_settings,
     run,
     specify,
@@ -37,8 +38,8 @@ def choose_rates(chapter: Setting) -> dict[str, Any]:
     """Train everything at every rate; the rate with the best mean validation mAP wins.
 
     Returns:
-        The record: ``settings``, ``validation`` (method -> percent -> rate -> mAP in percent, last
-        epoch, mean over seeds), ``chosen`` (method -> percent -> rate).
+        The record: ``settings``, ``seeds``, ``validation`` (method -> percent -> rate -> mAP in
+        percent, last epoch, mean over seeds), ``chosen`` (method -> percent -> rate).
     """
     base = replace(ON_SCENES, device=chapter.device)
     specs = {
@@ -47,13 +48,14 @@ def choose_rates(chapter: Setting) -> dict[str, Any]:
         for lr in RATES
     }
     validation: dict[str, dict[str, dict[str, float]]] = {}
-    for (name, percent, lr), records in chapter.repeat(run, specs, RATE_SEEDS).items():
+    for (name, percent, lr), records in chapter.repeat(run, specs, TUNING_SEEDS).items():
         reached = np.mean([record["val_ap"][-1].mean() for record in records])
         row = validation.setdefault(name, {}).setdefault(str(percent), {})
         row[str(lr)] = round(float(reached), 2)
     return {
         "what": "Validation mAP (%) on scenes by learning rate, last epoch, mean over seeds",
         "settings": rate_settings(),
+        "seeds": list(TUNING_SEEDS),
         "validation": validation,
         "chosen": {
             name: {percent: float(max(row, key=row.get)) for percent, row in rows.items()}
@@ -62,4 +64,35 @@ def choose_rates(chapter: Setting) -> dict[str, Any]:
     }
 
 
-RECORDS: dict[str, Callable[[Setting], dict[str, Any]]] = {"rates": choose_rates}
+def photographs(setting: Setting) -> dict[str, Any]:
+    """Linear heads on features of photographs (see ``studies.photographs``)."""
+    rows = studies.photographs(setting)
+    return {
+        "what": "Test mAP (%) of linear heads on features of VOC 2012, by known percent",
+        **studies.common_part(next(iter(rows.values()))),
+        "rows": studies.compare(setting, rows, studies.PHOTOGRAPH_RATES),
+    }
+
+
+def context(setting: Setting) -> dict[str, Any]:
+    """A task in which another place decides (see ``studies.context``)."""
+    return {
+        "what": "Test mAP (%) where a class counts if a scene holds two digits of it",
+        "rows": studies.compare(setting, studies.context(setting)),
+    }
+
+
+def heads(setting: Setting) -> dict[str, Any]:
+    """The graph head, for a rival as well (see ``studies.heads``)."""
+    return {
+        "what": "Test mAP (%) on scenes with 10 % of the labels known, by head of the network",
+        "rows": studies.compare(setting, studies.heads(setting)),
+    }
+
+
+RECORDS: dict[str, Callable[[Setting], dict[str, Any]]] = {
+    "rates": choose_rates,
+    "photographs": photographs,
+    "context": context,
+    "heads": heads,
+}

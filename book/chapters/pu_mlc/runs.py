@@ -17,6 +17,7 @@ from weaklabels.lab import multilabel
 from weaklabels.lab.multilabel import Pretraining, Spec
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import options
+from weaklabels.lab.tuned import FIRST_TUNING_SEED, Tuned
 from weaklabels.train import OptimiserSpec
 
 # -- methods --------------------------------------------------------------------------------------
@@ -62,6 +63,7 @@ VARIANTS: dict[str, Variant] = {
     "VPU without mixup": _pu(0.0, None, mixup=None),
     "VPU + T": _pu(0.0, ALPHA),
     "PU-MLC without mixup": _pu(GAMMA, ALPHA, mixup=None),
+    "PU-MLC, temperature later": _pu(GAMMA, ALPHA, plain_epochs=4),
     "PU-MLC, pre-trained": _pu(GAMMA, ALPHA),
     "PU-MLC, pre-trained, with LgConv": _pu(GAMMA, ALPHA, local_global=1),
 }
@@ -80,6 +82,11 @@ ABLATION = (
     "PU-MLC",
     "PU-MLC without mixup",
 )
+CHECKED = ("AN", "partial BCE", "ASL", "VPU", "VPU + R", "PU-MLC")
+"""Compared in every check, at 10 %; all else are studies."""
+NOISE = ("partial BCE", "ASL", "VPU", "VPU + R", "PU-MLC")
+INVENTED = (2, 5, 10)
+"""Of the absent classes of a scene, how many (%) are marked present."""
 PRETRAINED = ("PU-MLC, pre-trained", "PU-MLC, pre-trained, with LgConv")
 
 # -- settings -------------------------------------------------------------------------------------
@@ -97,11 +104,12 @@ SCENES = options(
 )
 """3 x 3 cells, classes with a long tail: class 0 in about half of the scenes, class 9 in 5 %."""
 
-CLASSES = {"scenes": 10, "coco2014": 80, "voc2007": 20}
+CLASSES = {"scenes": 10, "coco2014": 80, "voc2007": 20, "voc2012_features": 20}
+PHOTOGRAPHS = ("coco2014", "voc2007")
 RATES = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 """Learning rates from which the validation scenes choose."""
-RATE_SEEDS = (100, 101)
-"""Seeds of the choice; those of the results start at 0."""
+TUNING_SEEDS = tuple(range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + 3))
+"""Seeds of the choice, which no result is reported for."""
 PERCENTS = (10, 30, 50, 70, 90)
 ABLATION_PERCENTS = (10, 50)
 
@@ -208,14 +216,33 @@ def recorded_rates(chapter: Setting) -> dict[str, Any]:
     return found
 
 
+def tuned(rates: Mapping[str, Any]) -> dict[tuple[str, int], Tuned]:
+    """(method, known percent) -> its learning rate in the registry of tuned settings."""
+    seeds = ", ".join(map(str, rates["seeds"]))
+    return {
+        (name, int(percent)): Tuned(
+            name,
+            f"learning rate, {percent} % known",
+            RATES,
+            rate,
+            "best validation mAP at the last epoch, mean over seeds",
+            f"validation scenes of seeds {seeds}",
+        )
+        for name, row in rates["chosen"].items()
+        for percent, rate in row.items()
+    }
+
+
 def rate_settings() -> dict[str, Any]:
     """What the choice of the learning rates depends on, as it is recorded."""
     found = {
         "run": _set_fields(replace(ON_SCENES, optimiser=OptimiserSpec()), Spec("PU-MLC")),
         "optimiser": _set_fields(ON_SCENES.optimiser, OptimiserSpec()),
         "grid": RATES,
-        "seeds": RATE_SEEDS,
-        "variants": {name: asdict(variant) for name, variant in VARIANTS.items()},
+        "variants": {
+            name: asdict(VARIANTS[name])
+            for name in dict.fromkeys((*MAIN, *FULL, *ABLATION, *PRETRAINED))
+        },
     }
     return json.loads(json.dumps(found))
 
@@ -251,10 +278,12 @@ def specify(base: Spec, name: str, percent: int, lr: float) -> Spec:
     """
     variant = VARIANTS[name]
     given = dict(variant.options)
-    if variant.method == "PU-MLC" and base.dataset != "scenes":
-        # The paper's network; on scenes the convolution alone is the subject of an ablation.
+    method = variant.method
+    if base.dataset in PHOTOGRAPHS:
+        # The paper's network, for every method; on scenes its parts are subjects of studies.
         given |= {"graph_head": True, "train_features": ("8",)}
         given["local_global"] = None if name == PRETRAINED[0] else 3
+        method = method if method == "PU-MLC" else f"{method} on PU-MLC's network"
     if variant.method == "nnPU":
         given["known_share"] = percent / 100
     # Adam does not see the scale of a loss, but its L2 penalty does: the penalty of a mean over
@@ -262,7 +291,7 @@ def specify(base: Spec, name: str, percent: int, lr: float) -> Spec:
     decay = base.optimiser.weight_decay
     spec = replace(
         base,
-        method=variant.method,
+        method=method,
         method_options=options(**given),
         annotation="fraction of positives" if variant.positives_only else "fraction",
         annotation_options=options(rate=percent / 100),
@@ -284,9 +313,29 @@ def specify(base: Spec, name: str, percent: int, lr: float) -> Spec:
 
 
 def _tracked(name: str, percent: int) -> tuple[str, ...]:
-    if percent in (10, 100) and name in ("VPU", "VPU + R", "PU-MLC"):
-        return ("readings", "test_scores")
+    if percent in (10, 100) and name in MAIN:
+        readings = ("readings",) if name in ("VPU", "VPU + R", "PU-MLC") else ()
+        return (*readings, "test_scores", "val_scores")
     return ("weights",) if name == PRETRAINED[1] else ()
+
+
+def invented(
+    settings: Settings, names: Iterable[str], percents: Iterable[int]
+) -> dict[tuple[str, int], Spec]:
+    """(method, percent) -> run: all labels known, so many of the absent classes marked present.
+
+    The learning rate is that chosen for labels that are all right.
+    """
+    return {
+        (name, percent): replace(
+            specify(settings.base, name, 100, settings.rate(name, 100)),
+            annotation="candidates",
+            annotation_options=options(rate=percent / 100),
+            track=(),
+        )
+        for name in names
+        for percent in percents
+    }
 
 
 def run(spec: Spec) -> dict[str, Any]:
@@ -295,8 +344,8 @@ def run(spec: Spec) -> dict[str, Any]:
 
 
 def seeded(spec: Spec) -> Spec:
-    """The run as the protocol takes it: what PU-MLC draws itself has the seed of the run."""
-    if spec.method != "PU-MLC":
+    """The run as the protocol takes it: what the method draws itself has the seed of the run."""
+    if "PU-MLC" not in spec.method:
         return spec
     given = dict(spec.method_options) | {"seed": spec.seed}
     return replace(spec, method_options=options(**given))

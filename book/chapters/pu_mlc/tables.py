@@ -7,16 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from scipy.special import gammaln
 
 from chapters.pu_mlc import demo
-from chapters.pu_mlc.runs import ABLATION_PERCENTS, FULL, MAIN, PERCENTS
+from chapters.pu_mlc.runs import ABLATION, ABLATION_PERCENTS, FULL, MAIN, PERCENTS
+from chapters.pu_mlc.studies import Scores
 from weaklabels.lab.multilabel import Spec, annotate, load_splits, mean_ap_at
 from weaklabels.lab.store import Record
+from weaklabels.lab.tuned import Tuned
+from weaklabels.metrics import precision_recall_f1
 from weaklabels.press.claims import mean_std
 from weaklabels.press.style import mean_std_table
 
@@ -68,12 +71,12 @@ def line_table(frame: pd.DataFrame) -> pd.DataFrame:
 # -- what is known --------------------------------------------------------------------------------
 
 
-def annotations(specs: Mapping[int, Spec], seeds: int) -> pd.DataFrame:
+def annotations(specs: Mapping[int, Spec], seeds: Sequence[int]) -> pd.DataFrame:
     """Labels that were known and labels that PU methods use, mean over seeds.
 
     Args:
         specs: known percent -> run of a method that uses all known labels.
-        seeds: how many.
+        seeds: over which the mean is taken.
 
     Returns:
         A line per proportion: known (%), positive and negative (counts), share (% of the known
@@ -82,7 +85,7 @@ def annotations(specs: Mapping[int, Spec], seeds: int) -> pd.DataFrame:
     rows = []
     for percent, spec in specs.items():
         counts = []
-        for seed in range(seeds):
+        for seed in seeds:
             run = replace(spec, seed=seed)
             observed = annotate(run, load_splits(run).train.y.numpy())
             counts.append(((observed == 1).sum(), (observed == -1).sum()))
@@ -112,14 +115,19 @@ def annotations_used(counts: pd.DataFrame) -> tuple[float, float]:
     return partly.positive.sum(), (partly.positive + partly.negative).sum()
 
 
-def chosen_rates(rates: Mapping[str, Any]) -> pd.DataFrame:
-    """The recorded learning rates, a row a method, a column a proportion."""
+def chosen_rates(tuned: Mapping[tuple[str, int], Tuned]) -> pd.DataFrame:
+    """The chosen learning rates, a row a method, a column a proportion; ``*`` marks the end of the
+    values that were tried."""
+
+    def cell(name: str, percent: int) -> str:
+        if (name, percent) not in tuned:
+            return "-"
+        each = tuned[name, percent]
+        return f"{each.chosen:g}" + ("" if each.interior else " *")
+
     return pd.DataFrame(
         {
-            f"{percent} %": {
-                name: f"{rate:g}" if (rate := rates["chosen"][name].get(str(percent))) else "-"
-                for name in MAIN
-            }
+            f"{percent} %": {name: cell(name, percent) for name in (*MAIN, *ABLATION)}
             for percent in (*PERCENTS, 100)
         }
     )
@@ -183,19 +191,88 @@ def moments(results: pd.DataFrame, percent: int) -> pd.DataFrame:
     return table.rename_axis(index=None)
 
 
-def full_labels(records: Records) -> pd.DataFrame:
-    """Test mAP with all labels, right or with half of the positives overlooked.
+def full_labels(records: Records, known: Sequence[int]) -> pd.DataFrame:
+    """Test mAP with all labels, right or with a share of the positives overlooked.
 
-    For BCE the latter is AN at 50 %, for the others the method itself at 50 %.
+    For BCE the latter is AN with the rest of the labels known, for the others the method itself.
+
+    Args:
+        records: with ``FULL`` at 100 % and all methods at ``known``.
+        known: proportions; 100 minus each is the share that is overlooked.
     """
-    pairs = {"BCE": (("partial BCE", 100), ("AN", 50))}
-    pairs |= {name: ((name, 100), (name, 50)) for name in FULL[1:]}
+
+    def row(name: str) -> dict[str, str]:
+        blind = "AN" if name == "partial BCE" else name
+        return {"all labels right": mean_std(scores(records, name, 100))} | {
+            f"{100 - percent} % overlooked": mean_std(scores(records, blind, percent))
+            for percent in sorted(known, reverse=True)
+        }
+
+    shown = {"BCE" if name == "partial BCE" else name: row(name) for name in FULL}
+    return pd.DataFrame(shown).T
+
+
+def noise_table(right: Records, wrong: Records) -> pd.DataFrame:
+    """Test mAP with all labels known, right or with absent classes marked present.
+
+    Args:
+        right: with all labels right, at 100 %.
+        wrong: of ``runs.invented``.
+    """
+    names = list(dict.fromkeys(name for name, _ in wrong))
+    percents = list(dict.fromkeys(percent for _, percent in wrong))
+    table = {"none invented": {name: mean_std(scores(right, name, 100)) for name in names}} | {
+        f"{percent} % invented": {name: mean_std(scores(wrong, name, percent)) for name in names}
+        for percent in percents
+    }
+    return pd.DataFrame(table).rename(index={"partial BCE": "BCE"})
+
+
+THRESHOLDS = np.arange(0.01, 1.0, 0.01)
+
+
+def f1(record: Record) -> dict[str, float]:
+    """OF1 and CF1 (%) of the test labels at the last epoch, at a probability of one half and at
+    the one threshold that is best on the validation labels."""
+    splits = load_splits(record.spec)
+    truth, held_out = splits.test.y, splits.validation().y
+    test, val = (
+        torch.sigmoid(torch.from_numpy(record[f"{name}_scores_last"])) for name in ("test", "val")
+    )
+    found = {}
+    for kind in ("OF1", "CF1"):
+        tried = [precision_recall_f1(val, held_out, float(t))[kind] for t in THRESHOLDS]
+        chosen = float(THRESHOLDS[int(np.argmax(tried))])
+        for where, threshold in (("at one half", 0.5), ("validated", chosen)):
+            found[f"{kind}, {where}"] = 100 * precision_recall_f1(test, truth, threshold)[kind]
+    return found
+
+
+def f1_table(records: Records, names: Sequence[str], percent: int) -> pd.DataFrame:
+    """``f1`` of methods at one proportion, mean and spread over seeds."""
+    found = {name: [f1(record) for record in records[name, percent]] for name in names}
     return pd.DataFrame(
         {
-            column: {name: mean_std(scores(records, *pair[i])) for name, pair in pairs.items()}
-            for i, column in enumerate(("all labels right", "half of the positives overlooked"))
+            name: {key: mean_std([each[key] for each in rows]) for key in rows[0]}
+            for name, rows in found.items()
         }
-    )
+    ).T
+
+
+def study_table(study: Scores, columns: int = 1) -> pd.DataFrame:
+    """A recorded study for the reader: mean and spread over its seeds.
+
+    Args:
+        study: row names -> scores.
+        columns: so many of the last names of a row tell its column, joined.
+    """
+    table: dict[str, dict[str, str]] = {}
+    for names, values in study.items():
+        row, column = (
+            ", ".join(str(name) for name in part) for part in (names[:-columns], names[-columns:])
+        )
+        table.setdefault(column, {})[row or "test mAP (%)"] = mean_std(values)
+    return pd.DataFrame(table).fillna("-")
 
 
 def gains(records: Records) -> pd.DataFrame:

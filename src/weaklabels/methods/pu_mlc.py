@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from weaklabels.methods.base import Context, Method, at_least_float32, register
+from weaklabels.methods.baselines import AssumeNegative, Asymmetric, PartialCrossEntropy
 from weaklabels.models import Network
 from weaklabels.networks.graph_head import GraphHead, cooccurrence
 from weaklabels.networks.local_global import add_global_branches
@@ -261,48 +262,36 @@ class Settings(TypedDict):
 # -- methods --------------------------------------------------------------------------------------
 
 
-@register("PU-MLC")
-class PuMlc(Method):
-    r"""PU-MLC; ``gamma=0, alpha=None`` is VPU applied to every class.
+class OnPaperNetwork(Method):
+    """Mixin: any method of one forward pass on the network of PU-MLC, or on parts of it.
 
     Args:
-        gamma: exponent of the re-balance factor: 0.55 (MS-COCO) or 0.85 (VOC 2007) in the paper.
-        alpha: of the temperature: 1 (MS-COCO) or 2 (VOC 2007); None: no temperature.
-        mixup: parameter of the Beta distribution of the mixing share; None: no consistency term.
-        tau_min: smallest temperature.
         local_global: kernel size of the convolutions that get a global branch; None: none do.
         graph_head: replace pool and head by SSGRL's, with the co-occurrences observed.
+        graph_channels: D of that head.
         train_features: names of the children of ``features`` that are trained, beside the global
             branches and all that follows, while batch norm keeps its statistics (the paper's way
             with a pre-trained backbone); None: everything is trained.
-        seed: of the mixing and of the new parameters.
+        seed: of the new parameters.
+        options: of the method.
     """
-
-    state = ("rng",)
 
     def __init__(
         self,
-        gamma: float = 0.55,
-        alpha: float | None = 1.0,
         *,
-        mixup: float | None = 0.3,
-        tau_min: float = TAU_MIN,
         local_global: int | None = None,
         graph_head: bool = False,
+        graph_channels: int = 1024,
         train_features: Sequence[str] | None = None,
         seed: int = 0,
+        **options: Any,
     ) -> None:
-        if gamma < 0 or (alpha is not None and alpha <= 0):
-            raise ValueError(
-                f"gamma {gamma}, alpha {alpha}: expected gamma >= 0 and alpha above 0 or None"
-            )
-        self.settings: Settings = {"gamma": gamma, "alpha": alpha, "tau_min": tau_min}
-        self.mixup = mixup
+        super().__init__(**options)
         self.local_global = local_global
         self.graph_head = graph_head
+        self.graph_channels = graph_channels
         self.train_features = train_features
         self.seed = seed
-        self.rng = numpy_rng(seed, "mixup")
         self.constant: list[nn.Module] = []
 
     def prepare(self, model: Network) -> None:
@@ -318,16 +307,66 @@ class PuMlc(Method):
         if self.local_global is not None:
             add_global_branches(model.features, self.local_global)
         if self.graph_head:
-            graph = cooccurrence(self.observed)
-            head = GraphHead(model.linear_head().in_features, graph.cpu())
+            graph, channels = cooccurrence(self.observed), self.graph_channels
+            inputs = model.linear_head().in_features
+            head = GraphHead(inputs, graph.cpu(), channels=channels, width=channels // 2)
             model.pool, model.head = nn.Identity(), head.to(self.observed.device)
 
-    def step(self, model: nn.Module, x: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+    def step(self, model: Network, x: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+        self.keep_statistics()
+        return super().step(model, x, index)
+
+    def keep_statistics(self) -> None:
+        """Batch norm stays in evaluation mode where it is not to be trained."""
         for norm in self.constant:
             norm.eval()
+
+
+@register("PU-MLC")
+class PuMlc(OnPaperNetwork):
+    r"""PU-MLC; ``gamma=0, alpha=None`` is VPU applied to every class.
+
+    Args:
+        gamma: exponent of the re-balance factor: 0.55 (MS-COCO) or 0.85 (VOC 2007) in the paper.
+        alpha: of the temperature: 1 (MS-COCO) or 2 (VOC 2007); None: no temperature.
+        mixup: parameter of the Beta distribution of the mixing share; None: no consistency term.
+        tau_min: smallest temperature.
+        plain_epochs: so many epochs begin without the temperature (0 in the paper).
+        seed: of the mixing and of the new parameters.
+        network: of ``OnPaperNetwork``.
+    """
+
+    state = ("rng",)
+
+    def __init__(
+        self,
+        gamma: float = 0.55,
+        alpha: float | None = 1.0,
+        *,
+        mixup: float | None = 0.3,
+        tau_min: float = TAU_MIN,
+        plain_epochs: int = 0,
+        seed: int = 0,
+        **network: Any,
+    ) -> None:
+        super().__init__(seed=seed, **network)
+        if gamma < 0 or (alpha is not None and alpha <= 0):
+            raise ValueError(
+                f"gamma {gamma}, alpha {alpha}: expected gamma >= 0 and alpha above 0 or None"
+            )
+        self.settings: Settings = {"gamma": gamma, "alpha": alpha, "tau_min": tau_min}
+        self.mixup = mixup
+        self.plain_epochs = plain_epochs
+        self.rng = numpy_rng(seed, "mixup")
+
+    def step(self, model: Network, x: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+        self.keep_statistics()
         observed = self.observed[index]
         logits = model(x)
-        terms = variational_terms(logits, observed, **self.settings)
+        settings = self.settings.copy()
+        if self.epoch <= self.plain_epochs:
+            settings["alpha"] = None
+        terms = variational_terms(logits, observed, **settings)
         self.readings = {"tau": terms.tau, "mean_probability": terms.mean_probability}
         loss = (terms.unlabeled - terms.positive).sum()
         half = len(x) // 2
@@ -367,3 +406,26 @@ class NonNegativePu(Method):
 
     def loss(self, logits: Tensor, index: Tensor) -> Tensor:
         return self.risk(logits, self.observed[index], self.prior, surrogate=self.surrogate)
+
+
+# The comparators on the network of PU-MLC: what differs is then the loss alone.
+
+
+@register("AN on PU-MLC's network")
+class AssumeNegativeThere(OnPaperNetwork, AssumeNegative):
+    """AN on the network of PU-MLC."""
+
+
+@register("Partial BCE on PU-MLC's network")
+class PartialCrossEntropyThere(OnPaperNetwork, PartialCrossEntropy):
+    """Partial BCE on the network of PU-MLC."""
+
+
+@register("ASL on PU-MLC's network")
+class AsymmetricThere(OnPaperNetwork, Asymmetric):
+    """ASL on the network of PU-MLC."""
+
+
+@register("nnPU on PU-MLC's network")
+class NonNegativePuThere(OnPaperNetwork, NonNegativePu):
+    """nnPU on the network of PU-MLC."""

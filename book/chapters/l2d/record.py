@@ -1,0 +1,11 @@
+"""What the chapter on L2D records: the choice of every term's weight."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from chapters.l2d.choices import choose_weights
+from weaklabels.lab.setting import Setting
+
+RECORDS: dict[str, Callable[[Setting], dict[str, Any]]] = {"tuning": choose_weights}
