@@ -21,6 +21,7 @@ from weaklabels.methods.cap import (
     class_proportions,
     fixed_threshold,
     hoeffding_bound,
+    self_adaptive,
     top_k,
 )
 from weaklabels.methods.pseudo_labels import Annotated, tally, weighted_loss
@@ -197,6 +198,19 @@ def test_instance_aware_rules_decide_row_by_row():
     assert top_k(logits, 1)[0].int().tolist() == [[1, 0, 0], [0, 0, 1]]
     assert fixed_threshold(logits, 0.5)[0].int().tolist() == [[1, 0, 1], [0, 0, 0]]
     assert fixed_threshold(logits, 0.9)[0].sum() == 0
+
+
+def test_self_adaptive_thresholds_follow_the_mean_confidence():
+    p = tensor([[0.95], [0.7], [0.1], [0.45]])
+    labels, mask = self_adaptive(torch.logit(p))
+    # Mean confidence 0.775, mean probability 0.55: 0.775 for positives, 0.634 for negatives.
+    assert labels[:, 0].tolist() == [True, True, False, False]
+    assert mask[:, 0].tolist() == [True, False, True, False]
+
+
+def test_self_adaptive_thresholds_need_no_rows():
+    labels, mask = self_adaptive(torch.zeros(0, 3))
+    assert labels.shape == mask.shape == (0, 3)
 
 
 def test_hoeffding_bound_covers():

@@ -1,12 +1,14 @@
 """The room of CAP: its runs, what is read from them, and its claims."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from chapters.cap import claims, runs, tables
+from chapters.cap import claims, record, runs, tables
 
 from tests.library.tiny_datasets import voc2012
 from weaklabels.lab import two_stage
@@ -132,6 +134,55 @@ def test_the_main_table_leaves_out_methods_at_higher_shares(chapter):
     assert names[0.2] == list(runs.FEW_METHODS)
 
 
+# -- what was tuned --------------------------------------------------------------------------------
+
+
+def test_every_method_is_tuned_alike():
+    assert {len(each.values) for each in runs.TUNED} == {5}
+    assert [each.method for each in runs.TUNED] == [name for name in runs.DIALS for _ in range(2)]
+
+
+def test_a_method_runs_with_the_settings_that_were_chosen_for_it():
+    chapter = Chapter("cap", "quick")
+    base = runs.base_spec(chapter, 0.05)
+    for name, (batch, own) in runs.CHOSEN.items():
+        spec, dial = runs.vary(base, name), runs.DIALS[name]
+        assert spec.labelled_batch == batch
+        found = [dict(spec.method_options)[option] for option in dial.options]
+        assert set(found or [spec.optimiser.lr]) == {own}
+    assert runs.vary(base, "Top-1").labelled_batch == runs.CHOSEN["Top-k"][0]
+    assert dict(runs.vary(base, "Top-1").method_options)["k"] == 1
+    assert runs.vary(base, "True labels").labelled_batch == runs.CHOSEN["CAP"][0]
+
+
+def test_on_photographs_the_authors_batches_stay():
+    spec = runs.base_spec(Chapter("cap", "paper", data_root="somewhere"), 0.05)
+    assert {runs.vary(spec, name).labelled_batch for name in runs.METHODS} == {4}
+    assert runs.vary(spec, "IAT").method_options == spec.method_options
+
+
+def test_what_is_tried_changes_one_setting():
+    base = runs.base_spec(Chapter("cap", "quick"), 0.05)
+    by_batch = runs.tuning_table(base, "IAT")
+    assert [spec.labelled_batch for spec in by_batch.values()] == list(runs.BATCHES)
+    assert len({replace(spec, labelled_batch=1) for spec in by_batch.values()}) == 1
+    by_rate = runs.tuning_table(base, "Supervised", 32)
+    assert [spec.optimiser.lr for spec in by_rate.values()] == list(by_rate)
+    assert {spec.labelled_batch for spec in by_rate.values()} == {32}
+    used = runs.tuning_table(base, "CAP", 32)[0.8].method_options
+    assert dict(used)["positive_share"] == dict(used)["negative_share"] == 0.8
+
+
+def test_the_choices_are_those_of_the_record():
+    path = Path(record.__file__).parent / "recorded" / "tuning.json"
+    if not path.exists():
+        pytest.skip("not recorded yet: make record CHAPTERS=cap NAME=tuning")
+    found = json.loads(path.read_text(encoding="utf-8"))["methods"]
+    for name, (batch, own) in runs.CHOSEN.items():
+        assert found[name]["labelled batch"]["chosen"] == batch
+        assert found[name][runs.DIALS[name].setting]["chosen"] == own
+
+
 # -- the claims ------------------------------------------------------------------------------------
 
 
@@ -153,6 +204,7 @@ def scored(test, right=60, wrong=20):
 
 
 SHARES = (0.05, 0.1)
+PLACES = {"a": 0.05, "b": 0.1}
 
 
 def groups(lead=2.0, right=80, wrong=20, more=1.0, spread=0.1):
@@ -177,17 +229,18 @@ def test_claims_about_scores_follow_the_lead(lead, spread, outcome):
     found = groups(lead, spread=spread)
     supervised = np.array([70.0, 71.0])
     rows = [
-        *claims.claim_1(found, SHARES),
+        *claims.claim_1(found, PLACES),
         claims.claim_1i(supervised + np.array([lead, lead + spread]), supervised),
-        *claims.claim_2(found, SHARES),
+        *claims.claim_2(found, 0.05, claims.OTHER_RULES),
+        *claims.claim_2(found, 0.1, ("IAT", "FreeMatch"), shift=4),
         *claims.claim_5(found, SHARES),
     ]
-    ids = ("1a", "1b", "1e", "1f", "1i", *(f"2{letter}" for letter in "abcdef"), "5a", "5b")
+    ids = ("1a", "1b", "1e", "1f", "1i", *(f"2{letter}" for letter in "abcdgh"), "5a", "5b")
     assert outcomes(rows) == dict.fromkeys(ids, outcome)
 
 
 def test_what_counts_follows_from_the_readme():
-    parts = {row.id: row.verdict.parts[0] for row in claims.claim_1(groups(), SHARES)}
+    parts = {row.id: row.verdict.parts[0] for row in claims.claim_1(groups(), PLACES)}
     assert parts["1a"].paper_effect == pytest.approx(62.43 - 58.30)
     assert parts["1a"].worth == 1
     assert parts["1b"].worth == pytest.approx((65.22 - 63.54) / 2)
@@ -206,6 +259,47 @@ def test_claims_about_pseudo_labels_look_at_their_quality(right, wrong, outcome)
     found = groups(right=right, wrong=wrong)
     rows = [*claims.claim_3(found, 0.05), claims.claim_6(found, 0.05)]
     assert outcomes(rows) == dict.fromkeys(("3a", "3b", "6"), outcome)
+
+
+@pytest.mark.parametrize(
+    ("lead", "spread", "outcome"), [(2.0, 0.1, HOLDS), (-4.0, 0.1, FAILS), (0.0, 4.0, OPEN)]
+)
+def test_batches_of_one_size_are_compared(lead, spread, outcome):
+    study = {
+        (name, share, 16): records for (name, share), records in groups(lead, spread=spread).items()
+    }
+    rows = claims.claim_9(study, {"a": (0.05, 16), "d": (0.1, 16)})
+    assert outcomes(rows) == {"9a": outcome, "9d": outcome}
+
+
+@pytest.mark.parametrize(
+    ("all_used", "outcome"), [([60.9, 62.0], HOLDS), ([57, 58], FAILS), ([60, 58], OPEN)]
+)
+def test_using_everything_may_cost_half_a_point(all_used, outcome):
+    study = {("CAP", 1.0): scored(all_used)} | {
+        ("CAP", share): scored([61, 62.1]) for share in (0.8, 0.6)
+    }
+    assert outcomes(claims.claim_10(study)) == {"10a": outcome, "10b": outcome}
+
+
+def test_the_takeaway_counts_the_rows():
+    text = claims.takeaway({"1a": HOLDS, "1b": OPEN, "2c": FAILS, "9a": FAILS, "9d": FAILS})
+    assert "of 2 labelled shares 1 holds, 1 is open." in text
+    assert "of 2 pairs of share and batch 2 fail." in text
+    assert "It beats IAT at the lowest share: fails." in text
+    assert "Top-k" not in text
+
+
+def test_drift_counts_what_is_called_positive():
+    (row,) = tables.drift({"CAP": scored([60, 62], 80, 20)}).to_dict("records")
+    assert row["called positive, last"] == "50.0 ± 0.0"
+    assert row["positive"] == "50.0 ± 0.0"
+
+
+def test_gains_are_shown_by_share_and_batch():
+    study = {(name, share, 16): records for (name, share), records in groups(2.0, spread=0).items()}
+    table = tables.gain_table(study, SHARES, [16])
+    assert table.loc[16].tolist() == ["+3.0 [+3.0, +3.0]", "+2.0 [+2.0, +2.0]"]
 
 
 def test_proportions_must_stay_in_the_bound_and_in_order():

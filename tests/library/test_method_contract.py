@@ -38,7 +38,7 @@ OPTIONS = {
     "nnPU on PU-MLC's network": {"known_share": 0.5},
 } | {name: {"rate": 0.1} for name in ("LL-R", "LL-Ct", "LL-Cp")}
 OPTIONS |= {name: {"eps": 0.1, "steps": 2} for name in ("PGD-AT", "TRADES", "MART")}
-CURRICULA = ("CAP", "CAP, true proportions", "Top-k", "IAT", "True labels")
+CURRICULA = ("CAP", "CAP, true proportions", "FreeMatch", "Top-k", "IAT", "True labels")
 OPTIONS |= {name: {"warm_up": 1} for name in (*CURRICULA, "CAP thresholds", "CDCR")}
 OPTIONS["CDCR, one threshold"] = {"warm_up": 1}
 """What a constructor must be told, and short schedules, so that every part comes into play."""

@@ -16,8 +16,17 @@ from weaklabels.press import style
 
 COLOURS = dict(
     zip(
-        ("CAP", "Top-1", "Top-k", "IAT", "Supervised", "True labels", "CAP, true proportions"),
-        (*style.PALETTE[:6], style.PALETTE[7]),
+        (
+            "CAP",
+            "Top-1",
+            "Top-k",
+            "IAT",
+            "Supervised",
+            "True labels",
+            "CAP, true proportions",
+            "FreeMatch",
+        ),
+        (*style.PALETTE[:6], style.PALETTE[7], style.PALETTE[6]),
         strict=True,
     )
 )
@@ -103,7 +112,7 @@ def draw_decisions(
 def draw_map(records: Groups, shares: Sequence[float]) -> Figure:
     """Test mAP by labelled share (left) and what CAP gains, with the published gains (right)."""
     fig, (left, right) = style.panels(2, height=3.6)
-    for name in ("True labels", "CAP", "Supervised", "IAT", "Top-k", "Top-1"):
+    for name in ("True labels", "CAP", "Supervised", "FreeMatch", "IAT", "Top-k", "Top-1"):
         measured = [p for p in shares if (name, p) in records]
         values = np.array([mean_ap(records[name, p]) for p in measured]).T
         style.band(left, 100 * np.array(measured), values, name, colour=COLOURS[name])
@@ -163,6 +172,33 @@ def draw_quality(ax: Axes, groups: Mapping[str, Sequence[Record]], measure: str)
         epochs = np.arange(1, values.shape[1] + 1)
         style.band(ax, epochs, values, name, colour=COLOURS[name])
     style.epoch_axis(ax)
+
+
+def draw_batches(study: Groups, shares: Sequence[float], batches: Sequence[int]) -> Figure:
+    """Test mAP against the labelled batch, one panel a share."""
+    fig, axes = style.panels(len(shares), height=3.4)
+    for ax, share in zip(axes, shares, strict=True):
+        for name in ("CAP", "Supervised"):
+            values = np.array([mean_ap(study[name, share, batch]) for batch in batches]).T
+            style.band(ax, batches, values, name, colour=COLOURS[name])
+        ax.set_xscale("log", base=2)
+        ax.set_xticks(batches, [str(batch) for batch in batches])
+        ax.set(xlabel="labelled images in a batch", title=f"{percent(share)} labelled")
+    axes[0].set_ylabel("test mAP (%)")
+    axes[0].legend()
+    return fig
+
+
+def draw_shares_used(study: Groups, supervised: Sequence[Record]) -> Figure:
+    """Test mAP of CAP against the share of the pseudo-labels it uses; supervised as a line."""
+    fig, ax = style.panels(1, height=3.4)
+    shares = [share for _, share in study]
+    values = np.array([mean_ap(records) for records in study.values()]).T
+    style.band(ax, 100 * np.array(shares), values, "CAP", colour=COLOURS["CAP"])
+    ax.axhline(mean_ap(supervised).mean(), color=COLOURS["Supervised"], ls="--", label="Supervised")
+    ax.set(xlabel="share of the pseudo-labels that is used (%)", ylabel="test mAP (%)")
+    ax.legend()
+    return fig
 
 
 def draw_strengths(study: Groups, strengths: Sequence[float]) -> Figure:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -13,12 +13,26 @@ from weaklabels.lab.multilabel import annotate, load_splits
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import options
 from weaklabels.lab.store import Record
+from weaklabels.lab.tuned import FIRST_TUNING_SEED, Tuned
 from weaklabels.lab.two_stage import Spec, Stage, Steps
 from weaklabels.methods.cap import class_proportions
 from weaklabels.train import OptimiserSpec
 
-METHODS = ("Supervised", "Top-1", "Top-k", "IAT", "CAP", "CAP, true proportions", "True labels")
+METHODS = (
+    "Supervised",
+    "Top-1",
+    "Top-k",
+    "IAT",
+    "FreeMatch",
+    "CAP",
+    "CAP, true proportions",
+    "True labels",
+)
+MAIN = ("Supervised", "Top-k", "IAT", "CAP")
+"""What a check runs at the lowest labelled share."""
+
 FEW_METHODS = ("Supervised", "IAT", "CAP")
+PAIR = ("Supervised", "CAP")
 RULES = ("Top-1", "Top-k", "IAT")
 """The instance-aware rules."""
 
@@ -36,6 +50,70 @@ WEAK, STRONG = 0.05, 0.3
 
 TOP_K = {"voc2012": 2, "coco2014": 3, "nuswide": 2}
 """k of the authors' warm-up script; elsewhere the mean number of labels, rounded."""
+
+BATCHES = (4, 16, 32, 64, 128)
+"""Labelled images a batch that are tried, for every method."""
+
+
+@dataclass(frozen=True)
+class Dial:
+    """The setting of a method's own that is tuned, beside the labelled batch.
+
+    Attributes:
+        setting: its name; the learning rate, or options of the method.
+        values: what is tried, as many for every method.
+        usual: what it is while the labelled batch is tuned.
+        options: those of the method that it sets; none for the learning rate of the second stage.
+        bound: natural ends of the values.
+    """
+
+    setting: str
+    values: tuple[float, ...]
+    usual: float
+    options: tuple[str, ...] = ()
+    bound: tuple[float, ...] = ()
+
+
+RATE = Dial("learning rate", (1e-4, 3e-4, 1e-3, 3e-3, 1e-2), 1e-3)
+DIALS = {
+    "Supervised": RATE,
+    "CAP": Dial(
+        "share used", (0.6, 0.7, 0.8, 0.9, 1.0), 1.0, ("positive_share", "negative_share"), (1.0,)
+    ),
+    "IAT": Dial("threshold", (0.5, 0.6, 0.7, 0.8, 0.9), 0.5, ("probability",)),
+    "Top-k": Dial("k", (1, 2, 3, 4, 5), 3, ("k",), (1,)),
+    "FreeMatch": RATE,
+}
+
+CHOSEN: Mapping[str, tuple[int, float]] = {
+    "Supervised": (64, 1e-3),
+    "CAP": (64, 1.0),
+    "IAT": (64, 0.8),
+    "Top-k": (64, 2),
+    "FreeMatch": (64, 1e-3),
+}
+"""Labelled batch and position of the dial; see ``record.tuning``."""
+
+TUNING_SEEDS = range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + 3)
+
+_RULE = "set by hand; to be chosen by validation mAP (record `tuning`)"
+_DATA = "scenes, 5 % labelled"
+TUNED = tuple(
+    tuned
+    for method, (batch, own) in CHOSEN.items()
+    for tuned in (
+        Tuned(method, "labelled batch", BATCHES, batch, _RULE, _DATA),
+        Tuned(
+            method,
+            DIALS[method].setting,
+            DIALS[method].values,
+            own,
+            _RULE,
+            _DATA,
+            DIALS[method].bound,
+        ),
+    )
+)
 
 POSITIVE_SHARE = {"scenes": 0.28, "voc2012": 0.073, "coco2014": 0.036, "nuswide": 0.023}
 """Share of positives among all labels: what the large-loss schemes should have found at the end."""
@@ -95,7 +173,7 @@ def base_spec(chapter: Setting, share: float, dataset: str = "coco2014", loss: s
         evaluate_every=4,
         device=chapter.device,
     )
-    if chapter.profile == "quick":
+    if chapter.profile != "smoke":
         return quick
     return replace(
         quick,
@@ -148,7 +226,19 @@ def warm_up_batch(share: float) -> int:
 
 
 def vary(base: Spec, name: str) -> Spec:
-    """The same run with a method of the tables, by the name used there."""
+    """The same run with a method of the tables, by the name used there.
+
+    On scenes with the settings that were tuned for it; on photographs with the authors'.
+    """
+    spec = _with_method(base, name)
+    if base.dataset != "scenes":
+        return spec
+    model = "Top-k" if name == "Top-1" else name if name in DIALS else "CAP"
+    batch, own = CHOSEN[model]
+    return with_settings(spec, batch, name, own) if name == model else with_batch(spec, batch)
+
+
+def _with_method(base: Spec, name: str) -> Spec:
     loss_options = tuple(item for item in base.method_options if item[0] != "warm_up")
     if name == "Supervised":
         return replace(base, method="Annotated", method_options=loss_options, labelled_only=True)
@@ -160,6 +250,38 @@ def vary(base: Spec, name: str) -> Spec:
         chosen = () if k is None else (("k", k),)
         return replace(base, method="Top-k", method_options=base.method_options + chosen)
     return replace(base, method=name)
+
+
+def with_batch(spec: Spec, batch: int) -> Spec:
+    """The same run with so many labelled images in every batch, beside the unlabelled ones."""
+    return replace(spec, labelled_batch=batch)
+
+
+def with_settings(spec: Spec, batch: int, name: str, value: float) -> Spec:
+    """The run of a method that has a dial, with a labelled batch and a position of the dial."""
+    dial = DIALS[name]
+    spec = with_batch(spec, batch)
+    if not dial.options:
+        return replace(spec, optimiser=replace(spec.optimiser, lr=value))
+    chosen = dict(spec.method_options) | dict.fromkeys(dial.options, value)
+    return replace(spec, method_options=options(**chosen))
+
+
+def tuning_table(base: Spec, name: str, batch: int | None = None) -> dict[float, Spec]:
+    """The runs among which a setting is chosen.
+
+    Args:
+        base: CAP at the share at which it is chosen.
+        name: a method that has a dial.
+        batch: the labelled batch that was chosen; without it the runs among which it is.
+
+    Returns:
+        value -> run.
+    """
+    spec, dial = _with_method(base, name), DIALS[name]
+    if batch is None:
+        return {size: with_settings(spec, size, name, dial.usual) for size in BATCHES}
+    return {value: with_settings(spec, batch, name, value) for value in dial.values}
 
 
 def with_strength(spec: Spec, strength: float) -> Spec:
@@ -194,12 +316,32 @@ def table(
     }
 
 
+def batch_table(
+    settings: Mapping[float, Spec], batches: Sequence[int]
+) -> dict[tuple[str, float, int], Spec]:
+    """Supervised training and CAP by share and labelled batch, else with their chosen settings."""
+    return {
+        (name, share, batch): with_batch(vary(base, name), batch)
+        for share, base in settings.items()
+        for batch in batches
+        for name in PAIR
+    }
+
+
+def share_table(base: Spec) -> dict[tuple[str, float], Spec]:
+    """CAP by the share of the pseudo-labels that it uses."""
+    batch, _ = CHOSEN["CAP"]
+    return {
+        ("CAP", share): with_settings(base, batch, "CAP", share) for share in DIALS["CAP"].values
+    }
+
+
 def strength_table(base: Spec, strengths: Sequence[float]) -> dict[tuple[str, float], Spec]:
     """Supervised training and CAP by strength of the strong view."""
     return {
         (name, strength): with_strength(vary(base, name), strength)
         for strength in strengths
-        for name in ("Supervised", "CAP")
+        for name in PAIR
     }
 
 

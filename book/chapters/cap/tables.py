@@ -13,11 +13,11 @@ from weaklabels.lab.multilabel import annotate, load_splits
 from weaklabels.lab.store import Record
 from weaklabels.lab.two_stage import Spec, mean_ap, quality
 from weaklabels.methods.cap import class_proportions, hoeffding_bound
-from weaklabels.press.claims import mean_std
+from weaklabels.press.claims import interval, mean_std
 from weaklabels.seeding import numpy_rng
 
-Groups = Mapping[tuple[str, float], Sequence[Record]]
-"""Records by (method, labelled share), one a seed."""
+Groups = Mapping[tuple, Sequence[Record]]
+"""Records by (method, labelled share), one a seed; of studies by their other keys."""
 
 README = pd.DataFrame(
     {
@@ -56,6 +56,48 @@ def gains(records: Groups, shares: Sequence[float]) -> np.ndarray:
     """What CAP gains over supervised training, points of test mAP, ``(seeds, shares)``."""
     pairs = [(records["CAP", p], records["Supervised", p]) for p in shares]
     return np.array([mean_ap(ours) - mean_ap(other) for ours, other in pairs]).T
+
+
+def gain_table(study: Groups, shares: Sequence[float], batches: Sequence[int]) -> pd.DataFrame:
+    """What CAP gains over supervised training by labelled batch, with its interval.
+
+    Args:
+        study: records by (method, share, labelled batch).
+        shares, batches: of the study.
+    """
+
+    def gain(share: float, batch: int) -> str:
+        ours, other = (mean_ap(study[name, share, batch]) for name in ("CAP", "Supervised"))
+        mean, low, high = interval(ours - other)
+        return f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]"
+
+    frame = pd.DataFrame(
+        {percent(share): [gain(share, batch) for batch in batches] for share in shares},
+        index=pd.Index(batches, name="labelled batch"),
+    )
+    return frame.rename_axis("labelled", axis=1)
+
+
+def drift(groups: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
+    """Share (%) of entries called positive, first and last, and in truth, with test mAP."""
+
+    def share(counts: np.ndarray) -> float:
+        return float(100 * counts.sum() / total)
+
+    rows = {}
+    for name, records in groups.items():
+        total = records[0]["tally"][-1].sum()
+        made = {
+            moment: [share(record["tally"][at][:, 1, 1]) for record in records]
+            for moment, at in (("first", 0), ("last", -1))
+        }
+        rows[name] = {
+            "called positive, first": mean_std(made["first"]),
+            "called positive, last": mean_std(made["last"]),
+            "positive": mean_std([share(record["tally"][-1][..., 1]) for record in records]),
+            "test mAP": mean_std(mean_ap(records)),
+        }
+    return pd.DataFrame(rows).T
 
 
 def headroom(records: Groups, share: float) -> float:

@@ -121,6 +121,25 @@ def fixed_threshold(logits: Tensor, probability: float = 0.5) -> tuple[Tensor, T
     return labels, torch.ones_like(labels)
 
 
+def self_adaptive(logits: Tensor) -> tuple[Tensor, Tensor]:
+    r"""Self-adaptive thresholds (FreeMatch, Wang et al., ICLR 2023), class by class.
+
+    Each class is a problem of two outcomes. A label is the more probable outcome, and it is used if
+    its probability is at least :math:`\tau_k\,\bar p_k/\max(\bar p_k,1-\bar p_k)`, with
+    :math:`\tau_k` the mean confidence and :math:`\bar p_k` the mean probability of that outcome.
+    FreeMatch keeps running means over batches; these are means over all rows.
+
+    Args:
+        logits: ``(M, C)``.
+    """
+    p = torch.sigmoid(logits)
+    labels = p >= 0.5
+    confidence = torch.maximum(p, 1 - p)
+    mean = p.mean(0) if len(p) else p.new_full(p.shape[1:], 0.5)
+    level = confidence.mean(0) / torch.maximum(mean, 1 - mean)
+    return labels, confidence >= level * torch.where(labels, mean, 1 - mean)
+
+
 def hoeffding_bound(rows: int, classes: int, risk: float = 0.05) -> float:
     r"""How far estimated proportions can be from the true ones.
 
@@ -227,6 +246,14 @@ class FixedThreshold(PseudoLabelling):
 
     def rule(self, logits: Tensor) -> tuple[Tensor, Tensor]:
         return fixed_threshold(logits, self.probability)
+
+
+@register("FreeMatch")
+class SelfAdaptive(PseudoLabelling):
+    """The more probable outcome of each label, used where self-adaptive thresholds let it."""
+
+    def rule(self, logits: Tensor) -> tuple[Tensor, Tensor]:
+        return self_adaptive(logits)
 
 
 @register("True labels")
