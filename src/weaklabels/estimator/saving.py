@@ -1,0 +1,128 @@
+"""A trained classifier in one file of tensors and plain values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from weaklabels import methods
+from weaklabels.estimator import networks
+from weaklabels.estimator.inputs import Form
+from weaklabels.models import Network
+from weaklabels.state import pack
+
+if TYPE_CHECKING:
+    from weaklabels.estimator.classifier import Classifier
+
+    C = TypeVar("C", bound=Classifier)
+
+FORMAT = "weaklabels classifier 2"
+OWN = "a module of the user's own"
+
+
+def save(classifier: Classifier, path: Path) -> None:
+    """Write a trained classifier; a reader sees the new file or the one before it.
+
+    Raises:
+        TypeError: if an option cannot be written as a plain value.
+    """
+    own = isinstance(classifier.plan_, nn.Module)
+    parameters = classifier.get_params()
+    parameters["augment"] = tuple(tuple(step) for step in parameters["augment"])
+    if own:
+        parameters["network"] = OWN
+    content = {
+        "format": FORMAT,
+        "parameters": pack(parameters, "parameters"),
+        "network": OWN if own else pack(classifier.plan_, "network"),
+        "shape": list(classifier.form_.shape),
+        "reach": classifier.form_.reach,
+        "classes": classifier.classes_.tolist(),
+        "several": classifier.several_,
+        "by name": classifier.by_name_,
+        "thresholds": classifier.thresholds_.tolist(),
+        "prepared": pack(classifier.method_options_, "options") if classifier.prepared_ else None,
+        "history": [{"epoch": e} | row for e, row in classifier.history_.to_dict("index").items()],
+        "best": classifier.best_epoch_,
+        "report": classifier.report_,
+        "weights": {name: value.cpu() for name, value in classifier.model_.state_dict().items()},
+    }
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        torch.save(content, temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load(kind: type[C], path: Path, network: nn.Module | None, device: str) -> C:
+    """Read a file of ``save`` (see ``Classifier.load``)."""
+    content = _read(path)
+    own = content["network"] == OWN
+    if own != (network is not None):
+        raise ValueError(
+            f"{path}: it was trained with {OWN}: give it to load by network="
+            if own
+            else f"{path}: it holds its network: there is no use for network="
+        )
+    parameters = content["parameters"] | {"device": device}
+    classifier = kind(**(parameters | ({"network": network} if own else {})))
+    form = Form(tuple(content["shape"]), content["reach"])
+    classes = np.array(content["classes"])
+    plan: dict[str, Any] | nn.Module = content["network"]
+    if network is not None:
+        plan = network
+    elif isinstance(plan, dict):
+        plan = {"name": plan["name"], "options": _without_weights(plan["options"])}
+    model = networks.build(plan, form, len(classes))
+    if content["prepared"] is not None:
+        _prepare(model, classifier.method, content["prepared"], len(classes))
+    try:
+        model.load_state_dict(content["weights"])
+    except RuntimeError as error:
+        raise ValueError(f"{path}: its weights are those of another network") from error
+    classifier.model_ = model.to(networks.device_of(device)).eval().requires_grad_(False)
+    classifier.form_, classifier.plan_ = form, content["network"] if network is None else network
+    classifier.classes_, classifier.several_ = classes, content["several"]
+    classifier.by_name_ = content["by name"]
+    classifier.thresholds_ = np.array(content["thresholds"])
+    classifier.prepared_ = content["prepared"] is not None
+    classifier.method_options_ = content["prepared"] or {}
+    classifier.history_ = pd.DataFrame(content["history"]).set_index("epoch")
+    classifier.best_epoch_, classifier.report_ = content["best"], content["report"]
+    return classifier
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file (expected one of Classifier.save)")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged file raises almost anything
+        raise ValueError(f"{path}: not a file written by Classifier.save") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise ValueError(f"{path}: not a file written by Classifier.save")
+    return content
+
+
+def _without_weights(options: dict[str, Any]) -> dict[str, Any]:
+    """The options of a network that need not fetch weights: they come from the file."""
+    plain = {k: False if k == "pretrained" else v for k, v in options.items() if k != "weights"}
+    if "backbone_options" in options:
+        inner = _without_weights(dict(options["backbone_options"]))
+        plain["backbone_options"] = tuple(sorted(inner.items()))
+    return plain
+
+
+def _prepare(model: Network, name: str, options: dict[str, Any], classes: int) -> None:
+    """Let the method change the network as it did before training; what it makes is overwritten."""
+    learner = methods.create(name, **options)
+    several = methods.get(name).label_form == "partial"
+    one = torch.zeros(1, classes, dtype=torch.int8) if several else torch.zeros(1).long()
+    learner.start(methods.Context(one))
+    learner.prepare(model)

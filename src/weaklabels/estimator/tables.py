@@ -1,0 +1,330 @@
+"""Tables of labels, as spreadsheets and pandas write them, and the images that they name.
+
+A cell, a row or a name that could be meant in two ways is refused with one sentence that names the
+file, the row (the header is row 1) and the column. Nothing is guessed in silence.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from weaklabels.estimator.files import SUFFIXES, find, images
+
+SEPARATORS = (",", ";", "\t", "|")
+UNKNOWN = {"", "nan", "na", "<na>", "n/a", "none", "null"}
+WORDS = {"true": 1, "false": 0}
+NUMBER = re.compile(r"[+-]?\d+([.,]\d*)?")
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Images with what is known about their labels.
+
+    Attributes:
+        x: ``(N, 3, side, side)`` uint8, in a memory map; None if no folder was named.
+        observed: the labels, in the form that the reading function names.
+        classes: C names.
+        files: N names, as in the table.
+        workers: those who answered, if it is a table of answers.
+    """
+
+    x: Tensor | None
+    observed: Tensor
+    classes: tuple[str, ...]
+    files: tuple[str, ...]
+    workers: tuple[str, ...] = ()
+
+
+def read_table(
+    table: str | Path,
+    folder: str | Path,
+    *,
+    side: int = 128,
+    cache: str | Path | None = None,
+    separator: str | None = None,
+    encoding: str | None = None,
+) -> Labelled:
+    """Read a table with a column for each class, and the images that it names.
+
+    The first row names the columns. The first column names the image's file; a column of row
+    numbers before it, which pandas writes unless told otherwise, is passed over. Every further
+    column is a class: ``1``, ``1.0`` or ``True`` for present, ``0``, ``0.0`` or ``False`` for
+    absent, and nothing (or pandas' ``NaN``, ``NA``, ``None``) where nobody said. Blanks around
+    names and cells do not count.
+
+    Args:
+        table: a text file with separated values.
+        folder: where the files are.
+        side: images are resized to squares of this many pixels. They are turned as their EXIF
+            orientation says, and what is transparent lies on white.
+        cache: folder for the decoded images; default: ``.weaklabels`` in ``folder``.
+        separator: of the columns; default: whichever of comma, semicolon, tab and bar fits.
+        encoding: of the text; default: UTF-8, or UTF-16 with a byte order mark.
+
+    Returns:
+        ``observed`` is ``(N, C)`` int8: +1 present, -1 absent, 0 unknown.
+
+    Raises:
+        FileNotFoundError: if the table or an image is missing.
+        ValueError: if the table cannot be read in one way only, has no rows or no classes, names a
+            file or a class twice, or holds another value; the message names the place.
+    """
+    read = _read(table, separator, encoding)
+    header, rows = _without_index(read)
+    if len(header) < 2 or not rows:
+        raise ValueError(f"{table}: expected a row for each image and a column for each class")
+    classes = _class_names(table, header)
+    _refuse_images(table, header, folder)
+    observed = np.array(
+        [
+            [_presence(cell, table, number, name)
+             for cell, name in zip(cells[1:], classes, strict=True)]
+            for number, cells in rows
+        ], dtype=np.int8,
+    )  # fmt: skip
+    paths = _paths([(number, cells[0]) for number, cells in rows], table, Path(folder))
+    files = tuple(cells[0].strip() for _, cells in rows)
+    return Labelled(images(paths, side, cache, folder), torch.from_numpy(observed), classes, files)
+
+
+def read_labels(
+    table: str | Path,
+    folder: str | Path,
+    *,
+    side: int = 128,
+    cache: str | Path | None = None,
+    separator: str | None = None,
+    encoding: str | None = None,
+) -> Labelled:
+    """Read a table of two columns, image and the name of its one class (see ``read_table``).
+
+    Returns:
+        ``observed`` is ``(N,)`` int64, positions in ``classes``, which are sorted by name.
+
+    Raises:
+        FileNotFoundError, ValueError: as ``read_table``; also if a label is missing.
+    """
+    header, rows = _without_index(_read(table, separator, encoding))
+    if len(header) != 2 or not rows:
+        raise ValueError(f"{table}: {len(header)} columns, expected two: the image and its class")
+    _refuse_images(table, header, folder)
+    names = [_named(cells[1], table, number, header[1]) for number, cells in rows]
+    classes = tuple(sorted(set(names)))
+    paths = _paths([(number, cells[0]) for number, cells in rows], table, Path(folder))
+    files = tuple(cells[0].strip() for _, cells in rows)
+    observed = torch.tensor([classes.index(name) for name in names])
+    return Labelled(images(paths, side, cache, folder), observed, classes, files)
+
+
+def read_answers(
+    table: str | Path,
+    folder: str | Path | None = None,
+    *,
+    side: int = 128,
+    cache: str | Path | None = None,
+    separator: str | None = None,
+    encoding: str | None = None,
+) -> Labelled:
+    """Read a long table of what workers said: columns ``task``, ``worker`` and ``label``.
+
+    Args:
+        table: one row an answer (see ``read_table``).
+        folder: where the images are if tasks are names of image files; default: none are read.
+        side, cache, separator, encoding: see ``read_table``.
+
+    Returns:
+        ``observed`` is ``(N, R)`` int64: what worker r said about task i, as a position in
+        ``classes`` (sorted by name), -1 where nothing. Tasks (``files``) stand in the order of
+        their first row, ``workers`` sorted by name.
+
+    Raises:
+        FileNotFoundError, ValueError: as ``read_table``; also if a worker answers a task twice.
+    """
+    header, rows = _without_index(_read(table, separator, encoding))
+    names = [name.strip().lower() for name in header]
+    if sorted(names) != ["label", "task", "worker"] or not rows:
+        raise ValueError(
+            f"{table}: columns {', '.join(header)}, expected task, worker and label, and rows"
+        )
+    place = {name: names.index(name) for name in names}
+    said: dict[tuple[str, str], str] = {}
+    first: dict[str, int] = {}
+    for number, cells in rows:
+        task, worker, label = (
+            _named(cells[place[n]], table, number, n) for n in ("task", "worker", "label")
+        )
+        if (task, worker) in said:
+            raise ValueError(f"{table}, row {number}: {worker} answers {task} a second time")
+        said[task, worker] = label
+        first.setdefault(task, number)
+    tasks, workers = list(first), sorted({worker for _, worker in said})
+    classes = sorted(set(said.values()))
+    observed = torch.full((len(tasks), len(workers)), -1)
+    row, column, value = ({name: i for i, name in enumerate(v)} for v in (tasks, workers, classes))
+    for (task, worker), label in said.items():
+        observed[row[task], column[worker]] = value[label]
+    x = None
+    if folder is not None:
+        paths = _paths([(first[task], task) for task in tasks], table, Path(folder))
+        x = images(paths, side, cache, folder)
+    return Labelled(x, observed, tuple(classes), tuple(tasks), tuple(workers))
+
+
+# --- rows and columns ----------------------------------------------------------------------------
+
+Rows = list[tuple[int, list[str]]]
+"""Row numbers, counted from 1 with the header, and cells."""
+
+
+def _read(
+    table: str | Path, separator: str | None, encoding: str | None
+) -> tuple[Path, list[str], Rows]:
+    """The header and all rows that are not empty; each has as many cells as the header."""
+    text = _text(Path(table), encoding)
+    if not text.strip():
+        raise ValueError(f"{table}: it is empty, expected the names of the columns in row 1")
+    if separator is None:
+        fitting = [s for s in SEPARATORS if len(_first_row(text, s)) > 1]
+        if len(fitting) > 1:
+            raise ValueError(
+                f"{table}: row 1 holds {' and '.join(map(repr, fitting))}: say which separates "
+                "the columns by separator="
+            )
+        separator = fitting[0] if fitting else ","
+    rows: Rows = []
+    reader = _cells(text, separator)
+    number = 1
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                rows.append((number, cells))
+            number = reader.line_num + 1
+    except csv.Error as error:
+        raise ValueError(f"{table}, row {reader.line_num}: {error}") from None
+    (_, header), *body = rows
+    for number, cells in body:
+        if len(cells) != len(header):
+            raise ValueError(
+                f"{table}, row {number}: {len(cells)} cells, expected {len(header)} as in row 1"
+            )
+    return Path(table), [name.strip() for name in header], body
+
+
+def _cells(text: str, separator: str) -> Any:
+    """A reader of the rows, which are split where the format says so and nowhere else."""
+    return csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+
+
+def _first_row(text: str, separator: str) -> list[str]:
+    try:
+        return next(filter(any, _cells(text, separator)))
+    except csv.Error:  # with another separator the quotes may be in the wrong places
+        return []
+
+
+def _text(path: Path, encoding: str | None) -> str:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: there is no such table")
+    content = path.read_bytes()
+    if encoding is None:
+        sixteen = content[:2] in (b"\xff\xfe", b"\xfe\xff")
+        encoding = "utf-16" if sixteen else "utf-8-sig"
+    try:
+        text = content.decode(encoding)
+    except (UnicodeDecodeError, LookupError) as error:
+        before = content[: getattr(error, "start", 0)].count(b"\n")
+        raise ValueError(
+            f"{path}, row {before + 1}: the text is not {encoding}: name its encoding, such as "
+            "encoding='cp1252'"
+        ) from None
+    if "\x00" in text:
+        raise ValueError(f"{path}: the text is not {encoding}: name its encoding by encoding=")
+    return text.removeprefix("\ufeff")
+
+
+def _without_index(read: tuple[Path, list[str], Rows]) -> tuple[list[str], Rows]:
+    """Leave out a first column without a name that numbers the rows."""
+    _, header, rows = read
+    unnamed = header[0] == "" or re.fullmatch(r"Unnamed: \d+", header[0]) is not None
+    numbers = [cells[0].strip() for _, cells in rows]
+    counted = all(cell.isascii() and cell.isdigit() for cell in numbers)
+    if unnamed and rows and counted and len(set(numbers)) == len(numbers) and len(header) > 2:
+        return header[1:], [(number, cells[1:]) for number, cells in rows]
+    return header, rows
+
+
+def _class_names(table: str | Path, header: Sequence[str]) -> tuple[str, ...]:
+    names = tuple(header[1:])
+    for place, name in enumerate(names):
+        if not name:
+            raise ValueError(f"{table}, row 1: column {place + 2} has no name")
+        if name in names[:place]:
+            first = names.index(name) + 2
+            raise ValueError(
+                f"{table}, row 1: columns {first} and {place + 2} are both called {name!r}"
+            )
+    return names
+
+
+def _presence(cell: str, table: str | Path, number: int, name: str) -> int:
+    """+1, -1 or 0 for what a cell says."""
+    text = cell.strip().lower()
+    if text in UNKNOWN:
+        return 0
+    value: float | None = WORDS.get(text)
+    if NUMBER.fullmatch(text):
+        value = float(text.replace(",", "."))
+    if value not in (0, 1):
+        raise ValueError(
+            f"{table}, row {number}, class {name}: {cell.strip()!r}, expected 1 (present), 0 "
+            "(absent) or nothing (unknown)"
+        )
+    return 1 if value else -1
+
+
+def _named(cell: str, table: str | Path, number: int, column: str) -> str:
+    """A name in a cell; that of a gap is none, though anybody may be called NA."""
+    text = cell.strip()
+    if text.lower() in ("", "nan"):
+        raise ValueError(f"{table}, row {number}: {column or 'a column'} is {text!r}, a gap")
+    return text
+
+
+# --- files ---------------------------------------------------------------------------------------
+
+
+def _refuse_images(table: str | Path, header: Sequence[str], folder: str | Path) -> None:
+    """Refuse a table whose first row is already that of an image."""
+    for name in filter(None, header):
+        if Path(name).suffix.lower() in SUFFIXES or find(Path(folder), name) is not None:
+            raise ValueError(
+                f"{table}: row 1 holds {name!r}, an image: expected the names of the columns there"
+            )
+
+
+def _paths(names: Sequence[tuple[int, str]], table: str | Path, folder: Path) -> list[Path]:
+    """The files of the rows, each of which is there and named once."""
+    paths: dict[Path, int] = {}
+    for number, name in names:
+        path = find(folder, name)
+        if path is None:
+            raise FileNotFoundError(
+                f"{table}, row {number}: {name.strip()!r}, but there is no such file in {folder}"
+            )
+        real = path.resolve()
+        if real in paths:
+            raise ValueError(
+                f"{table}: rows {paths[real]} and {number} name the same file, {name.strip()}"
+            )
+        paths[real] = number
+    return list(paths)

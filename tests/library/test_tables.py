@@ -1,0 +1,238 @@
+"""Tables of labels: what spreadsheets and pandas write, against a plain reading of it."""
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from weaklabels import read_table
+from weaklabels.estimator import read_answers, read_labels
+from weaklabels.estimator import tables as module
+
+CLASSES = ("cat", "dog", "bird")
+
+
+@pytest.fixture
+def pixels():
+    """Asked for by the tests that look at the images, which are not decoded for the others."""
+
+
+@pytest.fixture(autouse=True)
+def small(request, monkeypatch):
+    if "pixels" not in request.fixturenames:
+        monkeypatch.setattr(module, "images", lambda paths, *_: torch.zeros(len(paths), 3, 1, 1))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for i in range(4):
+        Image.new("L", (8, 8), 80 * i).save(tmp_path / f"{i}.png")
+    return tmp_path
+
+
+def write(folder, text, **how):
+    path = folder / "labels.csv"
+    path.write_bytes(text.encode(**how))
+    return path
+
+
+def read(folder, text, **options):
+    return read_table(write(folder, text), folder, **options)
+
+
+def test_a_table_is_read_as_it_says(folder, pixels):
+    data = read(folder, "file,cat,dog,bird\n2.png,1,0,\n0.png,,,1\n3.png, 0 ,,\n", side=16)
+    assert data.classes == CLASSES
+    assert data.files == ("2.png", "0.png", "3.png")
+    assert data.observed.dtype == torch.int8
+    assert data.observed.tolist() == [[1, -1, 0], [0, 0, 1], [-1, 0, 0]]
+    assert (data.x.shape, data.x.dtype) == ((3, 3, 16, 16), torch.uint8)
+    assert data.x[:, 0, 0, 0].tolist() == [160, 0, 240]
+    other = read(folder, "file,cat\n0.png,1\n2.png,0\n", side=16)
+    assert other.x[:, 0, 0, 0].tolist() == [0, 160]
+
+
+SPELLINGS = {
+    1: ["1", "1.0", "1.", " 1 ", "True", "TRUE", "true", "+1", "01"],
+    -1: ["0", "0.0", "False", "false", " 0", "-0.0"],
+    0: ["", " ", "NaN", "nan", "NA", "<NA>", "None", "null", "n/a"],
+}
+names = st.text("abcäß é'0123456789-", min_size=1, max_size=6).map(str.strip).filter(bool)
+
+
+@given(
+    st.lists(names, min_size=1, max_size=4, unique=True),
+    st.data(),
+    st.sampled_from(",;\t|"),
+    st.sampled_from(["\n", "\r\n", "\r"]),
+    st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
+)
+@settings(max_examples=60, deadline=None)
+def test_every_spelling_is_read_as_it_is_meant(tmp_path_factory, classes, data, sep, end, code):
+    folder = tmp_path_factory.mktemp("t")
+    wanted = data.draw(
+        st.lists(st.tuples(*[st.sampled_from((1, 0, -1))] * len(classes)), min_size=1, max_size=4)
+    )
+    lines = [sep.join(["file", *classes])]
+    for i, row in enumerate(wanted):
+        (folder / f"{i}.png").touch()
+        lines.append(
+            sep.join([f"{i}.png", *(data.draw(st.sampled_from(SPELLINGS[v])) for v in row)])
+        )
+        lines += data.draw(st.lists(st.just(""), max_size=1))
+    path = folder / "labels.csv"
+    path.write_bytes((end.join(lines) + end).encode(code))
+    found = read_table(path, folder, separator=sep if len(classes) > 1 else None)
+    assert found.classes == tuple(classes)
+    assert found.observed.tolist() == [list(row) for row in wanted]
+
+
+@given(st.data(), st.booleans(), st.sampled_from([",", ";"]), st.sampled_from(["float", "bool"]))
+@settings(max_examples=40, deadline=None)
+def test_what_pandas_writes_is_read_back(tmp_path_factory, data, index, sep, kind):
+    folder = tmp_path_factory.mktemp("t")
+    values = data.draw(
+        st.lists(st.tuples(*[st.sampled_from((1, 0, -1))] * 3), min_size=1, max_size=4)
+    )
+    if kind == "bool":
+        values = [tuple(v or 1 for v in row) for row in values]
+    frame = pd.DataFrame(values, columns=CLASSES)
+    frame = frame == 1 if kind == "bool" else frame.replace({-1: 0.0, 1: 1.0, 0: np.nan})
+    frame.insert(0, "file", [f"{i}.png" for i in range(len(frame))])
+    for name in frame.file:
+        (folder / name).touch()
+    frame.to_csv(folder / "labels.csv", index=index, sep=sep)
+    found = read_table(folder / "labels.csv", folder)
+    assert found.classes == CLASSES
+    assert found.observed.tolist() == [list(row) for row in values]
+    frame.set_index("file").rename_axis(None).to_csv(folder / "labels.csv", sep=sep)
+    again = read_table(folder / "labels.csv", folder)
+    assert again.observed.tolist() == found.observed.tolist(), "files as a nameless index"
+
+
+def test_quoted_cells_and_decimal_commas(folder):
+    data = read(folder, '"file";"cat; tame";dog\n"0.png";"1,0";0,0\n')
+    assert data.classes == ("cat; tame", "dog")
+    assert data.observed.tolist() == [[1, -1]]
+
+
+def test_files_are_found_as_they_are_meant(folder):
+    (folder / "sub").mkdir()
+    for name in ("sub/a.png", "b .png", "e\u0301.png"):
+        (folder / name).touch()
+    data = read(folder, "file,cat\n0.png ,1\nsub\\a.png,0\n b .png,1\n\u00e9.png,0\n")
+    assert data.observed.flatten().tolist() == [1, -1, 1, -1]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "labels.csv: it is empty"),
+        ("file,cat\n", "expected a row for each image"),
+        ("file\n0.png\n", "a column for each class"),
+        ("file,cat\n0.png,yes\n", r"row 2, class cat: 'yes', expected 1 \(present\), 0 \(absent\)"),
+        ("file,cat\n0.png,-1\n", "row 2, class cat: '-1'"),
+        ("file,cat\n0.png,0.5\n", "row 2, class cat: '0.5'"),
+        ("file,cat\n0.png,2\n", "row 2, class cat: '2'"),
+        ("file,cat,dog\n0.png,1\n", "row 2: 2 cells, expected 3 as in row 1"),
+        ("file,cat\n\n0.png,1,0\n", "row 3: 3 cells, expected 2"),
+        ("file,cat,cat\n0.png,1,0\n", "row 1: columns 2 and 3 are both called 'cat'"),
+        ("file,cat, cat \n0.png,1,0\n", "columns 2 and 3 are both called 'cat'"),
+        ("file,cat,\n0.png,1,0\n", "row 1: column 3 has no name"),
+        ("0.png,1,0\n1.png,0,1\n", "row 1 holds '0.png', an image: expected the names"),
+        ("lost.JPG,1,0\n1.png,0,1\n", "row 1 holds 'lost.JPG', an image"),
+        (",0.png,1,0\n1,1.png,0,1\n", "row 1 holds '0.png', an image"),
+        ("file,cat\n0.png,1\n0.png,0\n", "rows 2 and 3 name the same file, 0.png"),
+        ("file,cat\n0.png,1\n./0.png,0\n", "rows 2 and 3 name the same file"),
+        ("file,cat;dog\n0.png,1\n", "row 1 holds ',' and ';': say which separates"),
+        ('file,cat\n0.png,"1\n', "row 2: unexpected end of data"),
+    ],
+)
+def test_a_table_with_a_fault_is_refused(folder, text, message):
+    with pytest.raises(ValueError, match=message):
+        read(folder, text)
+    assert not (folder / ".weaklabels").exists()
+
+
+def test_missing_files_are_named(folder):
+    with pytest.raises(FileNotFoundError, match=r"row 3: '9.png', but there is no such file in"):
+        read(folder, "file,cat\n0.png,1\n9.png,0\n")
+    with pytest.raises(FileNotFoundError, match="there is no such table"):
+        read_table(folder / "other.csv", folder)
+
+
+def test_other_encodings_are_named_and_read(folder):
+    path = write(folder, "file,Bär\n0.png,1\n", encoding="cp1252")
+    with pytest.raises(ValueError, match="row 1: the text is not utf-8-sig: name its encoding"):
+        read_table(path, folder)
+    assert read_table(path, folder, encoding="cp1252").classes == ("Bär",)
+    path = write(folder, "file,cat\n0.png,1\n", encoding="utf-16-le")
+    with pytest.raises(ValueError, match="name its encoding"):
+        read_table(path, folder)
+
+
+def test_separators_inside_names_are_asked_about(folder):
+    assert read(folder, "file,cat;dog\n0.png,1\n", separator=",").classes == ("cat;dog",)
+
+
+# --- single labels, answers ----------------------------------------------------------------------
+
+
+def test_labels_are_names(folder):
+    data = read_labels(write(folder, ",file,label\n0,0.png,dog\n1,2.png, cat \n"), folder)
+    assert data.classes == ("cat", "dog")
+    assert data.observed.tolist() == [1, 0]
+    assert data.files == ("0.png", "2.png")
+    for text, message in (
+        ("file,label\n0.png,\n", "row 2: label is '', a gap"),
+        ("file,label\n0.png,nan\n", "row 2: label is 'nan', a gap"),
+        ("file,cat,dog\n0.png,1,0\n", "3 columns, expected two"),
+        ("0.png,dog\n1.png,cat\n", "row 1 holds '0.png', an image"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            read_labels(write(folder, text), folder)
+
+
+@given(st.data())
+@settings(max_examples=40, deadline=None)
+def test_answers_are_those_of_the_rows(tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp("t")
+    pairs = st.tuples(st.sampled_from("abc"), st.sampled_from(["NA", "w1", "w2"]))
+    said = data.draw(st.dictionaries(pairs, st.sampled_from(["yes", "no", "None"]), min_size=1))
+    order = data.draw(st.permutations(["task", "worker", "label"]))
+    rows = [{"task": t, "worker": w, "label": v} for (t, w), v in said.items()]
+    file = io.StringIO()
+    pd.DataFrame(rows)[order].to_csv(file, index=data.draw(st.booleans()))
+    found = read_answers(write(folder, file.getvalue()))
+    assert found.x is None
+    for i, task in enumerate(found.files):
+        for r, worker in enumerate(found.workers):
+            value = int(found.observed[i, r])
+            wanted = said.get((task, worker))
+            assert (found.classes[value] if value >= 0 else None) == wanted
+    assert set(found.files) == {t for t, _ in said}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("task,worker\na,b\n", "columns task, worker, expected task, worker and label"),
+        ("task,worker,label\na,b,x\na,b,y\n", "row 3: b answers a a second time"),
+        ("task,worker,label\na,,x\n", "row 2: worker is '', a gap"),
+    ],
+)
+def test_answers_with_a_fault_are_refused(folder, text, message):
+    with pytest.raises(ValueError, match=message):
+        read_answers(write(folder, text))
+
+
+def test_tasks_may_be_images(folder, pixels):
+    table = write(folder, "task,worker,label\n2.png,a,x\n0.png,a,y\n2.png,b,y\n")
+    data = read_answers(table, folder, side=8)
+    assert data.x[:, 0, 0, 0].tolist() == [160, 0]
+    assert data.observed.tolist() == [[0, 1], [1, -1]]
