@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from chapters.acknowledging_the_unknown import claims, runs
+from chapters.acknowledging_the_unknown import claims, runs, study_claims
 
 from weaklabels.lab.store import Record
 from weaklabels.press.verdicts import FAILS, HOLDS, NOT_TESTABLE, OPEN
@@ -92,29 +92,33 @@ def test_claims_about_classes():
     lacking = np.where(np.isnan(some), some, 0.1)
     loose = high.copy()
     loose[::2, :4] = 0.0
-    assert claims.claim_10({"EM": some, "AN": lacking}).verdict.outcome == HOLDS
-    assert claims.claim_10({"EM": low, "AN": high}).verdict.outcome == FAILS
-    assert claims.claim_10({"EM": loose, "AN": low}).verdict.outcome == OPEN
+    for em, an, wanted in ((some, lacking, HOLDS), (low, high, FAILS), (loose, low, OPEN)):
+        both = {place: {"EM": em, "AN": an} for place in claims.LOOKS}
+        assert outcomes(claims.claim_10(both)) == [wanted] * 2
     for gain, wanted in ((high, HOLDS), (-high, FAILS), (loose, OPEN)):
-        assert claims.claim_12(gain).verdict.outcome == wanted
+        rows = claims.claim_12(dict.fromkeys(claims.LOOKS, gain))
+        assert outcomes(rows) == [wanted] * 2
+        assert [row.figure for row in rows] == ["fig-atu-class-gain", "fig-atu-voc-class-gain"]
     assert claims.claim_13().verdict.outcome == HOLDS
 
 
 def test_claims_about_densities():
     em, an = np.array([[0.95, 0.5]] * 6), np.array([[0.2, 0.01]] * 6)
-    assert outcomes(claims.claim_11({"EM": em, "AN": an})) == [HOLDS, HOLDS, HOLDS]
-    assert outcomes(claims.claim_11({"EM": an, "AN": em})) == [FAILS, FAILS, FAILS]
+    scenes, photographs = claims.LOOKS
+    rows = claims.claim_11({scenes: {"EM": em, "AN": an}, photographs: {"EM": an, "AN": em}})
+    assert [row.id for row in rows] == [f"11{letter}" for letter in "abcdef"]
+    assert outcomes(rows) == [HOLDS] * 3 + [FAILS] * 3
     some = np.concatenate([em[:4], an[:2]])
-    assert outcomes(claims.claim_11({"EM": some, "AN": some})) == [OPEN, OPEN, OPEN]
+    assert outcomes(claims.claim_11({scenes: {"EM": some, "AN": some}})) == [OPEN, OPEN, OPEN]
 
 
 def test_claims_about_surfaces():
     steep = np.full((6, 3, 3), 0.9) + SMALL[:, None, None] / 10
     flat = np.full((6, 3, 3), 0.1)
     flat[..., 1] += 1
-    assert outcomes(claims.claim_14({"AN": steep, "EM": flat})) == [HOLDS, FAILS]
+    assert outcomes(study_claims.claim_14({"AN": steep, "EM": flat})) == [HOLDS, FAILS]
     loose = steep + WIDE[:, None, None] / 10
-    assert outcomes(claims.claim_14({"AN": steep, "EM": loose})) == [OPEN, OPEN]
+    assert outcomes(study_claims.claim_14({"AN": steep, "EM": loose})) == [OPEN, OPEN]
 
 
 def test_claims_about_more_labels():
@@ -123,16 +127,16 @@ def test_claims_about_more_labels():
     for rate in runs.RATES:
         scores[rate, "EM"] = 70.5 + SMALL[::-1]
     scores[0.2, "EM+APL"] = 73 + SMALL
-    assert outcomes(claims.claim_15(scores)) == [HOLDS] * 4
-    effects = [part.paper_effect for part in claims.claim_15(scores)[1].verdict.parts]
+    assert outcomes(study_claims.claim_15(scores)) == [HOLDS] * 4
+    effects = [part.paper_effect for part in study_claims.claim_15(scores)[1].verdict.parts]
     assert effects == [None, 5.1, 1.2]
     apart = scores | {(0.8, "BCE (Ign.)"): 50 + SMALL, (0.8, "EM+APL"): 74 + SMALL}
-    assert outcomes(claims.claim_15(apart)) == [HOLDS, FAILS, FAILS, FAILS]
+    assert outcomes(study_claims.claim_15(apart)) == [HOLDS, FAILS, FAILS, FAILS]
     above = scores | {(0.8, "BCE (Ign.)"): 72 + SMALL}
-    assert outcomes(claims.claim_15(above)) == [FAILS, HOLDS, HOLDS, FAILS]
+    assert outcomes(study_claims.claim_15(above)) == [FAILS, HOLDS, HOLDS, FAILS]
     loose = scores | {(0.8, name): 70 + WIDE for name in ("BCE (Ign.)", "EM+APL")}
     loose[0.8, "BCE (Neg.)"] = 69.5 - WIDE
-    assert outcomes(claims.claim_15(loose)) == [OPEN] * 4
+    assert outcomes(study_claims.claim_15(loose)) == [OPEN] * 4
 
 
 def trained(best, noise=SMALL):
@@ -143,10 +147,26 @@ def trained(best, noise=SMALL):
 def test_claims_about_tricks():
     groups = {"as proposed": trained(80, SMALL[::-1]), "hard targets": trained(79)}
     groups |= {"all in one pass": trained(80), "β = 0.02": trained(78), "β = 0.9": trained(80)}
-    rows = claims.claim_16(groups, 0.9)
+    rows = study_claims.claim_16(groups, 0.9)
     assert outcomes(rows) == [HOLDS, HOLDS, FAILS, FAILS, HOLDS]
     assert rows[4].claim == "The weight β matters: 0.9 is better than 0.02; best epoch."
-    assert "0.02 is better than 0.9" in claims.claim_16(groups, 0.02)[4].claim
+    assert "0.02 is better than 0.9" in study_claims.claim_16(groups, 0.02)[4].claim
     changes = ("hard targets", "all in one pass", "β = 0.02")
     loose = groups | {name: trained(80, WIDE) for name in changes}
-    assert outcomes(claims.claim_16(loose, 0.9)) == [OPEN] * 5
+    assert outcomes(study_claims.claim_16(loose, 0.9)) == [OPEN] * 5
+
+
+def test_claims_about_the_strength_of_smoothing():
+    strengths = {0.1: 70 + SMALL, 0.3: 72 + SMALL, 0.5: 80 + SMALL}
+    assert outcomes(study_claims.claim_17(strengths, 80 + SMALL[::-1])) == [HOLDS, FAILS]
+    assert outcomes(study_claims.claim_17(strengths, 80 + WIDE)) == [HOLDS, OPEN]
+
+
+def test_claims_about_rivals_on_photographs():
+    level = dict.fromkeys(("EM", "LS", "N-LS", "ROLE"), 70 + SMALL)
+    found = {"best": level | {"EM": 72 + SMALL[::-1]}, "last": level | {"LS": 60 + WIDE}}
+    rows = study_claims.claim_18(found)
+    assert [row.id for row in rows] == [f"18{letter}" for letter in "abcdef"]
+    assert outcomes(rows) == [HOLDS] * 3 + [HOLDS, FAILS, FAILS]
+    assert rows[0].verdict.parts[0].paper_effect == 1.19
+    assert rows[3].verdict.parts[0].paper_effect is None

@@ -358,9 +358,58 @@ def test_tables_hold_methods_that_exist(profile):
     assert list(tracked) == list(runs.TABLE_METHODS)
     assert {name for name, track in tracked.items() if "modified" in track} == set(runs.LL)
     assert all("pointing" in track for track in tracked.values())
-    for make in (runs.watched, runs.linear_init, runs.rate_study, runs.size_study, runs.sparse):
-        for spec in make(settings).values():
-            methods.create(spec.method, **dict(spec.method_options))
+    made = [runs.watched, runs.linear_init, runs.rate_study, runs.sparse, runs.learning_rates]
+    studies = [make(settings) for make in made]
+    studies += [runs.size_study(settings, 1000), runs.counted(settings, 2.5, 10)]
+    for spec in (spec for study in studies for spec in study.values()):
+        methods.create(spec.method, **dict(spec.method_options))
+
+
+@pytest.mark.parametrize("name", ["EPR", "ROLE"])
+def test_a_count_of_its_own_replaces_the_one_that_is_told(name):
+    observed, index = torch.tensor([[1, 0, 0], [0, 1, 0]]), torch.arange(2)
+    losses = []
+    for count, told in ((None, 2.0), (2.0, 1.0), (None, 1.0)):
+        method = methods.create(name, count=count)
+        method.start(Context(observed, expected_positives=told))
+        losses.append(method.loss(torch.ones(2, 3), index).item())
+    assert losses[0] == losses[1] != losses[2]
+
+
+def test_equal_steps_are_more_epochs_and_a_rate_that_is_as_large_per_step():
+    settings = runs.settings(Chapter("large_loss_matters", "quick"))
+    usual = runs.size_study(settings, 1000)[125, "LL-Ct"]
+    longer = runs.size_study(settings, 1000, equal_steps=True)[125, "LL-Ct"]
+    rate = dict(usual.method_options)["rate"]
+    assert (usual.epochs, longer.epochs) == (15, 120)
+    assert dict(longer.method_options)["rate"] == rate / 8
+
+
+def test_a_rate_set_by_the_number_of_positives_ends_at_the_share_of_false_negatives():
+    settings = runs.settings(Chapter("large_loss_matters", "quick"))
+    spec = runs.counted(settings, 2.4, 10)["told", "LL-R"]
+    assert dict(spec.method_options)["rate"] * (spec.epochs - 1) == pytest.approx(0.14)
+
+
+def test_permanent_correction_flips_at_least_one_label_in_a_batch():
+    small = tables.applied_rates(16, 20, 2270, 25, 0.001)
+    assert small == {"asked": 0.1, "applied": pytest.approx(0.3125), "flips": 142 * 24}
+    assert tables.applied_rates(160, 20, 2270, 25, 0.001)["flips"] == 4 * 15 * 24
+
+
+def test_the_single_labels_that_are_shown_are_those_nearest_to_the_median():
+    logits = np.zeros((3, 2, 3))
+    logits[:, 0, 1], logits[:, 1, 2] = (1, 3, 2), (0, 9, 0)  # the only false negatives
+    shown = tables.single_labels(labels(logits=logits))
+    assert np.allclose(shown["FN"], np.logaddexp(0, [1, 3, 2]), atol=1e-2)
+
+
+def test_the_options_are_those_that_the_recorded_tuning_chose():
+    recorded = Chapter("large_loss_matters").recorded("tuning")
+    if recorded is None:
+        pytest.skip("make record CHAPTERS=large_loss_matters NAME=tuning was not run yet")
+    chosen = {row["method"]: row["chosen"] for row in recorded["rows"]}
+    assert {each.method: each.chosen for each in runs.TUNED} == chosen
 
 
 def test_published_tables_are_complete():
@@ -372,10 +421,10 @@ def test_published_tables_are_complete():
 def test_the_recorded_table_is_that_of_the_code():
     chapter = Chapter("large_loss_matters")
     rows = record.rows(voc_features.protocol(chapter))
-    assert dict(rows["LL-R"].method_options) == {"rate": 0.002}
-    assert dict(rows["LL-Cp"].method_options) == {"rate": 0.001}
-    assert dict(rows["LL-R, rate × 9/24"].method_options) == {"rate": 0.00075}
-    check_record(chapter.recorded("voc2012_features"), rows, record.NOTES)
+    assert dict(rows["LL-R"].spec.method_options) == {"rate": 0.002}
+    assert all(runs.VOC_RATES[name] in rows[name].values for name in runs.LL)
+    assert {len(row.values) for row in rows.values()} == {0, len(voc_features.LEARNING_RATES)}
+    check_record(chapter.recorded("voc2012_features"), rows)
 
 
 def labels(*, modified=None, logits=None):

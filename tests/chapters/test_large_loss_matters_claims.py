@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from chapters.large_loss_matters import claims, runs, tables
+from chapters.large_loss_matters import claims, runs, study_claims, tables
 
 from weaklabels.lab.store import Record
 from weaklabels.press.verdicts import FAILS, HOLDS, NOT_TESTABLE, OPEN
@@ -63,7 +63,7 @@ def protocols(naive, ours, role, *, noise=NOISE):
     groups = {name: scored(value, value - 10, noise=NOISE) for name, value in level.items()}
     groups |= {name: scored(ours, ours - 2, noise=noise) for name in runs.LL}
     recorded = {"rows": [{"row": name, "best": 70 + NOISE, "last": 70 + NOISE} for name in groups]}
-    return tables.protocol_scores(groups, groups, recorded)
+    return tables.protocol_scores({"end to end": groups, "linear init": groups}, recorded)
 
 
 def test_claims_about_table_2():
@@ -77,6 +77,8 @@ def test_claims_about_table_2():
     assert [part.paper_effect for part in first.verdict.parts] == [4.1, 3.9, 3.3]
     assert first.paper.endswith("LL-R 89.2, Naive AN 85.1, LL-Ct 89.0, LL-Cp 88.4")
     assert claims.claim_4(clear)[3].verdict.parts[0].paper_effect is None
+    alone = {"linear init": clear["linear init"]}
+    assert [row.id for row in claims.claim_5(alone)] == ["5b", "5e"]
 
 
 def test_claim_about_linear_initialisation():
@@ -103,23 +105,27 @@ def test_claims_about_what_is_modified():
 def test_claims_about_rates():
     naive, better = scored(70, 60), scored(80, 78)
     by_rate = {0.004: naive, 0.01: better, 0.02: better, 0.06: scored(79, 50)}
-    assert outcomes(claims.claim_9(by_rate, naive, 0.01)) == [HOLDS, HOLDS, HOLDS]
-    assert outcomes(claims.claim_9({0.01: naive, 0.06: naive}, naive, 0.01)) == [FAILS] * 3
+    assert outcomes(study_claims.claim_9(by_rate, naive, 0.01)) == [HOLDS, HOLDS, HOLDS]
+    assert outcomes(study_claims.claim_9({0.01: naive, 0.06: naive}, naive, 0.01)) == [FAILS] * 3
     loose = {0.01: naive, 0.06: scored(70, 60, noise=WIDE)}
-    assert outcomes(claims.claim_9(loose, naive, 0.01)) == [FAILS, OPEN, OPEN]
+    assert outcomes(study_claims.claim_9(loose, naive, 0.01)) == [FAILS, OPEN, OPEN]
 
 
 def test_claims_about_sizes():
     naive, better = scored(70, 60), scored(80, 78)
     by_size = {(n, name): naive for n in (10, 20) for name in ("Naive AN", "LSAN", "ROLE")}
     by_size |= {(n, "LL-Ct"): better for n in (10, 20)}
-    rows = claims.claim_10(by_size)
+    rows = study_claims.claim_10(by_size)
     assert outcomes(rows) == [HOLDS] * 3
     effects = [round(part.paper_effect, 1) for part in rows[0].verdict.parts]
     assert effects == [7.6, 6.4]  # at 50 and at 100 % of the images
-    assert outcomes(claims.claim_10(by_size | {(10, "ROLE"): scored(90)})) == [HOLDS, HOLDS, FAILS]
+    assert outcomes(study_claims.claim_10(by_size | {(10, "ROLE"): scored(90)})) == [
+        HOLDS,
+        HOLDS,
+        FAILS,
+    ]
     loose = by_size | {(10, "LSAN"): scored(79, noise=WIDE)}
-    assert outcomes(claims.claim_10(loose)) == [HOLDS, OPEN, HOLDS]
+    assert outcomes(study_claims.claim_10(loose)) == [HOLDS, OPEN, HOLDS]
 
 
 def test_claims_about_the_pointing_game():
@@ -128,3 +134,61 @@ def test_claims_about_the_pointing_game():
     assert outcomes(claims.claim_11(rivals | {"LL-R": scored(70, pointing=30)})) == [FAILS] * 2
     loose = scored(70, pointing=32, noise=WIDE)
     assert outcomes(claims.claim_11(rivals | {"LL-R": loose})) == [OPEN] * 2
+
+
+def test_claims_about_sizes_with_equal_steps_are_rows_of_their_own():
+    by_size = {(10, name): scored(70) for name in ("Naive AN", "LSAN", "ROLE")}
+    rows = study_claims.claim_10(by_size | {(10, "LL-Ct"): scored(80)}, equal_steps=True)
+    assert [row.id for row in rows] == ["10d", "10e", "10f"]
+    assert all("as many steps" in row.claim for row in rows)
+
+
+def test_claims_about_the_number_of_positives():
+    told = {"EPR": scored(80), "ROLE": scored(80), "LL-R": scored(75)}
+    counted = {("not told", name): scored(70) for name in ("EPR", "ROLE")}
+    counted["told", "LL-R"] = scored(85)
+    assert outcomes(study_claims.claim_13(counted, told)) == [HOLDS] * 4
+    useless = counted | {("not told", name): scored(80) for name in ("EPR", "ROLE")}
+    useless["told", "LL-R"] = scored(75)
+    assert outcomes(study_claims.claim_13(useless, told)) == [FAILS] * 4
+    loose = {name: scored(80 if name == "LL-R" else 78, noise=WIDE) for name in told}
+    known = counted | {("not told", name): scored(79) for name in ("EPR", "ROLE")}
+    known["told", "LL-R"] = scored(80)
+    assert outcomes(study_claims.claim_13(known, loose)) == [OPEN] * 4
+
+
+def judged(val, best, last):
+    """Runs with a validation mAP and test mAPs (%) at the best and at the last epoch."""
+    values = {"val_ap": np.array([[val], [0.0]]), "best_epoch": np.array(1)}
+    return [
+        Record(None, values | {"test_ap": np.array([[best + extra], [last + extra]])}, {})
+        for extra in NOISE
+    ]
+
+
+def test_every_method_has_the_learning_rate_that_other_seeds_choose():
+    by_rate = {(0.1, "AN"): judged(60, 70, 69), (1, "AN"): judged(80, 60, 50)}
+    assert np.allclose(tables.at_own_rate(by_rate, "last")["AN"], 50 + NOISE)
+    one = judged(60, 70, 69)
+    one[0].values["val_ap"] = np.array([[900.0]])  # of the first seed: the others are swayed
+    found = tables.at_own_rate(by_rate | {(0.1, "AN"): one}, "best")["AN"]
+    assert np.allclose(found, np.where(np.arange(6) == 0, 60, 70) + NOISE)
+
+
+def test_claims_about_learning_rates():
+    rivals = ("Naive AN", *claims.RIVALS)
+    by_rate = {(rate, name): judged(70, 70, 70 - 5 * rate) for rate in (1, 3) for name in rivals}
+    ours = {(rate, "LL-R"): judged(70, 75, 75) for rate in (1, 3)}
+    assert outcomes(study_claims.claim_14(by_rate | ours)) == [HOLDS] * 3
+    level = {cell: judged(70, 70, 60) for cell in (*by_rate, *ours)}
+    assert outcomes(study_claims.claim_14(level)) == [FAILS] * 3
+
+
+def test_claims_about_permanent_correction_in_large_batches():
+    rows = [
+        {"row": name, "best": best + NOISE, "last": last + NOISE}
+        for name, best, last in (("Naive AN", 70, 70), ("LL-Cp", 72, 68))
+    ]
+    found = study_claims.claim_15({"rows": rows, "protocol": {"batch_size": 160}})
+    assert [row.id for row in found] == ["15a", "15b"]
+    assert outcomes(found) == [HOLDS, FAILS]

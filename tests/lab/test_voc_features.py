@@ -16,30 +16,37 @@ def setting(folder):
 
 @pytest.fixture(scope="module")
 def rows(features, tmp_path_factory):
-    specs = {
-        "AN": base(features, epochs=2),
-        "EM": base(features, epochs=2, method="EM", method_options=(("alpha", 0.2),)),
+    em = base(features, epochs=2, method="EM", method_options=(("alpha", 0.2),))
+    wanted = {
+        "AN": voc_features.Row(base(features, epochs=2)),
+        "EM": voc_features.Row(em, "alpha", (0.1, 0.2)),
     }
     where = setting(tmp_path_factory.mktemp("features"))
-    return voc_features.compute(where, specs, rates=(1e-2, 1e-5), seeds=(0, 1, 2))
+    return voc_features.compute(where, wanted, (1e-5, 1e-2), (0, 1, 2), (1000, 1001))
 
 
-def test_the_learning_rate_is_the_best_on_validation(rows):
+def test_rate_and_option_are_the_best_on_validation_of_other_repetitions(rows):
+    tried = [[each["setting"] for each in row["tried"]] for row in rows]
+    assert tried == [["learning rate"], ["learning rate", "alpha"]]
     for row in rows:
-        by_rate = {float(rate): value for rate, value in row["validation"].items()}
-        assert set(by_rate) == {1e-2, 1e-5}
-        assert by_rate[row["learning_rate"]] == max(by_rate.values())
+        for each in row["tried"]:
+            means = {float(value): sum(scores) for value, scores in each["validation"].items()}
+            assert means[each["chosen"]] == max(means.values())
+            assert {len(scores) for scores in each["validation"].values()} == {2}
+        assert row["learning_rate"] == row["tried"][0]["chosen"]
         assert len(row["best"]) == len(row["last"]) == len(row["best_epochs"]) == 3
         assert set(row["best_epochs"]) <= {1, 2}
+    assert rows[1]["options"] == {"alpha": rows[1]["tried"][1]["chosen"]}
     assert json.loads(json.dumps(rows)) == rows
 
 
 def test_a_record_says_what_was_run_on_which_data(features, tmp_path):
     small = base(features, epochs=2, data_root="somewhere")
-    record = voc_features.record(setting(tmp_path), {"AN": small}, ["a note"])
+    rows = {"AN": voc_features.Row(small)}
+    record = voc_features.record(setting(tmp_path), rows, ["a note"])
     assert "somewhere" not in json.dumps(record)
     parts = [record["data"][f"{part} images"] for part in ("training", "validation", "test")]
     assert sum(parts) == 160
     assert record["differences"] == [*voc_features.DIFFERENCES, "a note"]
     assert record["protocol"]["epochs"] == 2
-    assert [len(row["best"]) for row in record["rows"]] == [5]
+    assert [len(row["best"]) for row in record["rows"]] == [len(voc_features.SEEDS)]

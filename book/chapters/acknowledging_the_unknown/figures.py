@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import BoundaryNorm
 from matplotlib.figure import Figure
 
 from chapters.acknowledging_the_unknown.tables import Example, autograd
@@ -142,6 +143,22 @@ def draw_densities(
     return fig
 
 
+def draw_smoothing(strengths: Mapping[float, np.ndarray], em: np.ndarray, an: np.ndarray) -> Figure:
+    """Test mAP of N-LS against its strength, between AN and EM.
+
+    Args:
+        strengths: target of the assumed negatives -> ``(runs,)`` in percent.
+        em, an: ``(runs,)`` in percent.
+    """
+    fig, ax = plt.subplots()
+    band(ax, list(strengths), np.array(list(strengths.values())).T, "N-LS", colour=PALETTE[3])
+    for name, values, colour, style in (("EM", em, EM, "-"), ("AN", an, AN, "--")):
+        ax.axhline(values.mean(), color=colour, ls=style, label=f"{name}, mean over seeds")
+    ax.set(xlabel="target of an unannotated label", ylabel="test mAP (%), best epoch")
+    ax.legend()
+    return fig
+
+
 def draw_class_gain(gain: np.ndarray, classes: Sequence[str]) -> Figure:
     """AP of EM minus AP of AN for every class, classes in order of their mean gain.
 
@@ -193,15 +210,18 @@ def draw_landscapes(
 
     Args:
         steps: ``(G,)``.
-        values: method -> ``(G, G, measures)``; every panel has its own colour scale.
+        values: method -> ``(G, G, measures)``; every panel has its own colour scale, finest near
+            its lowest value.
         measures: names, nats.
     """
     fig, axes = panels(len(values), len(measures), height=2.9, squeeze=False, sharex=True)
     for m, (line, measure) in enumerate(zip(axes, measures, strict=True)):
         for ax, (name, all_values) in zip(line, values.items(), strict=True):
             surface = all_values[..., m] - all_values[len(steps) // 2, len(steps) // 2, m]
-            levels = np.linspace(float(surface.min()), float(np.percentile(surface, 98)), 13)
-            filled = ax.contourf(steps, steps, surface.T, levels, cmap="viridis", extend="max")
+            low, high = float(surface.min()), float(np.percentile(surface, 98))
+            levels = low + (high - low) * np.linspace(0, 1, 13) ** 2  # dense near the centre
+            look = {"cmap": "viridis", "norm": BoundaryNorm(levels, 256, extend="max")}
+            filled = ax.contourf(steps, steps, surface.T, levels, extend="max", **look)
             ax.contour(steps, steps, surface.T, levels, colors="white", linewidths=0.4)
             ax.plot(0, 0, "+", color="white", markersize=9)
             ax.set_title(f"{name}: {measure}")

@@ -9,6 +9,7 @@ from chapters.acknowledging_the_unknown.landscape import LandscapeSpec
 from weaklabels.lab.multilabel import Spec
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import options
+from weaklabels.lab.tuned import Tuned
 from weaklabels.train import OptimiserSpec
 
 FULL, ALL_NEGATIVES = "BCE, all P & all N", "BCE, 1 P & all N"
@@ -16,6 +17,8 @@ SIMPLE = ("DW", "L1R", "L2R", "LS", "N-LS")
 OTHERS = ("Focal", "ASL", "ROLE", "ROLE+LI")
 ROWS = (FULL, ALL_NEGATIVES, "AN", *SIMPLE, "EntMin", *OTHERS, "EM", "EM+APL")
 """Rows of the benchmark table."""
+
+REFERENCE_EPOCHS = 160
 
 RATES = (0.2, 0.5, 0.8)
 """Shares of the labels that are annotated in the experiment with more labels."""
@@ -75,11 +78,13 @@ class Settings:
         benchmarks: the first is the one that the figures show.
         betas: weights of the pseudo-labels that are compared.
         points: of a loss surface, along each direction.
+        reference_epochs: length of the runs of the references until they learn no more.
     """
 
     benchmarks: tuple[Benchmark, ...]
     betas: tuple[float, ...]
     points: int
+    reference_epochs: int
 
 
 SCENES = options(
@@ -98,20 +103,56 @@ SCENES = options(
 
 NETWORK = options(channels=3, width=96, patch=8, stride=8, batch_norm=False, pool="max")
 
-SCENE_CHOICES = Choices(
-    alpha=0.1,
-    beta=0.9,
-    warm_up=15,
-    down_weight=0.1,
-    l1=1e-6,
-    l2=1e-5,
-    smoothing=0.1,
-    negative_smoothing=0.5,
-    entropy_weight=0.001,
-    focus=2.0,
-    asl_focus=8.0,
+GRIDS: dict[tuple[str, str], tuple[float, ...]] = {
+    ("N-LS", "negative_smoothing"): (0.1, 0.2, 0.3, 0.4, 0.5),
+    ("EM", "alpha"): (0.025, 0.05, 0.1, 0.2, 0.4),
+    ("LS", "smoothing"): (0.05, 0.1, 0.2, 0.3, 0.4),
+    ("DW", "down_weight"): (0.02, 0.05, 0.1, 0.2, 0.5),
+    ("ASL", "asl_focus"): (1.0, 2.0, 4.0, 8.0, 16.0),
+    ("Focal", "focus"): (0.0, 1.0, 2.0, 4.0, 8.0),
+    ("EM+APL", "beta"): (0.02, 0.1, 0.4, 0.9, 2.0),
+    ("EM+APL", "warm_up"): (3, 6, 10, 15, 18),
+    ("EntMin", "entropy_weight"): (1e-5, 1e-4, 1e-3, 1e-2, 1e-1),
+    ("L1R", "l1"): (0.0, 1e-7, 1e-6, 1e-5, 1e-4),
+    ("L2R", "l2"): (0.0, 1e-6, 1e-5, 1e-4, 1e-3),
+}
+"""(Row, field of ``Choices``) -> values tried on scenes, as many for each; AN and ROLE have none.
+
+They are chosen in this order: EM+APL has the alpha of EM, its beta is chosen with passes that begin
+after half of the epochs, as in the paper, and then when they begin."""
+
+_BOUNDS = {"l1": (0.0,), "l2": (0.0,), "negative_smoothing": (0.5,), "focus": (0.0,)}
+"""Without a penalty or a focus there is AN; a target of one half is no label at all."""
+
+_CHOSEN = {
+    "down_weight": 0.1,
+    "l1": 1e-6,
+    "l2": 1e-5,
+    "smoothing": 0.1,
+    "negative_smoothing": 0.5,
+    "entropy_weight": 0.001,
+    "focus": 2.0,
+    "asl_focus": 8.0,
+    "alpha": 0.1,
+    "beta": 0.9,
+    "warm_up": 15,
+}
+
+TUNED = tuple(
+    Tuned(
+        row,
+        field,
+        values,
+        _CHOSEN[field],
+        "best validation mAP, mean of 3 seeds",
+        "validation scenes of seeds 1000 to 1002",
+        _BOUNDS.get(field, ()),
+    )
+    for (row, field), values in GRIDS.items()
 )
-"""Chosen on validation scenes of other seeds: see ``study``."""
+"""The choices on scenes, as the recorded tuning made them."""
+
+SCENE_CHOICES = Choices(**_CHOSEN)
 
 VOC_CHOICES = Choices(alpha=0.2, beta=0.02, warm_up=5)
 
@@ -131,6 +172,7 @@ def settings(chapter: Setting) -> Settings:
         _benchmarks(chapter),
         betas=chapter.choose(quick=four, paper=four, smoke=(0.1, 0.9)),
         points=chapter.choose(quick=21, paper=21, smoke=11),
+        reference_epochs=chapter.choose(quick=REFERENCE_EPOCHS, paper=50, smoke=3),
     )
 
 
@@ -283,6 +325,27 @@ def tricks(chosen: Settings) -> dict[str, Spec]:
         "hard targets": with_options(base, targets="hard"),
         "all in one pass": with_options(base, passes=1),
         **{f"β = {beta}": with_options(base, beta=beta) for beta in chosen.betas},
+    }
+
+
+def references(chosen: Settings) -> dict[str, Spec]:
+    """Both references, trained until they learn no more."""
+    benchmark = chosen.benchmarks[0]
+    return {
+        row: replace(vary(benchmark, row), epochs=chosen.reference_epochs)
+        for row in (FULL, ALL_NEGATIVES)
+    }
+
+
+def smoothings(chosen: Settings) -> dict[float, Spec]:
+    """N-LS at every strength that was tried."""
+    benchmark = chosen.benchmarks[0]
+    return {
+        strength: vary(
+            replace(benchmark, choices=replace(benchmark.choices, negative_smoothing=strength)),
+            "N-LS",
+        )
+        for strength in GRIDS["N-LS", "negative_smoothing"]
     }
 
 

@@ -5,88 +5,57 @@ The scenes, labels and weights come from seeds that the chapter itself does not 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 from scipy import stats
 
-from chapters.acknowledging_the_unknown.runs import Choices, scenes, vary, with_options
-from weaklabels.lab.missing_labels import best_validation, mean_ap
+from chapters.acknowledging_the_unknown.runs import GRIDS, Choices, scenes, vary, with_options
+from weaklabels.lab import tuned
+from weaklabels.lab.missing_labels import mean_ap, validation_scores
 from weaklabels.lab.multilabel import Spec, run
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import options
 from weaklabels.train import OptimiserSpec
 
-TUNING_SEEDS = (100, 101, 102)
 STUDY_SEEDS = (200, 201, 202, 203)
 
 # -- choosing hyper-parameters on validation ------------------------------------------------------
 
-GRIDS: dict[str, dict[str, tuple[float, ...]]] = {
-    "DW": {"down_weight": (0.02, 0.05, 0.1, 0.2, 0.5)},
-    "L1R": {"l1": (1e-7, 1e-6, 1e-5, 1e-4)},
-    "L2R": {"l2": (1e-6, 1e-5, 1e-4, 1e-3)},
-    "LS": {"smoothing": (0.05, 0.1, 0.2, 0.3)},
-    "N-LS": {"negative_smoothing": (0.05, 0.1, 0.2, 0.3, 0.4, 0.5)},
-    "EntMin": {"entropy_weight": (0.001, 0.01, 0.1)},
-    "Focal": {"focus": (1.0, 2.0, 4.0)},
-    "ASL": {"asl_focus": (2.0, 4.0, 8.0, 16.0)},
-    "EM": {"alpha": (0.025, 0.05, 0.1, 0.2, 0.4)},
-    "EM+APL": {"beta": (0.02, 0.1, 0.4, 0.9), "warm_up": (5, 10, 15)},
-}
-"""Row -> fields of ``Choices`` and the values tried; EM+APL takes the alpha chosen for EM.
-
-Its passes begin after epoch 5, 10 or 15 of 20 (the paper: 3 to 5 of 10). Later ones would come
-after the best epoch of EM, and the choice would be between EM and EM."""
+HALF = {"warm_up": 10}
+"""Where the passes begin while beta is chosen: after half of the epochs, as in the paper."""
 
 
-def grid_points(row: str) -> list[dict[str, float]]:
-    """All combinations of a row's grid."""
-    fields = GRIDS[row]
-    mesh = np.meshgrid(*(np.arange(len(values)) for values in fields.values()), indexing="ij")
-    return [
-        {name: fields[name][i] for name, i in zip(fields, point, strict=True)}
-        for point in zip(*(axis.ravel() for axis in mesh), strict=True)
-    ]
+def tune(setting: Setting) -> list[dict[str, Any]]:
+    """Validation mAP (%) of every value of every grid, and the choice.
 
-
-def tune(setting: Setting, seeds: Sequence[int] = TUNING_SEEDS) -> list[dict[str, Any]]:
-    """Validation and test mAP (%), means over seeds, of every point of every grid.
-
-    The test column is there to be looked at, not to choose by.
+    Returns:
+        one dict a grid: ``method``, ``setting``, ``chosen``, and ``validation``: value -> best
+        validation mAP (%) of each tuning seed.
     """
-    benchmark, rows = scenes(setting.device), []
-    for row in GRIDS:
-        points = grid_points(row)
+    benchmark = scenes(setting.device)
+    benchmark = replace(benchmark, choices=replace(benchmark.choices, **HALF))
+    rows = []
+    for (row, field), values in GRIDS.items():
         trials = {
-            i: vary(replace(benchmark, choices=replace(benchmark.choices, **point)), row)
-            for i, point in enumerate(points)
+            value: vary(
+                replace(benchmark, choices=replace(benchmark.choices, **{field: value})), row
+            )
+            for value in values
         }
-        rows += [
+        found = validation_scores(setting, trials)
+        chosen = tuned.best(found)
+        benchmark = replace(benchmark, choices=replace(benchmark.choices, **{field: chosen}))
+        rows.append(
             {
-                "row": row,
-                "settings": points[i],
-                "validation": round(best_validation(records), 3),
-                "test": round(float(mean_ap(records).mean()), 3),
+                "method": row,
+                "setting": field,
+                "chosen": chosen,
+                "validation": {f"{value:g}": found[value] for value in values},
             }
-            for i, records in setting.repeat(run, trials, seeds).items()
-        ]
-        if row == "EM":
-            best = replace(benchmark.choices, **chosen(rows)["EM"])
-            benchmark = replace(benchmark, choices=best)
+        )
     return rows
-
-
-def chosen(rows: Iterable[dict[str, Any]]) -> dict[str, dict[str, float]]:
-    """Row -> the settings with the best validation mAP, the first of equals."""
-    best: dict[str, dict[str, Any]] = {}
-    for entry in rows:
-        name = entry["row"]
-        if name not in best or entry["validation"] > best[name]["validation"]:
-            best[name] = entry
-    return {name: entry["settings"] for name, entry in best.items()}
 
 
 # -- does APL add to EM? --------------------------------------------------------------------------

@@ -12,8 +12,12 @@ import torch
 
 from chapters.acknowledging_the_unknown import landscape
 from chapters.acknowledging_the_unknown.runs import ROWS
-from chapters.acknowledging_the_unknown.study import chosen
-from weaklabels.lab.missing_labels import label_kinds, mean_ap, modified_labels
+from weaklabels.lab.missing_labels import (
+    best_validation,
+    label_kinds,
+    mean_ap,
+    modified_labels,
+)
 from weaklabels.lab.multilabel import load_splits
 from weaklabels.lab.store import Record
 from weaklabels.metrics import class_wasserstein
@@ -83,6 +87,29 @@ def benchmark_table(records: Mapping[tuple[str, str], Sequence[Record]]) -> pd.D
     return pd.DataFrame(columns).loc[list(ROWS)]
 
 
+def reference_table(
+    short: Mapping[str, Sequence[Record]], long: Mapping[str, Sequence[Record]]
+) -> pd.DataFrame:
+    """The references at the table's number of epochs and trained on, as ready text.
+
+    Args:
+        short, long: reference -> runs.
+    """
+    rows = {}
+    for row, records in long.items():
+        epochs = len(records[0]["test_ap"])
+        half = [float(record["val_ap"].mean(1)[: epochs // 2].max()) for record in records]
+        rows[row] = {
+            f"{len(short[row][0]['test_ap'])} epochs": mean_std(mean_ap(short[row])),
+            f"{epochs} epochs": mean_std(mean_ap(records)),
+            "best epochs": ", ".join(str(int(record["best_epoch"])) for record in records),
+            "validation, second half": mean_std(
+                np.array([best_validation([record]) for record in records]) - half, 2
+            ),
+        }
+    return pd.DataFrame(rows).T
+
+
 def agreement_table(scores: Mapping[str, Sequence[float]]) -> pd.DataFrame:
     """Rank correlation of our order of the rows with each published column, as ready text.
 
@@ -111,25 +138,6 @@ def displaced(ours: pd.Series, published: pd.Series, steps: int = 3) -> pd.DataF
         }
     ).astype(int)
     return ranks[(ranks["rank here"] - ranks["rank published"]).abs() >= steps]
-
-
-def tuning_table(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
-    """For every row of the table: what was tried, what was chosen, and its validation mAP.
-
-    Args:
-        rows: of the recorded tuning.
-    """
-    rows = list(rows)
-    table = {}
-    for name, settings in chosen(rows).items():
-        tried = [entry["validation"] for entry in rows if entry["row"] == name]
-        table[name] = {
-            "tried": len(tried),
-            "chosen": ", ".join(f"{k.replace('_', ' ')} {v:g}" for k, v in settings.items()),
-            "best validation mAP": round(max(tried), 1),
-            "worst": round(min(tried), 1),
-        }
-    return pd.DataFrame(table).T
 
 
 def f1_table(groups: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
@@ -229,6 +237,37 @@ def densities(
             "test": (p_test[there], p_test[~there]),
         }
     return found
+
+
+def recorded_looks(recorded: Mapping[str, Any]) -> dict[str, dict[str, np.ndarray]]:
+    """What is recorded of AN's and EM's predictions on photographs.
+
+    Returns:
+        ``wasserstein`` ``(runs, C)``, NaN where a class has none, ``medians`` ``(runs, 2)`` and
+        ``test_ap`` ``(runs, C)``, each by method.
+    """
+    names = ("wasserstein", "medians", "test_ap")
+    return {
+        name: {row["row"]: np.array(row[name], float) for row in recorded["rows"]} for name in names
+    }
+
+
+def recorded_densities(
+    recorded: Mapping[str, Any],
+) -> dict[str, dict[str, tuple[np.ndarray, np.ndarray]]]:
+    """The recorded counts of *person* as ``densities`` has them: a bin's centre for each entry."""
+    found = {}
+    for row in recorded["person"]:
+        parts = {part: pair for part, pair in row.items() if part != "row"}
+        found[row["row"]] = {
+            part: (_spread(positives), _spread(negatives))
+            for part, (positives, negatives) in parts.items()
+        }
+    return found
+
+
+def _spread(counts: Sequence[int]) -> np.ndarray:
+    return np.repeat((np.arange(len(counts)) + 0.5) / len(counts), counts)
 
 
 def annotated_loss_curve(records: Sequence[Record], steps: int = 10) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -41,13 +42,66 @@ def draw_memorisation(single: dict[str, np.ndarray], curves: dict[str, np.ndarra
     fig, (left, right) = style.panels(2)
     for kind, name in KINDS.items():
         epochs = np.arange(1, len(single[kind]) + 1)
-        left.plot(epochs, single[kind], color=COLOURS[kind], label=f"one {name[:-1]}")
+        left.plot(epochs, single[kind], color=COLOURS[kind])
         style.band(right, epochs, curves[kind], name, colour=COLOURS[kind])
     left.set(ylabel="loss (nats)", title="two labels of one run")
-    right.set(ylabel="mean loss (nats)", ylim=(0, None), title="all labels")
-    for ax in (left, right):
+    right.set(ylabel="mean loss (nats)", title="all labels")
+    for ax, curve in ((left, single["FN"]), (right, curves["FN"].mean(0))):
+        _mark_phases(ax, int(curve.argmax()) + 1, len(curve))
         style.epoch_axis(ax)
-        ax.legend()
+    fig.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return fig
+
+
+def _mark_phases(ax: Axes, peak: int, epochs: int) -> None:
+    """A line at the peak of the false negatives' loss, and the phases on both of its sides."""
+    top = 1.3 * ax.get_ylim()[1]
+    ax.set_ylim(0, top)
+    ax.axvline(peak, color="grey", ls=":")
+    for start, end, name in ((1, peak, "rise"), (peak, epochs, "memorisation")):
+        if end > start:
+            look = {"arrowstyle": "<->", "color": "grey"}
+            ax.annotate("", (end, 0.89 * top), (start, 0.89 * top), arrowprops=look)
+            ax.text((start + end) / 2, 0.91 * top, name, ha="center", va="bottom", fontsize=9)
+
+
+def draw_pipeline(
+    names: Sequence[str], probabilities: Sequence[float], losses: Mapping[str, Sequence[float]]
+) -> Figure:
+    """From an image's predictions to the three losses (Figure 2 of the paper), on its example.
+
+    Args:
+        names: of the labels; the first is the annotated one.
+        probabilities: predicted.
+        losses: ``"AN"``, and each scheme -> loss of each entry (nats).
+    """
+    fig, ax = plt.subplots(figsize=(style.WIDTH, 3.9))
+    ax.set(xlim=(0, 10), ylim=(-0.9, len(names) + 0.9))
+    ax.set_axis_off()
+    columns = {"label": 0.9, "assumed": 2.4, "prediction": 3.9}
+    columns |= dict(zip(losses, np.linspace(5.6, 9.4, len(losses)), strict=True))
+    for text, x in columns.items():
+        ax.text(x, len(names) + 0.45, text, ha="center", fontweight="bold")
+    large = np.argsort(losses["AN"])[-2:]
+    for row, (name, p) in enumerate(zip(names, probabilities, strict=True)):
+        y = len(names) - 1 - row + 0.3
+        ax.text(columns["label"], y, name, ha="center", va="center")
+        ax.text(columns["assumed"], y, "1" if row == 0 else "0", ha="center", va="center")
+        ax.text(columns["prediction"], y, f"{p:.2f}", ha="center", va="center")
+        for scheme, values in losses.items():
+            changed = row in large and scheme != "AN"
+            colour = style.PALETTE[1] if changed else "black"
+            box = {"boxstyle": "round", "fc": "#FFF1E0" if row in large else "white", "ec": colour}
+            text = "rejected" if changed and values[row] == 0 else f"{values[row]:.2f}"
+            ax.text(columns[scheme], y, text, ha="center", va="center", color=colour, bbox=box)
+    for scheme, values in losses.items():
+        ax.text(columns[scheme], -0.6, f"mean {np.mean(values):.2f}", ha="center")
+    middle, places = 0.5 * len(names), list(columns.values())
+    for start, end in pairwise(places[1:5]):
+        look = {"arrowstyle": "->", "color": "grey"}
+        ax.annotate("", (end - 0.6, middle), (start + 0.6, middle), arrowprops=look, zorder=0)
+    for left, right in pairwise(places[4:]):
+        ax.text((left + right) / 2, middle, "or", ha="center", color="grey")
     return fig
 
 
@@ -170,23 +224,51 @@ def draw_rates(
     return fig
 
 
-def draw_sizes(sizes: Sequence[int], found: dict[str, np.ndarray], classes: int) -> Figure:
+def draw_learning_rates(
+    factors: Sequence[float], found: Mapping[str, Mapping[str, np.ndarray]]
+) -> Figure:
+    """Test mAP against the learning rate, at the best and at the last epoch.
+
+    Args:
+        factors: ``(F,)``, on the learning rates of the main table.
+        found: moment -> method -> ``(runs, F)`` in percent.
+    """
+    fig, axes = style.panels(2, sharey=True, height=3.6)
+    for ax, (moment, methods) in zip(axes, found.items(), strict=True):
+        for (name, runs), look in zip(methods.items(), ("-", "--", "-.", ":") * 2, strict=False):
+            style.band(ax, factors, runs, name, style=look)
+        ax.set(
+            xscale="log", xlabel="learning rate (times that of the table)", title=f"{moment} epoch"
+        )
+        ax.set_xticks(factors, [f"{factor:g}" for factor in factors])
+        ax.minorticks_off()
+    axes[0].set_ylabel("test mAP (%)")
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return fig
+
+
+def draw_sizes(
+    sizes: Sequence[int], by_budget: Mapping[str, Mapping[str, np.ndarray]], classes: int
+) -> Figure:
     """Test mAP against the number of observed labels.
 
     Args:
         sizes: ``(S,)`` numbers of training images.
-        found: method -> ``(runs, S)`` in percent; "Full label" knows all labels of an image.
+        by_budget: what is the same at every size -> method -> ``(runs, S)`` in percent; "Full
+            label" knows all labels of an image.
         classes: number of labels of an image.
     """
-    fig, ax = plt.subplots()
-    for name, runs in found.items():
-        known = [n * (classes if name == "Full label" else 1) for n in sizes]
-        style.band(ax, known, runs, name)
-    ax.set(xscale="log", xlabel="number of observed labels", ylabel="test mAP (%), best epoch")
-    ticks = [n * k for k in (1, classes) for n in sizes]
-    ax.set_xticks(ticks, [f"{n:,}" for n in ticks], rotation=45, minor=False)
-    ax.minorticks_off()
-    ax.legend()
+    fig, axes = style.panels(2, sharey=True, height=3.9)
+    for ax, (budget, found) in zip(axes, by_budget.items(), strict=True):
+        for name, runs in found.items():
+            known = [n * (classes if name == "Full label" else 1) for n in sizes]
+            style.band(ax, known, runs, name)
+        ax.set(xscale="log", xlabel="number of observed labels", title=f"as many {budget}")
+        ticks = [*sizes, max(sizes) * classes]
+        ax.set_xticks(ticks, [f"{n:,}" for n in ticks], rotation=60, minor=False)
+        ax.minorticks_off()
+    axes[0].set_ylabel("test mAP (%), best epoch")
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return fig
 
 

@@ -12,9 +12,15 @@ from torch import Tensor
 
 from weaklabels import models
 from weaklabels.cam import class_activation_maps
-from weaklabels.lab.missing_labels import label_kinds, mean_ap, modified_labels
+from weaklabels.lab.missing_labels import (
+    best_validation,
+    label_kinds,
+    mean_ap,
+    modified_labels,
+)
 from weaklabels.lab.multilabel import restore
 from weaklabels.lab.store import Record
+from weaklabels.methods.large_loss_matters import modified_count
 from weaklabels.metrics import separation_auc
 from weaklabels.press import style
 from weaklabels.press.claims import mean_std
@@ -127,26 +133,25 @@ def scores(groups: dict[str, list[Record]]) -> pd.DataFrame:
 
 
 def protocol_scores(
-    end_to_end: Mapping[str, Sequence[Record]],
-    linear_init: Mapping[str, Sequence[Record]],
-    recorded: Mapping[str, Any],
+    scenes: Mapping[str, Mapping[str, Sequence[Record]]], recorded: Mapping[str, Any] | None
 ) -> dict[str, dict[str, dict[str, Sequence[float]]]]:
     """Protocol -> method -> moment -> test mAP (%) of each run.
 
     Args:
-        end_to_end, linear_init: method -> runs on scenes.
-        recorded: the record of linear heads on photographs.
+        scenes: ``"end to end"``, ``"linear init"`` -> method -> runs.
+        recorded: the record of linear heads on photographs, ``"photographs"`` in the result.
     """
-    scenes = {"end to end": end_to_end, "linear init": linear_init}
-    found = {
+    found: dict[str, dict[str, dict[str, Sequence[float]]]] = {
         protocol: {
             name: {when: mean_ap(records, when) for when in MOMENTS}
             for name, records in groups.items()
         }
         for protocol, groups in scenes.items()
     }
-    rows = {row["row"]: {when: row[when] for when in MOMENTS} for row in recorded["rows"]}
-    return found | {"photographs": rows}
+    if recorded is not None:
+        rows = {row["row"]: {when: row[when] for when in MOMENTS} for row in recorded["rows"]}
+        found["photographs"] = rows
+    return found
 
 
 def table_2(protocols: dict[str, dict[str, list[Record]]]) -> pd.DataFrame:
@@ -174,6 +179,107 @@ def table_4(groups: dict[str, list[Record]]) -> pd.DataFrame:
         columns |= {f"{value}, {moment} epoch": wide[moment] for moment in MOMENTS}
     published = TABLE_4.add_suffix(" (paper)").astype(str)
     return pd.DataFrame(columns).join(published).fillna("-").rename_axis(None)
+
+
+# -- learning rates and counts --------------------------------------------------------------------
+
+
+def memory_gap(records: Sequence[Record]) -> np.ndarray:
+    """Test mAP (%) at the best epoch minus that at the last, of each run."""
+    return mean_ap(records, "best") - mean_ap(records, "last")
+
+
+def at_own_rate(
+    by_rate: Mapping[tuple[float, str], Sequence[Record]], moment: str
+) -> dict[str, np.ndarray]:
+    """Test mAP (%) of each run at the learning rate that suits its method.
+
+    For every seed that is the rate with the best mean validation mAP of all *other* seeds, so that
+    no run takes part in the choice that it is reported for.
+
+    Args:
+        by_rate: (factor on the learning rates, method) -> runs, the same seeds in each.
+        moment: ``"best"`` or ``"last"``.
+    """
+    factors = list(dict.fromkeys(factor for factor, _ in by_rate))
+    found = {}
+    for name in dict.fromkeys(name for _, name in by_rate):
+        groups = [by_rate[factor, name] for factor in factors]
+        validation = np.array([[best_validation([run]) for run in group] for group in groups])
+        others = validation.sum(1, keepdims=True) - validation
+        chosen = others.argmax(0)
+        test = np.array([mean_ap(group, moment) for group in groups])
+        found[name] = test[chosen, np.arange(test.shape[1])]
+    return found
+
+
+def count_table(
+    counted: Mapping[tuple[str, str], Sequence[Record]], told: Mapping[str, Sequence[Record]]
+) -> pd.DataFrame:
+    """Test mAP (%) by what is known of the number of positives, as ready text.
+
+    Args:
+        counted: (what is known, method) -> runs.
+        told: method -> runs of the main table: EPR and ROLE know the number, LL-R does not.
+    """
+    usual = {"EPR": "told", "ROLE": "told", "LL-R": "not told"}
+    groups = dict(counted) | {(known, name): told[name] for name, known in usual.items()}
+    order = [
+        (known, name)
+        for name in usual
+        for known in ("not told", "half too low", "told", "half too high")
+        if (known, name) in groups
+    ]
+    table = {
+        (name, known): {
+            f"{when} epoch": mean_std(mean_ap(groups[known, name], when)) for when in MOMENTS
+        }
+        for known, name in order
+    }
+    return pd.DataFrame(table).T
+
+
+def applied_rates(
+    batch: int, classes: int, images: int, epochs: int, rate: float
+) -> dict[str, float]:
+    """What LL-Cp's rate amounts to once k is a whole number.
+
+    Returns:
+        ``asked`` and ``applied`` rate (% of a batch's labels an epoch), and ``flips`` in all.
+    """
+    k = modified_count(batch, classes, 2, rate, growing=False)
+    flips = k * -(-images // batch) * (epochs - 1)
+    return {"asked": 100 * rate, "applied": 100 * k / (batch * classes), "flips": flips}
+
+
+def batch_table(records: Sequence[Mapping[str, Any]], rate: float) -> pd.DataFrame:
+    """LL-Cp on photographs in batches of different size: what is flipped, and what it gains.
+
+    Args:
+        records: tables with naive AN and LL-Cp.
+        rate: published rate of LL-Cp.
+    """
+    found = {}
+    for record in records:
+        protocol, data = record["protocol"], record["data"]
+        rows = {row["row"]: row for row in record["rows"]}
+        ours, naive = rows["LL-Cp"], rows["Naive AN"]
+        applied = applied_rates(
+            protocol["batch_size"],
+            len(data["training images by class"]),
+            data["training images"],
+            protocol["epochs"],
+            ours["options"].get("rate", rate),
+        )
+        found[f"batches of {protocol['batch_size']}"] = {
+            "rate asked (%)": f"{applied['asked']:.2f}",
+            "rate applied (%)": f"{applied['applied']:.2f}",
+            "flips in all": f"{applied['flips']:,.0f}",
+        } | {
+            f"gain over AN, {when}": mean_std(np.subtract(ours[when], naive[when]))
+            for when in MOMENTS
+        }
+    return pd.DataFrame(found).T
 
 
 # -- memorisation ---------------------------------------------------------------------------------
@@ -206,14 +312,17 @@ def memorisation(records: Sequence[Record]) -> dict[str, np.ndarray]:
 
 
 def single_labels(record: Record) -> dict[str, np.ndarray]:
-    """Loss curves of two single labels: the FN and the TN entry of median total loss."""
+    """Loss curves of two single labels, a false and a true negative.
+
+    Of each kind the label whose curve is nearest to the median of all of its kind, epoch by epoch.
+    """
     kinds = _kinds(record)
     losses = _losses(record, kinds)
     curves = {}
     for kind in ("FN", "TN"):
         entries = losses[:, kinds[kind]]
-        order = np.argsort(entries.sum(0), kind="stable")
-        curves[kind] = entries[:, order[len(order) // 2]]
+        distance = np.abs(entries - np.median(entries, 1, keepdims=True)).sum(0)
+        curves[kind] = entries[:, distance.argmin()]
     return curves
 
 

@@ -5,16 +5,22 @@ Everything here belongs to the protocol of :mod:`weaklabels.lab.multilabel`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 
-from weaklabels.lab.multilabel import Pretraining, Spec, annotate, load_splits, mean_ap_at
+from weaklabels.lab.multilabel import Pretraining, Spec, annotate, load_splits, mean_ap_at, run
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import options
 from weaklabels.lab.store import Record
+from weaklabels.lab.tuned import FIRST_TUNING_SEED
 from weaklabels.train import OptimiserSpec
+
+TUNING_SEEDS = tuple(range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + 3))
+
+K = TypeVar("K", bound=Hashable)
 
 
 def single_positive_spec(setting: Setting) -> Spec:
@@ -98,3 +104,19 @@ def mean_ap(records: Sequence[Record], moment: str = "best") -> np.ndarray:
 def best_validation(records: Sequence[Record]) -> float:
     """Best validation mAP (%), mean over runs: what a choice may look at."""
     return float(np.mean([record["val_ap"].mean(1).max() for record in records]))
+
+
+def validation_scores(
+    setting: Setting, trials: Mapping[K, Spec], seeds: Sequence[int] = TUNING_SEEDS
+) -> dict[K, list[float]]:
+    """Best validation mAP (%) over the epochs of every trial, one value a tuning seed.
+
+    Args:
+        setting: where to compute and what to keep.
+        trials: what is tried -> its run.
+        seeds: of the repetitions.
+    """
+    return {
+        name: [round(best_validation([record]), 3) for record in records]
+        for name, records in setting.repeat(run, trials, seeds).items()
+    }

@@ -345,13 +345,22 @@ class Focal(Method):
 
 @register("EPR")
 class ExpectedPositives(_Stateless):
-    """Expected positive regularisation; must be told the mean number of positives."""
+    """Expected positive regularisation; must be told the mean number of positives.
+
+    Args:
+        epsilon: inside the logarithm.
+        count: expected instead of the number that it is told, to see what that is worth.
+    """
 
     needs = frozenset({"expected_positives"})
 
+    def __init__(self, epsilon: float = EPSILON, *, count: float | None = None) -> None:
+        super().__init__(epsilon)
+        self.count = count
+
     def start(self, context: Context) -> None:
         super().start(context)
-        self.expected_positives = told(context.expected_positives)
+        self.expected_positives = self.count or told(context.expected_positives)
 
     def loss(self, logits: Tensor, index: Tensor) -> Tensor:
         return expected_positive_regularisation(
@@ -361,18 +370,27 @@ class ExpectedPositives(_Stateless):
 
 @register("ROLE")
 class Role(_Stateless):
-    """Regularised online label estimation; keeps one logit per training example and class."""
+    """Regularised online label estimation; keeps one logit per training example and class.
+
+    Args:
+        epsilon: inside the logarithm.
+        seed: of the initial estimates.
+        count: expected instead of the number of positives that it is told.
+    """
 
     needs = frozenset({"expected_positives"})
     state = ("estimates",)
 
-    def __init__(self, epsilon: float = EPSILON, *, seed: int = 0) -> None:
+    def __init__(
+        self, epsilon: float = EPSILON, *, seed: int = 0, count: float | None = None
+    ) -> None:
         super().__init__(epsilon)
         self.seed = seed
+        self.count = count
 
     def start(self, context: Context) -> None:
         super().start(context)
-        self.expected_positives = told(context.expected_positives)
+        self.expected_positives = self.count or told(context.expected_positives)
         initial = initial_estimates(self.observed, self.seed).to(self.observed.device)
         self.estimates = nn.Parameter(initial)
 
