@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 from chapters.head_to_head import claims, cost, entries, figures, ranking, runs, tables
-from chapters.head_to_head.choices import Choices, choice_settings, choose
+from chapters.head_to_head.choices import Choices, choice_settings, choose, climb
 from chapters.head_to_head.classes import with_classes
 from chapters.head_to_head.record import RECORDS
 
@@ -63,7 +63,7 @@ def test_known_share_of_positives_is_what_nnpu_is_told() -> None:
 @pytest.mark.parametrize("name", entries.RANKED)
 def test_who_makes_nothing_of_negatives_learns_the_same_without(name: str) -> None:
     base = runs.base_spec(setting("smoke"))
-    spec = entries.specify(base, name, "50 % known", 0, 0.01, 0)
+    spec = entries.specify(base, name, "50 % known", 0, 0.01, entries.METHODS[name].default)
     if spec.annotation == "fraction":
         return
     known = replace(spec, annotation="fraction")
@@ -86,13 +86,40 @@ def test_methods_that_need_negatives_are_not_ranked() -> None:
 def test_the_recorded_choice_is_that_of_the_present_settings() -> None:
     choices = Choices(setting("quick"))
     for weak, name in [("-", entries.ALL_LABELS), *entries.cells()]:
-        table = choices.table(name, weak)
-        knobs = 1 if name == entries.ALL_LABELS else len(entries.METHODS[name].knobs)
-        assert table.shape == (len(entries.RATES), knobs)
+        rates, knobs = choices.rates(name, weak), choices.knobs(name, weak)
+        assert set(rates) <= set(entries.RATES)
         lr, knob = choices.best(name, weak)
-        assert table[entries.RATES.index(lr), knob] == table.max() == choices.score(name, weak)
+        assert rates[lr] == max(rates.values())
+        assert knobs[knob] == max(knobs.values()) == choices.score(name, weak)
     assert tables.default_losses(choices).min().min() >= 0
     assert choices.favourite("10 % known", ("AN", "BCE on known")) in ("AN", "BCE on known")
+    ends, _ = choices.at_an_edge()
+    shown = tables.chosen_table(choices)
+    assert shown.loc["CAP thresholds", "single positive"] == "n/a"
+    assert (shown.map(lambda text: text.count("*")).to_numpy().sum()) == ends
+
+
+@pytest.mark.xfail(
+    strict=True, reason="recorded before seeds and values of the choice were widened"
+)
+def test_the_choice_has_seeds_of_its_own_and_lies_inside_what_was_tried() -> None:
+    assert min(setting("quick").recorded("choices")["seeds"]) >= 1000
+    ends, every = Choices(setting("quick")).at_an_edge()
+    assert ends < every / 4
+
+
+def test_a_search_ends_where_both_neighbours_are_lower() -> None:
+    scores = {("a", "m"): [1, 2, 5, 4, 9], ("b", "m"): [1, 2, 3, 4, 5]}
+    asked: list = []
+
+    def score(wanted: list) -> list:
+        asked.append(len(wanted))
+        return [scores[cell][place] for cell, place in wanted]
+
+    found = climb(score, dict.fromkeys(scores, 1), lambda cell: 5)
+    assert found["a", "m"] == {1: 2, 0: 1, 2: 5, 3: 4}
+    assert found["b", "m"] == dict(enumerate([1, 2, 3, 4, 5]))
+    assert asked == [2, 4, 2, 1]
 
 
 def test_a_stale_choice_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,13 +140,14 @@ def test_choosing_keeps_validation_scores_by_rate_and_knob(monkeypatch: pytest.M
 
     monkeypatch.setattr(Chapter, "run", run_all)
     record = choose(setting("quick"))
-    committed = setting("quick").recorded("choices")
     assert record["settings"] == choice_settings()
-    assert record["what"] == committed["what"]
+    assert record["seeds"] == [1000, 1001, 1002]
     for weak, name in entries.cells():
-        table = np.array(record["validation"][weak][name])
-        assert table.shape == np.array(committed["validation"][weak][name]).shape
-        assert table == pytest.approx(np.tile(np.round(entries.RATES, 2)[:, None], table.shape[1]))
+        found = record["validation"][weak][name]
+        assert found["rates"] == {"0.02": 0.02, "0.06": 0.06, "0.2": 0.2, "0.6": 0.6}
+        default = entries.METHODS[name].default
+        beside = range(default - 1, default + 2) if default else [0]
+        assert found["knobs"] == {str(k): 0.6 for k in beside}
 
 
 def test_a_run_with_thresholds() -> None:
@@ -255,7 +283,7 @@ def test_tables_of_the_chapter_are_made_of_scores() -> None:
         dict.fromkeys(entries.METHODS, (0,)),
     )
     line = tables.decisions_line(found, choice, choice)
-    assert "**Only positives are known**: WAN (4 of 4)." in line
+    assert "**Only positives are known**: WAN (3 of 3)." in line
     assert "every weakening**: WAN." in line
 
 
@@ -289,6 +317,9 @@ class Favours:
         return self.favourite("any", names)
 
 
+ALL = tuple(entries.WEAKENINGS)
+
+
 def outcomes(*rows: claims.Row) -> dict[str, str]:
     return {row.id: row.verdict.outcome for row in rows}
 
@@ -302,24 +333,24 @@ def test_claims_about_single_methods_follow_their_scores() -> None:
     high = made_scores(**{"EM": 80.0, "LL-R": 80.0, "LL-Ct": 80.0, "LL-Cp": 80.0})
     low = made_scores(**{"EM": 10.0, "LL-R": 10.0, "LL-Cp": 10.0, "BCE on known": 10.0})
     high |= {(weak, "BCE on known"): high[weak, "WAN"] - 0.5 for weak in entries.WEAKENINGS}
-    decide = [claims.claim_1, claims.claim_2, claims.claim_5]
-    assert set(outcomes(*(row for claim in decide for row in claim(high))).values()) == {HOLDS}
-    assert set(outcomes(*(row for claim in decide for row in claim(low))).values()) == {FAILS}
-    assert outcomes(*claims.claim_4(high, Favours("WAN"))) == {"4a": HOLDS, "4b": HOLDS}
-    assert outcomes(*claims.claim_4(low, Favours("WAN"))) == {"4a": FAILS, "4b": FAILS}
+    for scores, expected in ((high, HOLDS), (low, FAILS)):
+        rows = (*claims.claim_1(scores, ALL), *claims.claim_2(scores), *claims.claim_5(scores, ALL))
+        assert set(outcomes(*rows).values()) == {expected}
+        for weak, id in (("50 % known", "4a"), ("90 % known", "4b")):
+            assert outcomes(claims.claim_4(scores, Favours("WAN"), weak)) == {id: expected}
 
 
 def test_every_weakening_and_method_has_a_row_of_its_own() -> None:
     scores = made_scores(**{"EM": 80.0, "LL-R": 80.0})
     scores["single positive", "EM"] = scattered(62)
     scores["90 % known", "BCE on known"] = scattered(62)
-    found = claims.claim_1(scores)
-    assert len(found) == len(entries.WEAKENINGS)
-    assert [row.verdict.outcome for row in found] == [OPEN] + [HOLDS] * 7
-    assert [row.paper == claims.OWN for row in found] == [False] + [True] * 7
+    found = claims.claim_1(scores, ALL)
+    assert [row.verdict.outcome for row in found] == [OPEN] + [HOLDS] * (len(ALL) - 1)
+    assert [row.paper == claims.OWN for row in found] == [False] + [True] * (len(ALL) - 1)
+    assert [row.id for row in claims.claim_1(scores, runs.FIRST)] == ["1a", "1c"]
     assert outcomes(*claims.claim_2(scores)) == {"2a": HOLDS, "2b": FAILS, "2c": FAILS}
-    assert outcomes(*claims.claim_5(scores))["5d"] == OPEN
-    assert outcomes(*claims.claim_4(scores, Favours("AN")))["4b"] == OPEN
+    assert outcomes(*claims.claim_5(scores, ALL)) == {"5a": FAILS, "5b": FAILS, "5c": OPEN}
+    assert outcomes(claims.claim_4(scores, Favours("AN"), "90 % known")) == {"4b": OPEN}
     for weak in entries.POSITIVES_ONLY:
         scores[weak, "LL-Ct"] = scattered(62)
     assert outcomes(*claims.claim_2(scores))["2b"] == OPEN
@@ -332,12 +363,11 @@ def test_claims_about_the_best_take_the_favourite_of_the_validation_scenes() -> 
     assert outcomes(claims.claim_3(scores, Favours("nnPU"))) == {"3": FAILS}
     assert outcomes(claims.claim_9(scores, Favours("ROLE", "LL-R"))) == {"9": HOLDS}
     assert outcomes(claims.claim_9(scores, Favours("ROLE", "WAN"))) == {"9": FAILS}
-    both = {"10a": HOLDS, "10b": HOLDS}
-    assert outcomes(*claims.claim_10(scores, Favours("WAN", "ROLE"))) == both
+    favours = Favours("WAN", "ROLE")
+    assert outcomes(claims.claim_10(scores, favours, "50 % known")) == {"10b": HOLDS}
     scores["10 % known", "ROLE"] = scattered(89)
-    found = claims.claim_10(scores, Favours("EM", "ROLE"))
-    assert outcomes(*found) == {"10a": FAILS, "10b": FAILS}
-    assert outcomes(*claims.claim_10(scores, Favours("WAN", "ROLE")))["10a"] == OPEN
+    assert outcomes(claims.claim_10(scores, favours, "10 % known")) == {"10a": OPEN}
+    assert outcomes(claims.claim_10(scores, Favours("EM", "ROLE"), "10 % known")) == {"10a": FAILS}
     scores["single positive", "ROLE"] = scattered(62)
     scores["90 % known", "WAN"] = scattered(62)
     assert outcomes(claims.claim_9(scores, Favours("ROLE", "AN"))) == {"9": OPEN}
@@ -350,6 +380,16 @@ def test_rare_labels_make_leads_larger() -> None:
     scores["90 % known", "WAN"] = scores["90 % known", "AN"] + 1
     scores["20 % missed", "WAN"] = scattered(88)
     assert outcomes(*claims.claim_8(scores, Favours("WAN"))) == {"8a": HOLDS, "8b": OPEN}
+
+
+def test_pu_mlc_against_vpu() -> None:
+    scores = made_scores(**{"PU-MLC": 50.0, "VPU": 40.0})
+    assert outcomes(*claims.claim_17(scores)) == {"17a": HOLDS, "17b": HOLDS}
+    scores = made_scores(**{"PU-MLC": 40.0, "VPU": 50.0})
+    assert outcomes(*claims.claim_17(scores)) == {"17a": FAILS, "17b": FAILS}
+    for weak in entries.BOTH_SIGNS:
+        scores[weak, "PU-MLC"] = scattered(50)
+    assert outcomes(*claims.claim_17(scores)) == {"17a": FAILS, "17b": OPEN}
 
 
 def test_orders_agree_or_not() -> None:
@@ -381,7 +421,8 @@ def test_what_a_seed_shares_makes_no_two_orders_agree() -> None:
 
 
 def test_the_dearest_step_but_that_of_pu_mlc_decides() -> None:
-    cost = {name: [1.0, 1.1, 1.2] for name in entries.METHODS} | {"PU-MLC": [2.0, 2.0, 2.0]}
+    cost = {name: [1.0, 1.1, 1.2] for name in entries.METHODS}
+    cost |= {name: [2.0, 2.0, 2.0] for name in ("VPU", "PU-MLC")}
     assert outcomes(claims.claim_11(cost)) == {"11": HOLDS}
     assert claims.claim_11(cost | {"EM": [1.0, 1.3, 1.4]}).verdict.ours == "at most 1.30 (EM)"
     assert outcomes(claims.claim_11(cost | {"EM": [1.0, 1.3, 1.4]})) == {"11": FAILS}

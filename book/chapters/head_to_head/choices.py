@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -13,6 +13,7 @@ from chapters.head_to_head.entries import (
     ALL_LABELS,
     METHODS,
     RATES,
+    USUAL_RATE,
     WEAKENINGS,
     applies,
     cells,
@@ -21,9 +22,12 @@ from chapters.head_to_head.entries import (
 )
 from weaklabels.lab.multilabel import Spec, run
 from weaklabels.lab.setting import Setting
+from weaklabels.lab.tuned import FIRST_TUNING_SEED, Tuned
 
-CHOICE_SEEDS = (100, 101)
-"""Seeds of the choice; those of the results start at 0."""
+
+def choice_seeds(seeds: int) -> range:
+    """Seeds of the choice, which no result is reported for."""
+    return range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + seeds)
 
 
 def choice_settings() -> dict[str, Any]:
@@ -32,48 +36,118 @@ def choice_settings() -> dict[str, Any]:
     settings = {
         "run": {key: value for key, value in base.items() if value != usual[key]},
         "rates": RATES,
-        "seeds": CHOICE_SEEDS,
         "weakenings": {name: asdict(weak) for name, weak in WEAKENINGS.items()},
         "methods": {name: (entry.method, entry.knobs) for name, entry in METHODS.items()},
     }
     return json.loads(json.dumps(settings))
 
 
+Cell = tuple[str, str]
+"""Weakening and method."""
+
+
+FIRST_RATE = RATES.index(6e-2)
+"""Where the search for the learning rate starts."""
+
+
 def choose(chapter: Setting) -> dict[str, Any]:
-    """Train everything with every learning rate and knob; keep validation scores only.
+    """Choose the learning rate with the default knob, then the knob; keep validation scores only.
+
+    Each search starts at a middle value and tries the neighbours of the best so far, until both
+    are no better or there is none.
 
     Returns:
-        ``what``, ``settings``, and ``validation``: weakening -> method -> one row per learning rate
-        with a column per knob: mAP in percent at the last epoch, mean over seeds.
+        ``what``, ``settings``, ``seeds`` of the choice, and ``validation``: weakening -> method ->
+        ``rates``, a score for each learning rate that was tried, and ``knobs``, one for the place
+        of each knob that was tried at the best of these: mAP in percent at the last epoch, mean
+        over seeds.
     """
-    base = scene_spec()
-    knobs = {(weak, name): len(METHODS[name].knobs) for weak, name in cells()}
-    knobs = {("-", ALL_LABELS): 1} | knobs
-    specs = {
-        (weak, name, lr, knob, seed): specify(base, name, weak, seed, lr, knob)
-        for seed in CHOICE_SEEDS
-        for (weak, name), count in knobs.items()
-        for lr in RATES
-        for knob in range(count)
-    }
-    records = chapter.run(run, specs.values())
-    reached = {key: record["val_ap"][-1].mean() for key, record in zip(specs, records, strict=True)}
-    validation: dict[str, dict[str, list[list[float]]]] = {}
-    for (weak, name), count in knobs.items():
-        scores = [
-            [
-                [reached[weak, name, lr, knob, seed] for seed in CHOICE_SEEDS]
-                for knob in range(count)
-            ]
-            for lr in RATES
-        ]
-        validation.setdefault(weak, {})[name] = np.mean(scores, 2).round(2).tolist()
+    everything: list[Cell] = [("-", ALL_LABELS), *cells()]
+    usual = {cell: _default(cell[1]) for cell in everything}
+
+    def by_rate(wanted: Sequence[Place]) -> list[float]:
+        return _scores(chapter, [(cell, RATES[at], usual[cell]) for cell, at in wanted])
+
+    rates = climb(by_rate, dict.fromkeys(everything, FIRST_RATE), lambda cell: len(RATES))
+    best = {cell: max(scores, key=scores.__getitem__) for cell, scores in rates.items()}
+
+    def by_knob(wanted: Sequence[Place]) -> list[float]:
+        return _scores(chapter, [(cell, RATES[best[cell]], knob) for cell, knob in wanted])
+
+    knobs = climb(by_knob, usual, lambda cell: _knobs(cell[1]))
+    validation: dict[str, dict[str, Any]] = {}
+    for weak, name in everything:
+        tried = sorted(rates[weak, name].items())
+        validation.setdefault(weak, {})[name] = {
+            "rates": {f"{RATES[at]:g}": score for at, score in tried},
+            "knobs": {str(knob): score for knob, score in sorted(knobs[weak, name].items())},
+        }
     return {
-        "what": "Validation mAP (%) on scenes by learning rate (rows) and knob (columns), last "
-        "epoch, mean over seeds",
+        "what": "Validation mAP (%) on scenes by learning rate, and by setting of the dial at the "
+        "best of these, last epoch, mean over seeds",
         "settings": choice_settings(),
+        "seeds": list(choice_seeds(chapter.seeds)),
         "validation": validation,
     }
+
+
+Place = tuple[Cell, int]
+"""A cell and the place of a value in its list."""
+
+
+def climb(
+    score: Callable[[Sequence[Place]], Sequence[float]],
+    starts: Mapping[Cell, int],
+    size: Callable[[Cell], int],
+) -> dict[Cell, dict[int, float]]:
+    """Search the best of ordered values, in every cell: try the neighbours of the best so far.
+
+    Args:
+        score: of many places at once.
+        starts: the first place in each cell.
+        size: number of values in a cell.
+
+    Returns:
+        cell -> place -> score, of those that were tried.
+    """
+    found: dict[Cell, dict[int, float]] = {cell: {} for cell in starts}
+    wanted: list[Place] = list(starts.items())
+    while wanted:
+        for (cell, place), value in zip(wanted, score(wanted), strict=True):
+            found[cell][place] = value
+        wanted = [
+            (cell, place)
+            for cell, scores in found.items()
+            for top in [max(scores, key=scores.__getitem__)]
+            for place in (top - 1, top + 1)
+            if 0 <= place < size(cell) and place not in scores
+        ]
+    return found
+
+
+def _scores(chapter: Setting, tried: Sequence[tuple[Cell, float, int]]) -> list[float]:
+    """Validation mAP (%) at the last epoch, mean over the seeds of the choice.
+
+    Args:
+        chapter: whose number of seeds counts.
+        tried: cells with a learning rate and a knob.
+    """
+    base, seeds = scene_spec(), choice_seeds(chapter.seeds)
+    specs = [
+        specify(base, name, weak, seed, lr, knob)
+        for seed in seeds
+        for (weak, name), lr, knob in tried
+    ]
+    reached = [float(record["val_ap"][-1].mean()) for record in chapter.run(run, specs)]
+    return np.reshape(reached, (len(seeds), len(tried))).mean(0).round(2).tolist()
+
+
+def _knobs(name: str) -> int:
+    return 1 if name == ALL_LABELS else len(METHODS[name].knobs)
+
+
+def _default(name: str) -> int:
+    return 0 if name == ALL_LABELS else METHODS[name].default
 
 
 class Choices:
@@ -96,20 +170,45 @@ class Choices:
         if record["settings"] != choice_settings():
             raise ValueError(f"{path} was made with other settings: {again}")
         self.validation = record["validation"]
+        self.rule = f"validation mAP, last epoch, mean of {len(record['seeds'])} seeds"
 
-    def table(self, name: str, weakening: str) -> np.ndarray:
-        """Validation mAP (%) by learning rate and knob, ``(rates, knobs)``."""
-        return np.array(self.validation["-" if name == ALL_LABELS else weakening][name])
+    def rates(self, name: str, weakening: str) -> dict[float, float]:
+        """Learning rate -> validation mAP (%) with the default knob."""
+        found = self._cell(name, weakening)["rates"]
+        return {float(lr): score for lr, score in found.items()}
+
+    def knobs(self, name: str, weakening: str) -> dict[int, float]:
+        """Place of a knob -> validation mAP (%) at the best of these rates, of those tried."""
+        found = self._cell(name, weakening)["knobs"]
+        return {int(knob): score for knob, score in found.items()}
+
+    def _cell(self, name: str, weakening: str) -> dict[str, Any]:
+        return self.validation["-" if name == ALL_LABELS else weakening][name]
 
     def best(self, name: str, weakening: str) -> tuple[float, int]:
         """The learning rate and knob with the best validation score; the first on ties."""
-        table = self.table(name, weakening)
-        row, knob = np.unravel_index(table.argmax(), table.shape)
-        return RATES[row], int(knob)
+        rates, knobs = self.rates(name, weakening), self.knobs(name, weakening)
+        return max(rates, key=rates.__getitem__), max(knobs, key=knobs.__getitem__)
+
+    def tuned(self) -> dict[Cell, tuple[Tuned, ...]]:
+        """What was chosen for every (weakening, method): learning rate, and its dial if any."""
+        return {cell: self._tuned(*cell) for cell in cells()}
+
+    def _tuned(self, weakening: str, name: str) -> tuple[Tuned, ...]:
+        data = f"validation scenes, {weakening}"
+        rate, knob = self.best(name, weakening)
+        tried = tuple(sorted(self.rates(name, weakening)))
+        found = [Tuned(name, "learning rate", tried, rate, self.rule, data)]
+        entry = METHODS[name]
+        if entry.dial:
+            values = tuple(entry.values[k] for k in sorted(self.knobs(name, weakening)))
+            chosen = entry.values[knob]
+            found.append(Tuned(name, entry.dial, values, chosen, self.rule, data, entry.bounds))
+        return tuple(found)
 
     def score(self, name: str, weakening: str) -> float:
         """Validation mAP (%) of that choice."""
-        return float(self.table(name, weakening).max())
+        return max(self.knobs(name, weakening).values())
 
     def favourite(self, weakening: str, names: Sequence[str]) -> str:
         """The one of ``names`` with the best validation score under a weakening."""
@@ -126,12 +225,11 @@ class Choices:
         return names[int((scores.max(1, keepdims=True) - scores).max(0).argmin())]
 
     def default_loss(self, name: str, weakening: str) -> float:
-        """Points lost by not choosing: middle learning rate and default knob in place of the best.
+        """Points lost by not choosing: usual learning rate and default knob in place of the best.
 
         Measured on the validation scenes on which the best was chosen, so rather too large.
         """
-        table = self.table(name, weakening)
-        return float(table.max() - table[len(RATES) // 2, METHODS[name].default])
+        return self.score(name, weakening) - self.rates(name, weakening)[USUAL_RATE]
 
     def leaders(self, weakening: str) -> tuple[str, str]:
         """Best method on the validation scenes with chosen settings, and with the default ones."""
@@ -140,7 +238,7 @@ class Choices:
         plain = {name: chosen[name] - self.default_loss(name, weakening) for name in names}
         return max(chosen, key=chosen.get), max(plain, key=plain.get)
 
-    def largest_rate(self) -> float:
-        """Share (%) of the choices that fell on the largest learning rate."""
-        chosen = [self.best(name, weak)[0] for weak, name in cells()]
-        return 100 * float(np.mean([lr == RATES[-1] for lr in chosen]))
+    def at_an_edge(self) -> tuple[int, int]:
+        """How many choices fell on an end of what was tried, natural bounds aside; and of all."""
+        every = [each for tuned in self.tuned().values() for each in tuned]
+        return sum(not each.interior for each in every), len(every)
