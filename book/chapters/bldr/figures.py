@@ -119,6 +119,31 @@ def draw_ladder(groups: Groups, kinds: Mapping[str, Sequence[str]]) -> Figure:
     return fig
 
 
+def draw_views(groups: Groups, names: Sequence[str], bare: str) -> Figure:
+    """Last-epoch test accuracy on bare images beside that with a method's own views.
+
+    Args:
+        groups: method -> records.
+        names: methods.
+        bare: what the name of a method ends in that trains on bare images.
+    """
+    fig, ax = style.panels(1, height=3.6)
+    for offset, suffix, marker, label in (
+        (-0.15, bare, "o", "as they are"),
+        (0.15, "", "s", "its views"),
+    ):
+        colour = style.PALETTE[0 if suffix else 1]
+        for x, name in enumerate(names):
+            scores = last(groups[name + suffix])
+            ax.plot([x + offset] * len(scores), scores, marker, color=colour, ms=3, alpha=0.4)
+            mean = {"label": label} if not x else {}
+            ax.plot(x + offset, scores.mean(), marker, color=colour, ms=8, mec="black", **mean)
+    ax.set(ylabel="test accuracy, last epoch (%)", ylim=(0, 105), xticks=range(len(names)))
+    ax.set_xticklabels(names, rotation=30, ha="right")
+    ax.legend(loc="lower right", ncol=2)
+    return fig
+
+
 def draw_collapse(groups: Groups) -> Figure:
     """Test accuracy of the two heads over epochs, one panel a group."""
     fig, axes = style.panels(len(groups), height=3.0, sharey=True)
