@@ -446,3 +446,28 @@ def test_f1_takes_its_threshold_from_validation_scenes():
     found = tables.f1(Record(spec, values, {}))
     assert found["OF1, at one half"] == 0
     assert found["OF1, validated"] == found["CF1, validated"] == pytest.approx(100)
+
+
+def test_overlooked_and_invented_labels_are_tabled_by_their_share():
+    names = (*runs.FULL, "AN")
+    records = records_of(**dict.fromkeys(names, BASE)) | {("AN", 50): made_up(BETTER)}
+    shown = tables.full_labels(records, KNOWN)
+    columns = ["all labels right", "50 % overlooked", "70 % overlooked", "90 % overlooked"]
+    assert shown.columns.tolist() == columns
+    assert shown.loc["BCE", "50 % overlooked"] != shown.loc["BCE", "70 % overlooked"]
+    wrong = {(name, 5): made_up(BETTER) for name in runs.NOISE}
+    found = tables.noise_table(records, wrong)
+    assert found.columns.tolist() == ["none invented", "5 % invented"]
+    assert found.index.tolist() == ["BCE", *runs.NOISE[1:]]
+
+
+def test_invented_labels_are_positives_that_are_not_there():
+    settings = runs.settings(Chapter("pu_mlc", "smoke"))
+    table = runs.invented(settings, ["partial BCE", "PU-MLC"], [10])
+    observed = []
+    for spec in table.values():
+        truth = multilabel.load_splits(spec).train.y.numpy()
+        observed.append(multilabel.annotate(spec, truth))
+        assert (observed[-1][truth == 1] == 1).all()
+        assert 0.05 < (observed[-1][truth == 0] == 1).mean() < 0.15
+    np.testing.assert_array_equal(*observed)

@@ -91,7 +91,7 @@ EPOCHS: dict[str, tuple[int, ...]] = {
 }
 """Lengths of training for the study of speed."""
 
-MAIN_TERMS = ("MLD", "RKD", "CD", "ID", "LED")
+MAIN_TERMS = ("MLD", "CD", "ID", "LED")
 """Compared in every check; the other terms and the controls are studies."""
 
 

@@ -141,7 +141,7 @@ def draw_line_limit(frame: pd.DataFrame) -> Figure:
         "VPU": (BLACK, "-"),
         "uPU, prior 0.3": (BLUE, "--"),
         "nnPU, prior 0.3": (GREEN, "-."),
-        "uPU, prior 0.1": (ORANGE, (0, (5, 1, 1, 1, 1, 1))),
+        "uPU, prior 0.1": (ORANGE, "-.s"),
         "unlabelled as negative": (BROWN, ":"),
     }
     for name, (colour, line) in styles.items():
