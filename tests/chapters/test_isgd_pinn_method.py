@@ -197,6 +197,32 @@ def test_adam_is_torchs_adam():
     assert objective.evaluations == 30
 
 
+def test_an_inner_adam_is_restarted_or_keeps_its_moments():
+    start = tensor([1.0, -2.0])
+    for keep in (False, True):
+        objective = pinn.Objective(lambda t: (t**4).sum())
+        adam = pinn.Adam(0.1)
+        expected, implicit = start, pinn.Implicit(0.5, partial(pinn.Adam, 0.1), 3, keep)
+        found = start
+        for _ in range(2):
+            found = implicit.step(objective, found)
+            adam = adam if keep else pinn.Adam(0.1)
+            inner = pinn.proximal(objective, expected, 0.5)
+            for _ in range(3):
+                expected = adam.step(inner, expected)
+        exactly(found, expected)
+
+
+def test_one_optimiser_is_followed_by_another():
+    objective = pinn.Objective(lambda t: 0.5 * t @ t)
+    both = pinn.Followed(pinn.Explicit(0.5), pinn.Explicit(0.1), 2)
+    theta, found = tensor([1.0]), []
+    for _ in range(3):
+        theta = both.step(objective, theta)
+        found.append(float(theta))
+    exactly(found, [0.5, 0.25, 0.225])
+
+
 def test_lbfgs_finds_the_minimum_that_scipy_finds():
     def loss(t):
         return (100 * (t[1:] - t[:-1] ** 2) ** 2 + (1 - t[:-1]) ** 2).sum()

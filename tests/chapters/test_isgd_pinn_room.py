@@ -6,12 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from chapters.isgd_pinn import claims, problems, runs, tables, wide
+from chapters.isgd_pinn import claims, problems, runs, tables, tuning, wide
 from chapters.isgd_pinn import record as recording
 
 from tests.chapters.test_isgd_pinn_method import close, exactly, tensor
 from weaklabels.lab.store import Record
 from weaklabels.methods import isgd_pinn as pinn
+from weaklabels.press.chapter import Chapter
 
 SMALL = runs.Spec(hidden=(5,), points=12, budget=60, iterations=6)
 
@@ -147,22 +148,68 @@ def errors(*values):
     return [record(error=value) for value in values]
 
 
-def test_rates_are_chosen_by_the_loss_and_divergence_counts_as_infinite():
+@pytest.fixture
+def rates(monkeypatch):
+    """What was chosen on every problem of these tests."""
+    chosen = {ISGD: 1.0, "Adam": 0.1, "SGD": 0.1, "ISGD (Adam)": 1.0}
+    chosen |= {"ISGD (Adam, restarted)": 1.0, "Adam, then L-BFGS": 0.1}
+    groups = (tuning.FULL, tuning.BATCH, tuning.DEFAULT, tables.INVERSE, "Burgers", "Helmholtz")
+    monkeypatch.setattr(tuning, "CHOSEN", dict.fromkeys(groups, chosen))
+
+
+@pytest.mark.usefixtures("rates")
+def test_errors_at_the_chosen_rate_and_divergence_counts_as_infinite():
     nan = math.nan
     found = {
-        ("Adam", 0.1): [record(2.0, 0.01), record(2.0, 0.01)],
-        ("Adam", 1.0): [record(1.0, 0.5), record(1.0, 0.3)],
-        ("Adam", 10.0): [record(nan, nan), record(0.1, 0.2)],
+        ("Adam", 0.01): [record(error=0.01), record(error=0.01)],
+        ("Adam", 0.1): [record(error=0.5), record(error=0.3)],
+        ("Adam", 10.0): [record(nan, nan), record(error=0.2)],
     }
-    assert tables.chosen(found, "Adam") == ("Adam", 1.0)
     assert tables.best_of_grid(found, "Adam").tolist() == [0.01, 0.01]
     assert tables.median_of_grid(found, "Adam").tolist() == [0.5, 0.2]
     assert tables.last(found["Adam", 10.0], "error").tolist() == [math.inf, 0.2]
-    row = tables.by_method(found).loc["Adam"]
+    row = tables.by_method(found, tuning.FULL).loc["Adam"]
     assert row["error"] == "0.4 (0.3–0.5)"
     assert row["diverged"] == "1 of 6"
     exactly(tables.log_accuracy(np.array([0.01, math.inf])), [2, 0])
-    assert tables.error_at(found["Adam", 0.1][0], 5) == 0.9
+    assert tables.error_at(found["Adam", 0.01][0], 5) == 0.9
+
+
+# -- the choice of rates --------------------------------------------------------------------------
+
+
+def test_every_method_with_a_rate_is_given_as_many():
+    for group, keys in tuning.grids().items():
+        counts = {m: sum(key[0] == m for key in keys) for m, _ in keys}
+        fixed = counts.pop("L-BFGS, fixed step", 3)
+        assert fixed == 3
+        assert len(set(counts.values())) == 1, group
+
+
+def test_the_chosen_rates_are_those_of_the_record():
+    recorded = Chapter("isgd_pinn").recorded("tuning")
+    assert recorded["chosen"] == tuning.CHOSEN
+    assert len(recorded["seeds"]) == tuning.SEEDS
+    assert min(recorded["seeds"]) >= 1000
+    assert len(tuning.TUNED) == sum(map(len, tuning.CHOSEN.values()))
+    wanted = {(g, tuning.chosen(g, method)) for g, m in tuning.CHOSEN.items() for method in m}
+    assert all(set(tuning.specs(profile)) > wanted for profile in (runs.SMOKE, runs.PAPER))
+
+
+def test_the_lowest_loss_chooses(monkeypatch):
+    def run_all(self, function, specs):
+        losses = {0.1: 3.0, 0.5: 2.0, 10: math.nan}
+        return [record(loss=losses.get(spec.alpha, 5.0)) for spec in specs]
+
+    monkeypatch.setattr(Chapter, "run", run_all)
+    found = tuning.study(Chapter("isgd_pinn", "smoke"))
+    assert found["chosen"][tuning.FULL]["SGD"] == 0.5
+    losses = found["losses"][tuning.FULL]["SGD"]
+    assert [losses[rate] for rate in ("0.01", "0.1", "0.5", "10")] == [5.0, 3.0, 2.0, None]
+    assert found["seeds"] == [1000, 1001, 1002]
+
+
+# -- steps ----------------------------------------------------------------------------------------
 
 
 def test_rises_and_broken_inequalities_are_counted():
@@ -179,12 +226,18 @@ GOOD, BAD = (0.001, 0.0012, 0.0011), (0.1, 0.12, 0.11)
 UNSURE = (0.002, 4.0, 0.09)
 
 
+KEYS = ((ISGD, 1.0), ("Adam", 0.1))
+
+
 def outcomes(*rows):
     return {row.id: row.verdict.outcome for row in rows}
 
 
 def errors_of(isgd, adam, sgd=BAD, lbfgs=BAD, restarted=BAD):
     return {
+        ("ISGD (Adam)", 1.0): errors(*isgd),
+        ("ISGD (Adam, restarted)", 1.0): errors(*restarted),
+        ("Adam, then L-BFGS", 0.1): errors(*lbfgs),
         (ISGD, 1.0): errors(*isgd),
         (ISGD, math.inf): errors(*restarted),
         ("Adam", 0.1): errors(*adam),
@@ -196,15 +249,18 @@ def errors_of(isgd, adam, sgd=BAD, lbfgs=BAD, restarted=BAD):
 @pytest.mark.parametrize(
     "claim",
     [
-        lambda runs: claims.claim_3(runs, runs),
-        lambda runs: claims.claim_4(runs, runs),
-        lambda runs: claims.claim_4e({"a": runs, "b": runs}),
+        lambda runs: claims.claim_34(runs, "full batch"),
+        lambda runs: claims.claim_34(runs, "mini-batches"),
+        lambda runs: claims.claim_4e({"Burgers": runs, "Helmholtz": runs}),
         lambda runs: [claims.claim_4f(runs)],
-        lambda runs: [claims.claim_4g({(key, k): runs[key] for key in runs for k in (4, 20)})],
+        lambda runs: [claims.claim_4g({(key, k): runs[key] for key in KEYS for k in (4, 20)})],
+        lambda runs: [claims.claim_4h(runs), claims.claim_4i(runs, runs)],
         lambda runs: [claims.claim_7a(runs), claims.claim_7b(runs), claims.claim_7c(runs)],
+        lambda runs: [claims.claim_7d(runs, runs), claims.claim_10(runs)],
         lambda runs: [claims.claim_8b(runs, dict.fromkeys(tables.METHODS, 0.1))],
     ],
 )
+@pytest.mark.usefixtures("rates")
 def test_a_claim_that_implicit_sgd_is_ahead(claim):
     ahead = claim(errors_of(GOOD, BAD))
     unsure = claim(errors_of(UNSURE, BAD))
@@ -213,12 +269,14 @@ def test_a_claim_that_implicit_sgd_is_ahead(claim):
         assert set(outcomes(*rows).values()) == {expected}
 
 
+@pytest.mark.usefixtures("rates")
 def test_claims_read_full_batch_and_mini_batches_and_each_problem():
     good, bad = errors_of(GOOD, BAD), errors_of(BAD, GOOD, sgd=GOOD)
-    assert outcomes(*claims.claim_3(good, bad)) == {"3a": "holds", "3b": "fails"}
-    rows = claims.claim_4(good, bad)
-    assert outcomes(*rows) == {"4a": "holds", "4b": "holds", "4c": "fails", "4d": "fails"}
+    rows = claims.claim_34(good, "full batch")
+    assert outcomes(*rows) == {"3a": "holds", "4a": "holds", "4b": "holds"}
     assert "of 1 and 1 rates" in rows[0].claim
+    rows = claims.claim_34(bad, "mini-batches")
+    assert outcomes(*rows) == {"3b": "fails", "4c": "fails", "4d": "fails"}
     rows = claims.claim_4e({"Burgers": good, "Helmholtz": bad})
     assert outcomes(*rows) == {"4e1": "holds", "4e2": "fails"}
 
@@ -250,17 +308,14 @@ def test_claim_2_counts_rises_and_broken_inequalities():
     fine = record(outer=[4.0, 2.0], moved=[1.0])
     rising = record(outer=[4.0, 5.0], moved=[0.1])
     far = record(outer=[4.0, 3.0], moved=[4.0])
-    rules = (
-        (claims.claim_2a, ISGD, rising),
-        (claims.claim_2b, "ISGD (Adam)", rising),
-        (claims.claim_2c, ISGD, far),
-    )
-    for rule, method, broken in rules:
+    for rule, broken in ((claims.claim_2a, rising), (claims.claim_2c, far)):
         for bad, expected in ((0, "holds"), (1, "open"), (5, "fails")):
-            row = rule({(method, 1.0): [fine] * (5 - bad) + [broken] * bad})
+            row = rule({(ISGD, 1.0): [fine] * (5 - bad) + [broken] * bad})
             assert row.verdict.outcome == expected
     assert outcomes(claims.claim_2a({(ISGD, 1.0): [far] * 5})) == {"2a": "holds"}
-    assert "6 iterations" in claims.claim_2b({("ISGD (Adam)", 1.0): [fine]}).claim
+    rows = claims.claim_2b({(claims.RESTARTED, 1.0): [rising] * 5, (claims.KEPT, 1.0): [fine] * 5})
+    assert outcomes(*rows) == {"2b": "fails", "2d": "holds"}
+    assert "6 iterations" in rows[0].claim
 
 
 def test_claims_on_wide_networks():
@@ -279,6 +334,7 @@ def test_claims_on_wide_networks():
     assert outcomes(claims.claim_6b()) == {"6b": "not testable here"}
 
 
+@pytest.mark.usefixtures("rates")
 def test_claims_on_cost_and_on_the_coefficient():
     assert outcomes(claims.claim_8a({ISGD: 1.4, "Adam": 1.0})) == {"8a": "holds"}
     assert outcomes(claims.claim_8a({ISGD: 1.6, "Adam": 1.0})) == {"8a": "fails"}

@@ -16,6 +16,8 @@ STYLES = {
     "Adam": (style.PALETTE[1], "--", "o"),
     "ISGD (L-BFGS)": (style.PALETTE[0], "-", "D"),
     "ISGD (Adam)": (style.PALETTE[5], "-", "v"),
+    "ISGD (Adam, restarted)": (style.PALETTE[5], ":", "^"),
+    "Adam, then L-BFGS": (style.PALETTE[6], "--", "P"),
     "L-BFGS": (style.PALETTE[2], ":", "^"),
     "L-BFGS, fixed step": (style.PALETTE[3], ":", "X"),
 }
@@ -156,15 +158,15 @@ def draw_stiffness(
 def draw_curves(
     curves: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]], top: float
 ) -> Figure:
-    """Training loss against evaluations, one panel a method, one colour a learning rate.
+    """Training loss against evaluations, one panel a method with a scale of its own, one colour a
+    learning rate.
 
     Args:
         curves: method -> rate -> evaluations ``(T,)`` and losses ``(seeds, T)``, NaN after
             divergence.
         top: of the loss axis.
     """
-    fig, axes = style.panels(2, -(-len(curves) // 2), height=3.4, sharex=True, sharey=True)
-    lowest = min(np.nanmin(y) for rates in curves.values() for _, y in rates.values())
+    fig, axes = style.panels(2, -(-len(curves) // 2), height=3.4, sharex=True)
     for ax, (method, rates) in zip(axes.flat, curves.items(), strict=False):
         for number, (rate, (x, losses)) in enumerate(rates.items()):
             colour = colormaps["viridis"](0.9 * number / max(len(rates) - 1, 1))
@@ -177,7 +179,8 @@ def draw_curves(
         ax.set_title(method)
         unit = r"$\alpha\,/\,(2/\lambda_{\max})$" if method == "SGD" else "α"
         ax.legend(title=unit, title_fontsize=9, loc="lower left", ncols=2, handlelength=1.2)
-        ax.set_ylim(lowest / 100, top)  # room for the legend
+        lowest = min(np.nanmin(losses) for _, losses in rates.values())
+        ax.set_ylim(lowest / (top / lowest) ** 0.4, top)  # room for the legend
     for ax in axes[-1]:
         ax.set_xlabel("evaluations")
     for ax in axes[:, 0]:
@@ -291,26 +294,23 @@ def draw_inner(
     """How well the implicit equation is solved, against the gradients of the inner optimiser.
 
     Args:
-        curves: (method, alpha) -> evaluations ``(T,)`` and relative defects ``(seeds, T)``.
+        curves: (method, alpha) -> evaluations ``(T,)`` and relative defects ``(seeds, T)``. Every
+            alpha has a panel and a scale of its own.
     """
-    fig, ax = style.panels(1, height=3.5)
     rates = sorted({alpha for _, alpha in curves})
-    lines = dict(zip(rates, ("-", "--", ":"), strict=False))
-    for (method, alpha), (x, defects) in curves.items():
-        colour, _, mark = STYLES[method]
-        ax.loglog(
-            x,
-            np.median(defects, 0),
-            lines[alpha],
-            marker=mark,
-            ms=4,
-            color=colour,
-            label=f"{method}, α = {alpha:g}",
-        )
-        ax.fill_between(x, defects.min(0), defects.max(0), color=colour, alpha=0.12, lw=0)
-    ax.set(xlabel="evaluations in one implicit step", ylabel="defect / |α ∇L(θ)|, largest entries")
-    ax.set_ylim(bottom=1e-9)
-    ax.legend(ncols=2, loc="lower left")
+    fig, axes = style.panels(len(rates), height=3.3, squeeze=False)
+    for ax, rate in zip(axes[0], rates, strict=True):
+        for (method, alpha), (x, defects) in curves.items():
+            if alpha == rate:
+                colour, line, mark = STYLES[method]
+                middle = np.median(defects, 0)
+                ax.loglog(x, middle, line, marker=mark, ms=4, color=colour, label=method)
+                low, high = defects.min(0), defects.max(0)
+                ax.fill_between(x, low, high, color=colour, alpha=0.12, lw=0)
+        ax.axhline(1, color="0.4", lw=0.8, ls=":")
+        ax.set(title=f"α = {rate:g}", xlabel="evaluations in the step")
+    axes[0, 0].set_ylabel("defect / |α ∇L(θ)|, largest entries")
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return fig
 
 

@@ -1,7 +1,5 @@
-"""What the chapter records: the cost of its optimisers per evaluation, which no cell may show.
-
-Measured on one thread; a minute on an idle machine.
-"""
+"""What the chapter records: the choice of learning rates, and the cost of an evaluation, which no
+cell may show: it is measured on one thread, a minute on an idle machine."""
 
 from __future__ import annotations
 
@@ -10,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from chapters.isgd_pinn.runs import METHODS, Spec, Task, table
+from chapters.isgd_pinn.tuning import study
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.sweep import one_thread
 from weaklabels.methods import isgd_pinn as pinn
@@ -50,4 +49,4 @@ def measure(chapter: Setting) -> dict[str, Any]:
     }
 
 
-RECORDS: dict[str, Callable[[Setting], dict[str, Any]]] = {"cost": measure}
+RECORDS: dict[str, Callable[[Setting], dict[str, Any]]] = {"cost": measure, "tuning": study}

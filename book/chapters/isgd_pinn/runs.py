@@ -72,8 +72,8 @@ class Spec:
         return [problems]
 
 
-def _implicit_adam(spec: Spec, alpha: float) -> pinn.Optimiser:
-    return pinn.Implicit(alpha, partial(pinn.Adam, spec.inner_rate), spec.iterations)
+def _implicit_adam(spec: Spec, alpha: float, keep: bool = True) -> pinn.Optimiser:
+    return pinn.Implicit(alpha, partial(pinn.Adam, spec.inner_rate), spec.iterations, keep)
 
 
 def _lbfgs(spec: Spec, rate: float | None = None) -> pinn.LBFGS:
@@ -85,10 +85,16 @@ METHODS: dict[str, Callable[[Spec, float], pinn.Optimiser]] = {
     "Adam": lambda spec, alpha: pinn.Adam(alpha),
     "ISGD (L-BFGS)": lambda spec, alpha: pinn.Implicit(alpha, partial(_lbfgs, spec)),
     "ISGD (Adam)": _implicit_adam,
+    "ISGD (Adam, restarted)": partial(_implicit_adam, keep=False),
     "L-BFGS": lambda spec, alpha: _lbfgs(spec),
+    "Adam, then L-BFGS": lambda spec, alpha: pinn.Followed(
+        pinn.Adam(alpha), _lbfgs(spec), spec.budget // 2
+    ),
     "L-BFGS, fixed step": lambda spec, alpha: _lbfgs(spec, alpha),
 }
-"""Name in the tables -> optimiser. ISGD of infinite alpha is L-BFGS restarted again and again."""
+"""Name in the tables -> optimiser. ISGD of infinite alpha is L-BFGS restarted again and again; an
+inner Adam keeps its moments unless it is said to be restarted; Adam is followed by L-BFGS after
+half of the budget."""
 
 
 # -- training -------------------------------------------------------------------------------------
@@ -295,6 +301,7 @@ RIPPLES: tuple[Key, ...] = (("Adam", 1e-3), ("ISGD (L-BFGS)", 0.1), ("L-BFGS", 0
 
 def _keys(**rates: tuple[float, ...]) -> tuple[Key, ...]:
     names = {"sgd": "SGD", "adam": "Adam", "isgd": "ISGD (L-BFGS)", "isgd_adam": "ISGD (Adam)"}
+    names |= {"restarted": "ISGD (Adam, restarted)", "both": "Adam, then L-BFGS"}
     names |= {"lbfgs": "L-BFGS", "lbfgs_fixed": "L-BFGS, fixed step"}
     return tuple((names[name], alpha) for name, alphas in rates.items() for alpha in alphas)
 
@@ -321,8 +328,10 @@ class Settings:
 
     Attributes:
         base: the Poisson problem in full batch, which the other runs vary.
-        full, batch, defaults, few: methods and rates in full batch, with mini-batches, from
-            PyTorch's initial parameters, on the other problems.
+        full, variants: methods and rates in full batch: those that are compared first, and
+            relatives of theirs.
+        batch, defaults, few: the same with mini-batches, from PyTorch's initial parameters, on the
+            other problems.
         frequencies: k of the Poisson problem's small component.
         points_per_wave: collocation points that a frequency asks for, times k, at least.
         others: name of another problem -> how its run differs from ``base``.
@@ -332,6 +341,7 @@ class Settings:
 
     base: Spec
     full: tuple[Key, ...]
+    variants: tuple[Key, ...]
     batch: tuple[Key, ...]
     defaults: tuple[Key, ...]
     few: tuple[Key, ...]
@@ -342,19 +352,24 @@ class Settings:
     wide: Mapping[str, int]
 
 
+SGD_RATES = (0.01, 0.1, 0.5, 1, 2, 10)
+ADAM_RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 1e-1)
+ISGD_RATES = (1e-5, 1e-3, 0.1, 1, 10, 1e3)
+INNER_ADAM_RATES = (0.01, 0.1, 1, 10, 100, 1e3)
+FEW_SGD, FEW_ADAM, FEW_ISGD = (0.01, 0.1, 0.5), (1e-3, 3e-3, 1e-2), (0.1, 1, 10)
+
 QUICK = Settings(
     base=Spec(),
-    full=_keys(
-        sgd=(0.01, 0.1, 0.5, 1, 2, 10),
-        adam=(1e-4, 1e-3, 3e-3, 1e-2, 1e-1),
-        isgd=(1e-5, 1e-3, 0.1, 1, 10, 1e3, math.inf),
-        isgd_adam=(1, 100),
-        lbfgs=(0,),
+    full=_keys(sgd=SGD_RATES, adam=ADAM_RATES, isgd=(*ISGD_RATES, math.inf), lbfgs=(0,)),
+    variants=_keys(
+        isgd_adam=INNER_ADAM_RATES,
+        restarted=INNER_ADAM_RATES,
+        both=ADAM_RATES,
         lbfgs_fixed=(0.01, 0.1, 1),
     ),
-    batch=_keys(sgd=(0.1, 0.5), adam=(1e-3, 3e-3, 1e-2), isgd=(0.1, 1, 10, math.inf)),
-    defaults=_keys(adam=(1e-3, 3e-3, 1e-2), isgd=(0.1, 1, 10), lbfgs=(0,)),
-    few=_keys(sgd=(0.1,), adam=(1e-3, 1e-2), isgd=(0.1, 10), lbfgs=(0,)),
+    batch=_keys(sgd=FEW_SGD, adam=FEW_ADAM, isgd=(*FEW_ISGD, math.inf)),
+    defaults=_keys(adam=FEW_ADAM, isgd=FEW_ISGD, both=FEW_ADAM, lbfgs=(0,)),
+    few=_keys(sgd=FEW_SGD, adam=FEW_ADAM, isgd=FEW_ISGD, lbfgs=(0,)),
     frequencies=(4, 10, 20),
     points_per_wave=0,
     others={"inverse Poisson": {"problem": "inverse"}}
@@ -366,35 +381,21 @@ PAPER = replace(
     QUICK,
     base=Spec(hidden=(50,) * 4, points=128, budget=50_000),
     full=_keys(
-        sgd=(0.001, 0.01, 0.1, 0.2, 0.5, 1, 2, 10),
-        adam=(1e-5, 1e-4, 1e-3, 3e-3, 1e-2, 1e-1),
-        isgd=(1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1, 10, 100, 1e3, math.inf),
-        isgd_adam=(1e-4, 1e-2, 1, 100),
+        sgd=(0.001, *SGD_RATES),
+        adam=(1e-5, *ADAM_RATES),
+        isgd=(*ISGD_RATES, 1e5, math.inf),
         lbfgs=(0,),
-        lbfgs_fixed=(0.01, 0.1, 1),
     ),
-    few=QUICK.few + _keys(sgd=(0.5,), adam=(1e-4,), isgd=(1, 1e3)),
     frequencies=(10, 50),
     points_per_wave=8,
     others={"inverse Poisson": {"problem": "inverse"}} | _in_two_dimensions(64, (4096,) * 3, 0.01),
     inner=(1, 2, 5, 10, 20, 50, 100, 500),
     wide={"width": 20_000, "iterations": 1000},
 )
-SMOKE = Settings(
+SMOKE = replace(
+    QUICK,
     base=Spec(hidden=(6,), points=16, budget=24, iterations=3),
-    full=_keys(
-        sgd=(0.1, 0.5, 10),
-        adam=(1e-3,),
-        isgd=(0.1, 10, math.inf),
-        isgd_adam=(1,),
-        lbfgs=(0,),
-        lbfgs_fixed=(1,),
-    ),
-    batch=_keys(sgd=(0.1,), adam=(1e-3,), isgd=(1, math.inf)),
-    defaults=_keys(adam=(1e-3,), isgd=(1,), lbfgs=(0,)),
-    few=_keys(sgd=(0.1,), adam=(1e-2,), isgd=(10,), lbfgs=(0,)),
     frequencies=(4, 10),
-    points_per_wave=0,
     others={"inverse Poisson": {"problem": "inverse"}} | _in_two_dimensions(3, (9,) * 3, 0.05),
     inner=(1, 3),
     wide={"width": 30, "iterations": 20},
@@ -421,6 +422,11 @@ def table(base: Spec, keys: Iterable[Key]) -> dict[Key, Spec]:
 def full_batch(settings: Settings) -> dict[Key, Spec]:
     """The Poisson problem in full batch; some kernels are followed."""
     return table(replace(settings.base, spectra=True), settings.full)
+
+
+def variants(settings: Settings) -> dict[Key, Spec]:
+    """The Poisson problem in full batch, with relatives of the methods that are compared first."""
+    return table(settings.base, settings.variants)
 
 
 def mini_batches(settings: Settings) -> dict[Key, Spec]:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from chapters.isgd_pinn import problems
 from chapters.isgd_pinn.runs import FOLLOWED, RIPPLES, Key
+from chapters.isgd_pinn.tuning import FULL, chosen
 from weaklabels.lab.store import Record
 from weaklabels.press.claims import mean_std
 
@@ -33,11 +34,6 @@ def last(records: Sequence[Record], name: str) -> np.ndarray:
 def rates_of(runs: Runs, method: str, finite: bool = True) -> list[Key]:
     """The keys of a method; without infinite rates unless they are asked for."""
     return [key for key in runs if key[0] == method and not (finite and math.isinf(key[1]))]
-
-
-def chosen(runs: Runs, method: str) -> Key:
-    """The rate with the lowest training loss, median over seeds: no solution is looked at."""
-    return min(rates_of(runs, method), key=lambda key: np.median(last(runs[key], "loss")))
 
 
 def best_of_grid(runs: Runs, method: str) -> np.ndarray:
@@ -69,40 +65,42 @@ def rate_text(key: Key) -> str:
     return "∞" if math.isinf(alpha) else f"{alpha:g}"
 
 
-def by_method(runs: Runs) -> pd.DataFrame:
-    """A row a method: error at the rate chosen by the loss, best and median of its rates."""
+def by_method(runs: Runs, group: str) -> pd.DataFrame:
+    """A row a method: error at the chosen rate, best and median of its rates.
+
+    Args:
+        runs: on one problem.
+        group: its name in the choice of rates.
+    """
     rows = {}
     for method in dict.fromkeys(key[0] for key in runs):
         keys = rates_of(runs, method)
+        infinite = [key for key in rates_of(runs, method, finite=False) if key not in keys]
         if keys:
-            lost = sum(int(np.isinf(last(runs[key], "error")).sum()) for key in keys)
-            total = sum(len(runs[key]) for key in keys)
-            rows[method] = {
-                "rate": rate_text(chosen(runs, method)),
-                "error": spread(last(runs[chosen(runs, method)], "error")),
-                "best rate": spread(best_of_grid(runs, method)),
-                "median rate": spread(median_of_grid(runs, method)),
-                "diverged": f"{lost} of {total}",
-            }
-        for key in rates_of(runs, method, finite=False)[len(keys) :]:
-            error = spread(last(runs[key], "error"))
-            lost = int(np.isinf(last(runs[key], "error")).sum())
-            rows["restarted L-BFGS"] = {
-                "rate": "∞",
-                "error": error,
-                "best rate": error,
-                "median rate": error,
-                "diverged": f"{lost} of {len(runs[key])}",
-            }
+            key = chosen(group, method) if len(keys) > 1 else keys[0]
+            rows[method] = _row(runs, keys, key)
+        for key in infinite:
+            rows["restarted L-BFGS"] = _row(runs, [key], key)
     return pd.DataFrame(rows).T
 
 
+def _row(runs: Runs, keys: Sequence[Key], key: Key) -> dict[str, str]:
+    errors = np.array([last(runs[each], "error") for each in keys])
+    return {
+        "rate": rate_text(key),
+        "error": spread(last(runs[key], "error")),
+        "best rate": spread(errors.min(0)),
+        "median rate": spread(np.median(errors, 0)),
+        "diverged": f"{np.isinf(errors).sum()} of {errors.size}",
+    }
+
+
 def errors_by_problem(groups: Mapping[str, Runs], methods: Sequence[str]) -> pd.DataFrame:
-    """A row a problem, a column a method: error at the rate chosen by the loss."""
+    """A row a problem, a column a method: error at the chosen rate."""
     return pd.DataFrame(
         {
             method: {
-                name: spread(last(runs[chosen(runs, method)], "error"))
+                name: spread(last(runs[chosen(name, method)], "error"))
                 for name, runs in groups.items()
             }
             for method in methods
@@ -267,9 +265,9 @@ def error_by_frequency(
     }
 
 
-def choices(runs: Runs) -> dict[str, Key]:
-    """The chosen rate of every compared method."""
-    return {method: chosen(runs, method) for method in METHODS}
+def choices(group: str) -> dict[str, Key]:
+    """The chosen rate of every compared method on a problem."""
+    return {method: chosen(group, method) for method in METHODS}
 
 
 # -- the kernel -----------------------------------------------------------------------------------
@@ -324,6 +322,7 @@ def stiffness(runs: Runs) -> pd.DataFrame:
 
 # -- other problems -------------------------------------------------------------------------------
 
+INVERSE = "inverse Poisson"
 TRUE_COEFFICIENT = problems.InversePoisson.coefficient
 
 
@@ -345,16 +344,16 @@ def inverse_table(runs: Runs) -> pd.DataFrame:
             "D": mean_std(coefficients(runs[key]), 3),
             "missed by (%)": spread(100 * coefficient_misses(runs[key])),
         }
-        for method, key in choices(runs).items()
+        for method, key in choices(INVERSE).items()
     }
     return pd.DataFrame(rows).T.rename_axis(f"true D: {TRUE_COEFFICIENT}")
 
 
 def solution_maps(
-    runs: Runs, axes: Sequence[str]
+    runs: Runs, group: str, axes: Sequence[str]
 ) -> tuple[np.ndarray, dict[str, np.ndarray], list[float], Sequence[str]]:
     """A problem with two inputs: exact solution, predictions of the first seed, extent, axes."""
-    keys = {method: key for method, key in choices(runs).items() if method != "SGD"}
+    keys = {method: key for method, key in choices(group).items() if method != "SGD"}
     spec = runs[keys["Adam"]][0].spec
     problem = problems.create(spec.problem, **dict(spec.problem_options))
     side = round(len(problem.dense()) ** 0.5)
@@ -381,6 +380,7 @@ def cost_table(runs: Runs, cost: Mapping[str, float]) -> pd.DataFrame:
     evaluations = {
         method: np.mean([r.spec.budget / len(r["moved"]) for r in runs[method, rate]])
         for method, rate in (("ISGD (L-BFGS)", 10), ("ISGD (Adam)", 1))
+        if (method, rate) in runs
     }
     rows = {}
     for name, value in cost.items():
@@ -400,7 +400,7 @@ def at_equal_time(runs: Runs, cost: Mapping[str, float]) -> dict[str, np.ndarray
         method: np.array(
             [error_at(r, r.spec.budget * cost["Adam"] / cost[method]) for r in runs[key]]
         )
-        for method, key in choices(runs).items()
+        for method, key in choices(FULL).items()
     }
 
 
@@ -409,7 +409,7 @@ def equal_table(runs: Runs, cost: Mapping[str, float]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "equal evaluations": {
-                method: spread(last(runs[key], "error")) for method, key in choices(runs).items()
+                method: spread(last(runs[key], "error")) for method, key in choices(FULL).items()
             },
             "equal time": {m: spread(v) for m, v in at_equal_time(runs, cost).items()},
         }

@@ -295,25 +295,50 @@ class Implicit:
     """Implicit SGD: theta' = theta - alpha grad L(theta'), backward Euler for the gradient flow.
 
     The equation says that theta' is a stationary point of J(t) = 0.5 |t - theta|² + alpha L(t)
-    (``proximal``), and a fresh inner optimiser descends J from theta. Fresh: neither moments nor
-    curvature outlive the outer step. An infinite alpha leaves the proximal term out.
+    (``proximal``), and an inner optimiser descends J from theta. An infinite alpha leaves the
+    proximal term out.
 
     Attributes:
         alpha: learning rate, which is not that of the inner optimiser.
         inner: makes an inner optimiser.
         steps: of the inner optimiser.
+        keep: whether what the inner optimiser remembers, such as Adam's moments, outlives the outer
+            step; if not, every step makes a new one.
     """
 
     alpha: float
     inner: Callable[[], Optimiser] = LBFGS
     steps: int = 1
+    keep: bool = False
+    _kept: Optimiser | None = field(default=None, repr=False)
 
     def step(self, objective: Evaluate, theta: Tensor) -> Tensor:
         inner, descended = proximal(objective, theta, self.alpha), theta
-        optimiser = self.inner()
+        optimiser = self._kept or self.inner()
         for _ in range(self.steps):
             descended = optimiser.step(inner, descended)
+        self._kept = optimiser if self.keep else None
         return descended
+
+
+@dataclass
+class Followed:
+    """One optimiser, then another: Adam and then L-BFGS is the custom of the subject.
+
+    Attributes:
+        first, then: the optimisers.
+        steps: of the first.
+    """
+
+    first: Optimiser
+    then: Optimiser
+    steps: int
+    _taken: int = 0
+
+    def step(self, objective: Evaluate, theta: Tensor) -> Tensor:
+        self._taken += 1
+        now = self.first if self._taken <= self.steps else self.then
+        return now.step(objective, theta)
 
 
 def proximal(objective: Evaluate, theta: Tensor, alpha: float) -> Evaluate:
