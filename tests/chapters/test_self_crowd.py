@@ -60,7 +60,7 @@ def test_selection_agrees_with_the_reference():
         assert np.stack([rows[mine], workers[mine]], 1).tolist() == pairs
 
 
-@pytest.mark.parametrize("form", sc.FORMS)
+@pytest.mark.parametrize("form", [*sc.FORMS, sc.SHARED])
 def test_gradient_of_the_crowd_layer(form):
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(4, 3, dtype=torch.float64, generator=generator, requires_grad=True)
@@ -69,19 +69,37 @@ def test_gradient_of_the_crowd_layer(form):
     answers = torch.randint(-1, 3, (4, 5), generator=generator)
 
     def loss(z, w):
-        return sc.annotation_loss(sc.crowd_layer(torch.softmax(z, 1), w, form), answers)
+        out = sc.crowd_layer(torch.softmax(z, 1), w, form).expand(-1, -1, 5)
+        return sc.annotation_loss(out, answers)
 
     assert torch.autograd.gradcheck(loss, (logits, kernel))
 
 
-@pytest.mark.parametrize("form", sc.FORMS)
+@pytest.mark.parametrize("form", [*sc.FORMS, sc.SHARED])
 def test_at_first_every_worker_repeats_the_network(form):
     p = torch.softmax(torch.randn(6, 4), 1)
     logits = sc.crowd_layer(p, sc.first_kernel(4, 3, form), form)
-    for r in range(3):
+    assert logits.shape[2] == (1 if form == sc.SHARED else 3)
+    for r in range(logits.shape[2]):
         torch.testing.assert_close(logits[:, :, r], p)
     # Softmax of a softmax is nearly flat: at most e / (e + K - 1).
     assert torch.softmax(logits, 1).max() <= np.e / (np.e + 3) + 1e-6
+
+
+def test_workers_who_share_a_matrix_answer_alike():
+    method = methods.create("DL-CL", classes=3, workers=4, form=sc.SHARED)
+    answers = torch.tensor([[0, -1, 2, -1], [1, 1, -1, 0]])
+    method.start(Context(answers))
+    assert [p.shape for p in method.parameters()] == [(3, 3, 1)]
+    logits = torch.randn(2, 3)
+    own = methods.create("DL-CL", classes=3, workers=4)
+    own.start(Context(answers))
+    rows = torch.arange(2)
+    torch.testing.assert_close(method.loss(logits, rows), own.loss(logits, rows))
+    moved = answers[:, [1, 0, 3, 2]]  # who said it does not matter
+    before = method.loss(logits, rows)
+    method.observed = moved
+    torch.testing.assert_close(method.loss(logits, rows), before)
 
 
 def test_unknown_forms_and_strategies_are_named():
@@ -180,7 +198,7 @@ def test_all_methods_of_a_run():
     found = runs.run(spec)
     task = runs.load_task(spec)
     given_ = int((task.answers >= 0).sum())
-    for name in runs.LABEL_METHODS:
+    for name in set(runs.LABEL_METHODS) & set(spec.methods):
         assert found[f"{name}/recall"].shape == (3, 10)
     for name in ("random", "plain", "aware"):
         totals = found[f"{name}/counts"].sum(1)
@@ -255,7 +273,7 @@ def test_record_of_real_crowds(monkeypatch):
     vectors = torch.randn(120, 5, generator=torch.Generator().manual_seed(0))
     parts = (vectors, truth, np.stack([truth] * 3, 1), vectors, truth)
     monkeypatch.setattr(record, "features", lambda *_: parts)
-    monkeypatch.setattr(record, "SEEDS", range(2))
+    monkeypatch.setattr(record, "NETWORK_SEEDS", range(2))
     monkeypatch.setattr(record, "DRAWS", range(2))
     short = replace(runs.Spec(), warm_up=2, base_steps=2, round_steps=1)
     monkeypatch.setattr(
@@ -293,6 +311,27 @@ def test_variants_of_the_base_model_take_as_many_steps():
     found = runs.run(replace(chosen["form SW"], warm_up=2, base_steps=2, rounds=1, round_steps=2))
     assert found["DL-CL/kernel"].shape == (20, 1)
     assert [key for key in found if key.endswith("/recall")] == ["DL-CL/recall"]
+
+
+def test_what_is_known_of_the_answers_is_varied_on_the_same_crowds():
+    chosen = runs.who_answered(Chapter("self_crowd", "smoke"))
+    assert [level for level, _ in chosen] == [2] * 3 + [1] * 3
+    first = {known: spec for (level, known), spec in chosen.items() if level == 2}
+    tasks = [runs.load_task(spec) for spec in first.values()]
+    for task in tasks[1:]:
+        np.testing.assert_array_equal(task.answers, tasks[0].answers)
+    short = {"warm_up": 2, "base_steps": 2, "rounds": 1, "round_steps": 2}
+    found = {known: runs.run(replace(spec, **short)) for known, spec in first.items()}
+    assert found["one matrix"]["DL-CL/kernel"].shape == (10, 10, 1)
+    assert list(found["shares"])[2:] == ["shares/recall"]
+
+
+def test_shares_of_votes_are_distributions():
+    task = replace(runs.load_task(SMOKE), answers=np.array([[0, 0, 3, -1], [-1, 2, -1, -1]]))
+    shares = runs._vote_shares(task)
+    assert shares.shape == (2, 10)
+    assert shares[0, [0, 3]].tolist() == pytest.approx([2 / 3, 1 / 3])
+    assert shares[1, 2] == 1
 
 
 # -- measures and claims, on made-up records ------------------------------------------------------
@@ -339,6 +378,39 @@ def test_measures_of_made_up_runs():
     assert tables.ratio(AS_CLAIMED, "plain")[0].tolist() == [3, 4, 5]
     mixed = made({"aware": HIGH}, {}, rare={"aware": LOW})
     assert tables.final(mixed, "aware", rare=True).tolist() == list(LOW)
+
+
+def test_filled_pairs_are_counted_among_those_that_were_missing():
+    values = {
+        "truth_counts": np.array([6, 4]),
+        "aware/kernel": np.zeros((2, 2, 5)),
+        "aware/counts": np.array([[6, 4], [10, 10], [12, 18]]),
+        "aware/added": np.array([[4, 6], [2, 8]]),
+    }
+    assert tables.filled_share([Record(None, values, {})], "aware").tolist() == [50]
+
+
+def test_knowing_who_answered_is_held_against_one_matrix_for_all():
+    known = {
+        (level, name): made({method: ends}, {})
+        for level, low in ((2.0, LOW), (1.0, WIDE))
+        for name, method, ends in (
+            ("shares", "shares", LOW),
+            ("one matrix", "DL-CL", low),
+            ("a matrix each", "DL-CL", HIGH),
+        )
+    }
+    rows = claims.claim_9(known)
+    assert [row.id for row in rows] == ["9a", "9b", "9c", "9d"]
+    assert outcomes(rows) == ["holds", "holds", "fails", "open"]
+    assert tables.known_table(known).shape == (3, 4)
+
+
+def test_the_summary_names_the_rows_that_are_shown():
+    ids = {id for rows in claims.QUESTIONS.values() for id in rows}
+    text = claims.summary(dict.fromkeys(ids, "open") | {"9a": "holds"})
+    assert "9a holds" in text
+    assert text.count("open") == len(ids) - 1
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -37,6 +38,21 @@ COLOURS = {
     "aware": _P[0],
     "quota": _P[2],
 }
+
+
+def _quartiles(ax: Axes, x: Sequence[float], runs: np.ndarray, label: str, colour: str) -> None:
+    """Median over seeds and a band between the quartiles: it stays where values can be.
+
+    Args:
+        ax: where to draw.
+        x: ``(T,)``.
+        runs: ``(seeds, T)``; NaN where a run has no value.
+        label: in the legend.
+        colour: of line and band.
+    """
+    low, median, high = np.nanquantile(runs, (0.25, 0.5, 0.75), axis=0)
+    ax.plot(x, median, color=colour, lw=1.8, label=label)
+    ax.fill_between(x, low, high, color=colour, alpha=0.2, lw=0)
 
 
 def draw_shares(records: Records) -> Figure:
@@ -74,8 +90,8 @@ def draw_balance(records: Records) -> Figure:
     fig, (left, right) = style.panels(2, height=3.6)
     for name in SELF_TRAINING:
         x = np.arange(ratio(records, name).shape[1])
-        style.band(left, x, ratio(records, name), TITLES[name], colour=COLOURS[name])
-        style.band(right, x, evenness(records, name), TITLES[name], colour=COLOURS[name])
+        _quartiles(left, x, ratio(records, name), TITLES[name], COLOURS[name])
+        _quartiles(right, x, evenness(records, name), TITLES[name], COLOURS[name])
     left.set(ylabel="largest over smallest class of annotations", yscale="log")
     left.set_yticks([1, 2, 5, 10, 20], ["1", "2", "5", "10", "20"])
     left.minorticks_off()
@@ -94,11 +110,11 @@ def draw_learning(records: Records) -> Figure:
         for name in ("MV", "EM", "DL-CL", "aware"):
             values = curve(records, name)
             x = np.arange(values.shape[1])
-            style.band(upper, x, values, TITLES[name], colour=COLOURS[name])
+            _quartiles(upper, x, values, TITLES[name], COLOURS[name])
         for name in CONTINUED:
             # Seeds differ much more than strategies: differences within a seed.
             values = curve(records, name)
-            style.band(lower, x, values - values[:, :1], TITLES[name], colour=COLOURS[name])
+            _quartiles(lower, x, values - values[:, :1], TITLES[name], COLOURS[name])
         upper.set(ylabel=f"{label} (%)", title=label)
         lower.set_ylabel("gain over the base (points)")
         for ax in (upper, lower):
@@ -120,7 +136,7 @@ def draw_sparsity(groups: Mapping[float, Records]) -> Figure:
     ):
         for name in ("MV", "DS", "EM", *CONTINUED, "true labels"):
             values = np.stack([final(groups[m], name, rare=rare) for m in levels], 1)
-            style.band(ax, range(len(levels)), values, TITLES[name], colour=COLOURS[name])
+            _quartiles(ax, range(len(levels)), values, TITLES[name], COLOURS[name])
         ax.set_xticks(range(len(levels)), [f"{m:g}" for m in levels])
         ax.set(xlabel="answers an example", ylabel=label)
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncol=3)
@@ -137,7 +153,7 @@ def draw_agreement(records: Records) -> Figure:
             # A strategy may add none of these classes at all.
             keep = (~np.isnan(values)).sum(0) >= min(2, len(values))
             if keep.any():
-                style.band(ax, x[keep], values[:, keep], TITLES[name], colour=COLOURS[name])
+                _quartiles(ax, x[keep], values[:, keep], TITLES[name], COLOURS[name])
         ax.set_title("rarer half of the classes" if rare else "more frequent half")
         _rounds(ax)
     axes[0].set_ylabel("pseudo-annotations naming the truth (%)")

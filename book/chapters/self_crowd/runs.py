@@ -22,12 +22,12 @@ from weaklabels.lab.loading import load_splits
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import Data, Options, options
 from weaklabels.methods.base import Context, Method
-from weaklabels.methods.self_crowd import FORMS, CrowdLayer, SoftLabels, pseudo_annotations
+from weaklabels.methods.self_crowd import FORMS, SHARED, CrowdLayer, SoftLabels, pseudo_annotations
 from weaklabels.models import Network
 from weaklabels.seeding import derive, numpy_rng, seed_torch, torch_rng
 from weaklabels.train import OptimiserSpec, fit, predict
 
-LABEL_METHODS = ("MV", "DS", "EM", "true labels")
+LABEL_METHODS = ("MV", "shares", "DS", "EM", "true labels")
 """Networks that learn from one label an example (or a distribution)."""
 
 CONTINUED = ("DL-CL", "random", "plain", "aware", "quota")
@@ -71,7 +71,7 @@ class Spec(Data):
     round_steps: int = 200
     share: float = 0.5
     form: str = "MW"
-    methods: tuple[str, ...] = (*LABEL_METHODS, *CONTINUED)
+    methods: tuple[str, ...] = ("MV", "DS", "EM", "true labels", *CONTINUED)
     device: str = "cpu"
 
 
@@ -185,10 +185,18 @@ def _first_votes(spec: Spec, task: Task) -> np.ndarray:
     return _one_hot(crowds.majority_vote(task.answers, task.classes, rng), task.classes)
 
 
+def _vote_shares(task: Task) -> np.ndarray:
+    """How often each class was said of an example, as a distribution; every one has an answer."""
+    votes = np.stack([(task.answers == c).sum(1) for c in range(task.classes)], 1)
+    return votes / votes.sum(1, keepdims=True)
+
+
 def _train_on_labels(spec: Spec, task: Task, name: str) -> np.ndarray:
     """As many steps as the others have; recalls ``(rounds + 1, K)``."""
     if name == "DS":
         labels = crowds.dawid_skene(task.answers, task.classes)[0]
+    elif name == "shares":
+        labels = _vote_shares(task)
     elif name == "true labels":
         labels = _one_hot(task.truth, task.classes)
     else:
@@ -363,6 +371,21 @@ def variants(chapter: Setting) -> dict[str, Spec]:
     found = {f"form {form}": replace(base, form=form) for form in FORMS[1:]}
     late = replace(base, warm_up=0, base_steps=base.base_steps + base.warm_up)
     return found | {"no warm start": late}
+
+
+def who_answered(chapter: Setting) -> dict[tuple[float, str], Spec]:
+    """(answers an example, what is known of them) -> spec of a network without self-training.
+
+    The same crowds each time: shares of the votes, one matrix for all workers, one for each.
+    """
+    found = {}
+    for spec in settings(chapter).values():
+        if spec.ratio == Spec.ratio and spec.mean_answers <= 2:
+            level = spec.mean_answers
+            found[level, "shares"] = replace(spec, methods=("shares",))
+            found[level, "one matrix"] = replace(spec, methods=("DL-CL",), form=SHARED)
+            found[level, "a matrix each"] = replace(spec, methods=("DL-CL",))
+    return found
 
 
 def labelme(chapter: Setting) -> Spec:

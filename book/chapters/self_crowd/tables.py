@@ -17,6 +17,7 @@ from weaklabels.press.claims import mean_std
 
 TITLES = {
     "MV": "majority vote",
+    "shares": "shares of votes",
     "DS": "Dawid-Skene",
     "EM": "EM with network",
     "DL-CL": "crowd layer (DL-CL)",
@@ -161,13 +162,53 @@ def balance_table(groups: Mapping[str, Records]) -> pd.DataFrame:
 
 
 def paired_table(groups: Mapping[str, Records], ours: str, other: str) -> pd.DataFrame:
-    """Difference in accuracy (points) between two methods, seed by seed."""
+    """Difference in accuracy and in recall of the rarer half (points), paired by crowd."""
     rows = {}
     for setting, records in groups.items():
-        difference = final(records, ours) - final(records, other)
-        rows[setting] = {f"seed {s}": f"{d:+.1f}" for s, d in enumerate(difference)}
-        rows[setting]["mean"] = f"{difference.mean():+.1f}"
+        rows[setting] = {}
+        for measure, rare in (("accuracy", False), ("rarer half", True)):
+            difference = final(records, ours, rare=rare) - final(records, other, rare=rare)
+            rows[setting][measure] = mean_std(difference)
+            rows[setting][f"{measure}: crowds ahead"] = (
+                f"{(difference > 0).sum()} of {len(difference)}"
+            )
     return pd.DataFrame(rows).T
+
+
+Known = Mapping[tuple[float, str], Records]
+"""(answers an example, what is known of them) -> records, see ``runs.who_answered``."""
+
+
+def scores(records: Records, *, rare: bool = False) -> np.ndarray:
+    """Final accuracy (or recall of the rarer half) of the one method of these runs, one a seed."""
+    (name,) = names(records)
+    return final(records, name, rare=rare)
+
+
+def known_table(groups: Known) -> pd.DataFrame:
+    """Accuracy and recall of the rarer half by what is known of the answers."""
+    rows: dict[str, dict[str, str]] = {}
+    for (level, known), records in groups.items():
+        answers = f"{level:g} answer" + "s" * (level > 1)
+        cells = rows.setdefault(known, {})
+        cells[f"accuracy, {answers}"] = mean_std(scores(records))
+        cells[f"rarer half, {answers}"] = mean_std(scores(records, rare=True))
+    return pd.DataFrame(rows).T
+
+
+def filled_share(records: Records, name: str) -> np.ndarray:
+    """Share (%) of the missing pairs that the rounds have filled in, one a seed.
+
+    Args:
+        records: with a matrix layer.
+        name: of a form of self-training.
+    """
+    values = []
+    for record in records:
+        pairs = record["truth_counts"].sum() * record[f"{name}/kernel"].shape[-1]
+        given = record[f"{name}/counts"][0].sum()
+        values.append(100 * record[f"{name}/added"].sum() / (pairs - given))
+    return np.array(values)
 
 
 def implied_confusion(kernel: np.ndarray) -> np.ndarray:

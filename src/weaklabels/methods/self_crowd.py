@@ -17,25 +17,31 @@ FORMS = ("MW", "VW", "VW+B", "SW")
 """Of the crowd layer: a matrix, K scales, K scales and shifts, or one scale for each worker."""
 
 
+SHARED = "MW, shared"
+"""A crowd layer that knows that answers err, and not who gave them: one matrix for all workers."""
+
+
 def first_kernel(classes: int, workers: int, form: str = "MW") -> Tensor:
     """Parameters with which every worker says what the network says.
 
     Returns:
         "MW": ``(K, K, R)``, [answer, class, worker]; "VW": ``(K, R)``; "VW+B": ``(2, K, R)``; "SW":
-        ``(R, 1)``.
+        ``(R, 1)``; ``SHARED``: ``(K, K, 1)``.
 
     Raises:
         ValueError: if there is no such form.
     """
     if form == "MW":
         return torch.eye(classes)[:, :, None].repeat(1, 1, workers)
+    if form == SHARED:
+        return torch.eye(classes)[:, :, None]
     if form == "VW":
         return torch.ones(classes, workers)
     if form == "VW+B":
         return torch.stack([torch.ones(classes, workers), torch.zeros(classes, workers)])
     if form == "SW":
         return torch.ones(workers, 1)
-    raise ValueError(f"unknown crowd layer {form!r}: expected one of {', '.join(FORMS)}")
+    raise ValueError(f"unknown crowd layer {form!r}: expected one of {', '.join([*FORMS, SHARED])}")
 
 
 def crowd_layer(p: Tensor, kernel: Tensor, form: str = "MW") -> Tensor:
@@ -44,12 +50,12 @@ def crowd_layer(p: Tensor, kernel: Tensor, form: str = "MW") -> Tensor:
     Args:
         p: ``(B, K)`` softmax output of the network, not its logits.
         kernel: see ``first_kernel``.
-        form: one of ``FORMS``.
+        form: one of ``FORMS``, or ``SHARED``.
 
     Returns:
-        ``(B, K, R)``, [example, answer, worker].
+        ``(B, K, R)``, [example, answer, worker]; R is 1 where workers share.
     """
-    if form == "MW":
+    if form in ("MW", SHARED):
         return torch.einsum("bj,ijr->bir", p, kernel)
     if form == "VW":
         return p[:, :, None] * kernel
@@ -85,7 +91,7 @@ class CrowdLayer(Method):
     learning_rate_factor = 1.0
 
     def __init__(self, classes: int, workers: int, form: str = "MW") -> None:
-        self.form = form
+        self.form, self.workers = form, workers
         self.kernel = nn.Parameter(first_kernel(classes, workers, form))
 
     def start(self, context: Context) -> None:
@@ -98,7 +104,7 @@ class CrowdLayer(Method):
     def answers(self, logits: Tensor) -> Tensor:
         """Logits of the workers' answers, ``(B, K, R)``, from those of the network."""
         p = torch.softmax(logits.to(torch.promote_types(logits.dtype, self.kernel.dtype)), 1)
-        return crowd_layer(p, self.kernel, self.form)
+        return crowd_layer(p, self.kernel, self.form).expand(-1, -1, self.workers)
 
     def loss(self, logits: Tensor, index: Tensor) -> Tensor:
         return annotation_loss(self.answers(logits), self.observed[index])
