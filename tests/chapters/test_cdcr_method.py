@@ -119,6 +119,17 @@ def test_only_candidates_are_selected_and_every_negative_counts(table, threshold
     assert torch.equal(weights[chosen] == 1, selected[chosen])
 
 
+def test_negatives_in_proportion_keep_the_balance_of_a_class():
+    given_set = torch.tensor([[1, 1], [1, 0], [1, 0], [1, 1], [0, 0]], dtype=torch.bool)
+    chosen = given_set & torch.tensor([[1, 1], [0, 1], [0, 1], [0, 0], [0, 0]], dtype=torch.bool)
+    weights = curriculum_weights(given_set, chosen, in_proportion=True)
+    assert weights.tolist() == [[1, 1], [0, 0.5], [0, 0.5], [0, 0], [0.25, 0.5]]
+    everything = curriculum_weights(given_set, given_set, in_proportion=True)
+    assert torch.equal(everything, curriculum_weights(given_set, given_set))
+    nobody = torch.zeros(3, 2, dtype=torch.bool)
+    assert torch.equal(curriculum_weights(nobody, nobody, in_proportion=True), torch.ones(3, 2))
+
+
 def test_a_hard_class_gets_a_lower_bar():
     p = tensor([[0.9, 0.5], [0.7, 0.3]])
     everything = torch.ones(2, 2, dtype=torch.bool)
@@ -160,6 +171,8 @@ def test_wrong_arguments_are_refused():
         select(torch.zeros(2, 3), torch.zeros(2, 2))
     with pytest.raises(ValueError, match="unselected is 'dropped'"):
         methods.create("CDCR", unselected="dropped")
+    with pytest.raises(ValueError, match="negatives is 'few'"):
+        methods.create("CDCR", negatives="few")
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])

@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from chapters.cdcr.runs import METHODS
-from chapters.cdcr.tables import Groups, curves
+from chapters.cdcr.runs import METHODS, PAIR
+from chapters.cdcr.tables import Groups, curves, labels_an_image, selected
 from weaklabels.lab.store import Record
 from weaklabels.lab.two_stage import mean_ap
 from weaklabels.press import style
@@ -31,6 +31,7 @@ COLOURS = dict(
         strict=True,
     )
 )
+COLOURS |= {f"{name}, in proportion": COLOURS[name] for name in PAIR}
 
 
 def draw_thresholds(ax: Axes, record: Record, epoch: int, classes: Sequence[str]) -> None:
@@ -81,6 +82,48 @@ def draw_curves(ax: Axes, groups: Mapping[str, Sequence[Record]], name: str) -> 
     ax.set_ylabel(
         {"purity": "true among the selected (%)", "recall": "true that are selected (%)"}[name]
     )
+
+
+def draw_selected(ax: Axes, groups: Mapping[str, Sequence[Record]]) -> None:
+    """Selected candidates an image by epoch of the second stage, with the number of true labels."""
+    for line, (method, records) in zip(("-", "--", "-.", ":"), groups.items(), strict=False):
+        values = selected(records)
+        epochs = np.arange(1, values.shape[1] + 1)
+        style.band(ax, epochs, values, method, colour=COLOURS[method], style=line)
+    ax.axhline(labels_an_image(records), color="grey", ls=":", label="true labels")
+    style.epoch_axis(ax)
+    ax.set(ylabel="selected an image", ylim=(0, None))
+
+
+def draw_broken(groups: Mapping[str, Sequence[Record]]) -> Figure:
+    """Recall of the selection and number selected an image, on the scenes where it breaks down."""
+    fig, axes = style.panels(2, height=3.6)
+    draw_curves(axes[0], groups, "recall")
+    draw_selected(axes[1], groups)
+    axes[0].set(ylim=(0, 100))
+    axes[0].legend()
+    return fig
+
+
+def draw_thresholds_tried(
+    panels: Mapping[str, tuple[Groups, np.ndarray]], thresholds: Sequence[float]
+) -> Figure:
+    """Test mAP against the threshold, one panel a kind of scenes, with BCE as a line.
+
+    Args:
+        panels: title -> records by (rule, threshold), and the test mAP of BCE.
+        thresholds: that were tried.
+    """
+    fig, axes = style.panels(len(panels), height=3.6)
+    for ax, (title, (groups, bce)) in zip(axes, panels.items(), strict=True):
+        for line, name in zip(("-", "--"), PAIR, strict=True):
+            values = np.array([mean_ap(groups[name, value]) for value in thresholds]).T
+            style.band(ax, thresholds, values, name, colour=COLOURS[name], style=line)
+        ax.axhline(bce.mean(), color=COLOURS["BCE"], ls=":", label="BCE")
+        ax.set(xlabel="threshold", title=title)
+    axes[0].set_ylabel("test mAP (%)")
+    axes[0].legend()
+    return fig
 
 
 def draw_rates(records: Groups, rates: Sequence[float]) -> Figure:

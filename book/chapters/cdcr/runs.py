@@ -12,17 +12,58 @@ from weaklabels.lab.multilabel import annotate, load_splits
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import options
 from weaklabels.lab.store import Record
+from weaklabels.lab.tuned import FIRST_TUNING_SEED, Tuned
 from weaklabels.lab.two_stage import Spec, Stage, warmed_up
 from weaklabels.metrics import separation_auc
 from weaklabels.train import OptimiserSpec
 
 METHODS = ("BCE", "ASL", "CDCR, one threshold", "CDCR", "True labels")
 PAIR = ("CDCR", "CDCR, one threshold")
+MAIN = ("BCE", "CDCR")
+"""What a check runs at every rate."""
+
+PROPORTION = ("CDCR, in proportion", "CDCR, one threshold, in proportion")
+"""The two rules, with the negatives of a class weighing as much as the share of its candidates that
+is selected: an intervention on what is thought to make them break down, not the paper's."""
+
 PARTS = ("CDCR, selected once", "CDCR, rest negative", "CDCR, weak views")
 """What CDCR becomes when one of its parts is changed."""
 
 RATES = {"quick": (0.1, 0.3, 0.5), "paper": (0.05, 0.1, 0.2), "smoke": (0.3, 0.5)}
 """Probability with which a wrong label becomes a candidate, by profile."""
+
+THRESHOLDS = {
+    "quick": (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8),
+    "paper": (0.0, 0.2, 0.4, 0.6, 0.8),
+    "smoke": (0.0, 0.6),
+}
+r"""Values of :math:`\alpha`, by profile; with 0 one threshold is BCE."""
+
+MANY_RATE = 0.2
+"""Rate of wrong candidates on scenes of thirty classes: the highest of the authors' on COCO."""
+
+WARM_UPS = (5, 10, 20, 40, 80)
+LEARNING_RATES = (5e-4, 1e-3, 2e-3, 4e-3, 8e-3)
+"""Epochs of the warm-up and learning rates of both stages that are tried, for every method."""
+
+TUNED_METHODS = ("BCE", "ASL", "CDCR, one threshold", "CDCR")
+KINDS = ("ten classes", "thirty classes")
+CHOSEN: Mapping[tuple[str, str], tuple[int, float]] = {
+    (kind, name): (20, 2e-3) for kind in KINDS for name in TUNED_METHODS
+}
+"""Epochs and learning rate by kind of scenes and method; see ``record.tuning``."""
+
+TUNING_RATE = 0.3
+TUNING_SEEDS = range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + 3)
+
+_RULE = "set by hand; to be chosen by validation mAP (record `tuning`)"
+TUNED = tuple(
+    Tuned(name, setting, values, value, _RULE, kind)
+    for (kind, name), chosen in CHOSEN.items()
+    for setting, values, value in zip(
+        ("epochs of the warm-up", "learning rate"), (WARM_UPS, LEARNING_RATES), chosen, strict=True
+    )
+)
 
 ASL = {"focus_positive": 1.0, "focus_negative": 4.0, "margin": 0.05}
 WEAK, STRONG = 0.02, 0.1
@@ -65,7 +106,7 @@ def _scene_spec(chapter: Setting, rate: float) -> Spec:
         evaluate_every=3,
         device=chapter.device,
     )
-    if chapter.profile == "quick":
+    if chapter.profile != "smoke":
         return quick
     return replace(
         quick,
@@ -118,6 +159,9 @@ def vary(base: Spec, name: str) -> Spec:
     if name == "CDCR, weak views":
         first = replace(base.warm_up, strong=base.strong)
         return replace(base, strong=base.weak, warm_up=first)
+    if name in PROPORTION:
+        rule = vary(base, name.removesuffix(", in proportion"))
+        return replace(rule, method_options=(*rule.method_options, ("negatives", "in proportion")))
     if name == "CDCR, one threshold" and base.dataset == "coco2014":
         return replace(base, method=name, epochs=41)
     return replace(base, method=name)
@@ -132,6 +176,54 @@ def balanced(spec: Spec, noise: float) -> Spec:
         return spec
     kept = {key: value for key, value in spec.data_options if key != "tail"}
     return replace(spec, data_options=options(**kept | {"noise": noise}))
+
+
+def many_classes(base: Spec) -> Spec:
+    """The same run on scenes of thirty classes: ten digits in three colours, the rarest ten times
+    less likely than the most frequent. Photographs have the classes they have."""
+    if base.dataset != "scenes":
+        return base
+    return replace(
+        base,
+        data_options=options(**dict(base.data_options) | {"colours": 3, "tail": 0.1}),
+        annotation_options=options(rate=MANY_RATE),
+        network_options=options(**dict(base.network_options) | {"channels": 3}),
+    )
+
+
+def threshold_table(
+    base: Spec, thresholds: Sequence[float], names: Sequence[str] = PAIR
+) -> dict[tuple[str, float], Spec]:
+    """Runs by rule and threshold."""
+
+    def at(name: str, threshold: float) -> Spec:
+        spec = vary(base, name)
+        return replace(spec, method_options=(*spec.method_options, ("threshold", threshold)))
+
+    return {(name, value): at(name, value) for name in names for value in thresholds}
+
+
+def with_schedule(spec: Spec, epochs: int, rate: float) -> Spec:
+    """The same run with another length of the warm-up and another learning rate of both stages."""
+    first = spec.warm_up
+    optimiser = replace(first.optimiser, lr=rate)
+    return replace(
+        spec,
+        optimiser=replace(spec.optimiser, lr=rate),
+        warm_up=replace(first, epochs=epochs, optimiser=optimiser),
+    )
+
+
+def tuned_table(kinds: Mapping[str, Spec]) -> dict[tuple[str, str], Spec]:
+    """Runs by kind of scenes and method, each with the schedule chosen for it; on photographs with
+    the authors'."""
+    return {
+        (kind, name): with_schedule(vary(base, name), *CHOSEN[kind, name])
+        if base.dataset == "scenes"
+        else vary(base, name)
+        for kind, base in kinds.items()
+        for name in TUNED_METHODS
+    }
 
 
 def short_warm_up(spec: Spec) -> Spec:

@@ -55,6 +55,18 @@ def curves(records: Sequence[Record], name: str) -> np.ndarray:
     return np.stack([quality(record["tally"])[key] for record in records])
 
 
+def selected(records: Sequence[Record]) -> np.ndarray:
+    """How many candidates of an image are trained on as positives, ``(seeds, epochs)``."""
+    counts = np.stack([record["tally"] for record in records])
+    return counts[..., 1, 1, :].sum((-2, -1)) / counts[:, :, 0].sum((-3, -2, -1))
+
+
+def labels_an_image(records: Sequence[Record]) -> float:
+    """How many true labels an image has, mean over runs."""
+    counts = np.stack([record["tally"][0] for record in records])
+    return float((counts[..., 1].sum((1, 2, 3)) / counts[:, 0].sum((1, 2, 3))).mean())
+
+
 def candidate_purity(records: Sequence[Record]) -> np.ndarray:
     """Share (%) of true labels among all candidates, ``(seeds,)``; from runs on all candidates."""
     return curves(records, "purity")[:, 0]
@@ -97,6 +109,14 @@ def parts(groups: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
         for name, group in groups.items()
     }
     return pd.DataFrame(rows).T
+
+
+def tuned(groups: Mapping[tuple[str, str], Sequence[Record]]) -> pd.DataFrame:
+    """Test mAP by method and kind of scenes."""
+    columns: dict[str, dict[str, str]] = {}
+    for (kind, name), records in groups.items():
+        columns.setdefault(kind, {})[name] = mean_std(mean_ap(records))
+    return pd.DataFrame(columns)
 
 
 def lead(records: Groups, rate: float) -> np.ndarray:

@@ -21,6 +21,7 @@ THRESHOLD = 0.6
 r""":math:`\alpha`; the authors' code parses an option of 0.8 as well and does not use it."""
 
 UNSELECTED = ("ignored", "negative")
+NEGATIVES = ("all", "in proportion")
 
 
 def class_confidences(confidences: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor]:
@@ -79,13 +80,23 @@ def select(
     return candidates & (confidences - by_class >= threshold - mean)
 
 
-def curriculum_weights(candidates: Tensor, selected: Tensor) -> Tensor:
+def curriculum_weights(
+    candidates: Tensor, selected: Tensor, *, in_proportion: bool = False
+) -> Tensor:
     """Weights of the loss, float32: 1 for non-candidates and selected candidates, 0 for the rest.
 
     Args:
         candidates, selected: ``(N, C)`` bool.
+        in_proportion: an extension, not the paper's: the non-candidates of a class weigh as much as
+            the share of its candidates that are selected, so that leaving candidates out does not
+            shift the balance of the class towards its negatives.
     """
-    return (~candidates | selected).float()
+    weights = (~candidates | selected).float()
+    if not in_proportion:
+        return weights
+    count = candidates.sum(0)
+    share = torch.where(count > 0, selected.sum(0) / count.clamp(min=1), 1.0)
+    return torch.where(candidates, weights, share)
 
 
 def smoothed_loss(
@@ -130,6 +141,7 @@ class Settings(TypedDict, total=False):
 
     warm_up: int
     unselected: str
+    negatives: str
     once: bool
 
 
@@ -143,6 +155,8 @@ class Curriculum(Renewed):
         class_difficulty: see ``select``.
         unselected: what becomes of unselected candidates: ``"ignored"`` (the paper) or
             ``"negative"``.
+        negatives: how much non-candidates count: ``"all"`` (the paper) or ``"in proportion"`` (see
+            ``curriculum_weights``).
         once: select in the first epoch after the warm-up and keep that selection.
 
     Attributes:
@@ -150,7 +164,7 @@ class Curriculum(Renewed):
         thresholds: ``(C,)`` of this epoch; ``confidences`` the class means they are made of.
 
     Raises:
-        ValueError: if ``unselected`` is unknown.
+        ValueError: if ``unselected`` or ``negatives`` is unknown.
     """
 
     averaged = False
@@ -163,14 +177,18 @@ class Curriculum(Renewed):
         warm_up: int = 16,
         class_difficulty: bool = True,
         unselected: str = "ignored",
+        negatives: str = "all",
         once: bool = False,
     ) -> None:
         if unselected not in UNSELECTED:
             raise ValueError(f"unselected is {unselected!r}: expected {', '.join(UNSELECTED)}")
+        if negatives not in NEGATIVES:
+            raise ValueError(f"negatives is {negatives!r}: expected {', '.join(NEGATIVES)}")
         super().__init__(warm_up=warm_up)
         self.threshold = threshold
         self.class_difficulty = class_difficulty
         self.unselected = unselected
+        self.in_proportion = negatives == "in proportion"
         self.once = once
 
     def start(self, context: Context) -> None:
@@ -191,7 +209,9 @@ class Curriculum(Renewed):
             p, self.candidates, self.threshold, class_difficulty=self.class_difficulty
         )
         if self.unselected == "ignored":
-            self.weights = curriculum_weights(self.candidates, self.selected)
+            self.weights = curriculum_weights(
+                self.candidates, self.selected, in_proportion=self.in_proportion
+            )
         else:
             self.targets = self.selected
 
