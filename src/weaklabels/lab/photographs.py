@@ -176,8 +176,8 @@ def compute(
         one dict a row: ``row``, ``method``, its chosen ``options`` and ``learning_rate``; of every
         choice in ``tried`` its ``setting``, what was ``chosen`` and the ``validation`` mAP (%) of
         every value; per seed the test mAP (%) at the ``best`` validation epoch and the ``last``
-        one; ``validation`` and ``test`` mAP after every evaluation, a list a seed; ``by class``,
-        the test precision (%) of the last epoch, mean of the seeds; and what else is measured.
+        one; ``validation`` and ``test`` mAP after every evaluation, and ``by class`` the test
+        precision (%) of the last epoch, each a list a seed; and what else is measured.
     """
     chosen = {name: _chosen(setting, row, how, rates) for name, row in rows.items()}
     records = setting.repeat(how.run, {name: spec for name, (spec, _) in chosen.items()}, seeds)
@@ -194,7 +194,7 @@ def compute(
             "last": rounded(how.test(runs, "last")),
             "validation": [rounded(run["val_ap"].mean(1)) for run in runs],
             "test": [rounded(run["test_ap"].mean(1)) for run in runs],
-            "by class": rounded(np.mean([run["test_ap"][-1] for run in runs], 0)),
+            "by class": [rounded(run["test_ap"][-1]) for run in runs],
         }
         more = {key: measure(runs) for key, measure in (measures or {}).items()}
         found.append(row | {key: value for key, value in more.items() if value is not None})
