@@ -188,3 +188,33 @@ def test_two_methods_with_one_seed_train_alike():
         results.append(torch.cat([p.flatten() for p in model.parameters()]))
     assert torch.equal(*results)
     assert torch.isfinite(results[0]).all()
+
+
+def test_a_rival_on_the_papers_network_has_its_own_loss():
+    x, index = torch.rand(6, 1, 8, 8), torch.arange(6)
+    observed = torch.randint(-1, 2, (6, 4), dtype=torch.int8)
+    found = {}
+    for name in ("Partial BCE on PU-MLC's network", "PU-MLC"):
+        method = methods.create(name, graph_head=True, graph_channels=8, seed=3)
+        method.start(Context(observed))
+        model = models.build("patch_net", 4, width=8, patch=4, seed=0)
+        method.prepare(model)
+        assert isinstance(model.head, graph_head.GraphHead)
+        found[name] = method.step(model.eval(), x, index)
+    ours, other = found.values()
+    torch.testing.assert_close(ours[0], other[0])
+    plain = methods.create("Partial BCE")
+    plain.start(Context(observed))
+    torch.testing.assert_close(ours[1], plain.loss(ours[0], index))
+
+
+def test_the_temperature_may_begin_later():
+    method = methods.create("PU-MLC", plain_epochs=2)
+    method.start(Context(torch.ones(6, 4, dtype=torch.int8)))
+    model = models.build("patch_net", 4, width=8, patch=4, seed=0)
+    below = {}
+    for epoch in (1, 2, 3):
+        method.before_epoch(epoch, lambda: None)
+        method.step(model, torch.rand(6, 1, 8, 8), torch.arange(6))
+        below[epoch] = bool((method.readings["tau"] < 1).any())
+    assert below == {1: False, 2: False, 3: True}
