@@ -78,7 +78,7 @@ _SAME_VIEWS = {
 """Controls see what the method sees that they are a control of."""
 
 CHOSEN: dict[str, float] = {
-    "CE": 4, "GCE": 1, "NL": 0, "NLNL": 0, "Co-teaching": 2,
+    "CE": 4, "GCE": 1, "NL": 0, "NLNL": 0, "Co-teaching": 1,
     "PL": 1, "BL": 1, "BL+DR": 1, "BLDR": 1,
 }  # fmt: skip
 """Method -> strength of its views, for all kinds of wrong labels: as the challenge wants it, one
