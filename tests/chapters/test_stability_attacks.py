@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from chapters.stability_attacks import claims, runs, tables
+from chapters.stability_attacks import claims, record, runs, tables
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -17,6 +17,7 @@ from weaklabels.lab.spec import options
 from weaklabels.lab.store import Record
 from weaklabels.lab.sweep import run_one
 from weaklabels.methods import stability_attacks
+from weaklabels.press.chapter import Chapter
 from weaklabels.press.verdicts import FAILS, HOLDS, OPEN
 
 CASES = cases("stability_attacks")
@@ -288,10 +289,40 @@ def test_a_run_learns_from_what_the_crafting_network_made():
     assert found["robust"] <= found["natural"]
 
 
+def test_poison_depends_on_the_draws_of_the_crafting_network_alone():
+    spec = runs.Spec(attack="hypocritical", network_options=options(inputs=64, hidden=(8,)))
+    crafting = runs.crafting_spec(replace(spec, craft_draws=7, craft_hidden=(4,)))
+    assert (crafting.seed, crafting.chance, crafting.draws) == (0, 7, 7)
+    assert dict(crafting.network_options)["hidden"] == (4,)
+    assert runs.crafting_spec(spec).chance == spec.chance == 0
+    victims = runs.strangers(runs.settings(Chapter("stability_attacks")))
+    poisons = {runs.crafting_spec(s) for (_, kind), s in victims.items() if kind == "hypocritical"}
+    assert len(poisons) == 2  # the victim's double, and one stranger to all the others
+
+
+def test_the_budget_is_that_of_the_record():
+    recorded = Chapter("stability_attacks").recorded("tuning")
+    assert {f"{eps:g}": budget for eps, budget in runs.CHOSEN.items()} == recorded["chosen"]
+    assert recorded["seeds"] == list(range(1000, 1000 + runs.TUNING_SEEDS))
+    assert all(each.interior for each in runs.TUNED)
+    assert runs.chosen_budget(8 / 255) == runs.PAPERS
+
+
+def test_the_best_budget_on_validation_images_is_chosen(monkeypatch):
+    def run_all(self, function, specs):
+        return [{"validation": 50 - abs(spec.budget - 1.5) - spec.eps} for spec in specs]
+
+    monkeypatch.setattr(Chapter, "run", run_all)
+    found = record.tune(Chapter("stability_attacks", "smoke"))
+    assert found["chosen"] == {"0.15": 1.5, "0.1": 1.5}
+    assert found["validation"]["0.1"]["2"] == [49.4] * 3
+
+
 def records(natural, robust, spread=0.1):
     """One record a seed, with a little spread."""
+    scores = {"natural": natural, "robust": robust, "fgsm": robust, "margin": robust}
     return [
-        Record(None, {"natural": np.array(natural + d), "robust": np.array(robust + d)}, {})
+        Record(None, {name: np.array(values + d) for name, values in scores.items()}, {})
         for d in (-spread, 0.0, spread)
     ]
 
@@ -305,7 +336,8 @@ def found(**changed):
         "hypocritical": (88.0, 37.0),
     }
     table = {(0.1, kind, 1.0): records(*values) for kind, values in (rows | changed).items()}
-    larger = {1.25: (84.0, 45.0), 1.75: changed.get("repaired", (80.0, 49.0))}
+    larger = {1.25: (84.0, 45.0)}
+    larger[runs.chosen_budget(0.1)] = changed.get("repaired", (80.0, 49.0))
     return table | {(0.1, "hypocritical", b): records(*values) for b, values in larger.items()}
 
 
@@ -337,6 +369,8 @@ def test_a_claim_on_digits_holds_as_published_and_not_otherwise(number, kind, fa
 
 def test_every_radius_has_a_row():
     weaker = {(0.2, kind, b): group for (_, kind, b), group in found(clean=(82.0, 40.0)).items()}
+    assert [row.id for row in claims.on_digits(found(), "b")][:3] == ["1b", "2b", "3b"]
+    assert claims.on_digits({}, "b") == []
     rows = claims.claim_1(found() | weaker)
     assert [row.id for row in rows] == ["1a", "1b"]
     assert outcomes(rows) == [HOLDS, FAILS]
@@ -373,10 +407,34 @@ def test_claims_on_the_crafting_network():
     assert [row.id for row in claims.claim_12(crafted)] == ["12b"]
 
 
+def strange(own, other):
+    """Robust accuracies of victims on hypocritical images: the crafter's double, others."""
+    found = {("same", "hypocritical"): records(0, own)}
+    for name in ("other draws", *runs.NETWORKS):
+        found |= {(name, "hypocritical"): records(0, other), (name, "clean"): records(0, 50)}
+    return found
+
+
+def test_claims_on_victims_that_the_crafting_network_does_not_know():
+    assert outcomes(claims.claim_13(strange(37, 40))) == [HOLDS] * 4
+    assert outcomes(claims.claim_13(strange(37, 47))) == [FAILS] * 4
+    assert outcomes([claims.claim_14(strange(37, 40))]) == [HOLDS]
+    assert outcomes([claims.claim_14(strange(40, 37))]) == [FAILS]
+    rows = claims.claim_13(strange(37, 40))
+    assert tables.strangers(strange(37, 40)).shape[0] == 2 * len(rows) + 1
+
+
+def test_the_takeaway_says_what_the_rows_say():
+    text = claims.takeaway({"1a": HOLDS, "1b": OPEN, "11a": FAILS, "6a": FAILS})
+    assert "falls by more than 5 points: holds (1a), open (1b)." in text
+    assert "a larger budget" in text.lower()
+    assert "natural accuracy" not in text
+
+
 def test_tables_of_records():
     groups = found()
     assert tables.radii(groups) == [0.1]
-    assert tables.budgets(groups) == [1.0, 1.25, 1.75]
+    assert set(tables.budgets(groups)) == {1.0, 1.25, runs.chosen_budget(0.1)}
     fits = tables.fits({("clean", 0.2): records(90, 50)})
     assert fits["clean"][0.2].shape == (3, 2)
     assert tables.pictures({"a": np.full(1, 255, np.uint8), "b": np.ones(1)}) == {"a": 1, "b": 1}

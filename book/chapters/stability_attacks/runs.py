@@ -17,16 +17,18 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from weaklabels import methods
+from weaklabels.data import Split
 from weaklabels.data.augment import pipeline
 from weaklabels.lab.execute import ORDER, Task, Watch, execute, network, placed, started
 from weaklabels.lab.loading import load_splits
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import Data, Trained, options
 from weaklabels.lab.sweep import remember
+from weaklabels.lab.tuned import Tuned
 from weaklabels.methods import stability_attacks
 from weaklabels.metrics import accuracy
 from weaklabels.models import Network
-from weaklabels.seeding import numpy_rng, seed_torch, torch_rng
+from weaklabels.seeding import seed_torch, torch_rng
 from weaklabels.train import OptimiserSpec, predict
 
 ATTACKS = ("clean", "random", "adversarial", "hypocritical")
@@ -43,6 +45,7 @@ class Spec(Data, Trained):
     Beside its parts (see ``lab.spec``):
 
     Attributes:
+        draws: seed of all these but the split, in place of ``seed``, where it is not None.
         attack: one of ``ATTACKS``.
         eps: radius of the attacks, on training data and at test time.
         budget: of the defender, in units of eps.
@@ -50,11 +53,14 @@ class Spec(Data, Trained):
         craft_budget: in units of eps, with which the network that crafts the poison was trained.
         drops: the learning rate falls to a tenth after these epochs.
         steps: of the attack in training; ``test_steps`` at test time.
+        craft_draws, craft_hidden: ``draws`` of the crafting network, and the widths of its hidden
+            layers (empty: the victim's network).
         craft_epochs, craft_steps, craft_shift: training of the crafting network, steps of the
             poison, and largest shift in its random transformations (0: none).
         augment: of the training images (see ``augment.pipeline``).
     """
 
+    draws: int | None = None
     attack: str = "clean"
     eps: float = 0.15
     budget: float = 1.0
@@ -68,10 +74,17 @@ class Spec(Data, Trained):
     drops: tuple[int, ...] = (22, 27)
     steps: int = 7
     test_steps: int = 20
+    craft_draws: int | None = None
+    craft_hidden: tuple[int, ...] = ()
     craft_epochs: int = 10
     craft_steps: int = 100
     craft_shift: int = 0
     augment: tuple = ()
+
+    @property
+    def chance(self) -> int:
+        """The seed of everything but the split."""
+        return self.seed if self.draws is None else self.draws
 
     def code(self) -> list[Any]:
         """What the run depends on besides what reading its function shows."""
@@ -84,7 +97,7 @@ def run(spec: Spec) -> dict[str, Any]:
     Returns:
         test accuracies in percent: ``natural``; ``robust`` under PGD with ``test_steps``; ``fgsm``;
         ``margin`` under PGD on the CW objective; ``curve`` ``(strengths,)`` under PGD of each of
-        ``STRENGTHS``.
+        ``STRENGTHS``; with validation images also ``validation``, what ``robust`` is on those.
     """
     splits = load_splits(spec)
     x, y = splits.train.x, splits.train.y
@@ -99,13 +112,18 @@ def run(spec: Spec) -> dict[str, Any]:
     }
     fgsm = _under(model, spec, test, labels, spec.eps, steps=1)
     margin = _under(model, spec, test, labels, spec.eps, objective=stability_attacks.carlini_wagner)
-    return {
+    found = {} if splits.val is None else {"validation": _on_validation(model, spec, splits.val)}
+    return found | {
         "natural": attacked[0.0],
         "robust": attacked[1.0],
         "fgsm": fgsm,
         "margin": margin,
         "curve": np.array(list(attacked.values())),
     }
+
+
+def _on_validation(model: Network, spec: Spec, held_out: Split) -> float:
+    return _under(model, spec, held_out.x, held_out.y, spec.eps)
 
 
 def craft(spec: Spec) -> dict[str, Any]:
@@ -119,7 +137,7 @@ def craft(spec: Spec) -> dict[str, Any]:
     if spec.attack == "random":
         return {
             "x": stability_attacks.random_sign(
-                x, spec.eps, torch_rng(spec.seed, "random signs")
+                x, spec.eps, torch_rng(spec.chance, "random signs")
             ).numpy()
         }
     classes = len(splits.classes)
@@ -127,7 +145,7 @@ def craft(spec: Spec) -> dict[str, Any]:
     target = (
         y if spec.attack == "hypocritical" else stability_attacks.adversarial_target(y, classes)
     )
-    generator = torch_rng(spec.seed, "transformations")
+    generator = torch_rng(spec.chance, "transformations")
 
     def transform(batch: Tensor, _: int) -> Tensor:
         draws = torch.rand(len(batch), 4, generator=generator).to(batch)
@@ -154,11 +172,18 @@ def craft(spec: Spec) -> dict[str, Any]:
 
 def crafting_spec(spec: Spec) -> Spec:
     """What of a run its poison depends on: the training of the crafting network, and the attack."""
+    net = spec.network_options
+    if spec.craft_hidden:
+        net = options(**dict(net) | {"hidden": spec.craft_hidden})
     return replace(
         spec,
+        draws=spec.draws if spec.craft_draws is None else spec.craft_draws,
+        network_options=net,
         method="PGD-AT",
         budget=spec.craft_budget,
         craft_budget=0.0,
+        craft_draws=None,
+        craft_hidden=(),
         epochs=spec.craft_epochs,
         drops=(),
     )
@@ -166,11 +191,11 @@ def crafting_spec(spec: Spec) -> Spec:
 
 def _train(spec: Spec, x: Tensor, y: Tensor, classes: int) -> Network:
     """The network after training on ``x`` by the method of the spec and with its budget."""
-    seed_torch(spec.seed, "method", spec.method)
-    model = network(spec, classes, spec.seed)
+    seed_torch(spec.chance, "method", spec.method)
+    model = network(spec, classes, spec.chance)
     eps = spec.budget * spec.eps
-    method = methods.create(spec.method, eps=eps, steps=spec.steps, seed=spec.seed)
-    streams = {ORDER: torch_rng(spec.seed, "order"), "views": torch_rng(spec.seed, "views")}
+    method = methods.create(spec.method, eps=eps, steps=spec.steps, seed=spec.chance)
+    streams = {ORDER: torch_rng(spec.chance, "order"), "views": torch_rng(spec.chance, "views")}
     augment = pipeline(spec.augment, streams["views"], spec.device) if spec.augment else None
 
     def schedule(optimiser: Optimizer, epochs: int, steps: int) -> LambdaLR:
@@ -205,7 +230,7 @@ def _under(
     """Accuracy (%) under an attack of radius ``eps``; one step has the size of the radius."""
     model.eval()
     steps = steps or spec.test_steps
-    generator = torch_rng(spec.seed, "attacks at test time")
+    generator = torch_rng(spec.chance, "attacks at test time")
     right = []
     for part, labels in zip(x.split(1000), y.split(1000), strict=True):
         clean, goal = part.to(spec.device), labels.to(spec.device)
@@ -221,58 +246,15 @@ def _under(
     return accuracy(torch.cat(right), y)
 
 
-# -- the statistical setting ----------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class GaussianSpec:
-    """Logistic adversarial training in the statistical setting, on a finite sample.
-
-    Attributes:
-        attack: see ``Gaussians.training_mean``.
-        defence: budget per coordinate.
-        seed: of the sample.
-        n: points; ``steps`` of full-batch SGD (momentum 0.9), whose rate falls linearly from 0.5.
-    """
-
-    attack: str
-    defence: float
-    seed: int = 0
-    n: int = 10_000
-    steps: int = 400
-    d: int = 100
-    eta: float = 0.1
-    eps: float = 0.2
-
-
-def fit_gaussian(spec: GaussianSpec) -> dict[str, Any]:
-    """Train and measure; the inner maximum is exact: the margin less ``defence * |w|_1``.
-
-    Returns:
-        ``natural`` and ``robust``, accuracies (%) of the fitted weights by the closed form.
-    """
-    setting = stability_attacks.Gaussians(spec.d, spec.eta, spec.eps)
-    rng = numpy_rng(spec.seed, "sample", spec.attack)
-    y = rng.choice([-1.0, 1.0], spec.n)
-    noise = setting.sigma * rng.standard_normal((spec.n, spec.d + 1))
-    signed = torch.from_numpy(setting.training_mean(spec.attack) + y[:, None] * noise)
-    w = torch.zeros(spec.d + 1, dtype=torch.float64, requires_grad=True)
-    optimiser = torch.optim.SGD([w], lr=0.5, momentum=0.9)
-    schedule = LambdaLR(optimiser, lambda step: 1 - step / spec.steps)
-    for _ in range(spec.steps):
-        loss = F.softplus(-(signed @ w - spec.defence * w.abs().sum())).mean()
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        schedule.step()
-    weights = w.detach().numpy()
-    return {
-        "natural": 100 * setting.accuracy(weights),
-        "robust": 100 * setting.accuracy(weights, setting.eps),
-    }
-
-
 # -- settings -------------------------------------------------------------------------------------
+
+
+USUAL, PAPERS = 1.0, 1.75
+"""Budgets of the defence, in units of eps: the conventional one, and the larger one of the paper's
+table, 14/255 for 8/255."""
+
+BUDGETS = (USUAL, 1.25, 1.5, PAPERS, 2.0)
+"""Budgets that are tried; 2 eps is the largest that can be needed."""
 
 
 @dataclass(frozen=True)
@@ -282,7 +264,7 @@ class Settings:
     Attributes:
         base: adversarial training on clean data, which all other runs vary.
         radii: of the attacks; the first is the one that the figures show.
-        budgets: of the defence, in units of eps, the conventional one first.
+        budgets: of the defence, in units of eps.
         craft_budgets: of the crafting network, in units of eps.
         gaussian_budgets: of the defence in the statistical setting, per coordinate.
         gaussian_steps: of training there.
@@ -298,13 +280,13 @@ class Settings:
 
 def settings(chapter: Setting) -> Settings:
     """The sizes that belong to the profile."""
-    budgets, craft_budgets = (1.0, 1.25, 1.5, 1.75), (0.0, 0.25, 0.5, 1.0)
+    craft_budgets = (0.0, 0.25, 0.5, 1.0)
     gaussian_budgets = (0.0, 0.1, 0.2, 0.25, 0.3, 0.4)
     base = base_spec(chapter)
     return chapter.choose(
-        quick=Settings(base, (0.15, 0.1), budgets, craft_budgets, gaussian_budgets, 400),
-        paper=Settings(base, (8 / 255,), budgets, craft_budgets, gaussian_budgets, 400),
-        smoke=Settings(base, (0.15,), (1.0, 1.5), (0.25, 1.0), (0.0, 0.2), 20),
+        quick=Settings(base, (0.15, 0.1), BUDGETS, craft_budgets, gaussian_budgets, 400),
+        paper=Settings(base, (8 / 255,), BUDGETS, craft_budgets, gaussian_budgets, 400),
+        smoke=Settings(base, (0.15, 0.1), BUDGETS, (0.25, 1.0), (0.0, 0.2), 20),
     )
 
 
@@ -346,22 +328,32 @@ def base_spec(chapter: Setting) -> Spec:
     return chapter.choose(quick=quick, paper=paper, smoke=smoke)
 
 
-def table(settings: Settings) -> dict[tuple[float, str, float], Spec]:
-    """Radius, training images, budget of the defence -> run.
+Key = tuple[float, str, float]
+"""Radius, training images, budget of the defence."""
 
-    All kinds of images meet the conventional budget, clean and hypocritical ones all budgets.
-    """
-    rows = [(eps, kind, 1.0) for eps in settings.radii for kind in ATTACKS]
-    rows += [
+
+def table(settings: Settings, eps: float) -> dict[Key, Spec]:
+    """Runs at one radius: all kinds of images with the conventional budget, hypocritical ones with
+    the chosen one as well."""
+    larger = chosen_budget(eps)
+    keys = [(eps, kind, USUAL) for kind in ATTACKS] + [(eps, "hypocritical", larger)]
+    return {key: _vary(settings, key) for key in keys}
+
+
+def sweep(settings: Settings) -> dict[Key, Spec]:
+    """All budgets on clean and on hypocritical images, at every radius."""
+    keys = [
         (eps, kind, budget)
         for eps in settings.radii
         for kind in ("clean", "hypocritical")
         for budget in settings.budgets
     ]
-    return {
-        (eps, kind, budget): replace(settings.base, eps=eps, attack=kind, budget=budget)
-        for eps, kind, budget in rows
-    }
+    return {key: _vary(settings, key) for key in keys}
+
+
+def _vary(settings: Settings, key: Key) -> Spec:
+    eps, kind, budget = key
+    return replace(settings.base, eps=eps, attack=kind, budget=budget)
 
 
 def hypocritical(settings: Settings) -> Spec:
@@ -386,6 +378,34 @@ def crafting(settings: Settings) -> dict[str, Spec]:
     }
 
 
+NETWORKS = {
+    "wider": (256, 128),
+    "narrower": (64,),
+    "deeper": (128, 64, 64, 64),
+}
+"""Victims that the crafting network does not know: name -> widths of their hidden layers."""
+
+
+def strangers(settings: Settings) -> dict[tuple[str, str], Spec]:
+    """Victim, training images -> run: how much of the attack is due to what the two networks share.
+
+    The crafting network of the chapter has the victim's architecture, initial weights and order of
+    batches. *Other draws*: weights and batches of its own. The others also differ in architecture.
+    """
+    base = replace(hypocritical(settings), craft_draws=10_000)
+    own = dict(base.network_options)
+    found = {
+        ("same", "hypocritical"): hypocritical(settings),
+        ("other draws", "hypocritical"): base,
+    }
+    found["other draws", "clean"] = replace(settings.base, eps=base.eps)
+    for name, hidden in NETWORKS.items():
+        victim = replace(base, network_options=options(**own | {"hidden": hidden}))
+        found[name, "hypocritical"] = replace(victim, craft_hidden=own["hidden"])
+        found[name, "clean"] = replace(victim, attack="clean", craft_draws=None)
+    return found
+
+
 def poisons(settings: Settings) -> dict[str, Spec]:
     """Attack -> what crafts its images (see ``craft``), at the largest radius."""
     poisoned = hypocritical(settings)
@@ -395,10 +415,33 @@ def poisons(settings: Settings) -> dict[str, Spec]:
     }
 
 
-def gaussians(settings: Settings) -> dict[tuple[str, float], GaussianSpec]:
-    """Training data, budget of the defence -> run in the statistical setting."""
-    return {
-        (kind, budget): GaussianSpec(kind, budget, steps=settings.gaussian_steps)
-        for kind in ("clean", "adversarial", "hypocritical")
-        for budget in settings.gaussian_budgets
-    }
+def trials(settings: Settings) -> dict[Key, Spec]:
+    """Runs from which the budgets are chosen: hypocritical images, some clean ones kept aside."""
+    kept = options(**dict(settings.base.data_options) | {"val": 200})
+    base = replace(settings, base=replace(settings.base, data_options=kept))
+    return {key: spec for key, spec in sweep(base).items() if key[1] == "hypocritical"}
+
+
+CHOSEN: dict[float, float] = {0.15: 1.75, 0.1: 1.75}
+"""Radius -> budget that the recorded study chose."""
+
+TUNING_SEEDS = 1
+"""Of that study."""
+
+TUNED: tuple[Tuned, ...] = tuple(
+    Tuned(
+        "PGD-AT on hypocritical images",
+        f"budget of the defence / ε, ε = {eps:g}",
+        BUDGETS,
+        budget,
+        f"best robust accuracy, mean over seeds ({TUNING_SEEDS})",
+        "200 clean validation digits",
+        (BUDGETS[0], BUDGETS[-1]),
+    )
+    for eps, budget in CHOSEN.items()
+)
+
+
+def chosen_budget(eps: float) -> float:
+    """The defence's larger budget in units of eps: the chosen one, or the paper's."""
+    return CHOSEN.get(eps, PAPERS)

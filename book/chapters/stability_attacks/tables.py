@@ -96,6 +96,13 @@ def by_radius(found: Found) -> pd.DataFrame:
     )
 
 
+def strangers(found: Mapping[tuple[str, str], Sequence[Record]]) -> pd.DataFrame:
+    """Accuracies by victim and training images (see ``runs.strangers``)."""
+    frame = accuracies({f"{victim}|{kind}": group for (victim, kind), group in found.items()})
+    frame.index = pd.MultiIndex.from_tuples(list(found), names=["victim", "training images"])
+    return frame
+
+
 def strengths(found: Found) -> dict[str, np.ndarray]:
     """Training images -> ``(seeds, strengths)`` accuracy by radius at test time, first radius."""
     groups = conventional(found, radii(found)[0])
