@@ -85,6 +85,7 @@ def test_a_ledger_shows_the_record_and_what_the_check_says(tmp_path: Path) -> No
     path.write_text(json.dumps(recorded))
     assert [row["check"]["says"] for row in ledger.rows] == ["yes", "not checked"]
     assert ledger.outcomes() == {"1": "holds", "2": "holds"}
+    assert ledger.outcomes()["3"] == "not recorded yet"
     assert list(ledger.table()["agrees"]) == ["yes", "not checked"]
     ledger.save()
     assert json.loads(ledger.path.read_text()) == ledger.rows

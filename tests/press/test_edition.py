@@ -85,7 +85,14 @@ def test_a_check_shows_the_studies_of_the_record_and_runs_the_rest(toy: ToyBook)
     nbformat.validate(nbformat.read(path, 4))
     edit(toy, f"{STUDY}  # edited: the record is of another chapter")
     assert reproduce(quick, toy.places, toy._build) == 0
-    assert texts(read_notebook(path)) == ["study quick 3\n", "main quick 3\n"]
+    assert texts(read_notebook(path)) == ["main quick 3\n"]
+
+
+def test_a_study_without_a_record_keeps_the_place_of_its_figure(toy: ToyBook) -> None:
+    source = read_notebook(toy.room("toy") / "toy.ipynb")
+    source["cells"][2]["metadata"]["mystnb"] = {"figure": {"name": "fig-x"}}
+    [cell] = Edition(toy.room("toy") / "recorded").studies_in(source).values()
+    assert "has not been recorded yet" in cell["outputs"][0]["data"]["text/html"]
 
 
 def test_prose_may_change_under_a_record_and_code_may_not(toy: ToyBook) -> None:

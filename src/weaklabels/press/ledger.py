@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pandas as pd
 
 from weaklabels.press.agreement import checked
 from weaklabels.press.claims import Row
+from weaklabels.press.verdicts import NOT_RECORDED
 
 
 @dataclass
@@ -52,8 +54,11 @@ class Ledger:
         return checked(json.loads(self.record.read_text(encoding="utf-8")), self.measured)
 
     def outcomes(self) -> dict[str, str]:
-        """id -> outcome, of the rows that are shown."""
-        return {row["id"]: row["outcome"] for row in self.rows}
+        """id -> outcome, of the rows that are shown; ``NOT_RECORDED`` for any other, such as a row
+        of a study in a check without a record."""
+        found: dict[str, str] = defaultdict(lambda: NOT_RECORDED)
+        found.update({row["id"]: row["outcome"] for row in self.rows})
+        return found
 
     def table(self) -> pd.DataFrame:
         """The claims as a table for the reader."""

@@ -7,6 +7,9 @@ HOLDS, FAILS, OPEN, NOT_TESTABLE = OUTCOMES = ("holds", "fails", "open", "not te
 AGREES, DISAGREES, NOT_CHECKED = "yes", "no", "not checked"
 """What a check says of a recorded row."""
 
+NOT_RECORDED = "not recorded yet"
+"""Said in place of an outcome of a row that no execution at hand has decided."""
+
 MOST_SEEDS = 1000
 """Up to how many seeds it is said how many would decide what is open."""
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
 
 from weaklabels.press.html.chapters import HEADING, Shown
 from weaklabels.press.html.pages import claims_table
 from weaklabels.press.html.papers import Paper, box
+from weaklabels.press.runner.edition import placeholder
 from weaklabels.press.runner.notebooks import Cell, Content, source_of, tags_of
 
-PLACEHOLDER = '<p class="placeholder">Appears here once the chapter has been executed.</p>'
+NOT_EXECUTED = "Appears here once the chapter has been executed."
 
 
 def staged(chapter: Shown, profile: str, paper: Paper | None = None) -> Content:
@@ -50,7 +50,7 @@ def _unexecuted(chapter: Shown, profile: str) -> Content:
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code":
             figure = cell.get("metadata", {}).get("mystnb", {}).get("figure")
-            cell["outputs"] = [_placeholder()] if figure else []
+            cell["outputs"] = [placeholder(NOT_EXECUTED)] if figure else []
             cell["execution_count"] = None
     why = "Its last execution stopped with an error. " if chapter.failed else ""
     text = (
@@ -82,11 +82,6 @@ def _recorded(chapter: Shown, label: str) -> Cell:
         f"computed in this build.\n\n{claims_table([chapter])}"
     )
     return {"cell_type": "markdown", "id": "recorded-claims", "metadata": {}, "source": text}
-
-
-def _placeholder() -> dict[str, Any]:
-    """An output that takes the number and caption of a figure which has not been drawn."""
-    return {"output_type": "display_data", "metadata": {}, "data": {"text/html": PLACEHOLDER}}
 
 
 def _after_title(notebook: Content, text: str) -> None:

@@ -24,6 +24,7 @@ from weaklabels.press.runner.options import FIRST_RECORD_SEED
 STUDY = "study"
 """Tag of a cell that a check leaves to the record."""
 
+NOT_RECORDED = "A study, which a check leaves to the record; it has not been recorded yet."
 FIGURE_NUMBERS = "application/vnd.weaklabels.figure+json"
 """Kind of output under which a figure of the record says its numbers (see ``figure_data``)."""
 
@@ -76,18 +77,18 @@ class Edition:
         return None if recorded else shown
 
     def studies_in(self, source: Content) -> dict[str, Cell]:
-        """Cells of the record by id, for the cells of a notebook that a check leaves to it.
+        """What stands in place of the cells of a notebook that a check leaves to the record, by id.
 
-        Empty if there is no record, or if one of them was edited since: they depend on each other.
+        The record's cells; where there is none, or one of them was edited since (they depend on
+        each other), cells that say so.
         """
         recorded = _code_cells(self.notebook) if self.notebook else {}
         wanted = [cell for cell in source["cells"] if STUDY in tags_of(cell)]
-        found = {cell["id"]: recorded.get(cell["id"]) for cell in wanted}
         same = all(
-            (known := found[cell["id"]]) is not None and source_of(known) == source_of(cell)
+            (known := recorded.get(cell["id"])) is not None and source_of(known) == source_of(cell)
             for cell in wanted
         )
-        return {name: cell for name, cell in found.items() if cell} if same else {}
+        return {cell["id"]: recorded[cell["id"]] if same else _empty(cell) for cell in wanted}
 
 
 def pack(
@@ -128,6 +129,18 @@ def pack(
         write_atomically(folder / name, f"{text}\n")
     # Last: whoever finds the claims finds the rest.
     write_atomically(folder / CLAIMS, json.dumps(claims or [], ensure_ascii=False, indent=1) + "\n")
+
+
+def placeholder(text: str) -> dict[str, Any]:
+    """An output that takes the number and caption of a figure which has not been drawn."""
+    data = {"text/html": f'<p class="placeholder">{text}</p>', "text/plain": text}
+    return {"output_type": "display_data", "metadata": {}, "data": data}
+
+
+def _empty(cell: Cell) -> Cell:
+    """A study without a record: its figures keep their numbers."""
+    named = cell.get("metadata", {}).get("mystnb", {}).get("figure")
+    return {**cell, "outputs": [placeholder(NOT_RECORDED)] if named else []}
 
 
 def _code_cells(notebook: Content) -> dict[str, Cell]:
