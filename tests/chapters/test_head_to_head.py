@@ -288,7 +288,7 @@ def test_tables_of_the_chapter_are_made_of_scores() -> None:
 
 
 def test_records_are_made_by_name() -> None:
-    assert set(RECORDS) == {path.stem for path in setting("quick").recorded_results.iterdir()}
+    assert set(RECORDS) <= {path.stem for path in setting("quick").recorded_results.iterdir()}
 
 
 # -- claims ---------------------------------------------------------------------------------------
