@@ -19,6 +19,7 @@ from weaklabels.lab.missing_labels import (
     modified_labels,
 )
 from weaklabels.lab.multilabel import restore
+from weaklabels.lab.photographs import rounded
 from weaklabels.lab.store import Record
 from weaklabels.methods.large_loss_matters import modified_count
 from weaklabels.metrics import separation_auc
@@ -374,6 +375,34 @@ def persistence(records: Sequence[Record]) -> np.ndarray:
         again = (modified[:-1] & modified[1:]).sum((1, 2))
         shares.append((100 * again / np.maximum(modified[:-1].sum((1, 2)), 1)).mean())
     return np.array(shares)
+
+
+def _pointing_of(records: Sequence[Record]) -> dict[str, Any]:
+    return {
+        f"{kind}, {moment} epoch": rounded(pointing(records, moment, class_mean=kind != "pooled"))
+        for kind in ("pooled", "class mean")
+        for moment in MOMENTS
+    }
+
+
+def _memorisation_of(records: Sequence[Record]) -> dict[str, Any] | None:
+    if records[0].spec.annotation == "full":
+        return None
+    return {name: rounded(values) for name, values in memorisation(records).items()}
+
+
+def _precision_of(records: Sequence[Record]) -> dict[str, Any] | None:
+    if "modified" not in records[0].spec.track:
+        return None
+    return {"precision": rounded(precision(records)), "guessing": rounded(guessing(records))}
+
+
+MEASURES = {
+    "pointing": _pointing_of,
+    "memorisation": _memorisation_of,
+    "modified": _precision_of,
+}
+"""What is recorded of the runs on photographs beside their scores; one value or curve a seed."""
 
 
 def telling_scenes(record: Record, count: int) -> list[int]:
