@@ -74,9 +74,8 @@ def _card(chapter: Shown, paper: Paper) -> str:
     if chapter.claims:
         lines.append(_bar([counts[outcome] for outcome in OUTCOMES]))
     body = "\n\n".join(lines)
-    title = chapter.title if paper.name in chapter.title else f"{paper.name}: {chapter.title}"
     return (
-        f"````{{grid-item-card}} {plain(title)}\n:link: {chapter.slug}\n:link-type: doc\n\n"
+        f"````{{grid-item-card}} {plain(chapter.title)}\n:link: {chapter.slug}\n:link-type: doc\n\n"
         f"{body}\n````"
     )
 
