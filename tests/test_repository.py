@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 import yaml
 
-from weaklabels.press.runner.edition import STUDY
+from weaklabels.press.html.papers import papers_of
+from weaklabels.press.runner.edition import STUDY, Edition
 from weaklabels.press.runner.notebooks import (
     chapters_of,
     code_of,
@@ -302,6 +303,15 @@ def test_readme_table_is_in_step_with_the_book() -> None:
     links = [re.fullmatch(r"\[.+\]\((book/chapters/\w+/\w+\.ipynb)\)", row) for row in table]
     papers = [c.path for c in chapters_of(ROOT / "book") if c.slug not in NO_PAPER]
     assert sorted(ROOT / link[1] for link in links) == sorted(papers)
+
+
+def test_every_paper_says_what_its_chapter_rests_on() -> None:
+    papers = papers_of(ROOT / "book")
+    chapters = {c.slug: c for c in chapters_of(ROOT / "book") if c.slug not in NO_PAPER}
+    assert papers.keys() == chapters.keys()
+    for slug, paper in papers.items():
+        recorded = Edition(chapters[slug].path.parent / "recorded").claims
+        assert not recorded or set(paper.main) <= {row["id"] for row in recorded}, slug
 
 
 def test_readme_links_lead_somewhere() -> None:
