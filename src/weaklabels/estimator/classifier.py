@@ -428,7 +428,7 @@ class Classifier(ClassifierMixin, BaseEstimator):
         places = labels.positions_in(self.classes_, values)
         return judging.one_label(scores.argmax(1).numpy(), places, self.classes_)
 
-    def score(self, x: Any, observed: Any, sample_weight: None = None) -> float:
+    def score(self, x: Any, observed: Any) -> float:
         """Mean average precision, or accuracy, in [0, 1], for scikit-learn.
 
         Labels of +1, -1 and 0 count where they are known; labels of 1 and 0 alone are complete.

@@ -95,6 +95,11 @@ def of_method(
 
 
 def array_of(observed: Any) -> np.ndarray:
+    """Labels as an array of finite numbers, truth values or names.
+
+    Raises:
+        ValueError: if they are anything else.
+    """
     if isinstance(observed, Tensor):
         observed = observed.detach().cpu().numpy()
     values = np.asarray(observed)

@@ -31,7 +31,7 @@ Scorer = Callable[[Tensor], Tensor]
 
 
 def bend(x: Tensor, alpha: Tensor | float) -> Tensor:
-    """LE(x) = x + alpha x (1 - x): keeps 0, 1 and the order of values for |alpha| <= 1."""
+    """LE(x) = x + alpha x (1 - x): keeps 0, 1 and the order of values if ``|alpha| <= 1``."""
     return x + alpha * x * (1 - x)
 
 

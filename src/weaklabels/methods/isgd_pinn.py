@@ -120,7 +120,7 @@ class Network:
 def scaled(interior: Tensor, edge: Tensor, weight: float) -> Tensor:
     """The residual vector s whose half squared length is the loss.
 
-    L = mean of squares inside + weight * mean of squares at the edge = 0.5 |s|².
+    L = mean of squares inside + weight * mean of squares at the edge = ``0.5 |s|²``.
 
     Args:
         interior: ``(N,)``, by how much the equation is missed at the collocation points.
@@ -168,7 +168,7 @@ def frozen_decay(
 
 
 def relative_error(prediction: Tensor, truth: Tensor) -> float:
-    """|prediction - truth|₂ / |truth|₂."""
+    """``|prediction - truth|₂ / |truth|₂``."""
     return float((prediction - truth).norm() / truth.norm())
 
 
@@ -294,7 +294,7 @@ class LBFGS:
 class Implicit:
     """Implicit SGD: theta' = theta - alpha grad L(theta'), backward Euler for the gradient flow.
 
-    The equation says that theta' is a stationary point of J(t) = 0.5 |t - theta|² + alpha L(t)
+    The equation says that theta' is a stationary point of ``J(t) = 0.5 |t - theta|² + alpha L(t)``
     (``proximal``), and an inner optimiser descends J from theta. An infinite alpha leaves the
     proximal term out.
 
@@ -342,7 +342,7 @@ class Followed:
 
 
 def proximal(objective: Evaluate, theta: Tensor, alpha: float) -> Evaluate:
-    """J(t) = 0.5 |t - theta|² + alpha L(t) and its gradient; L itself if alpha is infinite."""
+    """``J(t) = 0.5 |t - theta|² + alpha L(t)``, its gradient; L itself if alpha is infinite."""
     if math.isinf(alpha):
         return objective
     centre = theta.detach().clone()
@@ -356,7 +356,7 @@ def proximal(objective: Evaluate, theta: Tensor, alpha: float) -> Evaluate:
 
 
 def implicit_defect(objective: Evaluate, old: Tensor, new: Tensor, alpha: float) -> float:
-    """Largest entry of |new - old + alpha grad L(new)|: zero for an exact implicit step."""
+    """Largest entry of ``|new - old + alpha grad L(new)|``: zero for an exact implicit step."""
     return float((new - old + alpha * objective(new)[1]).abs().max())
 
 
