@@ -227,6 +227,6 @@ def _best(
 
 def rounded(values: np.ndarray) -> list[Any]:
     """Numbers as JSON takes them: with three digits, and None where there is none."""
-    kept = np.round(values, 3).astype(object)
+    kept = np.round(values.astype(float), 3).astype(object)
     kept[~np.isfinite(values)] = None
     return kept.tolist()
