@@ -205,7 +205,7 @@ def test_validation_keeps_the_best_epoch_and_chooses_thresholds(capsys):
     assert out.strip() == model.report_
     assert f"weights of epoch {model.best_epoch_}" in out
     assert "thresholds from" in out
-    assert "epoch=4/4" in err
+    assert "epoch=4" in err
     one = Classifier("CE", epochs=2, **quiet)
     one.fit(features(), labels_of("noisy"), validation=(features(), labels_of("noisy")))
     assert "validation accuracy" in one.report_

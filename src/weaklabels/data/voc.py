@@ -148,8 +148,7 @@ def voc2012_features(
     Args:
         root: folder that holds ``voc2012-subset-features/mobilenet_v1_gap.npz``.
         file: another file with the keys ``ids`` ``(N,)``, ``split`` ``(N,)``, ``labels``
-            ``(N, 20)`` in {1 present, 0 difficult, -1 absent}, ``classes``, and one ``feat_*``
-            ``(N, d)``.
+            ``(N, 20)`` in {1, 0 difficult, -1}, ``classes``, and one ``feat_*`` ``(N, d)``.
         validation: share of the train list held out (``train_val_indices``).
         seed: of the split.
         balanced: as for the images; uses the rows of all lists.
@@ -158,8 +157,7 @@ def voc2012_features(
         ``x`` float32 ``(N, d)``, ``y`` ``(N, 20)`` int8, ``extra`` as for the images.
 
     Raises:
-        FileNotFoundError: if the file is missing.
-        ValueError: if the file lacks a key or its shapes disagree.
+        FileNotFoundError, ValueError: if the file is missing, lacks a key, or shapes disagree.
     """
     path = Path(file) if file is not None else find(root, FEATURES, "make data-voc2012 MIRROR=...")
     with np.load(path, allow_pickle=False) as content:
@@ -174,9 +172,7 @@ def voc2012_features(
             f"{path}: labels {flags.shape} and {len(ids)} ids for {len(x)} rows of {len(classes)} "
             "classes, expected one row each of the 20 VOC classes"
         )
-    if not np.isin(flags, (-1, 0, 1)).all():
-        raise ValueError(f"{path}: labels other than 1, 0 and -1")
-    finite(path, names[0], x)
+    _check_features(path, names[0], flags, x)
     everything = Index(tuple(ids.tolist()), flags.astype(np.int8))
     row_of = {name: i for i, name in enumerate(everything.ids)}
     if balanced:
@@ -198,6 +194,12 @@ def voc2012_features(
         CLASSES, make(split["train"]), make(split["val"]) if split["val"].ids else None,
         make(split["test"]),
     )  # fmt: skip
+
+
+def _check_features(path: Path, name: str, flags: np.ndarray, x: np.ndarray) -> None:
+    if not np.isin(flags, (-1, 0, 1)).all():
+        raise ValueError(f"{path}: labels other than 1, 0 and -1")
+    finite(path, name, x)
 
 
 def read_index(devkit: Path, part: str) -> Index:

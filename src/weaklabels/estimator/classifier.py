@@ -198,6 +198,25 @@ class Classifier(ClassifierMixin, BaseEstimator):
             ValueError: in one sentence, if inputs, labels, method and settings do not fit.
             FloatingPointError: if a loss is not finite.
         """
+        x, given = self._read(x, observed, classes, zeros, aggregate)
+        self._warn(given)
+        told = extras.Told(expected_positives, clean, views, teacher, truth)
+        form = inputs.form_of(x, bounded=self.bounded)
+        judged = None if validation is None else self._validation(validation, given, form)
+        device = networks.device_of(self.device)
+        with torch.random.fork_rng(devices=_all_devices(device)):
+            course = self._train(x, form, given, told, judged, device, folder)
+        self._finish(course, judged)
+        return self
+
+    def _read(
+        self,
+        x: Any,
+        observed: Any,
+        classes: Sequence[Any] | None,
+        zeros: str | None,
+        aggregate: str,
+    ) -> tuple[Tensor, labels.Labels]:
         self._check_settings()
         if observed is None:
             if not isinstance(x, Dataset):
@@ -210,15 +229,7 @@ class Classifier(ClassifierMixin, BaseEstimator):
             self.method, observed, classes, len(x),
             zeros=zeros, aggregate=aggregate, seed=self.seed,
         )  # fmt: skip
-        self._warn(given)
-        told = extras.Told(expected_positives, clean, views, teacher, truth)
-        form = inputs.form_of(x, bounded=self.bounded)
-        judged = None if validation is None else self._validation(validation, given, form)
-        device = networks.device_of(self.device)
-        with torch.random.fork_rng(devices=_all_devices(device)):
-            course = self._train(x, form, given, told, judged, device, folder)
-        self._finish(course, judged)
-        return self
+        return x, given
 
     def _check_settings(self) -> None:
         if self.method not in methods.names():
@@ -411,8 +422,6 @@ class Classifier(ClassifierMixin, BaseEstimator):
             average precision and F1 (:func:`judging.several_labels`) or recall, precision and F1
             (:func:`judging.one_label`), in percent.
 
-        Raises:
-            ValueError: if the truth has another shape or other values, or nothing is present in it.
         """
         x = self._inputs(x)
         scores, values = self._logits(x), labels.array_of(truth)
@@ -429,10 +438,7 @@ class Classifier(ClassifierMixin, BaseEstimator):
         return judging.one_label(scores.argmax(1).numpy(), places, self.classes_)
 
     def score(self, x: Any, observed: Any) -> float:
-        """Mean average precision, or accuracy, in [0, 1], for scikit-learn.
-
-        Labels of +1, -1 and 0 count where they are known; labels of 1 and 0 alone are complete.
-        """
+        """Mean AP, or accuracy, in [0, 1]; labels of +1, -1, 0 where known, of 1 and 0 complete."""
         x = self._inputs(x)
         values = labels.array_of(observed)
         if not self.several_:
@@ -465,8 +471,6 @@ class Classifier(ClassifierMixin, BaseEstimator):
         With it come the size and form of the inputs, their normalisation, classes and thresholds.
         A module of your own is code and stays where it is: :meth:`load` is given it again.
 
-        Raises:
-            TypeError: if an option cannot be written as a plain value.
         """
         if not hasattr(self, "model_"):
             raise ValueError("this classifier is not trained yet: there is nothing to save")

@@ -36,6 +36,15 @@ class Course:
     weights: dict[str, Tensor] = field(default_factory=dict)
     resumed: int = 0
 
+    def note(self, entry: dict[str, float], model: Network) -> None:
+        """Take in an epoch; its weights are kept if its score is the best so far."""
+        if "validation" in entry:
+            best = max((e["validation"] for e in self.history), default=float("-inf"))
+            if entry["validation"] > best:
+                self.best = int(entry["epoch"])
+                self.weights = {k: v.cpu().clone() for k, v in model.state_dict().items()}
+        self.history.append(entry)
+
 
 def even_batches(rows: int, size: int) -> Callable[[torch.Generator], Iterable[Tensor]]:
     """Batches of an epoch that differ by at most one row, so that none is left with a single one.
@@ -77,7 +86,6 @@ def train(
 
     Raises:
         ValueError: if the folder holds the state of another training.
-        FloatingPointError: if a loss is not finite.
     """
     course = Course()
     parts = {"model": model, "optimiser": optimiser, "method": method}
@@ -85,25 +93,19 @@ def train(
     course.resumed = done
     losses: list[Tensor] = []
     batches = even_batches(len(x), batch_size)
-    steps = -(-len(x) // batch_size)
-    bar = tqdm(total=epochs * steps, initial=done * steps, unit="step", disable=not progress)
+    bar = tqdm(total=epochs, initial=done, unit="epoch", disable=not progress)
 
     def after_step(index: Tensor, logits: Tensor, loss: Tensor) -> None:
         losses.append(loss)
-        bar.update()
+        bar.update(len(index) / len(x))
 
     def after_epoch(epoch: int) -> None:
         entry = {"epoch": epoch, "loss": float(torch.stack(losses).mean())}
         losses.clear()
         if score is not None:
             entry["validation"] = score()
-            best = max((e["validation"] for e in course.history), default=float("-inf"))
-            if entry["validation"] > best:
-                course.best = epoch
-                course.weights = {k: v.cpu().clone() for k, v in model.state_dict().items()}
-        course.history.append(entry)
-        shown = {k: f"{v:.4g}" for k, v in entry.items() if k != "epoch"}
-        bar.set_postfix({"epoch": f"{epoch}/{epochs}"} | shown)
+        course.note(entry, model)
+        bar.set_postfix({k: f"{v:.4g}" for k, v in entry.items()})
         if folder is not None:
             _save(folder, identity, parts, order, course)
 
