@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from chapters.all_e import claims, comparators, photographs, released, runs, tables
+from chapters.all_e import comparators, photographs, released, runs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -18,7 +18,6 @@ from weaklabels.lab.spec import options
 from weaklabels.lab.store import Record
 from weaklabels.methods import all_e
 from weaklabels.press.chapter import Chapter
-from weaklabels.press.verdicts import FAILS, HOLDS, NOT_TESTABLE, OPEN
 from weaklabels.seeding import numpy_rng
 
 CASES = cases("all_e")
@@ -430,77 +429,3 @@ def test_an_audit_of_stored_policies(tmp_path):
 # -- claims ---------------------------------------------------------------------------------------
 
 SPREAD = np.array([-0.001, 0.0, 0.001])
-
-
-def given_outcomes(score=6.0, psnr=15.0, ssim=0.7, follows=-0.5, spread=1.0):
-    given = {"score": score, "psnr": psnr, "ssim": ssim, "follows": follows}
-    return {name: value + spread * SPREAD for name, value in given.items()}
-
-
-def outcomes(*rows):
-    return [row.verdict.outcome for row in rows]
-
-
-def test_claims_on_the_aesthetic_term():
-    more, less = given_outcomes(), given_outcomes(score=5.0, psnr=14.0, ssim=0.6)
-    better, worse = (
-        dict(zip((runs.ALL, runs.NO_SCORE), p, strict=True)) for p in ((more, less), (less, more))
-    )
-    unclear = {runs.ALL: given_outcomes(spread=1000), runs.NO_SCORE: more}
-    assert outcomes(*map(claims.claim_1a, (better, worse, unclear))) == [HOLDS, FAILS, OPEN]
-    for found, expected in ((better, HOLDS), (worse, FAILS), (unclear, OPEN)):
-        assert outcomes(*claims.claim_2ab(found)) == [expected] * 2
-
-
-@pytest.mark.parametrize(
-    ("steps", "each", "end"),
-    [([4.0, 5.0, 6.0], HOLDS, HOLDS), ([4.0, 6.0, 5.0], FAILS, HOLDS), ([4, 5, 3], FAILS, FAILS)],
-)
-def test_claims_on_progress(steps, each, end):
-    rising = np.array([steps])
-    records = [Record(None, {"score": rising + s, "error": 9 - rising + s}, {}) for s in SPREAD]
-    assert outcomes(*claims.claim_3ab(records)) == [each, each]
-    assert outcomes(*claims.claim_3cd(records)) == [end, end]
-
-
-def test_progress_is_open_where_seeds_disagree_on_a_step():
-    paths = np.array([[[4.0, 6.0, 7.0]], [[4.0, 5.0, 4.5]], [[4.0, 5.0, 6.0]]])
-    records = [Record(None, {"score": path, "error": 9 - path}, {}) for path in paths]
-    assert outcomes(*claims.claim_3ab(records)) == [OPEN, OPEN]
-    assert outcomes(*claims.claim_3cd(records)) == [OPEN, OPEN]
-
-
-def test_claims_on_simple_methods():
-    simple = ("gamma 0.5", "gamma to mean 0.6", "histogram equalisation")
-    groups = {name: {"psnr": np.array([14.0]), "ssim": np.array([0.75])} for name in simple}
-    groups[f"agents, {runs.ALL}"] = given_outcomes()
-    rows = claims.claim_4(groups)
-    assert [row.id for row in rows] == ["4a", "4b", "4c", "4d", "4e", "4f"]
-    assert outcomes(*rows) == [HOLDS] * 3 + [FAILS] * 3
-    groups[f"agents, {runs.ALL}"] = given_outcomes(spread=2000)
-    assert outcomes(*claims.claim_4(groups)) == [OPEN] * 6
-
-
-def test_claims_on_what_pixels_do():
-    cases = ({"follows": -0.5}, {"follows": -0.02, "spread": 50}, {"spread": 500})
-    rows = (claims.claim_5a({runs.ALL: given_outcomes(**each)}) for each in cases)
-    assert outcomes(*rows) == [HOLDS, FAILS, OPEN]
-    audits = ({"share_at_least": [60, 94]}, {"share_at_least": [60, 95]})
-    assert outcomes(*map(claims.claim_5c, audits)) == [HOLDS, FAILS]
-    assert outcomes(claims.claim_6a(), claims.claim_7()) == [HOLDS, NOT_TESTABLE]
-
-
-@pytest.mark.parametrize(
-    ("least", "expected"),
-    [([0.95] * 5, HOLDS), ([0.94] * 5, FAILS), ([0.94, 0.94, 0.96, 0.97, 0.98], OPEN)],
-)
-def test_a_collapse_is_one_of_every_seed(least, expected):
-    records = [Record(None, {"common": np.array([1.0, share, 1.0])}, {}) for share in least]
-    assert outcomes(claims.claim_6b(records)) == [expected]
-
-
-def test_the_run_in_the_middle_stands_for_all():
-    psnr = [np.array([[10.0, p]]) for p in (13.0, 12.0, 14.0)]
-    records = [Record(None, {"psnr": p}, {}) for p in psnr]
-    assert tables.typical(records) is records[0]
-    assert tables.by_step(records, "psnr").shape == (3, 2)
