@@ -7,6 +7,8 @@ from chapters.all_e import claims, runs, tables
 from weaklabels.lab.store import Record
 from weaklabels.press.verdicts import FAILS, HOLDS, NOT_TESTABLE, OPEN
 
+SPREAD = np.array([-0.001, 0.0, 0.001])
+
 
 def given_outcomes(score=6.0, psnr=15.0, ssim=0.7, follows=-0.5, spread=1.0):
     given = {"score": score, "psnr": psnr, "ssim": ssim, "follows": follows}
