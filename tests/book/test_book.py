@@ -165,6 +165,8 @@ def test_a_check_says_what_it_found_beside_the_record(toy_book: ToyBook, tmp_pat
 def test_the_front_page_counts_the_outcomes(toy_book: ToyBook) -> None:
     marks = [mark.get_text() for mark in page(toy_book, "index").select(".verdict")]
     assert marks[:4] == ["7 hold", "5 fail", "1 is open", "2 not testable"]
+    said = page(toy_book, "index").get_text(" ", strip=True)
+    assert "Without a record yet, and with the few seeds of a check: Executed executed" in said
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,8 @@ def scoreboard(
 
 def forest(chapters: Sequence[Shown]) -> dict[str, bytes]:
     """The picture of all comparisons: file name -> content; nothing if there is none."""
-    drawn = draw_book({chapter.title: chapter.claims for chapter in chapters})
+    short = {chapter.title.partition(":")[0]: chapter.claims for chapter in chapters}
+    drawn = draw_book(short)
     return {FOREST_FILE: drawn} if drawn else {}
 
 
@@ -111,7 +112,18 @@ def totals_sentence(chapters: Sequence[Shown]) -> str:
         text += f"\n\n{said}"
     if missing:
         text += f"\n\nWithout a verdict in this build: {', '.join(missing)}."
-    return text
+    return text + _without_record(chapters)
+
+
+def _without_record(chapters: Sequence[Shown]) -> str:
+    """Which chapters count what this build measured, as they have no record yet."""
+    keeping = [chapter for chapter in chapters if chapter.tests_claims]
+    without = [_link(chapter) for chapter in keeping if not chapter.edition.claims]
+    if not without:
+        return ""
+    if len(without) == len(keeping):
+        return "\n\nNo chapter has its record yet: these are the few seeds of a check."
+    return f"\n\nWithout a record yet, and with the few seeds of a check: {', '.join(without)}."
 
 
 def agreement_sentence(rows: Sequence[dict[str, Any]]) -> str:
