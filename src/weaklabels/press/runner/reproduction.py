@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import joblib
 from tqdm import tqdm
 
 from weaklabels.press.runner import estimate, report, stamps
@@ -113,6 +112,8 @@ def _duration(stale: Sequence[Notebook], options: Options, places: Places) -> st
         return ""
     if not (places.book / estimate.COSTS).is_file():
         return ""
+    import joblib  # brings NumPy, which nobody needs when nothing changed
+
     slugs = [chapter.slug for chapter in stale]
     cores = min(len(slugs), joblib.cpu_count())
     work = estimate.work_here()
