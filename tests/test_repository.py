@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from importlib import import_module
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
@@ -314,6 +315,15 @@ def test_every_paper_says_what_its_chapter_rests_on() -> None:
     for slug, paper in papers.items():
         recorded = Edition(chapters[slug].path.parent / "recorded").claims
         assert not recorded or set(paper.main) <= {row["id"] for row in recorded}, slug
+
+
+def test_a_choice_is_claimed_only_where_it_was_made() -> None:
+    """Without a recorded tuning study the settings of a room are said to be set by hand."""
+    rooms = [p.parent for p in NOTEBOOKS if (p.parent / "runs.py").is_file()]
+    for room in rooms:
+        tuned = getattr(import_module(f"chapters.{room.name}.runs"), "TUNED", ())
+        if not (room / "recorded" / "tuning.json").is_file():
+            assert {each.rule.split(";")[0] for each in tuned} <= {"set by hand"}, room.name
 
 
 def test_readme_links_lead_somewhere() -> None:

@@ -144,7 +144,7 @@ TUNED = tuple(
         field,
         values,
         _CHOSEN[field],
-        "best validation mAP, mean of 3 seeds",
+        "set by hand; to be chosen by validation (record `tuning`)",
         "validation scenes of seeds 1000 to 1002",
         _BOUNDS.get(field, ()),
     )

@@ -40,7 +40,7 @@ TUNED = tuple(
         option,
         values,
         _CHOSEN[method],
-        "best validation mAP, mean of 3 seeds",
+        "set by hand; to be chosen by validation (record `tuning`)",
         "validation scenes of seeds 1000 to 1002",
     )
     for method, (option, values) in GRIDS.items()
