@@ -18,7 +18,7 @@ from chapters.class_activation_value.tables import (
 )
 from weaklabels.lab.candidate_setting import COMPARATORS
 from weaklabels.press.claims import Row, Verdict, all_of, exact, greater, mean_std
-from weaklabels.press.verdicts import FAILS, HOLDS, OPEN
+from weaklabels.press.verdicts import FAILS, tally
 
 Scores = Mapping[str, np.ndarray]
 """Test accuracy ``(seeds,)`` by method."""
@@ -446,10 +446,4 @@ def summary(outcomes: Mapping[str, str]) -> str:
     Args:
         outcomes: id -> outcome.
     """
-    lines = []
-    for told, prefixes in TOLD.items():
-        found = [outcome for id, outcome in outcomes.items() if id[:-1] in prefixes]
-        counts = [f"{found.count(word)} {word}" for word in (HOLDS, FAILS, OPEN) if word in found]
-        if counts:
-            lines.append(f"- {told}: of {len(found)} rows {', '.join(counts)}.")
-    return "\n".join(lines)
+    return tally(TOLD, outcomes)

@@ -16,7 +16,7 @@ from chapters.mogd.tables import Groups, Results
 from weaklabels.lab.candidate_sets import scores
 from weaklabels.lab.store import Record
 from weaklabels.press.claims import Row, all_of, exact, greater, not_testable
-from weaklabels.press.verdicts import FAILS, HOLDS, OPEN
+from weaklabels.press.verdicts import FAILS, tally
 
 PAPER = "Abstract, in words; the tables could not be read"
 IMPLIED = "Implied by the idea: self-training confirms its own errors"
@@ -345,10 +345,4 @@ def summary(outcomes: Mapping[str, str]) -> str:
     Args:
         outcomes: id -> outcome.
     """
-    lines = []
-    for told, prefixes in TOLD.items():
-        found = [outcome for id, outcome in outcomes.items() if id[:-1] in prefixes]
-        counts = [f"{found.count(word)} {word}" for word in (HOLDS, FAILS, OPEN) if word in found]
-        if counts:
-            lines.append(f"- {told}: of {len(found)} rows {', '.join(counts)}.")
-    return "\n".join(lines)
+    return tally(TOLD, outcomes)

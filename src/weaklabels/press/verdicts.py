@@ -1,6 +1,6 @@
 """The names of the outcomes and their numbers in words, where reading them costs nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 HOLDS, FAILS, OPEN, NOT_TESTABLE = OUTCOMES = ("holds", "fails", "open", "not testable here")
 
@@ -24,3 +24,19 @@ def in_words(found: Mapping[str, int]) -> list[str]:
         for name in OUTCOMES
         if name in found
     ]
+
+
+def tally(told: Mapping[str, Sequence[str]], outcomes: Mapping[str, str]) -> str:
+    """How many rows of each kind hold, fail and are open, in Markdown.
+
+    Args:
+        told: what is summed up -> its rows' ids without their last letter.
+        outcomes: id -> outcome.
+    """
+    lines = []
+    for what, prefixes in told.items():
+        found = [outcome for id, outcome in outcomes.items() if id[:-1] in prefixes]
+        counts = [f"{found.count(word)} {word}" for word in (HOLDS, FAILS, OPEN) if word in found]
+        if counts:
+            lines.append(f"- {what}: of {len(found)} rows {', '.join(counts)}.")
+    return "\n".join(lines)
