@@ -202,3 +202,18 @@ def test_imports_of_a_notebook_cell() -> None:
 def test_unknown_module_is_named(package: Package) -> None:
     with pytest.raises(ModuleNotFoundError, match=r"'weaklabels\.zzz' is not a module"):
         closure(["weaklabels.zzz"])
+
+
+def test_a_key_is_the_same_in_every_version_of_python() -> None:
+    """The digest of code that versions write differently: committed keys are compared with it."""
+    source = """
+def describe(value, *, width=None, **others):
+    text = f'{value!r:>{width}} of {others["a"]}'
+    return text if value else None
+
+class Thing:
+    size: int = -1_000
+    pair = (1.5, b'x', ...)
+"""
+    digest = keys.Module("weaklabels.zzz", source).digest
+    assert digest == "b752302cb70c6e620ae78207a3a723ec26daf011ab733ea25ca85ee738819fdb"

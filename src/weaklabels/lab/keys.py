@@ -191,7 +191,7 @@ class Module:
     @cached_property
     def digest(self) -> str:
         """Hash of all of its code."""
-        return _hash(ast.unparse(self.tree))
+        return _hash(_text(self.tree))
 
     def unit(self, name: str) -> Unit:
         """A definition; what the module only imports leads on; an unknown name is all of it."""
@@ -202,7 +202,7 @@ class Module:
     def _take(self, name: str) -> Unit:
         if name in self.definitions:
             nodes = self.definitions[name]
-            text = "\n".join(ast.unparse(node) for node in nodes)
+            text = "\n".join(_text(node) for node in nodes)
             named = (r for node in nodes for r in self._named_in(node))
             return Unit(_hash(text), frozenset(named))
         if name in self.bindings:
@@ -331,6 +331,21 @@ def _is_text(line: ast.stmt) -> bool:
         and isinstance(line.value, ast.Constant)
         and isinstance(line.value.value, str)
     )
+
+
+def _text(node: Any) -> str:
+    """A syntax tree as text that is the same in every version of Python.
+
+    ``ast.unparse`` writes f-strings, and ``ast.dump`` empty fields, otherwise from one version to
+    the next.
+    """
+    if isinstance(node, ast.AST):
+        fields = ((name, value) for name, value in ast.iter_fields(node) if value not in (None, []))
+        inner = ",".join(f"{name}={_text(value)}" for name, value in fields)
+        return f"{type(node).__name__}({inner})"
+    if isinstance(node, list):
+        return f"[{','.join(map(_text, node))}]"
+    return repr(node)
 
 
 def _hash(text: str) -> str:
