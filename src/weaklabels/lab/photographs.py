@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from weaklabels.lab import missing_labels, multilabel, tuned, two_stage
+from weaklabels.lab import missing_labels, multilabel, trunk, tuned, two_stage
 from weaklabels.lab.multilabel import Spec, load_splits
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import options
@@ -91,7 +91,7 @@ def photographs(setting: Setting) -> dict[str, Any]:
         "batch_size": 16,
         "optimiser": rated(OptimiserSpec("adam"), 1e-4),
         "device": setting.device,
-        "checkpoint": True,
+        "checkpoint": setting.device == "cpu",  # on a GPU a run is shorter than what saving takes
     }
 
 
@@ -179,7 +179,8 @@ def compute(
         one; ``validation`` and ``test`` mAP after every evaluation, and ``by class`` the test
         precision (%) of the last epoch, each a list a seed; and what else is measured.
     """
-    chosen = {name: _chosen(setting, row, how, rates) for name, row in rows.items()}
+    _draw_maps(setting, [row.spec for row in rows.values()])
+    chosen = _chosen(setting, rows, how, rates)
     records = setting.repeat(how.run, {name: spec for name, (spec, _) in chosen.items()}, seeds)
     found = []
     for name, (spec, tried) in chosen.items():
@@ -201,28 +202,59 @@ def compute(
     return found
 
 
+def _draw_maps(setting: Setting, specs: Sequence[Any]) -> None:
+    """Compute the frozen layers' maps once, before several processes want them."""
+    wanted = {trunk.maps_spec(spec): None for spec in specs if spec.frozen_layers}
+    setting.run(trunk.maps, wanted)
+
+
+Chosen = dict[str, tuple[Any, list[dict[str, Any]]]]
+"""Name of a row -> its run with its chosen settings, and what was tried for each of them."""
+
+
 def _chosen(
-    setting: Setting, row: Row, how: Protocol, rates: Sequence[float]
-) -> tuple[Any, list[dict[str, Any]]]:
-    """A row's run with its chosen settings, and what was tried for each of them."""
-    trials = {rate: replace(row.spec, optimiser=rated(row.spec.optimiser, rate)) for rate in rates}
-    spec, of_rate = _best(setting, "learning rate", trials, how)
-    if not row.option:
-        return spec, [of_rate]
-    trials = {value: with_option(spec, row.option, value) for value in row.values}
-    spec, of_option = _best(setting, row.option, trials, how)
-    return spec, [of_rate, of_option]
+    setting: Setting, rows: Mapping[str, Row], how: Protocol, rates: Sequence[float]
+) -> Chosen:
+    """The learning rates of all rows are tried in one sweep, and then all options in another."""
+    trials = {
+        name: {rate: replace(row.spec, optimiser=rated(row.spec.optimiser, rate)) for rate in rates}
+        for name, row in rows.items()
+    }
+    chosen = _best(setting, dict.fromkeys(rows, "learning rate"), trials, how)
+    names = {name: row.option for name, row in rows.items() if row.option}
+    trials = {
+        name: {value: with_option(chosen[name][0], option, value) for value in rows[name].values}
+        for name, option in names.items()
+    }
+    for name, (spec, tried) in _best(setting, names, trials, how).items():
+        chosen[name] = spec, chosen[name][1] + tried
+    return chosen
 
 
 def _best(
-    setting: Setting, name: str, trials: Mapping[float, Any], how: Protocol
-) -> tuple[Any, dict[str, Any]]:
-    """The trial with the best validation mAP, and an account of all of them."""
-    runs = setting.repeat(how.run, trials, TUNING_SEEDS)
-    scores = {value: [how.validation([run]) for run in each] for value, each in runs.items()}
-    best = tuned.best(scores)
-    account = {f"{value:g}": rounded(np.array(each)) for value, each in scores.items()}
-    return trials[best], {"setting": name, "chosen": best, "validation": account}
+    setting: Setting,
+    names: Mapping[str, str],
+    trials: Mapping[str, Mapping[float, Any]],
+    how: Protocol,
+) -> Chosen:
+    """Of every row the trial with the best validation mAP, and an account of all of them.
+
+    Args:
+        setting: where to compute.
+        names: row -> what is chosen.
+        trials: row -> value -> its run.
+        how: protocol of the runs.
+    """
+    table = {(row, value): spec for row, each in trials.items() for value, spec in each.items()}
+    runs = setting.repeat(how.run, table, TUNING_SEEDS)
+    found = {}
+    for row, each in trials.items():
+        scores = {value: [how.validation([run]) for run in runs[row, value]] for value in each}
+        best = tuned.best(scores)
+        account = {f"{value:g}": rounded(np.array(one)) for value, one in scores.items()}
+        tried = {"setting": names[row], "chosen": best, "validation": account}
+        found[row] = each[best], [tried]
+    return found
 
 
 def rounded(values: np.ndarray) -> list[Any]:
