@@ -356,7 +356,8 @@ SGD_RATES = (0.01, 0.1, 0.5, 1, 2, 10)
 ADAM_RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 1e-1)
 ISGD_RATES = (1e-5, 1e-3, 0.1, 1, 10, 1e3)
 INNER_ADAM_RATES = (0.01, 0.1, 1, 10, 100, 1e3)
-FEW_SGD, FEW_ADAM, FEW_ISGD = (0.01, 0.1, 0.5), (1e-3, 3e-3, 1e-2), (0.1, 1, 10)
+FEW_SGD, FEW_ADAM = (0.01, 0.1, 0.5, 1, 2), (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+FEW_ISGD = (0.01, 0.1, 1, 10, 100)
 
 QUICK = Settings(
     base=Spec(),

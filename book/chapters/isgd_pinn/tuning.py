@@ -14,7 +14,7 @@ from weaklabels.lab.setting import Setting
 from weaklabels.lab.store import Record
 from weaklabels.lab.tuned import FIRST_TUNING_SEED, Tuned
 
-SEEDS = 1
+SEEDS = 3
 """Repetitions of the recorded choice."""
 
 RULE = f"lowest training loss at the end, median of {SEEDS} seeds"
