@@ -140,21 +140,30 @@ def apl(setting: Setting) -> dict[str, Any]:
     }
 
 
+PUBLISHED_EM = "EM, published α"
+"""What APL is added to on photographs: EM with the weight that EM+APL has there."""
+
 PHOTOGRAPH_NOTES = (
     "EM+APL: the published alpha 0.2 and theta 0.9, and as many epochs of warm-up as in the paper, "
-    "5 of 10.",
+    f"5 of 10; {PUBLISHED_EM!r} is EM with that alpha, whose learning rate alone is chosen.",
     "ROLE is told the mean number of positives of the training images. ROLE+LI is left out: there "
     "is no linear phase before the training.",
 )
 
 
+def photograph_rows(setting: Setting) -> dict[str, voc_features.Row]:
+    """The rows with the last layers trained; EM+APL also records its pseudo-labels."""
+    found = rows(photographs.protocol(setting))
+    apl = found["EM+APL"].spec
+    watched = replace(apl, track=(*apl.track, "modified"))
+    found["EM+APL"] = replace(found["EM+APL"], spec=watched)
+    return found | {PUBLISHED_EM: voc_features.Row(found["EM"].spec)}
+
+
 def on_photographs(setting: Setting) -> dict[str, Any]:
     """The benchmark with the last layers trained, and what each row makes of unknown labels."""
     return photographs.record(
-        setting,
-        rows(photographs.protocol(setting)),
-        PHOTOGRAPH_NOTES,
-        measures={"unannotated": _unannotated, "person": _person, "test_ap": _class_ap},
+        setting, photograph_rows(setting), PHOTOGRAPH_NOTES, measures=MEASURES
     )
 
 
@@ -177,6 +186,44 @@ def _person(records: Sequence[Record]) -> dict[str, Any] | None:
 
 def _class_ap(records: Sequence[Record]) -> list[Any]:
     return photographs.rounded(tables.class_ap(records))
+
+
+def _annotated_loss(records: Sequence[Record]) -> list[Any] | None:
+    if records[0].spec.annotation == "full":
+        return None
+    return [photographs.rounded(tables.visited_loss(record)) for record in records]
+
+
+def _gradients(records: Sequence[Record]) -> dict[str, Any] | None:
+    if records[0].spec.method not in tables.LOSSES:
+        return None
+    runs = [tables.gradients(record) for record in records]
+    return {kind: [photographs.rounded(100 * run[kind]) for run in runs] for kind in runs[0]}
+
+
+def _pseudo_labels(records: Sequence[Record]) -> dict[str, Any] | None:
+    if "modified" not in records[0].spec.track:
+        return None
+    frames = [tables.pseudo_label_quality(record) for record in records]
+    shares = {
+        name: [photographs.rounded(frame[name].to_numpy()) for frame in frames]
+        for name in ("labelled", "wrong", "hidden")
+    }
+    return shares | {"guessing": round(tables.hidden_share(records), 3)}
+
+
+MEASURES = {
+    "unannotated": _unannotated,
+    "person": _person,
+    "test_ap": _class_ap,
+    "annotated loss": _annotated_loss,
+    "gradients": _gradients,
+    "pseudo-labels": _pseudo_labels,
+}
+"""What is recorded of the runs on photographs beside their scores.
+
+One value or curve a seed; gradients are in hundredths, and the counts of *person* are those of the
+first seed."""
 
 
 RECORDS = {

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from weaklabels.lab.missing_labels import (
 )
 from weaklabels.lab.multilabel import load_splits
 from weaklabels.lab.store import Record
+from weaklabels.methods.acknowledging_the_unknown import entropy_maximisation
+from weaklabels.methods.baselines import assume_negative
 from weaklabels.metrics import class_wasserstein
 from weaklabels.press.claims import mean_std, rank_agreement
 
@@ -183,6 +186,32 @@ def autograd(loss: object, logits: np.ndarray, observed: int) -> np.ndarray:
     return gradient[:, 0].numpy()
 
 
+LOSSES: dict[str, Callable[..., torch.Tensor]] = {
+    "AN": assume_negative,
+    "EM": entropy_maximisation,
+}
+"""Method -> its loss, of logits, labels and its options."""
+
+
+def gradients(record: Record) -> dict[str, np.ndarray]:
+    """Mean gradient that the entries of each kind felt in training, by epoch.
+
+    It is the derivative of an entry's own loss by its logit, where the entry was last visited.
+
+    Args:
+        record: of a run with a method of ``LOSSES`` that tracked ``"entry_logits"``.
+
+    Returns:
+        ``TP``, ``FN``, ``TN`` -> ``(epochs,)``; positive values push the logit down.
+    """
+    loss = partial(LOSSES[record.spec.method], **dict(record.spec.method_options))
+    logits = record["entry_logits"].astype(float)
+    return {
+        kind: autograd(loss, logits[:, mask], int(kind == "TP")).reshape(len(logits), -1).mean(1)
+        for kind, mask in label_kinds(record["truth"], record["observed"]).items()
+    }
+
+
 # -- what the network thinks of unannotated labels ------------------------------------------------
 
 
@@ -282,6 +311,16 @@ def annotated_loss_by_epoch(records: Sequence[Record]) -> np.ndarray:
     """Mean loss (nats) of annotated labels in every epoch, ``(runs, epochs)``."""
     curves = np.stack([record["annotated_loss"] for record in records])
     return np.nanmean(curves.reshape(len(records), len(records[0]["test_ap"]), -1), 2)
+
+
+def visited_loss(record: Record) -> np.ndarray:
+    """Mean loss (nats) of the annotated positives in every epoch, ``(epochs,)``.
+
+    Args:
+        record: of a run that tracked ``"entry_logits"``.
+    """
+    logits = record["entry_logits"][:, record["observed"] == 1].astype(float)
+    return np.logaddexp(0, -logits).mean(1)
 
 
 def class_ap(records: Sequence[Record]) -> np.ndarray:

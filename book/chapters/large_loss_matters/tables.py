@@ -391,18 +391,28 @@ def _memorisation_of(records: Sequence[Record]) -> dict[str, Any] | None:
     return {name: rounded(values) for name, values in memorisation(records).items()}
 
 
+def _single_labels_of(records: Sequence[Record]) -> dict[str, Any] | None:
+    if records[0].spec.annotation == "full":
+        return None
+    return {kind: rounded(curve) for kind, curve in single_labels(records[0]).items()}
+
+
 def _precision_of(records: Sequence[Record]) -> dict[str, Any] | None:
     if "modified" not in records[0].spec.track:
         return None
-    return {"precision": rounded(precision(records)), "guessing": rounded(guessing(records))}
+    measures = {"precision": precision, "guessing": guessing, "persistence": persistence}
+    return {name: rounded(measure(records)) for name, measure in measures.items()}
 
 
 MEASURES = {
     "pointing": _pointing_of,
     "memorisation": _memorisation_of,
+    "single labels": _single_labels_of,
     "modified": _precision_of,
 }
-"""What is recorded of the runs on photographs beside their scores; one value or curve a seed."""
+"""What is recorded of the runs on photographs beside their scores.
+
+One value or curve a seed; the single labels are those of the first one."""
 
 
 def telling_scenes(record: Record, count: int) -> list[int]:
