@@ -1,4 +1,4 @@
-"""The recorded choice of the chapter: the budget of a defence that knows of the attack."""
+"""What the chapter records: the budget of a defence that knows of the attack, and photographs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from chapters.stability_attacks import runs
+from chapters.stability_attacks.photographs import photographs
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.tuned import FIRST_TUNING_SEED, best
 
@@ -35,5 +36,8 @@ def tune(chapter: Setting) -> dict[str, Any]:
     }
 
 
-RECORDS: dict[str, Callable[[Setting], dict[str, Any]]] = {"tuning": tune}
+RECORDS: dict[str, Callable[[Setting], dict[str, Any]]] = {
+    "tuning": tune,
+    "photographs": photographs,
+}
 """Name of a recorded result -> what computes its content."""
