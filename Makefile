@@ -97,8 +97,9 @@ verify: $(ENV)  ## recompute what an archive holds and compare (ARCHIVE=file, DA
 lab: $(ENV)  ## open JupyterLab on the notebooks
 	@$(BIN)/jupyter lab --notebook-dir=book
 
-test: $(ENV) $(ACTIONLINT) $(AXE)  ## run all tests
-	@OMP_NUM_THREADS=1 $(PY) -m pytest -n $(or $(WORKERS),2) $(TESTS)
+test: $(ENV) $(ACTIONLINT) $(AXE)  ## run all tests; with DEVICE=cuda those that need a GPU
+	@OMP_NUM_THREADS=1 $(if $(DEVICE),WEAKLABELS_TEST_DEVICE='$(DEVICE)') $(PY) -m pytest \
+	  -n $(or $(WORKERS),2) $(if $(DEVICE),-m gpu) $(TESTS)
 
 bench: $(ENV)  ## run the benchmarks
 	@$(PY) -m pytest tests/benchmarks

@@ -1,5 +1,6 @@
-"""How the tests are shared between processes (``pytest -n 2``)."""
+"""How tests are shared between processes (``pytest -n 2``), and where those of a GPU compute."""
 
+import os
 from pathlib import PurePosixPath
 
 import pytest
@@ -18,3 +19,14 @@ class FilesAndNotebooks(LoadScopeScheduling):
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesAndNotebooks:
     return FilesAndNotebooks(config, log)
+
+
+@pytest.fixture(scope="session")
+def gpu() -> str:
+    """The device of the tests marked ``gpu``: that of `make test DEVICE=...`, else CUDA."""
+    import torch
+
+    device = os.environ.get("WEAKLABELS_TEST_DEVICE", "")
+    if not device and not torch.cuda.is_available():
+        pytest.skip("this needs an NVIDIA GPU, and PyTorch sees none")
+    return device or "cuda"

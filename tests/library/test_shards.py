@@ -230,10 +230,10 @@ def test_cutout_blanks_a_square(batch):
     assert ((coloured != 1).any(1).flatten(1).sum(1) <= 36).all()
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
-def test_augmentation_means_the_same_on_a_gpu(batch):
+@pytest.mark.gpu
+def test_augmentation_means_the_same_on_a_gpu(batch, gpu):
     for function in (augment.flip, augment.pad_crop, lambda b, g: augment.cutout(b, g, 4)):
-        torch.testing.assert_close(function(batch.cuda(), rng()).cpu(), function(batch, rng()))
+        torch.testing.assert_close(function(batch.to(gpu), rng()).cpu(), function(batch, rng()))
 
 
 # --- backbones -----------------------------------------------------------------------------------
