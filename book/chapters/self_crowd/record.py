@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from chapters.self_crowd import runs, tables
+from chapters.self_crowd.photographs import IMAGES, RESOLUTION, features, sparse_crowd
 from weaklabels import crowds, data
-from weaklabels.backbones import extract_features, mobilenet_v1
 from weaklabels.data.crowd import LABEL_ONLY
-from weaklabels.data.files import find
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import options
 from weaklabels.lab.store import Record
@@ -29,12 +27,6 @@ SEEDS = 30
 """Crowds of the recorded claims: one with another differs by far more than method from method."""
 
 NETWORK_SEEDS = range(5)
-COLUMNS = ("random_label1", "random_label2", "random_label3")
-WEIGHTS = "imagenet-weights/mobilenet_v1_imagenet_to_conv_dw_13.pth"
-RESOLUTION = 96
-IMAGES = 6000
-"""Training images that are used, the first ones; all test images."""
-
 METHODS = ("MV", "true labels", "DL-CL", "random", "plain", "aware", "quota")
 
 
@@ -71,20 +63,6 @@ def truth_inference(root: str) -> list[dict[str, Any]]:
                 row["ratio"].append(tables.imbalance(crowds.class_counts(kept, classes)))
             rows.append(row)
     return rows
-
-
-def features(root: str, cache: Path) -> tuple[torch.Tensor, np.ndarray, np.ndarray, Any, Any]:
-    """Training features, truth and answers, and the test features and truth."""
-    splits = data.load("cifar10n", root, raw=True)
-    backbone = mobilenet_v1(find(root, WEIGHTS, "make data-imagenet-weights"))
-    parts = [
-        extract_features(x, backbone, resolution=RESOLUTION, cache=cache).float()
-        for x in (splits.train.x[:IMAGES], splits.test.x)
-    ]
-    mean, std = parts[0].mean(0), parts[0].std(0).clamp(min=1e-3)
-    train, test = ((x - mean) / std for x in parts)
-    answers = np.stack([splits.train.extra[name][:IMAGES] for name in COLUMNS], 1)
-    return train, splits.train.y[:IMAGES].numpy(), answers, test, splits.test.y.numpy()
 
 
 def networks(root: str, cache: Path) -> list[dict[str, Any]]:
@@ -151,4 +129,4 @@ def real_crowds(setting: Setting) -> dict[str, Any]:
     }
 
 
-RECORDS = {"real_crowds": real_crowds}
+RECORDS = {"real_crowds": real_crowds, "sparse_crowd": sparse_crowd}
