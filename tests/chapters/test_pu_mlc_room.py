@@ -308,10 +308,10 @@ def test_invented_positives_are_a_claim_of_their_own(ours, outcome):
 
 def on_photographs(**scores):
     """All rows of the study at ``BASE``, but for methods that are given (features as extracted)."""
-    rows = studies.photographs(Setting("quick", "cpu", 1, "data", Store("."), "."))
+    rows = studies.features(Setting("quick", "cpu", 1, "data", Store("."), "."))
     found = {row: np.array(BASE) for row in rows}
     for name, values in scores.items():
-        for percent in studies.PHOTOGRAPH_PERCENTS:
+        for percent in studies.FEATURE_PERCENTS:
             found[name, "as extracted", percent] = np.array(values)
     return found
 

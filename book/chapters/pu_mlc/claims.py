@@ -309,7 +309,7 @@ def claim_11(photographs: Scores) -> list[Row]:
                 (name, "as extracted", percent),
                 (other, "as extracted", percent),
             ),
-            figure="tab-pumlc-photographs",
+            figure="tab-pumlc-features",
         )
         for text, (name, other, letters, paper) in pairs.items()
         for letter, percent in zip(letters, (10, 50), strict=True)
@@ -349,7 +349,7 @@ def claim_12(photographs: Scores) -> list[Row]:
             text,
             "none (an explanation of this book)",
             verdict,
-            figure="tab-pumlc-photographs",
+            figure="tab-pumlc-features",
         )
         for id, text, verdict in zip(("12a", "12b"), texts, verdicts, strict=True)
     ]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from chapters.pu_mlc import studies
+from chapters.pu_mlc import photographs, studies
 from chapters.pu_mlc.runs import (
     ABLATION,
     ABLATION_PERCENTS,
@@ -64,13 +64,13 @@ def choose_rates(chapter: Setting) -> dict[str, Any]:
     }
 
 
-def photographs(setting: Setting) -> dict[str, Any]:
-    """Linear heads on features of photographs (see ``studies.photographs``)."""
-    rows = studies.photographs(setting)
+def voc2012_features(setting: Setting) -> dict[str, Any]:
+    """Linear heads on features of photographs (see ``studies.features``)."""
+    rows = studies.features(setting)
     return {
         "what": "Test mAP (%) of linear heads on features of VOC 2012, by known percent",
         **studies.common_part(next(iter(rows.values()))),
-        "rows": studies.compare(setting, rows, studies.PHOTOGRAPH_RATES),
+        "rows": studies.compare(setting, rows, studies.FEATURE_RATES),
     }
 
 
@@ -92,7 +92,8 @@ def heads(setting: Setting) -> dict[str, Any]:
 
 RECORDS: dict[str, Callable[[Setting], dict[str, Any]]] = {
     "rates": choose_rates,
-    "photographs": photographs,
+    "voc2012_features": voc2012_features,
+    "photographs": photographs.record,
     "context": context,
     "heads": heads,
 }

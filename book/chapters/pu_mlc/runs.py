@@ -104,7 +104,7 @@ SCENES = options(
 )
 """3 x 3 cells, classes with a long tail: class 0 in about half of the scenes, class 9 in 5 %."""
 
-CLASSES = {"scenes": 10, "coco2014": 80, "voc2007": 20, "voc2012_features": 20}
+CLASSES = {"scenes": 10, "coco2014": 80, "voc2007": 20, "voc2012": 20, "voc2012_features": 20}
 PHOTOGRAPHS = ("coco2014", "voc2007")
 RATES = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 """Learning rates from which the validation scenes choose."""

@@ -1,4 +1,4 @@
-"""Studies of the chapter on PU-MLC that are recorded: photographs, context, heads.
+"""Studies of the chapter on PU-MLC that are recorded: features, context, heads.
 
 Three questions that scenes of independent digits leave open. What becomes of the method on features
 of photographs, made by a pre-trained network? What does the global branch do where another place of
@@ -35,8 +35,8 @@ from weaklabels.lab.tuned import best
 from weaklabels.seeding import torch_rng
 
 RESULT_SEEDS = tuple(range(100, 108))
-PHOTOGRAPH_RATES = (1e-4, 4e-4, 1.6e-3, 6.4e-3, 2.5e-2, 1e-1)
-PHOTOGRAPH_PERCENTS = (10, 50)
+FEATURE_RATES = (1e-4, 4e-4, 1.6e-3, 6.4e-3, 2.5e-2, 1e-1)
+FEATURE_PERCENTS = (10, 50)
 
 # -- data that is changed -------------------------------------------------------------------------
 
@@ -120,7 +120,7 @@ def run(spec: ChangedSpec) -> dict[str, Any]:
 # -- rows of the studies --------------------------------------------------------------------------
 
 
-def photographs(setting: Setting) -> dict[tuple[str, str, int], ChangedSpec]:
+def features(setting: Setting) -> dict[tuple[str, str, int], ChangedSpec]:
     """(method, features, known percent) -> run: linear heads on features of VOC 2012.
 
     Features are ``"as extracted"`` or ``"centred"``.
@@ -147,7 +147,7 @@ def photographs(setting: Setting) -> dict[tuple[str, str, int], ChangedSpec]:
             track=("test_scores",),
         )
         for name, change in rows
-        for percent in PHOTOGRAPH_PERCENTS
+        for percent in FEATURE_PERCENTS
     }
 
 
