@@ -155,6 +155,53 @@ def _photographs(chapter: Setting, dataset: str, noise: str) -> Spec:
     )
 
 
+HUMAN_METHODS = ("CE", "GCE", "NLNL", "Co-teaching", "BLDR")
+"""Those that train on human labels outside of the paper profile."""
+
+HUMAN_LABELS = {
+    "aggre_label": "aggregate",
+    "random_label1": "random 1",
+    "worse_label": "worst",
+}
+"""Labels of CIFAR-10N -> how they are called: the majority of three answers, the first one, and a
+wrong one of the three if there is any."""
+
+
+def human_labels(setting: Setting, labels: str) -> Spec:
+    """Cross-entropy on human labels of the images at hand, with a network that fits them.
+
+    The official settings, but for the length of the training, the network, and AutoAugment, which
+    is made image by image and would take longer than all the rest.
+    """
+    shared = (("pad_crop", 4), ("flip",))
+    return replace(
+        _photographs(setting, "cifar10n", labels),
+        network="cifar_resnet",
+        network_options=options(depth=8),
+        epochs=30,
+        constant_epochs=10,
+        strong=(*shared, ("cutout", 16)),
+        held_out=0.1,
+    )
+
+
+def human_method(base: Spec, name: str) -> Spec:
+    """The same run on human labels with another method; NLNL and BLDR as on digits.
+
+    NLNL spends half of the epochs on negative learning and a quarter on each phase that follows;
+    the negative head of BLDR spares its own prediction after the warm-up.
+    """
+    if name == "NLNL":
+        phases = {"negative": base.epochs // 2, "selective": base.epochs * 3 // 4}
+        return replace(base, method=name, method_options=options(**phases))
+    if name == "BLDR":
+        chosen = {"spare_prediction": "after warm-up", "taps": (3, 4), "shrink": (4, 2)}
+        return replace(
+            base, method=name, method_options=options(warm_up=base.constant_epochs, **chosen)
+        )
+    return _method(base, name)
+
+
 def seen(base: Spec, strength: float) -> Spec:
     """The same run on views of this strength."""
     return replace(base, weak=VIEWS[strength], strong=VIEWS[max(strength, STRONG)])

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,9 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from weaklabels import methods, weaken
-from weaklabels.data import Splits
+from weaklabels.data import Split, Splits
 from weaklabels.data.augment import pipeline, to_float
+from weaklabels.data.files import train_val_indices
 from weaklabels.ema import WeightAverage
 from weaklabels.lab import loading
 from weaklabels.lab.execute import ORDER, Task, Watch, execute, network, started
@@ -46,6 +47,9 @@ class Spec(Learner, Data, Trained):
         evaluate_every: epochs between two measurements; the number of epochs is a multiple of it.
         weak, strong: the two views of an image (see ``augment.pipeline``). Methods without two
             views see the weak one.
+        held_out: share of the training images that are not trained on, drawn with the seed; how
+            well their given labels are predicted is what settings can be chosen by where nobody
+            knows the truth.
     """
 
     _: KW_ONLY
@@ -61,6 +65,7 @@ class Spec(Learner, Data, Trained):
     evaluate_every: int = 1
     weak: tuple = ()
     strong: tuple = ()
+    held_out: float = 0.0
 
 
 def run(spec: Spec) -> dict[str, Any]:
@@ -70,12 +75,12 @@ def run(spec: Spec) -> dict[str, Any]:
         Per measurement: ``epoch``; ``test`` and ``test_average``, test accuracy in percent of the
         network and of its moving average; ``fitted``, share (%) of the wrong labels that it
         predicts; ``auc``, with which the probability of the given label tells right from wrong
-        labels; test accuracies of the averaged heads of a method that has several; and what the
+        labels; ``validation``, accuracy (%) on the given labels of images held out, if there are
+        such; test accuracies of the averaged heads of a method that has several; and what the
         method traces. Once: ``wrong`` ``(N,)``, which labels are wrong, and ``found`` ``(N,)``, the
         final probability of each given label.
     """
-    splits = loading.load_splits(spec)
-    given = torch.from_numpy(given_labels(spec, splits))
+    splits, given, held_out = _parts(spec)
     seed_torch(spec.seed, "method", spec.method)
     model = network(spec, len(splits.classes), spec.seed)
     streams = {name: torch_rng(spec.seed, name) for name in ("views", ORDER)}
@@ -91,12 +96,27 @@ def run(spec: Spec) -> dict[str, Any]:
             model,
             method,
             splits.train.x,
-            watch=lambda net, _: _Watch(spec, splits, given, net, method),
+            watch=lambda net, _: _Watch(spec, splits, given, held_out, net, method),
             streams=streams,
             augment=_untouched if "views" in method.wanted(views=True) else weak,
             schedule=lambda optimiser, _, steps: cosine_after(spec, optimiser, steps),
         ),
     )
+
+
+HeldOut = tuple[Tensor, Tensor]
+"""Images held out and their given labels."""
+
+
+def _parts(spec: Spec) -> tuple[Splits, Tensor, HeldOut | None]:
+    """The data with the images that are trained on, their given labels, and what is held out."""
+    splits = loading.load_splits(spec)
+    given = torch.from_numpy(given_labels(spec, splits))
+    if not spec.held_out:
+        return splits, given, None
+    rows, kept = train_val_indices(len(given), spec.held_out, spec.seed)
+    train = Split(splits.train.x[rows], splits.train.y[rows])
+    return replace(splits, train=train), given[rows], (splits.train.x[kept], given[kept])
 
 
 def _untouched(images: Tensor) -> Tensor:
@@ -162,11 +182,17 @@ class _Watch(Watch):
     """Measures after every epoch."""
 
     def __init__(
-        self, spec: Spec, splits: Splits, given: Tensor, model: Network, method: Method
+        self,
+        spec: Spec,
+        splits: Splits,
+        given: Tensor,
+        held_out: HeldOut | None,
+        model: Network,
+        method: Method,
     ) -> None:
         super().__init__()
         self.spec, self.splits, self.model, self.method = spec, splits, model, method
-        self.given = given
+        self.given, self.held_out = given, held_out
         self.wrong = (given != splits.train.y).numpy()
         self.average = _EpochAverage(model)
         self.found_last = np.ones(len(given), np.float32)
@@ -190,6 +216,9 @@ class _Watch(Watch):
         self.note("test_average", accuracy(self._predict(self.average.model, test.x), test.y))
         self.note("fitted", 100 * fitted.mean() if len(fitted) else np.nan)
         self.note("auc", separation_auc(self.found_last, ~self.wrong))
+        if self.held_out is not None:
+            x, given = self.held_out
+            self.note("validation", accuracy(self._predict(self.model, x), given))
         for name, head in self.method.heads.items():
             averaged = head(self.average.model)
             self.note(name, accuracy(self._predict(averaged, test.x), test.y))
