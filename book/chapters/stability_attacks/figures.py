@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from weaklabels.press import style
+from weaklabels.press.verdicts import NOT_RECORDED
 
 STYLES = {
     "clean": (style.PALETTE[0], "-"),
@@ -56,7 +57,7 @@ def draw_strengths(curves: Mapping[str, np.ndarray], strengths: Sequence[float])
     """Accuracy against the radius of the attack at test time.
 
     Args:
-        curves: training data -> ``(seeds, strengths)``.
+        curves: training data -> ``(seeds, strengths)``; empty if nothing is recorded.
         strengths: in units of eps.
     """
     fig, ax = style.panels(1, height=3.6)
@@ -67,7 +68,10 @@ def draw_strengths(curves: Mapping[str, np.ndarray], strengths: Sequence[float])
     ax.set(
         xlabel="radius of the attack at test time / ε", ylabel="test accuracy (%)", ylim=(0, 100)
     )
-    ax.legend(title="training images", title_fontsize=9)
+    if curves:
+        ax.legend(title="training images", title_fontsize=9)
+    else:
+        ax.text(0.5, 0.5, NOT_RECORDED, transform=ax.transAxes, ha="center")
     return fig
 
 

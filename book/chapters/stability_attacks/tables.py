@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -128,6 +130,67 @@ def pictures(images: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {
         name: stored / (255 if stored.dtype == np.uint8 else 1) for name, stored in images.items()
     }
+
+
+# -- photographs ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class OnPhotographs:
+    """The recorded runs on CIFAR-10.
+
+    Attributes:
+        rows: training images, budget of the defence -> measure -> ``(seeds,)`` accuracy (%), and
+            ``"curve"`` ``(seeds, strengths)``.
+        chosen: the budget that validation images chose, in units of eps.
+    """
+
+    rows: Mapping[tuple[str, float], Mapping[str, np.ndarray]]
+    chosen: float
+
+
+def on_photographs(record: Mapping[str, Any] | None) -> OnPhotographs | None:
+    """What is recorded of photographs; None if nothing is."""
+    if record is None:
+        return None
+    measures = (*MEASURES, "curve")
+    rows = {
+        (row["images"], float(row["budget"])): {name: np.array(row[name]) for name in measures}
+        for row in record["rows"]
+    }
+    return OnPhotographs(rows, float(record["chosen"]))
+
+
+def photograph_table(found: OnPhotographs | None) -> pd.DataFrame:
+    """Test accuracies (%) on photographs by training images and budget, ``mean ± std``."""
+    rows = {} if found is None else found.rows
+    frame = pd.DataFrame(
+        {
+            heading: {key: mean_std(values[measure]) for key, values in rows.items()}
+            for measure, heading in MEASURES.items()
+        },
+        index=pd.MultiIndex.from_tuples(list(rows), names=["training images", "budget / ε"])
+        if rows
+        else None,
+    )
+    return frame.rename_axis(None, axis=1)
+
+
+def photograph_strengths(found: OnPhotographs | None) -> dict[str, np.ndarray]:
+    """Training images -> ``(seeds, strengths)`` accuracy (%), with the conventional budget."""
+    rows = {} if found is None else found.rows
+    return {kind: values["curve"] for (kind, budget), values in rows.items() if budget == 1.0}
+
+
+def budget_table(record: Mapping[str, Any] | None) -> pd.DataFrame:
+    """Robust accuracy (%) on validation photographs by budget, and which was chosen."""
+    tried = {} if record is None else record["tried"]
+    return pd.DataFrame(
+        {
+            "robust on validation images (%)": {b: mean_std(values) for b, values in tried.items()},
+            "chosen": {b: "yes" if float(b) == float(record["chosen"]) else "" for b in tried},
+        }
+    ).rename_axis("budget / ε")
 
 
 # -- published numbers ----------------------------------------------------------------------------
