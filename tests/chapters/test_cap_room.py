@@ -13,8 +13,9 @@ from chapters.cap import claims, record, runs, tables
 from tests.library.tiny_datasets import voc2012
 from weaklabels.lab import two_stage
 from weaklabels.lab.multilabel import annotate, load_splits
+from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import options
-from weaklabels.lab.store import Record, digest
+from weaklabels.lab.store import Record, Store, digest
 from weaklabels.methods.pseudo_labels import tally
 from weaklabels.press.chapter import Chapter
 from weaklabels.press.verdicts import FAILS, HOLDS, NOT_TESTABLE, OPEN
@@ -181,6 +182,29 @@ def test_the_choices_are_those_of_the_record():
     for name, (batch, own) in runs.CHOSEN.items():
         assert found[name]["labelled batch"]["chosen"] == batch
         assert found[name][runs.DIALS[name].setting]["chosen"] == own
+
+
+class Scored(Setting):
+    """A setting in which every run has the same score but for the one that is best."""
+
+    def repeat(self, function, table, seeds=None):
+        def score(spec):
+            return (spec.labelled_batch == 32) + 0.5 * (dict(spec.method_options).get("k") == 4)
+
+        return {
+            name: [Record(spec, {"val_ap": np.array([[score(spec)]])}, {}) for _ in seeds]
+            for name, spec in table.items()
+        }
+
+
+def test_the_dial_is_tuned_with_the_batch_that_was_chosen(tmp_path):
+    setting = Scored("quick", "cpu", 1, "", Store(tmp_path), tmp_path)
+    found = record.tuning(setting)["methods"]
+    assert list(found) == list(runs.DIALS)
+    assert {each["labelled batch"]["chosen"] for each in found.values()} == {32}
+    assert found["Top-k"]["k"]["chosen"] == 4
+    assert found["Top-k"]["k"]["validation"]["4"] == [1.5] * len(runs.TUNING_SEEDS)
+    assert json.loads(json.dumps(found)) == found
 
 
 # -- the claims ------------------------------------------------------------------------------------

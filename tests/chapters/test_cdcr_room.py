@@ -13,8 +13,9 @@ from tests.library.tiny_datasets import coco
 from weaklabels import methods, models
 from weaklabels.lab import two_stage
 from weaklabels.lab.multilabel import annotate, load_splits
+from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import options
-from weaklabels.lab.store import Record, digest
+from weaklabels.lab.store import Record, Store, digest
 from weaklabels.press.chapter import Chapter
 from weaklabels.press.verdicts import FAILS, HOLDS, NOT_TESTABLE, OPEN
 
@@ -327,6 +328,29 @@ def test_every_method_is_tuned_alike():
         spec = table[key]
         assert spec.warm_up.epochs == epochs
         assert spec.optimiser.lr == spec.warm_up.optimiser.lr == rate
+
+
+class Scored(Setting):
+    """A setting in which a run scores by its schedule alone."""
+
+    def repeat(self, function, table, seeds=None):
+        def score(spec):
+            return (spec.warm_up.epochs == 40) + 0.5 * (spec.optimiser.lr == 4e-3)
+
+        return {
+            name: [Record(spec, {"val_ap": np.array([[score(spec)]])}, {}) for _ in seeds]
+            for name, spec in table.items()
+        }
+
+
+def test_the_rate_is_tuned_with_the_length_that_was_chosen(tmp_path):
+    found = record.tuning(Scored("quick", "cpu", 1, "", Store(tmp_path), tmp_path))["scenes"]
+    for kind in runs.KINDS:
+        for name in runs.TUNED_METHODS:
+            length, rate = found[kind][name].values()
+            assert (length["chosen"], rate["chosen"]) == (40, 4e-3)
+            assert rate["validation"]["0.004"] == [1.5] * len(runs.TUNING_SEEDS)
+    assert json.loads(json.dumps(found)) == found
 
 
 def test_the_choices_are_those_of_the_record():

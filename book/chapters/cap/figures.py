@@ -8,11 +8,23 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from chapters.cap.tables import README, Groups, curves, gains, percent, positives_by_class
+from chapters.cap.tables import (
+    ON_PHOTOGRAPHS,
+    README,
+    Groups,
+    Rows,
+    by_share,
+    curves,
+    gains,
+    percent,
+    positives_by_class,
+    shares_of,
+)
 from weaklabels.lab.store import Record
 from weaklabels.lab.two_stage import mean_ap
 from weaklabels.methods.cap import hoeffding_bound
 from weaklabels.press import style
+from weaklabels.press.verdicts import NOT_RECORDED
 
 COLOURS = dict(
     zip(
@@ -210,3 +222,69 @@ def draw_strengths(study: Groups, strengths: Sequence[float]) -> Figure:
     ax.set(xlabel="strength of the strong view (noise, standard deviation)", ylabel="test mAP (%)")
     ax.legend()
     return fig
+
+
+# -- photographs ----------------------------------------------------------------------------------
+
+
+def draw_on_photographs(rows: Rows) -> Figure:
+    """Test mAP on photographs by labelled share (left), and what CAP gains over each (right)."""
+    fig, (left, right) = style.panels(2, height=3.4)
+    shares = 100 * np.array(shares_of(rows))
+    for name in ON_PHOTOGRAPHS if rows else ():
+        values = by_share(rows, name)
+        style.band(left, shares, values, name, colour=COLOURS[name])
+        if name != "CAP":
+            gain = by_share(rows, "CAP") - values
+            style.band(right, shares, gain, f"over {name}", colour=COLOURS[name])
+    right.axhline(0, color="#888888", lw=1)
+    left.set(xlabel="labelled share (%)", ylabel="test mAP (%)")
+    right.set(xlabel="labelled share (%)", ylabel="gain of CAP (mAP points)")
+    _finish((left, right), rows)
+    return fig
+
+
+def draw_photograph_classes(rows: Rows, classes: Sequence[str]) -> Figure:
+    """Photographs of each class that a rule calls positive, and true ones; one panel a share."""
+    fig, axes = style.panels(1, max(1, len(shares_of(rows))), height=2.6, squeeze=False)
+    axes = axes[:, 0]
+    for ax, share in zip(axes, shares_of(rows), strict=False):
+        true = np.array(rows["CAP", share]["pseudo-labels"]["positive"]).mean(0)
+        order = np.argsort(-true, kind="stable")
+        for marker, name in zip("oXs", ON_PHOTOGRAPHS[:0:-1], strict=True):
+            called = np.array(rows[name, share]["pseudo-labels"]["called"]).mean(0)
+            ax.plot(called[order], marker, ls=":", lw=1, ms=5, color=COLOURS[name], label=name)
+        ax.plot(true[order], "k-", lw=1.8, label="truth")
+        ax.set_yscale("symlog", linthresh=10)
+        ax.set_xticks(range(len(order)), [classes[i] for i in order], rotation=60, ha="right")
+        ax.set(title=f"{percent(share)} labelled", ylabel="photographs", ylim=(0, None))
+    axes[-1].set_xlabel("class, by true frequency among the unlabelled photographs")
+    _finish(axes, rows)
+    return fig
+
+
+def draw_photograph_gaps(rows: Rows) -> Figure:
+    """Gap of the classes' shares, and F1 of the pseudo-labels, by epoch at the lowest share."""
+    fig, axes = style.panels(3, height=3.2)
+    labels = {
+        "share gap": "gap to the true share\n(percent points)",
+        "CF1": "F1 from class means (%)",
+        "OF1": "F1 over all labels (%)",
+    }
+    for ax, (measure, label) in zip(axes, labels.items(), strict=True):
+        for name in ON_PHOTOGRAPHS[:0:-1] if rows else ():
+            values = np.array(rows[name, shares_of(rows)[0]]["pseudo-labels"][measure])
+            epochs = np.arange(1, values.shape[1] + 1)
+            style.band(ax, epochs, values, name, colour=COLOURS[name])
+        style.epoch_axis(ax)
+        ax.set(ylabel=label, ylim=(0, None))
+    _finish(axes, rows)
+    return fig
+
+
+def _finish(axes: Sequence[Axes], rows: Rows) -> None:
+    """A legend, or in its place that the runs have not been recorded yet."""
+    if rows:
+        axes[0].legend()
+    for ax in () if rows else axes:
+        ax.text(0.5, 0.5, NOT_RECORDED, ha="center", va="center", transform=ax.transAxes)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
 from weaklabels.lab.multilabel import annotate, load_splits
+from weaklabels.lab.photographs import rounded
 from weaklabels.lab.store import Record
 from weaklabels.lab.two_stage import Spec, mean_ap, quality
 from weaklabels.methods.cap import class_proportions, hoeffding_bound
@@ -208,3 +210,90 @@ def resampled_gaps(
             for _ in range(draws)
         ]
     )
+
+
+# -- photographs ----------------------------------------------------------------------------------
+
+ON_PHOTOGRAPHS = ("Supervised", "Top-k", "IAT", "CAP")
+"""Methods of the record on photographs, the rules after the training that has none."""
+
+Rows = Mapping[tuple[str, float], Mapping[str, Any]]
+"""Rows of the record on photographs by (method, labelled share)."""
+
+
+def pseudo_labels(records: Sequence[Record]) -> dict[str, Any] | None:
+    """What is recorded of the pseudo-labels of a row; None where there are none.
+
+    Returns:
+        one list a seed: images by class that are ``called`` positive in the last epoch, that are
+            ``positive``, and by epoch the measures of ``two_stage.quality``.
+    """
+    if records[0].spec.labelled_only:
+        return None
+    counts = np.stack([positives_by_class(record) for record in records])
+    measures = {name: rounded(curves(records, name)) for name in ("CF1", "OF1", "share gap")}
+    return {"called": counts[..., 0].tolist(), "positive": counts[..., 1].tolist(), **measures}
+
+
+def photograph_rows(record: Mapping[str, Any] | None) -> Rows:
+    """The rows of the record on photographs; none without a record."""
+    rows = record["rows"] if record else []
+    return {(row["name"], row["share"]): row for row in rows}
+
+
+def shares_of(rows: Rows) -> list[float]:
+    """Labelled shares of the record on photographs, ascending."""
+    return sorted({share for _, share in rows})
+
+
+def by_share(rows: Rows, method: str, moment: str = "last") -> np.ndarray:
+    """Test mAP (%) of a method on photographs, ``(seeds, shares)``."""
+    return np.array([rows[method, share][moment] for share in shares_of(rows)]).T
+
+
+def photograph_table(rows: Rows) -> pd.DataFrame:
+    """Test mAP (%) on photographs by method, moment and share, with the chosen settings."""
+    columns: dict[tuple[str, str], dict[str, str]] = {}
+    for (name, share), row in rows.items():
+        for moment in ("last", "best"):
+            column = columns.setdefault((f"{moment} epoch", percent(share)), {})
+            column[name] = mean_std(row[moment])
+    for (name, share), row in rows.items():
+        chosen = ", ".join(f"{each['chosen']:g}" for each in row["tried"])
+        columns.setdefault(("rate, dial", percent(share)), {})[name] = chosen
+    return pd.DataFrame(columns)
+
+
+def distribution_table(rows: Rows, classes: Sequence[str]) -> pd.DataFrame:
+    """Unlabelled photographs of each class at the lowest and the highest share, frequent first.
+
+    Columns: how many have the class, and how many each rule calls so in the last epoch, means over
+    seeds; and the precision (%) on test photographs of CAP.
+    """
+    columns = {}
+    for share in shares_of(rows)[:: max(1, len(shares_of(rows)) - 1)]:
+        ours = rows["CAP", share]
+        columns[percent(share), "true"] = _by_class(ours["pseudo-labels"]["positive"], 0)
+        for name in reversed(ON_PHOTOGRAPHS[1:]):
+            called = rows[name, share]["pseudo-labels"]["called"]
+            columns[percent(share), name] = _by_class(called, 0)
+        columns[percent(share), "AP, CAP"] = _by_class(ours["by class"], 1)
+    frame = pd.DataFrame(columns, index=pd.Index(classes, name="class") if columns else None)
+    return frame.sort_values(list(columns)[:1], ascending=False, kind="stable") if rows else frame
+
+
+def _by_class(values: Sequence[Sequence[float]], digits: int) -> np.ndarray:
+    return np.array(values, float).mean(0).round(digits)
+
+
+def one_stands_for(record: Mapping[str, Any]) -> float:
+    """How many unlabelled photographs one labelled one speaks for at the lowest share."""
+    images, share = record["data"]["training images"], min(shares_of(photograph_rows(record)))
+    labelled = int(share * images)
+    return (images - labelled) / labelled
+
+
+def never_called(rows: Rows, share: float) -> list[int]:
+    """Classes without a labelled photograph, so that CAP calls none positive; one number a seed."""
+    called = np.array(rows["CAP", share]["pseudo-labels"]["called"])
+    return (called == 0).sum(1).tolist()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from weaklabels.lab.multilabel import annotate
+from weaklabels.lab.photographs import rounded
 from weaklabels.lab.store import Record
 from weaklabels.lab.two_stage import Spec, mean_ap, quality
 from weaklabels.press import style
@@ -156,3 +158,73 @@ def class_gains(records: Sequence[Record], against: Sequence[Record]) -> np.ndar
         gain = ours["test_ap"][-1] - other["test_ap"][-1]
         rows.append(gain[np.argsort(-frequency, kind="stable")])
     return np.array(rows)
+
+
+# -- photographs and real candidates --------------------------------------------------------------
+
+Rows = Mapping[tuple[str, float], Mapping[str, Any]]
+"""Rows of the record on photographs by (method, rate of wrong candidates)."""
+
+
+def selected_by_epoch(records: Sequence[Record]) -> dict[str, Any]:
+    """What is recorded of the labels trained on as positives: curves over epochs, a list a seed.
+
+    Returns:
+        ``purity`` and ``recall`` (%) over all labels together and as means over classes, and how
+        many are ``selected`` an image.
+    """
+    found = [quality(record["tally"]) for record in records]
+    names = {"purity": "OP", "recall": "OR", "purity by class": "CP", "recall by class": "CR"}
+    measures = {name: rounded(np.stack([q[key] for q in found])) for name, key in names.items()}
+    return {**measures, "selected": rounded(selected(records))}
+
+
+def photograph_rows(record: Mapping[str, Any] | None) -> Rows:
+    """The rows of the record on photographs; none without a record."""
+    rows = record["rows"] if record else []
+    return {(row["name"], row["rate"]): row for row in rows}
+
+
+def mirflickr_rows(record: Mapping[str, Any] | None) -> dict[str, Mapping[str, Any]]:
+    """The rows of the record on MirFlickr by method; none without a record."""
+    rows = record["rows"] if record else []
+    return {row["row"]: row for row in rows}
+
+
+def measured(row: Mapping[str, Any], name: str) -> np.ndarray:
+    """A curve of ``selected_by_epoch`` as it was recorded, ``(seeds, epochs)``."""
+    return np.array(row["selection"][name], float)
+
+
+def recorded_table(rows: Mapping[Any, Mapping[str, Any]], index: Sequence[str]) -> pd.DataFrame:
+    """Test mAP (%), and purity and recall of what is selected last, of recorded rows.
+
+    Args:
+        rows: name, or names, of a row -> its content.
+        index: what these names are.
+    """
+    found = {
+        key: {
+            **{
+                f"mAP, {moment} epoch": mean_std(row[moment])
+                for moment in ("last", "best")
+                if moment in row
+            },
+            **{
+                f"{name}, {kind}": mean_std(measured(row, name + suffix)[:, -1])
+                for name in ("purity", "recall")
+                for kind, suffix in (("all", ""), ("class mean", " by class"))
+            },
+            "selected": mean_std(measured(row, "selected")[:, -1]),
+            "chosen": ", ".join(f"{each['chosen']:g}" for each in row["tried"]),
+        }
+        for key, row in rows.items()
+    }
+    frame = pd.DataFrame(found).T
+    return frame.rename_axis(index) if found else frame
+
+
+def recorded_class_gains(rows: Rows, name: str, rate: float) -> np.ndarray:
+    """What a rule gains over BCE in the test AP of each class on photographs, ``(seeds, C)``."""
+    ours, other = (np.array(rows[each, rate]["by class"], float) for each in (name, "BCE"))
+    return ours - other

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
+
+from weaklabels.lab.setting import Setting
+from weaklabels.lab.sweep import RunFunction
+
+K = TypeVar("K", bound=Hashable)
 
 FIRST_TUNING_SEED = 1000
 """Choices are made on repetitions numbered from here, which no result is reported for."""
@@ -59,3 +65,34 @@ def best(scores: Mapping[float, Sequence[float]]) -> float:
         scores: value -> validation score of each tuning seed.
     """
     return max(sorted(scores), key=lambda value: float(np.mean(scores[value])))
+
+
+def choose(
+    setting: Setting,
+    run: RunFunction,
+    trials: Mapping[K, Mapping[float, Any]],
+    seeds: Sequence[int],
+) -> dict[K, dict[str, Any]]:
+    """Make choices by validation mAP (%) after the last epoch, all in one sweep.
+
+    Args:
+        setting: where to compute and what to keep.
+        run: whose records have ``val_ap`` ``(E, C)``.
+        trials: what a choice is for -> value -> its run.
+        seeds: of the repetitions.
+
+    Returns:
+        of every choice, as JSON takes it, the value that was ``chosen`` and the ``validation`` mAP
+        of all, one number a seed.
+    """
+    table = {(name, value): spec for name, each in trials.items() for value, spec in each.items()}
+    records = setting.repeat(run, table, seeds)
+    found = {}
+    for name, each in trials.items():
+        scores = {
+            value: [round(float(one["val_ap"][-1].mean()), 3) for one in records[name, value]]
+            for value in each
+        }
+        validation = {f"{value:g}": kept for value, kept in scores.items()}
+        found[name] = {"chosen": best(scores), "validation": validation}
+    return found
