@@ -1,0 +1,295 @@
+"""L2D on photographs of VOC 2012: EfficientNet-Lite2 teaches EfficientNet-Lite0.
+
+The protocol is that of ``lab.photographs`` but for the batches, which must hold several images of a
+class for its embeddings to be compared. Both networks are pre-trained on ImageNet and have frozen
+early layers, whose maps are computed once. A student's run reads the maps of both, channel by
+channel in one tensor, so that its teacher sees the same view of every image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from chapters.l2d.choices import weight_grid
+from chapters.l2d.runs import TERMS, structure_to
+from weaklabels import methods
+from weaklabels.data import Splits
+from weaklabels.data.augment import pipeline
+from weaklabels.lab import missing_labels, multilabel, photographs
+from weaklabels.lab.execute import ORDER, Task, execute, network, placed, started
+from weaklabels.lab.multilabel import annotate, load_splits
+from weaklabels.lab.multilabel_watch import MultilabelWatch, Scene
+from weaklabels.lab.setting import Setting
+from weaklabels.lab.spec import options
+from weaklabels.lab.store import Record
+from weaklabels.lab.sweep import remember
+from weaklabels.lab.trunk import FirstView, maps, maps_spec
+from weaklabels.lab.voc_features import Row
+from weaklabels.methods import l2d
+from weaklabels.models import Network
+from weaklabels.seeding import seed_torch, torch_rng
+
+TEACHER, STUDENT = "efficientnet_lite2", "efficientnet_lite0"
+MORE_FROZEN = 4
+"""So many more blocks has the teacher in the stages that are frozen in the student."""
+
+DECODER = options(width=256, heads=8, hidden=512)
+BATCH_SIZE, EPOCHS = 64, 30
+RATES = (1e-4, 3e-4, 1e-3, 3e-3)
+SHARES = (0.0, 0.03, 0.1, 0.3, 1.0, 3.0)
+"""Weights of a term that are tried, as shares of the hard-label loss before training."""
+
+TRIAL_SHARE = 0.3
+"""With this weight the learning rates are tried."""
+
+DISTILLED = ("MSE", "RKD", "MLD", "LED")
+CONTROL = "LED, untrained teacher"
+STUDENTS = ("Vanilla", *DISTILLED, CONTROL, "L2D")
+
+NOTES = (
+    "EfficientNet-Lite2 teaches EfficientNet-Lite0 instead of ResNet-101 and ResNet-34. Both read "
+    "images of 160 x 160 pixels; in the teacher the stem and the first 15 of 21 blocks are frozen. "
+    "A decoder as in ML-Decoder stands on the maps of either: embeddings of 256 numbers, 8 heads.",
+    f"Here batches hold {BATCH_SIZE} images instead of 16, as in the released code, since the "
+    "embeddings of a class are compared within a batch; every network trains for "
+    f"{EPOCHS} epochs instead of 10, about 500 steps instead of 650.",
+    "All labels are known. The teacher has the weights of its best validation epoch.",
+    "The weight of a term is chosen as a share of the hard-label loss before training; within L2D "
+    "one weight multiplies MLD and LED, which have equal shares.",
+    "An untrained teacher has ImageNet weights below a decoder with random ones.",
+    "Distillation of logits by binary cross-entropy has the gradient of MLD and is no row.",
+)
+
+
+@dataclass(frozen=True)
+class PhotographSpec(multilabel.Spec):
+    """A run; the network is the backbone, on which stands a decoder.
+
+    Attributes:
+        teacher: the run whose network teaches, with the seed of this one; None trains on the
+            labels alone.
+        untrained: the teacher keeps its initial weights.
+    """
+
+    teacher: PhotographSpec | None = None
+    untrained: bool = False
+
+    def code(self) -> list[Any]:
+        """What the run depends on besides what reading its function shows."""
+        return [*super().code(), *(self.teacher.code() if self.teacher else [])]
+
+
+# -- runs -----------------------------------------------------------------------------------------
+
+
+class Channels(nn.Module):
+    """Some of the channels of maps ``(B, D, h, w)``: those of one network."""
+
+    def __init__(self, first: int, count: int) -> None:
+        super().__init__()
+        self.first, self.count = first, count
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, self.first : self.first + self.count]
+
+
+def run(spec: PhotographSpec) -> dict[str, Any]:
+    """Train a teacher or a student and evaluate it after every epoch.
+
+    Returns:
+        what ``multilabel.run`` does, and with a teacher ``structure`` ``(2,)``: mean over test
+        batches of the structure losses CD and ID to it, at the best epoch.
+    """
+    splits, model, teacher = prepared(spec)
+    seed_torch(spec.seed, "dropout and projections")  # a teacher may have been trained just now
+    method = methods.create(spec.method, **dict(spec.method_options))
+    observed = torch.from_numpy(annotate(spec, splits.train.y.numpy())).to(spec.device)
+    started(method, observed, teacher=teacher)
+    method.prepare(model)
+    streams = {name: torch_rng(spec.seed, name) for name in (ORDER, "augmentation")}
+    scene = Scene(splits, observed, method, spec.device)
+    found = execute(
+        spec,
+        Task(
+            model,
+            method,
+            placed(splits.train.x, spec.device),
+            watch=lambda net, _: MultilabelWatch(scene, net, spec.track),
+            streams=streams,
+            augment=pipeline(spec.augment, streams["augmentation"], spec.device),
+        ),
+    )
+    if teacher is not None:  # the network has the weights of its best epoch now
+        found["structure"] = structure_to(
+            model, teacher, splits.test, spec.batch_size, lambda x: x.to(spec.device)
+        )
+    return found
+
+
+def prepared(spec: PhotographSpec) -> tuple[Splits, Network, Network | None]:
+    """Data whose inputs are maps, the network of a run with its initial weights, its teacher."""
+    splits = load_splits(spec)
+    taught = replace(spec.teacher, seed=spec.seed) if spec.teacher else None
+    found = [remember(maps, maps_spec(each)) for each in (spec, taught) if each is not None]
+    parts = {
+        name: replace(
+            getattr(splits, name),
+            x=torch.cat([torch.from_numpy(record[name]) for record in found], 2),
+        )
+        for name in ("train", "val", "test")
+    }
+    own, *its = (record["test"].shape[2] for record in found)
+    model = build(spec, len(splits.classes), Channels(0, own))
+    teacher = None
+    if taught is not None:
+        teacher = build(taught, len(splits.classes), Channels(own, its[0]))
+        if not spec.untrained:
+            multilabel.restore(teacher, remember(run, taught), "best")
+    return replace(splits, **parts), model, teacher
+
+
+def build(spec: PhotographSpec, classes: int, channels: Channels) -> Network:
+    """The layers of a network that are trained, for maps of which it reads some channels."""
+    decoder = options(backbone=spec.network, backbone_options=spec.network_options, **dict(DECODER))
+    whole = replace(spec, network="label_decoder", network_options=decoder)
+    model = network(whole, classes, spec.seed)
+    backbone, decoder_part = l2d.parts(model)
+    above = nn.Sequential(FirstView(), channels, *backbone[spec.frozen_layers :])
+    model.features = nn.Sequential(above, decoder_part)
+    return model
+
+
+def initial_sizes(spec: PhotographSpec) -> dict[str, Any]:
+    """Size of the hard-label loss and of the distillation term, before training.
+
+    ``hard`` and ``term``, of the first batch of training images.
+    """
+    splits, model, teacher = prepared(spec)
+    seed_torch(spec.seed, "dropout and projections")
+    method = methods.create(spec.method, **dict(spec.method_options))
+    labels = splits.train.y[: spec.batch_size].to(spec.device).float()
+    started(method, 2 * labels - 1, teacher=teacher)
+    method.prepare(model)
+    x = splits.train.x[: spec.batch_size].to(spec.device)
+    with torch.no_grad():
+        own, target = l2d.outputs(model, x), l2d.outputs(teacher, x)
+        hard = l2d.hard_label_loss(own.logits, labels)
+        return {"hard": float(hard), "term": float(method.term(own, target, labels))}
+
+
+# -- rows -----------------------------------------------------------------------------------------
+
+
+def teacher_spec(setting: Setting) -> PhotographSpec:
+    """The teacher's run; its learning rate is to be chosen."""
+    shared = photographs.photographs(setting) | {
+        "batch_size": BATCH_SIZE,
+        "epochs": EPOCHS,
+        "network": TEACHER,
+        "frozen_layers": photographs.FROZEN + MORE_FROZEN,
+    }
+    return PhotographSpec(
+        "Vanilla", annotation="full", augment=photographs.EITHER, track=("weights",), **shared
+    )
+
+
+def student_spec(teacher: PhotographSpec) -> PhotographSpec:
+    """The student without distillation, of this teacher: it is compared with it at the end."""
+    return replace(
+        teacher,
+        network=STUDENT,
+        frozen_layers=teacher.frozen_layers - MORE_FROZEN,
+        teacher=teacher,
+        track=(),
+    )
+
+
+def distil(student: PhotographSpec, name: str, weight: float = 1.0) -> PhotographSpec:
+    """The student with the term of one of ``DISTILLED``, or with ``CONTROL``."""
+    method, own = TERMS["LED" if name == CONTROL else name]
+    return replace(
+        student,
+        method=method,
+        method_options=options(**dict(own), weight=weight),
+        untrained=name == CONTROL,
+    )
+
+
+def rows(student: PhotographSpec, unit: Mapping[str, float]) -> dict[str, Row]:
+    """Row of the record -> its run, and the weights to be tried.
+
+    Args:
+        student: without distillation.
+        unit: term -> weight at which it is as large as the hard-label loss before training.
+    """
+    grid = weight_grid(unit, SHARES)
+    table = {"Vanilla": Row(student)}
+    for name, weights in grid.items():
+        trial = distil(student, name, weights[TRIAL_SHARE])
+        table[name] = Row(trial, "weight", tuple(weights.values()))
+    led = unit["LED"] / 2
+    parts = {
+        "logits_weight": unit["MLD"] / 2,
+        "class_weight": 100 * led,
+        "instance_weight": 1000 * led,
+    }
+    both = replace(student, method="L2D", method_options=options(**parts, weight=TRIAL_SHARE))
+    table["L2D"] = Row(both, "weight", SHARES)
+    return table
+
+
+def units(setting: Setting, student: PhotographSpec) -> dict[str, float]:
+    """Term -> weight at which it is as large as the hard-label loss before training."""
+    terms = {name: distil(student, name) for name in (*DISTILLED, CONTROL)}
+    found = setting.repeat(initial_sizes, terms, photographs.TUNING_SEEDS)
+    return {
+        name: float(np.mean([record["hard"] / record["term"] for record in records]))
+        for name, records in found.items()
+    }
+
+
+def record(setting: Setting) -> dict[str, Any]:
+    """Test mAP of the teacher and of students, and how near they come to its structure."""
+    how = photographs.Protocol(run, missing_labels.best_validation, missing_labels.mean_ap)
+    first = teacher_spec(setting)
+    seeds = range(photographs.FIRST_SEED, photographs.FIRST_SEED + setting.seeds)
+    taught = photographs.compute(setting, {"teacher": Row(first)}, seeds, how, rates=RATES)
+    rate = taught[0]["learning_rate"]
+    teacher = replace(first, optimiser=photographs.rated(first.optimiser, rate))
+    student = student_spec(teacher)
+    unit = units(setting, student)
+    content = photographs.record(
+        setting,
+        rows(student, unit),
+        NOTES,
+        how=how,
+        what="Test mAP (%) of students on photographs of VOC 2012 with all labels, by distillation",
+        measures={"structure": structure},
+        rates=RATES,
+    )
+    return content | {
+        "rows": [*taught, *content["rows"]],
+        "unit": {name: float(f"{value:.3g}") for name, value in unit.items()},
+        "shares": list(SHARES),
+        "weights": {
+            name: size_of(spec) for name, spec in (("teacher", teacher), ("student", student))
+        },
+    }
+
+
+def structure(records: Sequence[Record]) -> list[Any]:
+    """Structure losses CD and ID to the teacher on test images, a pair a seed."""
+    return photographs.rounded(np.array([record["structure"] for record in records]))
+
+
+def size_of(spec: PhotographSpec) -> dict[str, int]:
+    """Number of weights of the whole network below the decoder, and of those that are trained."""
+    backbone = network(replace(spec, device="cpu"), 1, 0).features
+    parts = {"all": backbone, "trained": backbone[spec.frozen_layers :]}
+    return {name: sum(p.numel() for p in part.parameters()) for name, part in parts.items()}
