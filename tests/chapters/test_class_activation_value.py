@@ -177,28 +177,15 @@ def test_chosen_settings_are_those_of_the_record():
         assert {line["method"]: line["chosen"] for line in lines} == chosen
 
 
-def test_plench_is_followed_with_the_rows_that_do_what_its_code_does(monkeypatch):
-    here, asked = chapter("quick"), {}
-
-    def repeat(function, table):
-        asked.update({(spec.epochs, name): spec for name, spec in table.items()})
-        values = dict.fromkeys(("test_accuracy", "select IM-max", "select CAV"), np.full(4, 50.0))
-        return {
-            key: [Record(spec, values | {"chance": np.array(20.0)}, {})]
-            for key, spec in table.items()
-        }
-
-    monkeypatch.setattr(Chapter, "repeat", lambda self, *arguments: repeat(*arguments))
-    monkeypatch.setattr(record, "present", lambda *arguments, **options: True)
-    made = record.RECORDS["plench"](here)
-    assert [row["method"] for row in made["rows"]] == [*record.PLENCH_ROWS] * 3
-    spec = asked[125, "CAVL"]
-    assert (spec.method, dict(spec.method_options)) == ("CAVL", {"official_masking": True})
-    assert asked[125, "PRODEN"].method == "RC"
-    found = tables.recorded_sets(made)
-    shown = tables.plench_table(found)
+def test_plench_stands_beside_what_its_code_gives():
+    rows = [
+        {"dataset": name, "method": "PRODEN", "seed": seed, "test": 50.0}
+        for name in ("lost", "birdsong")
+        for seed in range(2)
+    ]
+    shown = tables.plench_table(tables.recorded_sets({"rows": rows}))
     assert shown.loc["PRODEN", "Lost, its code"] == "69.6"
-    assert shown.loc["PRODEN", "Lost"] == "50.0"
+    assert shown.loc["PRODEN", "Lost"] == "50.0 ± 0.0"
     assert "BirdSong, its code" not in shown.columns
     assert tables.recorded_sets(None) == {}
 

@@ -9,8 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from chapters.class_activation_value import runs
-from chapters.class_activation_value.runs import RATES, RULE, STARTS, TUNING_SEEDS, real_world_spec
+from chapters.class_activation_value import photographs, real_sets, runs
+from chapters.class_activation_value.runs import (
+    GRID,
+    RATES,
+    RULE,
+    STARTS,
+    TUNING_SEEDS,
+    labelled,
+    real_world_spec,
+)
 from weaklabels.data.partial_label import FILES
 from weaklabels.lab import candidate_setting
 from weaklabels.lab.candidate_sets import Spec, last_epochs, run, scores
@@ -29,29 +37,8 @@ RECORDED_REAL = (*RECORDED_LENET, "LWS", "IM-max, T0 = 10", "CAVL, T0 = 10")
 """One epoch of a small set is a handful of steps, so a later start is run as well."""
 RECORDED_NETWORKS = (*RECORDED_LENET, "IM-max, T0 = 5", "CAVL, T0 = 5")
 
-GRID = tuple(
-    OptimiserSpec("adam", lr=lr, weight_decay=decay)
-    for lr in (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
-    for decay in (1e-5, 1e-3)
-)
-"""Learning rates and weight decays among which the real-world runs choose on validation data."""
-
 LARGEST = ("supervised", "IM-avg", "IM-max", "CC", "RC", "PRODEN", "LWC", "CAVL")
 """Rows on all of Fashion-MNIST; without LWS, as the MLP has no batch norm there."""
-
-PLENCH_ROWS = {"CC": "CC", "PRODEN": "RC", "CAVL": "CAVL, official masking"}
-"""Method in PLENCH -> the row of our tables that does what its code does: its PRODEN takes new
-weights after the step, as RC does, and its CAVL masks as the authors' code."""
-
-PLENCH_EPOCHS = {"lost": 125, "msrcv2": 83, "birdsong": 31}
-"""1,000 steps of 128 examples, rounded to whole epochs."""
-
-
-def vary(spec: Spec, label: str) -> Spec:
-    """The same run with a method of the tables; ``", T0 = n"`` after its name starts it later."""
-    name, _, start = label.partition(", T0 = ")
-    return candidate_setting.vary(spec, name, **({"start_epoch": int(start)} if start else {}))
-
 
 # -- real-world sets ------------------------------------------------------------------------------
 
@@ -70,7 +57,7 @@ def record_real_world(network: str, chapter: Setting) -> dict[str, Any]:
             run,
             {
                 method: replace(
-                    vary(base, method),
+                    labelled(base, method),
                     optimiser=OptimiserSpec(
                         "adam", lr=best[method]["lr"], weight_decay=best[method]["weight_decay"]
                     ),
@@ -110,7 +97,7 @@ def _choices(chapter: Setting, base: Spec, name: str) -> list[dict[str, Any]]:
     """The optimiser of each method with the best validation accuracy on further splits."""
     trial = replace(base, epochs=50, data_options=options(which=name, validation=0.1))
     table = {
-        (method, optimiser): replace(vary(trial, method), optimiser=optimiser)
+        (method, optimiser): replace(labelled(trial, method), optimiser=optimiser)
         for method in RECORDED_REAL
         for optimiser in GRID
     }
@@ -154,7 +141,7 @@ def record_fashion(chapter: Setting) -> dict[str, Any]:
     """Fashion-MNIST with LeNet at three flipping probabilities, five repeats."""
     base = fashion_spec(chapter.data_root)
     table = {
-        (q, method): replace(vary(base, method), q=q)
+        (q, method): replace(labelled(base, method), q=q)
         for q in FLIPPING
         for method in RECORDED_LENET
         if method != "supervised" or q == FLIPPING[0]
@@ -201,7 +188,7 @@ def record_networks(chapter: Setting) -> dict[str, Any]:
             epochs=12,
             optimiser=OptimiserSpec("adam", lr=3e-3, weight_decay=1e-4),
         )
-    table = {(n, m): vary(spec, m) for n, spec in networks.items() for m in RECORDED_NETWORKS}
+    table = {(n, m): labelled(spec, m) for n, spec in networks.items() for m in RECORDED_NETWORKS}
     groups = chapter.repeat(run, table, REPEATS[:3])
     return {
         "what": "Digits (8 x 8; 28 x 28 for LeNet) with the paper's networks, exact uniform sets",
@@ -302,41 +289,6 @@ def tuning(chapter: Setting) -> dict[str, Any]:
     }
 
 
-# -- the protocol of a benchmark ------------------------------------------------------------------
-
-
-def record_plench(chapter: Setting) -> dict[str, Any]:
-    """CC, PRODEN and CAVL on real sets by the protocol of the benchmark PLENCH."""
-    rows = []
-    for name, epochs in PLENCH_EPOCHS.items():
-        if not present("partial_label", chapter.data_root, which=name):
-            continue
-        base = replace(
-            real_world_spec(name, "mlp", chapter.data_root),
-            data_options=options(which=name, test=0.1, validation=0.09),
-            epochs=epochs,
-            optimiser=OptimiserSpec("adam", lr=1e-3, weight_decay=1e-5),
-            track=("values",),
-        )
-        table = {method: candidate_setting.vary(base, row) for method, row in PLENCH_ROWS.items()}
-        rows += [
-            {"dataset": name} | _row(record, method, 1)
-            for method, records in chapter.repeat(run, table).items()
-            for record in records
-        ]
-    return {
-        "what": "Real-world sets by the protocol of PLENCH",
-        "settings": {
-            "split": "a tenth of the examples tests, a tenth of the rest is held out",
-            "network": "MLP d-500-classes",
-            "steps": "1,000, rounded to whole epochs; batches of 128",
-            "optimiser": "Adam, lr 1e-3, weight decay 1e-5",
-            "score": "after the last epoch",
-        },
-        "rows": rows,
-    }
-
-
 # -- what is kept of a run ------------------------------------------------------------------------
 
 
@@ -367,6 +319,8 @@ RECORDS: dict[str, Callable[[Setting], dict[str, Any]]] = {
     "real_world_linear": partial(record_real_world, "linear"),
     "tuning": tuning,
     "fashion_mnist_full": record_largest,
-    "plench": record_plench,
+    "plench": real_sets.plench,
+    "selection": real_sets.selection,
+    "cifar10": photographs.cifar10,
 }
 """Recorded result -> function that computes its content."""

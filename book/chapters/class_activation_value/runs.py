@@ -32,6 +32,11 @@ PILOT = ("IM-avg", "CAM", "CAVL")
 RATES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
 """Learning rates among which every method chooses."""
 
+GRID = tuple(
+    OptimiserSpec("adam", lr=lr, weight_decay=decay) for lr in RATES for decay in (1e-5, 1e-3)
+)
+"""Learning rates and weight decays among which every method chooses on real-world sets."""
+
 STARTS = (1, 2, 5, 10, 20)
 """Starting epochs among which IM-max and CAVL choose."""
 
@@ -235,6 +240,15 @@ def vary(base: Spec, name: str, **method_options: Any) -> Spec:
     if base.dataset == "digits" and base.network == "mlp" and rate is not None:
         spec = replace(spec, optimiser=replace(spec.optimiser, lr=rate))
     return spec
+
+
+def labelled(spec: Spec, label: str) -> Spec:
+    """The same run with a row of a record, its optimiser left as it is.
+
+    A row is a method of the tables; ``", T0 = n"`` after its name starts it later.
+    """
+    name, _, start = label.partition(", T0 = ")
+    return by_name(spec, name, **({"start_epoch": int(start)} if start else {}))
 
 
 def rows(base: Spec, names: Sequence[str]) -> dict[str, Spec]:
