@@ -254,12 +254,18 @@ def _by_method(recorded: Mapping[str, Any]) -> dict[tuple[int, str], Mapping[str
 
 QUESTIONS = {
     "Sparse answers to an imbalanced set are skewed": ("1a", "1b"),
-    "Plain self-training makes it worse, Self-Crowd does not": ("2", "3", "6c", "8a"),
-    "Self-Crowd is more accurate than plain self-training": ("4a", "6a", "8b"),
-    "and recognises the rarer classes better": ("5", "6b", "8c"),
+    "Plain self-training makes it worse, Self-Crowd does not": (
+        *("2", "3", "6c", "8a"),
+        *("10a", "10b", "11a", "11b"),
+    ),
+    "Self-Crowd is more accurate than plain self-training": ("4a", "6a", "8b", "12a", "12b"),
+    "and recognises the rarer classes better": ("5", "6b", "8c", "12c", "12d"),
     "Plain self-training, and Self-Crowd, are more accurate than the crowd layer that they start "
-    "from": ("4b", "4c", "8d"),
-    "Self-Crowd is more accurate than majority vote, Dawid-Skene and EM": ("7a", "7b", "7c"),
+    "from": ("4b", "4c", "8d", "13g", "13h"),
+    "Self-Crowd is more accurate than majority vote, Dawid-Skene and EM": (
+        *("7a", "7b", "7c"),
+        *("13a", "13b", "13c", "13d", "13e", "13f"),
+    ),
     "Knowing who answered helps (two answers, one answer)": ("9a", "9b"),
     "Knowing that answers err helps (two answers, one answer)": ("9c", "9d"),
 }

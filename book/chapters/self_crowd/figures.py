@@ -14,6 +14,7 @@ from chapters.self_crowd.runs import CONTINUED
 from chapters.self_crowd.tables import (
     SELF_TRAINING,
     TITLES,
+    Cells,
     Records,
     accuracy,
     agreement,
@@ -25,6 +26,7 @@ from chapters.self_crowd.tables import (
 )
 from weaklabels.lab.store import Record
 from weaklabels.press import style
+from weaklabels.press.verdicts import NOT_RECORDED
 
 _P = style.PALETTE
 COLOURS = {
@@ -176,4 +178,20 @@ def draw_workers(record: Record, confusion: np.ndarray, chosen: Sequence[int]) -
     axes[0, 0].set_ylabel("simulated\ntrue class")
     axes[1, 0].set_ylabel("learnt\ntrue class")
     fig.colorbar(picture, ax=axes, label="probability")
+    return fig
+
+
+def draw_photograph_balance(cells: Cells) -> Figure:
+    """Imbalance ratio of the annotations of CIFAR-10N by round, one panel a number of answers."""
+    fig, axes = style.panels(2, height=3.6, sharey=True)
+    for ax, level in zip(axes, (1, 2), strict=True):
+        for name in SELF_TRAINING if cells else ():
+            values = cells[level, name]["balance"]
+            _quartiles(ax, range(values.shape[1]), values, TITLES[name], COLOURS[name])
+        if not cells:
+            ax.text(0.5, 0.5, NOT_RECORDED, transform=ax.transAxes, ha="center")
+        ax.set_title(f"{level} answer{'s' * (level > 1)} an image")
+        _rounds(ax)
+    axes[0].set_ylabel("largest over smallest class of annotations")
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncol=4)
     return fig

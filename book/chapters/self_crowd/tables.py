@@ -270,3 +270,34 @@ def recorded_network_table(record: Mapping[str, Any]) -> pd.DataFrame:
         cells[f"rarer half, {column}"] = mean_std(row["minority"])
         cells[f"annotations, {column}"] = mean_std(row["balance"]) if row["balance"] else "-"
     return pd.DataFrame(rows).T.fillna("-")
+
+
+Cells = Mapping[tuple[int, str], Mapping[str, np.ndarray]]
+"""(answers an image, method) -> measure -> ``(seeds,)``, or ``(seeds, rounds)`` of ``"balance"``
+(with the given answers first) and ``"agreement"``; empty where nothing is recorded."""
+
+
+def photograph_cells(record: Mapping[str, Any] | None) -> Cells:
+    """The recorded runs on CIFAR-10N as a sparse crowd."""
+    names = ("accuracy", "best", "minority", "balance", "agreement")
+    rows = record["rows"] if record else []
+    return {
+        (row["answers"], row["method"]): {
+            name: np.array(row[name]) for name in names if name in row
+        }
+        for row in rows
+    }
+
+
+def photograph_table(cells: Cells) -> pd.DataFrame:
+    """Final accuracy, recall of the rarer half and imbalance of the annotations by method."""
+    rows: dict[str, dict[str, str]] = {}
+    for (level, name), found in cells.items():
+        answers = f"{level} answer" + "s" * (level > 1)
+        row = rows.setdefault(TITLES[name], {})
+        row[f"accuracy, {answers}"] = mean_std(found["accuracy"])
+        row[f"rarer half, {answers}"] = mean_std(found["minority"])
+        row[f"annotations, {answers}"] = (
+            mean_std(found["balance"][:, -1]) if "balance" in found else "-"
+        )
+    return pd.DataFrame(rows).T.rename_axis("method")
