@@ -82,3 +82,36 @@ def test_the_run_in_the_middle_stands_for_all():
     records = [Record(None, {"psnr": p}, {}) for p in psnr]
     assert tables.typical(records) is records[0]
     assert tables.by_step(records, "psnr").shape == (3, 2)
+
+
+def lime(aided=(6.0, 0.1, -0.5), plain=5.0, spread=1.0):
+    """A record of real photographs: judge's score, exposure error and ``follows`` of the agents
+    with the aesthetic term, the score of those without it."""
+    rows = [{"method": "input", "seed": -1, "score": [3.0, 5.0], "exposure": [0.2, 0.2]}]
+    for seed, d in enumerate(spread * SPREAD):
+        score, exposure, follows = aided
+        names = {"score": score + d, "exposure": exposure + d, "follows": follows + d}
+        means = {name: [value - 0.01, value + 0.01] for name, value in names.items()}
+        rows.append({"method": f"agents, {runs.ALL}", "seed": seed} | means)
+        means |= {"score": [plain]}
+        rows.append({"method": f"agents, {runs.NO_SCORE}", "seed": seed} | means)
+    return {"protocol": {}, "rows": rows}
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        (lime(), [HOLDS] * 4),
+        (lime((3.5, 0.3, 0.0), plain=4.0), [FAILS] * 4),
+        (lime((4.5, 0.1, -0.5), spread=1000), [OPEN] * 4),
+    ],
+)
+def test_rows_on_real_photographs(record, expected):
+    assert outcomes(*claims.claim_8(tables.lime_outcomes(record))) == expected
+
+
+def test_real_photographs_decide_nothing_before_their_record_is_made():
+    old = {key: value for key, value in lime().items() if key != "protocol"}
+    for record in (None, old):
+        rows = claims.claim_8(tables.lime_outcomes(record))
+        assert outcomes(*rows) == [NOT_TESTABLE] * 4

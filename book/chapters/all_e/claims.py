@@ -25,7 +25,7 @@ from weaklabels.press.claims import (
     mean_std,
     not_testable,
 )
-from weaklabels.press.verdicts import FAILS, OPEN
+from weaklabels.press.verdicts import FAILS, NOT_RECORDED, OPEN
 
 DIGITS = {"score": 2, "psnr": 2, "ssim": 3, "error": 3}
 
@@ -236,3 +236,50 @@ def claim_7() -> Row:
         not_testable("needs viewers, NIMA trained on AVA, and the LOL pairs"),
         figure="tab-alle-comparators",
     )
+
+
+def claim_8(lime: Outcomes) -> list[Row]:
+    """The tests of 1a (8a), 3d (8b), 3c (8c) and 5a (8d) on real photographs, recorded.
+
+    Args:
+        lime: outcomes by method (see ``tables.lime_outcomes``); empty if none is recorded.
+    """
+    ours, plain, dark = f"agents, {ALL}", f"agents, {NO_SCORE}", "input"
+    tests = (
+        (
+            "8a",
+            "with the aesthetic term outputs score higher with the judge than without it",
+            lambda: _better("score", lime[ours]["score"], lime[plain]["score"]),
+        ),
+        (
+            "8b",
+            "the judge's score is higher after the last step than in the input",
+            lambda: _better("score", lime[ours]["score"], _as_often(lime[dark]["score"], lime)),
+        ),
+        (
+            "8c",
+            "the exposure error is smaller after the last step than in the input",
+            lambda: greater(
+                _as_often(lime[dark]["exposure"], lime),
+                lime[ours]["exposure"],
+                worth=WORTH["error"],
+                digits=3,
+            ),
+        ),
+        ("8d", "strengths fall with local luminance", lambda: _follows({ALL: lime[ours]})),
+    )
+    return [
+        Row(
+            id,
+            f"Real low-light photographs (LIME, recorded): {text}.",
+            "no number read",
+            test() if lime else not_testable(NOT_RECORDED),
+            figure="tab-alle-lime",
+        )
+        for id, text, test in tests
+    ]
+
+
+def _as_often(value: np.ndarray, lime: Outcomes) -> np.ndarray:
+    """The one value of the input, once for each seed of the agents."""
+    return np.full(len(lime[f"agents, {ALL}"]["score"]), value[0])

@@ -126,3 +126,22 @@ def lime(record: Mapping[str, Any]) -> pd.DataFrame:
             for name, (head, digits) in heads.items()
         }
     ).rename_axis("method")
+
+
+def lime_outcomes(record: Mapping[str, Any] | None) -> dict[str, dict[str, np.ndarray]]:
+    """Method -> measure -> ``(seeds,)``, mean over the real photographs; one value where nothing is
+    drawn.
+
+    Empty without a record, or with one of agents that trained for less long than those of the
+    claims: it was made before the rows were fixed, and does not say how it was made.
+    """
+    if record is None or "protocol" not in record:
+        return {}
+    frame = pd.DataFrame(record["rows"])
+    return {
+        method: {
+            name: np.array([np.mean(values) for values in group[name].dropna()])
+            for name in ("score", "exposure", "follows")
+        }
+        for method, group in frame.groupby("method", sort=False)
+    }
