@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from torch.optim.lr_scheduler import StepLR
 
 from chapters.lfosa import patches
-from weaklabels import models
+from weaklabels import data, models
 from weaklabels.data.augment import flip, pad_crop, to_float
 from weaklabels.dropout import add_dropout
 from weaklabels.lab.loading import load_splits
@@ -61,6 +61,8 @@ class Spec(Data):
         temperature: of the detector.
         known: the known classes; all others are unknown.
         patches: further unknown examples, patches of photographs.
+        far: a dataset of small grey images that take the place of the unknown classes, as many as
+            there are of these; empty for none.
         initial: labelled at the beginning: so many examples of each known class, or below 1 this
             share of all examples of known classes.
         budget: queries in a round.
@@ -81,6 +83,7 @@ class Spec(Data):
     data_options: Options = (("test", 500),)
     known: tuple[int, ...] = (3, 5, 8, 9)
     patches: int = 0
+    far: str = ""
     initial: float = 5
     budget: int = 40
     rounds: int = 8
@@ -94,6 +97,9 @@ class Spec(Data):
     augment: bool = False
     device: str = "cpu"
 
+    def code(self) -> list[Any]:
+        return [*super().code(), *([data.loader(self.far)] if self.far else [])]
+
 
 @dataclass(frozen=True)
 class Task:
@@ -101,7 +107,7 @@ class Task:
 
     Attributes:
         x, y: all training examples and their classes, 0..K-1 known and K unknown.
-        kind: ``(N,)`` true classes as the dataset numbers them; -1 for patches.
+        kind: ``(N,)`` true classes as the dataset numbers them; -1 for patches and far images.
         initial: rows that are labelled at the beginning.
         test_x, test_y: test examples of known classes.
         classes: K.
@@ -199,6 +205,23 @@ def _train_and_look(
     )
 
 
+def held_out_accuracy(spec: Spec) -> dict[str, Any]:
+    """How good a classifier is that learns from random known examples, on those that are left.
+
+    Returns:
+        ``validation``, accuracy (%) on the known training examples that it was not trained on; the
+        examples it learns from are the first labels and as many more as one round asks for.
+    """
+    task = load_task(spec)
+    known = np.setdiff1d(np.flatnonzero(task.y.numpy() < task.classes), task.initial)
+    drawn = numpy_rng(spec.seed, "held out").permutation(known)
+    rows = np.concatenate([task.initial, drawn[: spec.budget]])
+    classifier = _train(spec, task, rows.tolist(), lfosa.Classifier(), "classifier", 0)
+    left = drawn[spec.budget :]
+    scores = predict(classifier, task.x[left]).cpu()
+    return {"validation": accuracy(scores, task.y[left])}
+
+
 def _train(
     spec: Spec, task: Task, rows: Sequence[int], method: Method, part: str, r: int
 ) -> Network:
@@ -262,9 +285,31 @@ def load_task(spec: Spec) -> Task:
         x = torch.cat([x, torch.from_numpy(patches.draw(count, numpy_rng(seed, "patches")))])
         kind = np.append(kind, np.full(count, -1))
         y = torch.cat([y, torch.full((count,), len(known))])
+    if spec.far:
+        kept = y < len(known)
+        others = far_images(spec, int((~kept).sum()), x.shape[-1])
+        x, kind = torch.cat([x[kept], others]), np.append(kind[kept], np.full(len(others), -1))
+        y = torch.cat([y[kept], torch.full((len(others),), len(known))])
     test = number[splits.test.y] < len(known)
     rows = _first_labels(y.numpy(), len(known), spec.initial, numpy_rng(seed, "first labels"))
     return Task(x, y, kind, rows, splits.test.x[test], number[splits.test.y][test], len(known))
+
+
+def far_images(spec: Spec, count: int, side: int) -> Tensor:
+    """Grey images of another dataset as photographs: three equal channels, a black frame.
+
+    Args:
+        spec: names the dataset, and the seed of the draw.
+        count: images wanted.
+        side: their height and width in pixels.
+
+    Returns:
+        ``(count, 3, side, side)`` uint8.
+    """
+    images = data.load(spec.far, spec.data_root, raw=True).train.x
+    drawn = numpy_rng(spec.seed, "far images").permutation(len(images))[:count]
+    frame = (side - images.shape[-1]) // 2
+    return F.pad(images[drawn], (frame,) * 4).expand(-1, 3, -1, -1)
 
 
 def _first_labels(
@@ -335,6 +380,37 @@ def photographs(chapter: Setting, dataset: str, known: int) -> Spec:
         augment=True,
         device=chapter.device,
     )
+
+
+ON_PHOTOGRAPHS = ("Random", "Uncertainty", "Coreset", "LfOSA", BALANCED)
+"""Strategies that run on CIFAR-10 outside of the paper profile."""
+
+
+def small_photographs(setting: Setting) -> dict[str, Spec]:
+    """Three pools from the photographs at hand, with a network that fits them.
+
+    As in the paper the known classes are the first ones, and a round asks about 3 % of the pool;
+    each training has so many steps instead of epochs, so that no strategy trains longer because it
+    found more. The far pool is the first one with clothes in place of the unknown photographs.
+    """
+    near = {
+        known: replace(
+            photographs(setting, "cifar10", known),
+            initial=1 / 30,
+            budget=450,
+            rounds=6,
+            network="cifar_resnet",
+            network_options=options(depth=8),
+            steps=500,
+            epochs=0,
+        )
+        for known in (4, 2)
+    }
+    return {
+        "4 of 10 known, near": near[4],
+        "2 of 10 known, near": near[2],
+        "4 known, far": replace(near[4], far="fashion_mnist"),
+    }
 
 
 def vary(task: Spec, name: str) -> Spec:
