@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from chapters.pu_mlc import photographs, runs
+from chapters.pu_mlc import claims, photographs, runs
 
 from tests.library import tiny_datasets as tiny
 from weaklabels import methods
@@ -90,3 +90,75 @@ def test_the_record_in_miniature(setting, monkeypatch):
         "PU-MLC with LgConv",
     ]
     assert {each.chosen for each in photographs.tuned(content)} <= {1e-4, 1e-3}
+    assert len(photographs.tuned_table(content)) == len(names)
+    assert "The branches add" in photographs.cost_text(content)
+    assert photographs.draw_curves({k: v for k, v in found.items() if "LgConv" not in k[0]}).axes
+
+
+# -- claims ---------------------------------------------------------------------------------------
+
+BASE = (60.0, 61.0, 60.5)
+BETTER = (63.0, 64.1, 63.4)
+UNSURE = (55.0, 69.0, 61.0)
+
+
+def scores(**points):
+    """All rows of the record at ``BASE``, but for methods that are given."""
+    names = (*photographs.CURVES, *photographs.PARTS, *photographs.WITH_BRANCHES.values())
+    return {
+        (name, percent): np.array(points.get(name, BASE))
+        for name in names
+        for percent in photographs.PERCENTS
+    }
+
+
+def outcomes(found):
+    every = (claims.claim_14, claims.claim_15, claims.claim_16, claims.claim_17)
+    return {row.id: row.verdict.outcome for claim in every for row in claim(found)}
+
+
+@pytest.mark.parametrize(
+    ("ours", "outcome"), [(BETTER, "holds"), (UNSURE, "open"), (BASE, "fails")]
+)
+@pytest.mark.parametrize(
+    ("name", "ids"),
+    [
+        ("PU-MLC", ("14a", "14b", "14c", "14d", "15a", "15b", "16b", "16d")),
+        ("VPU + R", ("16a",)),
+        ("VPU", ("16c",)),
+        ("PU-MLC with LgConv", ("17a",)),
+        ("partial BCE with LgConv", ("17b",)),
+    ],
+)
+def test_claims_follow_the_recorded_scores(name, ids, ours, outcome):
+    found = outcomes(scores(**{name: ours}))
+    assert {found[id] for id in ids} == {outcome}
+    assert set(outcomes(scores()).values()) == {"fails"}
+
+
+def test_every_proportion_has_a_row_of_its_own():
+    found = scores()
+    found["PU-MLC", 30] = np.array(BETTER)
+    assert [outcomes(found)[f"14{letter}"] for letter in "abcd"] == [
+        "fails",
+        "holds",
+        "fails",
+        "fails",
+    ]
+
+
+def test_without_a_record_nothing_is_decided_and_nothing_breaks():
+    nothing = photographs.found(None)
+    assert set(outcomes(photographs.scores(nothing)).values()) == {"not testable here"}
+    assert photographs.score_table(nothing).empty
+    assert photographs.part_table(nothing).empty
+    assert photographs.tuned_table(None).empty
+    assert photographs.cost_text(None) == photographs.NOTHING
+    assert photographs.draw_curves(nothing).axes
+
+
+def test_what_is_asked_in_several_places_is_answered_by_rows_on_photographs():
+    decided = outcomes(scores())
+    for places in claims.FINDINGS.values():
+        assert places[claims.PHOTOGRAPHS] in decided
+        assert set(places) <= {claims.SCENES, claims.FEATURES, claims.PHOTOGRAPHS}

@@ -212,23 +212,26 @@ def draw_scenes(scenes: Split, observed: np.ndarray, classes: Sequence[str]) -> 
     return fig
 
 
-def draw_proportions(frame: pd.DataFrame, panels: Sequence[tuple[str, Sequence[str]]]) -> Figure:
+def draw_proportions(
+    frame: pd.DataFrame, panels: Sequence[tuple[str, Sequence[str]]], moment: str = "last"
+) -> Figure:
     """Test mAP against the known proportion, mean and one standard deviation over seeds.
 
     Args:
         frame: of ``tables.frame``.
         panels: (title, methods) of each panel.
+        moment: ``"best"`` validation epoch or ``"last"`` one.
     """
     fig, axes = style.panels(len(panels), height=3.9, sharey=True)
     for ax, (title, names) in zip(np.atleast_1d(axes), panels, strict=True):
         for name in names:
-            runs = frame[frame.method == name].pivot(index="seed", columns="known", values="last")
+            runs = frame[frame.method == name].pivot(index="seed", columns="known", values=moment)
             colour, line, marker = STYLES[name]
             style.band(ax, runs.columns, runs.to_numpy(), name, colour=colour, style=line)
             ax.plot(runs.columns, runs.mean(), marker, color=colour, ms=5)
         ax.set(xlabel="known proportion (%)", title=title, xticks=sorted(frame.known.unique()))
         _method_legend(ax, names, loc="lower right")
-    np.atleast_1d(axes)[0].set_ylabel("test mAP (%), last epoch")
+    np.atleast_1d(axes)[0].set_ylabel(f"test mAP (%), {moment} epoch")
     return fig
 
 

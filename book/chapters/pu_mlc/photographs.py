@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from matplotlib.figure import Figure
 from scipy.special import expit
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from chapters.pu_mlc import runs
+from chapters.pu_mlc import figures, runs
 from weaklabels.lab import missing_labels, photographs
 from weaklabels.lab.execute import network
 from weaklabels.lab.multilabel import Spec
@@ -30,6 +31,7 @@ from weaklabels.lab.tuned import Tuned
 from weaklabels.lab.voc_features import Row
 from weaklabels.models import Network
 from weaklabels.networks.local_global import add_global_branches
+from weaklabels.press import style
 from weaklabels.press.claims import mean_std
 
 PERCENTS = (10, 30, 60, 90)
@@ -46,6 +48,8 @@ KERNEL = 5
 
 FOR_VOC = {"gamma": 0.85, "alpha": 2.0}
 """The authors' values for VOC 2007."""
+
+NOTHING = "The runs on photographs have not been recorded yet."
 
 BATCH_SIZE, EPOCHS = 64, 30
 RATES = (1e-4, 3e-4, 1e-3, 3e-3)
@@ -169,6 +173,11 @@ def found(content: Mapping[str, Any] | None) -> dict[tuple[str, int], Mapping[st
     return {key: by_name[row_name(*key)] for key in keys if row_name(*key) in by_name}
 
 
+def scores(rows: Found) -> dict[tuple[str, int], np.ndarray]:
+    """Test mAP (%) at the best validation epoch, a value a seed."""
+    return {key: np.array(row["best"]) for key, row in rows.items()}
+
+
 def frame(rows: Found) -> pd.DataFrame:
     """One line per run, as ``tables.frame``: method, known (percent), seed, best, last."""
     return pd.DataFrame(
@@ -189,6 +198,14 @@ def score_table(rows: Found) -> pd.DataFrame:
     return pd.DataFrame(cells).fillna("-")
 
 
+def draw_curves(rows: Found) -> Figure:
+    """Test mAP (%) at the best validation epoch against the known proportion."""
+    if not rows:
+        return style.draw_note(NOTHING)
+    panels = (("on photographs", CURVES),)
+    return figures.draw_proportions(frame(rows), panels, moment="best")
+
+
 def part_table(rows: Found) -> pd.DataFrame:
     """The parts of the method where few labels are known: scores, and what is predicted."""
     names = ("partial BCE", *PARTS[:2], "VPU + R", *PARTS[2:], "PU-MLC", *WITH_BRANCHES.values())
@@ -204,6 +221,20 @@ def part_table(rows: Found) -> pd.DataFrame:
             title: {name: mean_std(row[key], digits) for name, row in shown.items()}
             for title, (key, digits) in columns.items()
         }
+    )
+
+
+def cost_text(content: Mapping[str, Any] | None) -> str:
+    """What the branches cost, in one sentence."""
+    if not content:
+        return NOTHING
+    without, with_them = content["cost"]["without"], content["cost"]["with"]
+    more = {key: with_them[key] / without[key] - 1 for key in without}
+    return (
+        f"The branches add {100 * more['weights']:.0f} % to the {without['weights'] / 1e6:.1f} "
+        f"million weights that are trained, and {100 * more['multiply-adds']:.0f} % to the "
+        f"{without['multiply-adds'] / 1e6:.0f} million multiplications of these layers for one "
+        "image."
     )
 
 
@@ -223,3 +254,8 @@ def tuned(content: Mapping[str, Any] | None) -> tuple[Tuned, ...]:
         )
         for row in content["rows"]
     )
+
+
+def tuned_table(content: Mapping[str, Any] | None) -> pd.DataFrame:
+    """The learning rates that were chosen, for the reader; empty while there is no record."""
+    return style.tuned_table(tuned(content)) if content else pd.DataFrame()
