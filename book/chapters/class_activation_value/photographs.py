@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from chapters.class_activation_value.runs import RATES, TUNING_SEEDS, labelled
+from chapters.class_activation_value.runs import TUNING_SEEDS, labelled
 from weaklabels.lab.candidate_sets import Spec, load_splits, run, scores
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import options
@@ -21,6 +21,7 @@ LATE = 4
 """Epochs of averaging that are about as many steps as one epoch of the paper's 60,000 images."""
 
 ROWS = ("IM-avg", "CAM", "CAVL", f"CAM, T0 = {LATE}", f"CAVL, T0 = {LATE}")
+RATES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
 TRIED = TUNING_SEEDS[:2]
 VALIDATION, SPLIT_SEED = 0.1, 1200
 

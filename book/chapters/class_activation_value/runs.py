@@ -29,11 +29,13 @@ LATER = ("IM-max, later start", "CAVL, later start")
 MORE = ("CAVL, official masking",)
 PILOT = ("IM-avg", "CAM", "CAVL")
 
-RATES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
+RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
 """Learning rates among which every method chooses."""
 
 GRID = tuple(
-    OptimiserSpec("adam", lr=lr, weight_decay=decay) for lr in RATES for decay in (1e-5, 1e-3)
+    OptimiserSpec("adam", lr=lr, weight_decay=decay)
+    for lr in (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
+    for decay in (1e-5, 1e-3)
 )
 """Learning rates and weight decays among which every method chooses on real-world sets."""
 

@@ -208,7 +208,7 @@ class _Watch(candidate_sets.CandidateWatch):
 
 # -- settings by profile --------------------------------------------------------------------------
 
-RATES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
+RATES = (0.0125, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 """Learning rates among which every method chooses."""
 
 TUNING_SEEDS = range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + 3)
@@ -288,7 +288,10 @@ def _quick(chapter: Setting) -> Settings:
         device=chapter.device,
     )
     return Settings(
-        _sets(base, (0.8, 0.1, 0.5)), replace(base, q=0.8), (1, 2, 5, 10, 20), (60, 240, 500)
+        kinds_of_sets(base, (0.8, 0.1, 0.5)),
+        replace(base, q=0.8),
+        (1, 2, 5, 10, 20),
+        (60, 240, 500),
     )
 
 
@@ -303,7 +306,8 @@ def _smoke(chapter: Setting) -> Settings:
     return replace(larger, sets=sets, sizes=tiny(larger.sizes), counts=(1, 5), lengths=(2, 10))
 
 
-def _sets(base: Spec, qs: Sequence[float]) -> dict[str, Spec]:
+def kinds_of_sets(base: Spec, qs: Sequence[float]) -> dict[str, Spec]:
+    """The run by kind of candidate sets: uniform at the first q, pairs, uniform at the others."""
     hardest, *others = ((f"q = {q:g}", replace(base, candidates="flip", q=q)) for q in qs)
     return dict([hardest, ("pair 0.9", replace(base, candidates="cyclic", q=0.9)), *others])
 
@@ -344,7 +348,7 @@ def _paper(chapter: Setting) -> Settings:
             network_options=widths,
             optimiser=OptimiserSpec("sgd", lr=1e-2, weight_decay=decay),
         )
-        kinds = _sets(grey, (0.7, 0.1, 0.3, 0.5))
+        kinds = kinds_of_sets(grey, (0.7, 0.1, 0.3, 0.5))
         other |= {f"{name}, {kind}": spec for kind, spec in kinds.items()}
     for name in (*REAL, "soccer_player", "yahoo_news"):
         other[name] = replace(
@@ -358,7 +362,7 @@ def _paper(chapter: Setting) -> Settings:
             clean=2,
         )
     return Settings(
-        _sets(cifar, (0.7, 0.1, 0.3, 0.5)),
+        kinds_of_sets(cifar, (0.7, 0.1, 0.3, 0.5)),
         replace(cifar, q=0.7),
         (1, 2, 5, 10, 20, 50),
         (),
