@@ -189,7 +189,7 @@ class Scored(Setting):
 
     def repeat(self, function, table, seeds=None):
         def score(spec):
-            return (spec.labelled_batch == 32) + 0.5 * (dict(spec.method_options).get("k") == 4)
+            return (spec.labelled_batch == 32) + 0.5 * (dict(spec.method_options).get("k") == 5)
 
         return {
             name: [Record(spec, {"val_ap": np.array([[score(spec)]])}, {}) for _ in seeds]
@@ -202,8 +202,8 @@ def test_the_dial_is_tuned_with_the_batch_that_was_chosen(tmp_path):
     found = record.tuning(setting)["methods"]
     assert list(found) == list(runs.DIALS)
     assert {each["labelled batch"]["chosen"] for each in found.values()} == {32}
-    assert found["Top-k"]["k"]["chosen"] == 4
-    assert found["Top-k"]["k"]["validation"]["4"] == [1.5] * len(runs.TUNING_SEEDS)
+    assert found["Top-k"]["k"]["chosen"] == 5
+    assert found["Top-k"]["k"]["validation"]["5"] == [1.5] * len(runs.TUNING_SEEDS)
     assert json.loads(json.dumps(found)) == found
 
 

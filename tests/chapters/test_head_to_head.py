@@ -99,9 +99,6 @@ def test_the_recorded_choice_is_that_of_the_present_settings() -> None:
     assert (shown.map(lambda text: text.count("*")).to_numpy().sum()) == ends
 
 
-@pytest.mark.xfail(
-    strict=True, reason="recorded before seeds and values of the choice were widened"
-)
 def test_the_choice_has_seeds_of_its_own_and_lies_inside_what_was_tried() -> None:
     assert min(setting("quick").recorded("choices")["seeds"]) >= 1000
     ends, every = Choices(setting("quick")).at_an_edge()

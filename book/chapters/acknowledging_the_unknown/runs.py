@@ -106,11 +106,11 @@ NETWORK = options(channels=3, width=96, patch=8, stride=8, batch_norm=False, poo
 GRIDS: dict[tuple[str, str], tuple[float, ...]] = {
     ("N-LS", "negative_smoothing"): (0.1, 0.2, 0.3, 0.4, 0.5),
     ("EM", "alpha"): (0.025, 0.05, 0.1, 0.2, 0.4),
-    ("LS", "smoothing"): (0.05, 0.1, 0.2, 0.3, 0.4),
+    ("LS", "smoothing"): (0.0125, 0.025, 0.05, 0.1, 0.2),
     ("DW", "down_weight"): (0.02, 0.05, 0.1, 0.2, 0.5),
     ("ASL", "asl_focus"): (1.0, 2.0, 4.0, 8.0, 16.0),
     ("Focal", "focus"): (0.0, 1.0, 2.0, 4.0, 8.0),
-    ("EM+APL", "beta"): (0.02, 0.1, 0.4, 0.9, 2.0),
+    ("EM+APL", "beta"): (0.1, 0.4, 0.9, 2.0, 4.0),
     ("EM+APL", "warm_up"): (3, 6, 10, 15, 18),
     ("EntMin", "entropy_weight"): (1e-5, 1e-4, 1e-3, 1e-2, 1e-1),
     ("L1R", "l1"): (0.0, 1e-7, 1e-6, 1e-5, 1e-4),

@@ -78,8 +78,8 @@ _SAME_VIEWS = {
 """Controls see what the method sees that they are a control of."""
 
 CHOSEN: dict[str, float] = {
-    "CE": 4, "GCE": 1, "NL": 0, "NLNL": 0, "Co-teaching": 1,
-    "PL": 1, "BL": 1, "BL+DR": 1, "BLDR": 1,
+    "CE": 3, "GCE": 2, "NL": 0, "NLNL": 0, "Co-teaching": 2,
+    "PL": 1, "BL": 1, "BL+DR": 1, "BLDR": 0,
 }  # fmt: skip
 """Method -> strength of its views, for all kinds of wrong labels: as the challenge wants it, one
 setting a data set."""
@@ -90,7 +90,7 @@ TUNED = tuple(
         "strength of views",
         tuple(VIEWS),
         strength,
-        "set by hand; to be chosen by validation (record `tuning`)",
+        "best accuracy at the last epoch, mean of 3 seeds",
         "held-out digits of seeds 1000 to 1002, symmetric noise",
         bound=(0,),
     )

@@ -74,14 +74,14 @@ class Dial:
     bound: tuple[float, ...] = ()
 
 
-RATE = Dial("learning rate", (1e-4, 3e-4, 1e-3, 3e-3, 1e-2), 1e-3)
+RATE = Dial("learning rate", (3e-4, 1e-3, 3e-3, 1e-2, 3e-2), 1e-3)
 DIALS = {
     "Supervised": RATE,
     "CAP": Dial(
         "share used", (0.6, 0.7, 0.8, 0.9, 1.0), 1.0, ("positive_share", "negative_share"), (1.0,)
     ),
     "IAT": Dial("threshold", (0.5, 0.6, 0.7, 0.8, 0.9), 0.5, ("probability",)),
-    "Top-k": Dial("k", (1, 2, 3, 4, 5), 3, ("k",), (1,)),
+    "Top-k": Dial("k", (1, 2, 3, 5, 8), 3, ("k",), (1,)),
     "FreeMatch": RATE,
 }
 

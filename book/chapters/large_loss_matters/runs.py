@@ -24,11 +24,11 @@ VOC_RATES = {"LL-R": 0.002, "LL-Ct": 0.002, "LL-Cp": 0.001}
 """Share of the labels per epoch, the authors' choice for VOC (official repository, issue 4)."""
 
 GRIDS: dict[str, tuple[str, tuple[float, ...]]] = {
-    "WAN": ("weight", (0.02, 0.05, 0.11, 0.25, 0.5)),
+    "WAN": ("weight", (0.005, 0.01, 0.02, 0.05, 0.11)),
     "LSAN": ("smoothing", (0.05, 0.1, 0.2, 0.3, 0.4)),
-    "LL-R": ("rate", (0.005, 0.010, 0.015, 0.020, 0.030)),
+    "LL-R": ("rate", (0.010, 0.015, 0.020, 0.030, 0.045)),
     "LL-Ct": ("rate", (0.005, 0.010, 0.015, 0.020, 0.030)),
-    "LL-Cp": ("rate", (0.002, 0.004, 0.008, 0.012, 0.016)),
+    "LL-Cp": ("rate", (0.004, 0.008, 0.016, 0.024, 0.032)),
 }
 """Method -> its option and the values tried on scenes; AN, EPR and ROLE have none to choose."""
 

@@ -422,10 +422,10 @@ def trials(settings: Settings) -> dict[Key, Spec]:
     return {key: spec for key, spec in sweep(base).items() if key[1] == "hypocritical"}
 
 
-CHOSEN: dict[float, float] = {0.15: 1.75, 0.1: 1.75}
+CHOSEN: dict[float, float] = {0.15: 1.5, 0.1: 1.75}
 """Radius -> budget that the recorded study chose."""
 
-TUNING_SEEDS = 1
+TUNING_SEEDS = 3
 """Of that study."""
 
 TUNED: tuple[Tuned, ...] = tuple(
