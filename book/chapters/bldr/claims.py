@@ -2,17 +2,17 @@
 
 ``symmetric`` and ``asymmetric`` are method -> records, one a seed, by kind of wrong labels. Every
 method has the views of the digits that suit it; ``BARE`` ends the names of those that train on the
-digits as they are.
+digits as they are. ``human`` are the recorded runs on the labels of people (see ``human_runs``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from chapters.bldr.runs import BARE, COMPARATORS
-from chapters.bldr.tables import Groups, best, detection_f1, last, time_to
-from weaklabels.press.claims import Row, all_of, greater, not_testable
-from weaklabels.press.verdicts import FAILS, HOLDS, OPEN
+from chapters.bldr.runs import BARE, COMPARATORS, HUMAN_LABELS, HUMAN_METHODS
+from chapters.bldr.tables import Groups, Human, best, detection_f1, last, time_to
+from weaklabels.press.claims import Row, Verdict, all_of, greater, not_testable
+from weaklabels.press.verdicts import FAILS, HOLDS, NOT_RECORDED, OPEN
 
 PAPER = "Stated in the paper (CIFAR-10N, CIFAR-100N); its tables could not be read"
 OURS = "Ours; no such comparison of the paper could be read"
@@ -253,6 +253,80 @@ def claim_11(symmetric: Groups) -> list[Row]:
     ]
 
 
+def _on_people(
+    number: str, text: str, paper: str, human: Human, test: Callable[[str], Verdict]
+) -> list[Row]:
+    """One row a kind of human labels, all by the same test, which is called with their name."""
+    return [
+        Row(
+            f"{number}{letter}",
+            f"Human labels of CIFAR-10N ({labels}, recorded): {text}.",
+            paper,
+            test(labels) if human else not_testable(NOT_RECORDED),
+            figure="tab-bldr-human",
+        )
+        for letter, labels in zip("abc", HUMAN_LABELS.values(), strict=True)
+    ]
+
+
+def claim_12(human: Human) -> list[Row]:
+    """Last accuracy of BLDR against each comparator, on human labels."""
+
+    def test(labels: str) -> Verdict:
+        ours = human[labels, "BLDR"]["test"]
+        rivals = [name for name in HUMAN_METHODS if name != "BLDR"]
+        return all_of({name: greater(ours, human[labels, name]["test"]) for name in rivals})
+
+    return _on_people("12", "BLDR ends above CE, GCE, NLNL and Co-teaching", PAPER, human, test)
+
+
+def claim_13(human: Human) -> list[Row]:
+    """AUC of BLDR's final weights against that of the probabilities of CE, on human labels."""
+
+    def test(labels: str) -> Verdict:
+        ours, other = human[labels, "BLDR"]["weights auc"], human[labels, "CE"]["auc"]
+        return greater(ours, other, worth=WORTH_AUC, digits=3)
+
+    text = "BLDR's weights tell mistakes from right labels better than the probabilities of CE"
+    return _on_people("13", f"{text} (AUC)", PAPER, human, test)
+
+
+def claim_14(human: Human) -> list[Row]:
+    """AUC of BLDR's final weights against 0.8, on human labels."""
+
+    def test(labels: str) -> Verdict:
+        ours = human[labels, "BLDR"]["weights auc"]
+        return greater(ours, [0.8] * len(ours), worth=WORTH_AUC, digits=3)
+
+    return _on_people("14", "BLDR's weights find the mistakes, AUC above 0.8", OURS, human, test)
+
+
+def claim_15(human: Human) -> list[Row]:
+    """Share of the mistakes that CE fits by the last epoch, against a half, on human labels."""
+
+    def test(labels: str) -> Verdict:
+        fitted = human[labels, "CE"]["fitted"]
+        return greater(fitted, [50] * len(fitted))
+
+    text = "cross-entropy learns mistakes by heart, more than half of them"
+    return _on_people("15", text, PAPER, human, test)
+
+
+def claim_16(human: Human) -> list[Row]:
+    """Last accuracy of NLNL against CE, on human labels."""
+
+    def test(labels: str) -> Verdict:
+        return greater(human[labels, "NLNL"]["test"], human[labels, "CE"]["test"])
+
+    return _on_people(
+        "16",
+        "negative learning, then selection (NLNL), ends above cross-entropy",
+        PAPER,
+        human,
+        test,
+    )
+
+
 QUESTIONS = {
     "Cross-entropy memorises wrong labels, and views cure most of it": ("1a", "1b", "1c"),
     "Negative learning is more robust, and slower": ("2a", "2b", "3"),
@@ -263,6 +337,13 @@ QUESTIONS = {
     "BLDR ends above the five comparators; so do both directions alone": ("9a", "9b"),
     "The same where wrong labels agree": ("9c", "9d"),
     "Without any views both directions beat cross-entropy, and negative learning": ("11a", "11b"),
+    "On human labels BLDR ends above four comparators": ("12a", "12b", "12c"),
+    "there its weights find the mistakes better than cross-entropy; with an AUC above 0.8": (
+        *("13a", "13b", "13c"),
+        *("14a", "14b", "14c"),
+    ),
+    "there cross-entropy learns more than half of the mistakes by heart": ("15a", "15b", "15c"),
+    "there negative learning with selection ends above cross-entropy": ("16a", "16b", "16c"),
 }
 """What the chapter asked -> rows that answer."""
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from chapters.bldr.tables import Groups, last
+from chapters.bldr.runs import HUMAN_LABELS, HUMAN_METHODS
+from chapters.bldr.tables import NOT_YET, Groups, Human, last
 from weaklabels.lab.store import Record
 from weaklabels.press import style
 
@@ -154,4 +156,40 @@ def draw_collapse(groups: Groups) -> Figure:
         ax.set_title(title)
     axes[0].set_ylabel("test accuracy (%)")
     axes[0].legend(loc="lower right")
+    return fig
+
+
+def draw_human(human: Human) -> Figure:
+    """Test accuracy over epochs on the labels of people, one panel a kind of labels."""
+    if not human:
+        return style.draw_note(NOT_YET)
+    fig, axes = style.panels(len(HUMAN_LABELS), height=3.6, sharey=True)
+    for ax, labels in zip(axes, HUMAN_LABELS.values(), strict=True):
+        for method in HUMAN_METHODS:
+            found = human[labels, method]
+            style.band(ax, found["epoch"], found["test by epoch"], method)
+        style.epoch_axis(ax)
+        ax.set_title(labels)
+    axes[0].set_ylabel("test accuracy (%)")
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
+    return fig
+
+
+def draw_human_weights(record: Mapping[str, Any] | None) -> Figure:
+    """Final weights of right and wrong labels, one panel a kind of labels, first seed."""
+    if record is None:
+        return style.draw_note(NOT_YET)
+    rows = {row["labels"]: row for row in record["rows"] if row["method"] == "BLDR"}
+    fig, axes = style.panels(len(rows), height=3.2, sharey=True)
+    for ax, (labels, row) in zip(axes, rows.items(), strict=True):
+        for kind, colour in zip(("right", "wrong"), style.PALETTE, strict=False):
+            counts = np.array(row[f"weights of {kind}"])
+            edges = np.linspace(0, 1, len(counts) + 1)
+            name = f"{kind} labels"
+            ax.stairs(counts, edges, fill=True, color=colour, alpha=0.6, label=name)
+        title = f"{HUMAN_LABELS[labels]}\n(AUC {row['weights auc'][0]:.3f})"
+        ax.set(xlabel="final weight", yscale="log", xlim=(0, 1))
+        ax.set_title(title, fontsize=10)
+    axes[0].set_ylabel("training images")
+    axes[0].legend(loc="upper center")
     return fig

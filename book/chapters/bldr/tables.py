@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from chapters.bldr.runs import HUMAN_LABELS
 from weaklabels.lab.store import Record
 from weaklabels.press.claims import mean_std
 
@@ -69,3 +71,80 @@ def score_table(groups: Groups) -> pd.DataFrame:
             "F1": mean_std(detection_f1(records)),
         }
     return pd.DataFrame(rows).T
+
+
+# -- recorded runs on human labels ----------------------------------------------------------------
+
+NOT_YET = "These runs have not been recorded yet."
+
+Human = Mapping[tuple[str, str], Mapping[str, np.ndarray]]
+"""Name of the labels and method -> measure -> one value, or one list, a seed."""
+
+
+def human_runs(record: Mapping[str, Any] | None) -> Human:
+    """The recorded runs on the labels of people; none if nothing is recorded."""
+    rows = [] if record is None else record["rows"]
+    return {
+        (HUMAN_LABELS[row["labels"]], row["method"]): {
+            name: np.array(value, float)
+            for name, value in row.items()
+            if name not in ("labels", "method")
+        }
+        for row in rows
+    }
+
+
+def human_table(human: Human) -> pd.DataFrame:
+    """Mean and standard deviation over seeds, one row a method and kind of labels."""
+    headings = {
+        "test": ("test accuracy", 1),
+        "validation": ("held-out labels", 1),
+        "fitted": ("mistakes fitted", 0),
+        "auc": ("AUC", 3),
+        "weights auc": ("AUC of weights", 3),
+    }
+    rows = {
+        key: {
+            heading: mean_std(found[name], digits) if name in found else "-"
+            for name, (heading, digits) in headings.items()
+        }
+        for key, found in human.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def human_rates(record: Mapping[str, Any] | None) -> pd.DataFrame:
+    """Accuracy (%) on held-out labels by learning rate, and the rate that was chosen.
+
+    A choice at an end of what was tried is marked.
+    """
+    rows = {}
+    for row in [] if record is None else record["tried"]:
+        rates, chosen = list(row["validation"]), f"{row['chosen']:g}"
+        end = " (edge)" if chosen in (rates[0], rates[-1]) else ""
+        scores = {rate: mean_std(values) for rate, values in row["validation"].items()}
+        rows[row["method"]] = scores | {"chosen": chosen + end}
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def human_findings(record: Mapping[str, Any] | None) -> str:
+    """What the recorded runs show, one line a kind of labels, in Markdown."""
+    if record is None:
+        return NOT_YET
+    human, lines = human_runs(record), []
+    for labels, name in HUMAN_LABELS.items():
+        ce, ours = human[name, "CE"], human[name, "BLDR"]
+        gains = ", ".join(
+            f"{np.mean(ours['test'] - found['test']):+.1f} to {method}"
+            for (of, method), found in human.items()
+            if of == name and method != "BLDR"
+        )
+        lines.append(
+            f"- *{name}*, {np.mean(record['data']['wrong'][labels]):.1f} % wrong: cross-entropy "
+            f"fits {np.mean(ce['fitted']):.0f} % of the mistakes, BLDR "
+            f"{np.mean(ours['fitted']):.0f} %. BLDR differs in accuracy by {gains} points. The AUC "
+            f"of its weights is **{np.mean(ours['weights auc']):.3f}**, that of what cross-entropy "
+            f"makes of the given label {np.mean(ce['auc']):.3f}; BLDR takes "
+            f"{np.mean(ours['noise share']):.0f} % of the labels for wrong."
+        )
+    return "\n".join(lines)
