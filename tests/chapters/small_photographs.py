@@ -1,4 +1,4 @@
-"""Records of runs on photographs in miniature: a tiny folder of them, a few steps, random weights."""
+"""Records on photographs in miniature: a tiny folder of them, a few steps, random weights."""
 
 from __future__ import annotations
 

@@ -126,11 +126,12 @@ def draw_separation(curves: dict[str, np.ndarray]) -> Figure:
     return fig
 
 
-def draw_methods(frame: pd.DataFrame) -> Figure:
+def draw_methods(frame: pd.DataFrame, place: str = "end to end") -> Figure:
     """Test mAP of every method at the best-validation and at the last epoch.
 
     Args:
         frame: of ``tables.scores``.
+        place: where it was measured, for the axis.
     """
     methods = list(dict.fromkeys(frame.method))
     fig, ax = plt.subplots(figsize=(style.WIDTH, 3.8))
@@ -141,7 +142,7 @@ def draw_methods(frame: pd.DataFrame) -> Figure:
         ax.errorbar(group.mean(), y, xerr=spread, fmt="os"[k], capsize=3, label=f"{moment} epoch")
     ax.set_yticks(range(len(methods)), methods)
     ax.invert_yaxis()
-    ax.set(xlabel="test mAP (%), end to end")
+    ax.set(xlabel=f"test mAP (%), {place}")
     ax.legend()
     return fig
 

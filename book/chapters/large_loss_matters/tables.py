@@ -333,10 +333,15 @@ def _losses(record: Record, kinds: dict[str, np.ndarray]) -> np.ndarray:
     return np.logaddexp(0, np.where(kinds["TP"], -logits, logits))
 
 
-def table_1(curves: dict[str, np.ndarray]) -> pd.DataFrame:
-    """Share (%) of labels whose largest loss falls in the first epoch, published and ours."""
+def table_1(ours: Mapping[str, Mapping[str, np.ndarray]]) -> pd.DataFrame:
+    """Share (%) of labels whose largest loss falls in the first epoch, published and ours.
+
+    Args:
+        ours: name of a line -> curves of ``memorisation``.
+    """
     table = TABLE_1.astype(str)
-    table.loc["scenes (ours)"] = [mean_std(curves[f"first {kind}"]) for kind in ("TP", "TN", "FN")]
+    for name, curves in ours.items():
+        table.loc[name] = [mean_std(curves[f"first {kind}"]) for kind in ("TP", "TN", "FN")]
     return table
 
 

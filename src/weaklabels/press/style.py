@@ -165,6 +165,40 @@ def recorded_table(record: Mapping[str, Any], published: Mapping[str, pd.Series]
     return pd.DataFrame(columns, index=pd.Index(rows, name="method"))
 
 
+def recorded_note(record: Mapping[str, Any] | None) -> str:
+    """How a table of ``recorded_table`` or of ``lab.photographs`` was made, in Markdown.
+
+    Args:
+        record: its content; None if it has not been recorded yet.
+    """
+    if record is None:
+        return "This has not been recorded yet."
+    made, data, seeds = record["provenance"], record["data"], record["protocol"]["seeds"]
+    lines = "\n".join(f"- {text}" for text in record["differences"])
+    return (
+        f"Made with `{record['command']}` on {made['date']} (torch {made['torch']}): "
+        f"{data['training images']:,} training, {data['validation images']:,} validation and "
+        f"{data['test images']:,} test images with {data['labels an image']:.2f} labels each, "
+        f"{len(seeds)} seeds. What differs from the paper:\n\n{lines}"
+    )
+
+
+def chosen_table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """What was chosen for every row of a record of ``lab.photographs``, and among which values.
+
+    A choice at an end of what was tried is marked.
+    """
+    table: dict[str, dict[str, str]] = {}
+    for row in rows:
+        cells = table.setdefault(row["row"], {})
+        for name, tried in zip(("learning rate", "option"), row["tried"], strict=False):
+            values, chosen = list(tried["validation"]), f"{tried['chosen']:g}"
+            own = "" if name == tried["setting"] else f"{tried['setting']} "
+            end = " (end)" if chosen in (values[0], values[-1]) else ""
+            cells |= {name: f"{own}{chosen}{end}", f"{name}: tried": ", ".join(values)}
+    return pd.DataFrame.from_dict(table, orient="index").fillna("-")
+
+
 def tuned_table(tuned: Sequence[Tuned]) -> pd.DataFrame:
     """The tuned settings of a chapter, one row each; a choice at the edge of what was tried is
     marked."""
@@ -182,12 +216,40 @@ def tuned_table(tuned: Sequence[Tuned]) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index("method").rename_axis(None)
 
 
+def places_table(
+    findings: Mapping[str, Mapping[str, str]], outcomes: Mapping[str, str]
+) -> pd.DataFrame:
+    """What was found in several places, as ready text.
+
+    Args:
+        findings: what is asked -> place -> ids of the rows that answer it there, separated by
+            spaces.
+        outcomes: id -> outcome.
+    """
+    rows = {
+        what: {
+            place: ", ".join(f"{outcomes[id]} ({id})" for id in ids.split())
+            for place, ids in places.items()
+        }
+        for what, places in findings.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").fillna("-")
+
+
 def show_image(ax: Axes, image: np.ndarray, title: str = "") -> None:
     """Draw ``(c, h, w)`` values in [0, 1] without axes; one channel in grey."""
     picture = np.clip(np.moveaxis(np.asarray(image, float), 0, -1), 0, 1)
     ax.imshow(picture[..., 0] if picture.shape[-1] == 1 else picture, cmap="gray", vmin=0, vmax=1)
     ax.set_title(title, fontsize=9)
     ax.set_axis_off()
+
+
+def draw_note(text: str) -> Figure:
+    """A sentence in place of a figure for which there is nothing to draw."""
+    figure, ax = plt.subplots(figsize=(WIDTH, 0.5))
+    ax.set_axis_off()
+    ax.text(0, 0.5, text, fontsize=10, va="center")
+    return figure
 
 
 def draw_forest(rows: Sequence[Mapping[str, Any]]) -> Figure:
@@ -208,11 +270,7 @@ def draw_forest(rows: Sequence[Mapping[str, Any]]) -> Figure:
         if (found := [line for line in lines if line[1]["kind"] in panel.kinds])
     ]
     if not shown:
-        figure, ax = plt.subplots(figsize=(WIDTH, 0.5))
-        ax.set_axis_off()
-        note = "No claim of this chapter is decided by a comparison over seeds."
-        ax.text(0, 0.5, note, fontsize=10, va="center")
-        return figure
+        return draw_note("No claim of this chapter is decided by a comparison over seeds.")
     heights = [LINE_HEIGHT * (len(found) + 1) + 0.5 for _, found in shown]
     figure, axes = plt.subplots(
         len(shown),

@@ -1,5 +1,6 @@
 """The names of the outcomes and their numbers in words, where reading them costs nothing."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 HOLDS, FAILS, OPEN, NOT_TESTABLE = OUTCOMES = ("holds", "fails", "open", "not testable here")
@@ -40,3 +41,34 @@ def tally(told: Mapping[str, Sequence[str]], outcomes: Mapping[str, str]) -> str
         if counts:
             lines.append(f"- {what}: of {len(found)} rows {', '.join(counts)}.")
     return "\n".join(lines)
+
+
+def together(ids: str, outcomes: Mapping[str, str]) -> str:
+    """The outcome of several rows as of one claim: all of them hold, or one fails, or it is open.
+
+    Args:
+        ids: separated by spaces.
+        outcomes: id -> outcome.
+    """
+    found = {outcomes[id] for id in ids.split()}
+    if len(found) == 1:
+        return found.pop()
+    return FAILS if FAILS in found else NOT_RECORDED if NOT_RECORDED in found else OPEN
+
+
+def carried_over(pairs: Sequence[tuple[str, str]], outcomes: Mapping[str, str]) -> str:
+    """How many findings on scenes stand on photographs, in two sentences.
+
+    Args:
+        pairs: ids of the rows on scenes and of those on photographs, a pair for each finding.
+        outcomes: id -> outcome.
+    """
+    found = [(together(here, outcomes), together(there, outcomes)) for here, there in pairs]
+    firm = [there for here, there in found if here == HOLDS]
+    other = [there for here, there in found if here != HOLDS]
+    counts = [", ".join(in_words(Counter(each))) or NOT_RECORDED for each in (firm, other)]
+    return (
+        f"Of {len(pairs)} findings that were asked for in both places {len(firm)} hold on the "
+        f"scenes; of these on photographs: {counts[0]}. Of the other {len(other)} on photographs: "
+        f"{counts[1]}."
+    )
