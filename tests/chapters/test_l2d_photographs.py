@@ -7,12 +7,16 @@ from dataclasses import replace
 
 import pytest
 import torch
-from chapters.l2d import photographs
+from chapters.l2d import claims, photographs
 
 from tests.chapters.small_photographs import miniature
 from weaklabels.lab import sweep
 from weaklabels.lab.spec import options
 from weaklabels.lab.store import digest
+from weaklabels.press.verdicts import FAILS, HOLDS, NOT_TESTABLE, OPEN
+
+MADE = ("Vanilla", "MLD", "LED", photographs.CONTROL, "L2D")
+"""The students of the record in miniature."""
 
 
 @pytest.fixture(scope="module")
@@ -23,16 +27,19 @@ def patch():
 
 @pytest.fixture(scope="module")
 def setting(tmp_path_factory, patch):
-    made = miniature(tmp_path_factory.mktemp("voc"), patch, seeds=2)
+    made = miniature(tmp_path_factory.mktemp("voc"), patch, seeds=1)
     whole = photographs.teacher_spec
 
     def small(setting):
-        return replace(whole(setting), network_options=options(pretrained=False))
+        own = options(pretrained=False)
+        return replace(whole(setting), network_options=own, checkpoint=False)
 
     patch.setattr(photographs, "teacher_spec", small)
-    patch.setattr(photographs, "EPOCHS", 2)
-    patch.setattr(photographs, "BATCH_SIZE", 16)
+    patch.setattr(photographs.photographs, "FROZEN", 17)
     patch.setattr(photographs, "DECODER", options(width=16, heads=2, hidden=16))
+    small_ones = {"EPOCHS": 1, "BATCH_SIZE": 16, "RATES": (1e-4,), "SHARES": (0.0, 0.3)}
+    for name, value in small_ones.items():
+        patch.setattr(photographs, name, value)
     return made
 
 
@@ -43,8 +50,7 @@ def student(setting):
 
 @pytest.fixture(scope="module")
 def content(setting, student, patch):
-    patch.setattr(photographs, "SHARES", (0.0, 0.3))
-    patch.setattr(photographs, "RATES", (1e-4,))
+    patch.setattr(photographs, "DISTILLED", ("MLD", "LED"))
     return json.loads(json.dumps(photographs.record(setting), allow_nan=False))
 
 
@@ -76,14 +82,14 @@ def test_a_run_is_reproducible_and_measures_the_structure(setting, student):
     first, second = (sweep.run_one(photographs.run, spec, setting.store) for _ in range(2))
     assert digest(first.values) == digest(second.values)
     assert first["structure"].shape == (2,)
-    assert first["val_ap"].shape == (2, 20)
+    assert first["val_ap"].shape == (1, 20)
 
 
 def test_the_record_in_miniature(setting, content):
     assert next(iter(content)) == "what"
-    assert [row["row"] for row in content["rows"]] == ["teacher", *photographs.STUDENTS]
+    assert [row["row"] for row in content["rows"]] == ["teacher", *MADE]
     for row in content["rows"]:
-        assert len(row["best"]) == 2
+        assert len(row["best"]) == 1
         assert ("structure" in row) == (row["row"] != "teacher")
         tried = [each["setting"] for each in row["tried"]]
         alone = row["row"] in ("teacher", "Vanilla")
@@ -93,3 +99,69 @@ def test_the_record_in_miniature(setting, content):
     assert {len(each) for each in weights} == {2}
     assert content["weights"]["teacher"]["all"] > content["weights"]["student"]["all"]
     assert setting.data_root not in json.dumps(content)
+
+
+def test_the_record_is_told_in_tables_and_a_figure(content):
+    found = photographs.found(content)
+    assert photographs.score_table(found).index.tolist() == ["teacher", *MADE]
+    assert photographs.score_table(found).loc["teacher", "CD"] == "-"
+    assert len(photographs.tuned_table(content)) == 2 + 2 * (len(MADE) - 1)
+    assert "the student has" in photographs.size_text(content)
+    assert photographs.draw_students(found).axes
+
+
+# -- claims ---------------------------------------------------------------------------------------
+
+BASE, AHEAD, UNCLEAR = [80.0, 81, 80.5], [83.0, 84.1, 83.4], [75.0, 90, 81]
+
+
+def scores(structure=1.0, **points):
+    """All rows at ``BASE``, but for those given; the structure losses of LED."""
+    names = ("teacher", *photographs.STUDENTS)
+    return {
+        name: {
+            "best": points.get(name, BASE),
+            "structure": [[structure if name == "LED" else 1.0] * 2] * 3,
+        }
+        for name in names
+    }
+
+
+def outcomes(found):
+    rows = [*claims.claim_11(found), *claims.claim_12(found)]
+    return {row.id: row.verdict.outcome for row in rows}
+
+
+@pytest.mark.parametrize(("ours", "outcome"), [(AHEAD, HOLDS), (UNCLEAR, OPEN), (BASE, FAILS)])
+@pytest.mark.parametrize(
+    ("name", "ids"),
+    [
+        ("L2D", ("11a", "11c", "11d")),
+        ("MLD", ("11b",)),
+        ("LED", ("11e",)),
+        ("teacher", ("11f",)),
+    ],
+)
+def test_claims_follow_the_recorded_scores(name, ids, ours, outcome):
+    found = outcomes(scores(**{name: ours}))
+    assert {found[id] for id in ids} == {outcome}
+
+
+@pytest.mark.parametrize(("structure", "outcome"), [(0.7, HOLDS), (1.0, FAILS), (0.97, HOLDS)])
+def test_structure_is_compared_with_that_of_the_vanilla_student(structure, outcome):
+    found = outcomes(scores(structure))
+    assert (found["12a"], found["12b"]) == (outcome, outcome)
+
+
+def test_without_a_record_nothing_is_decided_and_nothing_breaks():
+    nothing = photographs.found(None)
+    assert set(outcomes(nothing).values()) == {NOT_TESTABLE}
+    assert photographs.score_table(nothing).empty
+    assert photographs.tuned_table(None).empty
+    assert photographs.size_text(None) == photographs.NOTHING
+    assert photographs.draw_students(nothing).axes
+
+
+def test_what_is_asked_in_both_places_is_answered_by_rows_on_photographs():
+    decided = outcomes(scores())
+    assert all(places[claims.PHOTOGRAPHS] in decided for places in claims.FINDINGS.values())

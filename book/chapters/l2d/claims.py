@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from chapters.l2d.photographs import CONTROL, Found
 from chapters.l2d.tables import METRICS, Groups, score, structure_losses
 from weaklabels.press.claims import Row, greater, not_testable
 from weaklabels.press.verdicts import FAILS, HOLDS, OPEN
@@ -198,11 +199,74 @@ def claim_8(alone: Groups, errors: Mapping[str, np.ndarray]) -> list[Row]:
 
 
 def claim_9() -> Row:
-    """Needs the photographs."""
+    """Needs the paper's data and networks."""
     return Row(
         "9",
         "L2D is the best method on VOC 2007, MS-COCO and NUS-WIDE (ResNet-101 teaches ResNet-34).",
         PAPER,
-        not_testable("Needs the photographs and days of a GPU; the paper profile runs it."),
+        not_testable("Needs the paper's data and days of a GPU; the paper profile runs it."),
         figure="tab-l2d-scores",
     )
+
+
+NOT_RECORDED = "The runs on photographs have not been recorded yet."
+
+
+def claim_11(found: Found) -> list[Row]:
+    """11a to 11f: on photographs, the best validation epoch; the first above the second."""
+    pairs = (
+        ("an L2D student is better than the same student without distillation", "L2D", "Vanilla"),
+        ("MLD alone helps the student", "MLD", "Vanilla"),
+        ("L2D is better than MLD alone", "L2D", "MLD"),
+        ("L2D is better than RKD, which distils whole-image features", "L2D", "RKD"),
+        ("LED is better than LED with an untrained teacher", "LED", CONTROL),
+        ("the teacher remains better than the L2D student", "teacher", "L2D"),
+    )
+    return [
+        Row(
+            f"11{letter}",
+            f"On photographs {text}.",
+            "none (a control of this book)" if other == CONTROL else PAPER,
+            greater(np.array(found[ours]["best"]), np.array(found[other]["best"]))
+            if found
+            else not_testable(NOT_RECORDED),
+            figure="fig-l2d-photographs",
+        )
+        for letter, (text, ours, other) in zip("abcdef", pairs, strict=True)
+    ]
+
+
+def claim_12(found: Found) -> list[Row]:
+    """12a, 12b: claim 6 on photographs, in percent of the loss without distillation."""
+    rows = []
+    for i, (id, kind) in enumerate((("12a", "CD"), ("12b", "ID"))):
+        verdict = not_testable(NOT_RECORDED)
+        if found:
+            vanilla, ours = (
+                np.array(found[name]["structure"])[:, i] for name in ("Vanilla", "LED")
+            )
+            verdict = greater(np.full(len(ours), 100.0), 100 * ours / vanilla, worth=5.0)
+        rows.append(
+            Row(
+                id,
+                f"On photographs, {kind}: distilled embeddings are closer to the teacher's "
+                "structure on unseen images (structure loss in % of the vanilla student's).",
+                "Motivation of the method (overview figure)",
+                verdict,
+                figure="tab-l2d-photographs",
+            )
+        )
+    return rows
+
+
+SCENES, PHOTOGRAPHS = "scenes", "photographs"
+FINDINGS: dict[str, dict[str, str]] = {
+    "L2D better than no distillation": {SCENES: "1a", PHOTOGRAPHS: "11a"},
+    "L2D better than MLD alone": {SCENES: "2", PHOTOGRAPHS: "11c"},
+    "L2D better than RKD": {SCENES: "3b", PHOTOGRAPHS: "11d"},
+    "LED better than with an untrained teacher": {SCENES: "10d", PHOTOGRAPHS: "11e"},
+    "the teacher better than L2D": {SCENES: "7", PHOTOGRAPHS: "11f"},
+    "class-aware structure copied to unseen images": {SCENES: "6a", PHOTOGRAPHS: "12a"},
+    "instance-aware structure copied to unseen images": {SCENES: "6b", PHOTOGRAPHS: "12b"},
+}
+"""What is asked in both places -> place -> the row that answers it there."""

@@ -13,9 +13,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
+from matplotlib.figure import Figure
 from torch import Tensor, nn
 
+from chapters.l2d import figures
 from chapters.l2d.choices import weight_grid
 from chapters.l2d.runs import TERMS, structure_to
 from weaklabels import methods
@@ -30,9 +33,12 @@ from weaklabels.lab.spec import options
 from weaklabels.lab.store import Record
 from weaklabels.lab.sweep import remember
 from weaklabels.lab.trunk import FirstView, maps, maps_spec
+from weaklabels.lab.tuned import Tuned
 from weaklabels.lab.voc_features import Row
 from weaklabels.methods import l2d
 from weaklabels.models import Network
+from weaklabels.press import style
+from weaklabels.press.claims import mean_std
 from weaklabels.seeding import seed_torch, torch_rng
 
 TEACHER, STUDENT = "efficientnet_lite2", "efficientnet_lite0"
@@ -283,9 +289,9 @@ def record(setting: Setting) -> dict[str, Any]:
     }
 
 
-def structure(records: Sequence[Record]) -> list[Any]:
+def structure(records: Sequence[Record]) -> list[list[float]]:
     """Structure losses CD and ID to the teacher on test images, a pair a seed."""
-    return photographs.rounded(np.array([record["structure"] for record in records]))
+    return [[float(f"{loss:.4g}") for loss in record["structure"]] for record in records]
 
 
 def size_of(spec: PhotographSpec) -> dict[str, int]:
@@ -293,3 +299,80 @@ def size_of(spec: PhotographSpec) -> dict[str, int]:
     backbone = network(replace(spec, device="cpu"), 1, 0).features
     parts = {"all": backbone, "trained": backbone[spec.frozen_layers :]}
     return {name: sum(p.numel() for p in part.parameters()) for name, part in parts.items()}
+
+
+# -- the record as tables -------------------------------------------------------------------------
+
+NOTHING = "The runs on photographs have not been recorded yet."
+
+Found = Mapping[str, Mapping[str, Any]]
+"""Name -> a row of the record; empty while there is none."""
+
+
+def found(content: Mapping[str, Any] | None) -> dict[str, Mapping[str, Any]]:
+    """The rows of the record, ``Found``."""
+    return {row["row"]: row for row in content["rows"]} if content else {}
+
+
+def score_table(rows: Found) -> pd.DataFrame:
+    """Test mAP (%) at both epochs, and the structure losses to the teacher."""
+    losses = {name: np.array(row["structure"]) for name, row in rows.items() if "structure" in row}
+    columns = {
+        f"mAP, {moment} epoch (%)": {name: mean_std(row[moment]) for name, row in rows.items()}
+        for moment in ("best", "last")
+    } | {
+        kind: {name: mean_std(values[:, i], 2) for name, values in losses.items()}
+        for i, kind in enumerate(("CD", "ID"))
+    }
+    return pd.DataFrame(columns).reindex([*rows]).fillna("-")
+
+
+def draw_students(rows: Found) -> Figure:
+    """Bars of the test mAP of students at the best validation epoch, and the teacher's."""
+    if not rows:
+        return style.draw_note(NOTHING)
+    table = pd.DataFrame(
+        [
+            {"method": name, "seed": seed, "metric": "mAP", "value": value}
+            for name, row in rows.items()
+            for seed, value in enumerate(row["best"])
+        ]
+    )
+    return figures.draw_scores(table)
+
+
+def size_text(content: Mapping[str, Any] | None) -> str:
+    """How large the two networks are, in one sentence."""
+    if not content:
+        return NOTHING
+    teacher, student = (content["weights"][name] for name in ("teacher", "student"))
+    return (
+        f"Below its decoder the teacher has {teacher['all'] / 1e6:.1f} million weights, "
+        f"{teacher['trained'] / 1e6:.1f} million of them trained; the student has "
+        f"{student['all'] / 1e6:.1f} and {student['trained'] / 1e6:.1f} million."
+    )
+
+
+def tuned(content: Mapping[str, Any] | None) -> tuple[Tuned, ...]:
+    """What was chosen on validation photographs, for the registry of tuned settings."""
+    if not content:
+        return ()
+    seeds = ", ".join(map(str, content["protocol"]["tuning_seeds"]))
+    return tuple(
+        Tuned(
+            row["row"],
+            choice["setting"],
+            tuple(float(value) for value in choice["validation"]),
+            float(f"{choice['chosen']:g}"),
+            "best validation mAP",
+            f"validation images, repetition {seeds}",
+            bound=(0.0,),
+        )
+        for row in content["rows"]
+        for choice in row["tried"]
+    )
+
+
+def tuned_table(content: Mapping[str, Any] | None) -> pd.DataFrame:
+    """``tuned`` for the reader; empty while there is no record."""
+    return style.tuned_table(tuned(content)) if content else pd.DataFrame()
