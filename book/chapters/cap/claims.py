@@ -26,9 +26,8 @@ from weaklabels.press.claims import (
     mean_std,
     not_testable,
 )
-from weaklabels.press.verdicts import OPEN, in_words
+from weaklabels.press.verdicts import NOT_RECORDED, OPEN, in_words
 
-NOT_RECORDED = "The runs on photographs have not been recorded yet."
 PHOTOGRAPH_SHARES = (0.05, 0.1, 0.2)
 
 PAPER_GAINS: Mapping[float, float] = (README["CAP"] - README["warm-up"]).to_dict()
@@ -308,6 +307,28 @@ def claim_14(rows: Rows) -> list[Row]:
         )
         for letter, measure in (("a", "CF1"), ("b", "OF1"))
     ]
+
+
+FINDINGS: Mapping[str, Mapping[str, str]] = {
+    "CAP beats training on the labelled images alone, 5 % labelled": {
+        "scenes": "1a",
+        "photographs": "11a",
+    },
+    "CAP beats training on the labelled images alone, 10 % labelled": {
+        "scenes": "1b",
+        "photographs": "11b",
+    },
+    "CAP beats training on the labelled images alone, 20 % labelled": {
+        "scenes": "1d",
+        "photographs": "11c",
+    },
+    "CAP beats the instance-aware threshold, 5 % labelled": {"scenes": "2c", "photographs": "12a"},
+    "CAP beats top-k, 5 % labelled": {"scenes": "2b", "photographs": "12d"},
+    "its shares of the classes are closest to the truth": {"scenes": "6", "photographs": "13a"},
+    "its pseudo-labels have the better CF1": {"scenes": "3a", "photographs": "14a"},
+    "its pseudo-labels have the better OF1": {"scenes": "3b", "photographs": "14b"},
+}
+"""What is asked -> where -> the row that answers it there."""
 
 
 def _better(

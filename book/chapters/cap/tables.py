@@ -252,15 +252,12 @@ def by_share(rows: Rows, method: str, moment: str = "last") -> np.ndarray:
 
 
 def photograph_table(rows: Rows) -> pd.DataFrame:
-    """Test mAP (%) on photographs by method, moment and share, with the chosen settings."""
+    """Test mAP (%) on photographs by method, moment and share."""
     columns: dict[tuple[str, str], dict[str, str]] = {}
     for (name, share), row in rows.items():
         for moment in ("last", "best"):
             column = columns.setdefault((f"{moment} epoch", percent(share)), {})
             column[name] = mean_std(row[moment])
-    for (name, share), row in rows.items():
-        chosen = ", ".join(f"{each['chosen']:g}" for each in row["tried"])
-        columns.setdefault(("rate, dial", percent(share)), {})[name] = chosen
     return pd.DataFrame(columns)
 
 

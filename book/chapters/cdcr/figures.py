@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,10 +11,19 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from chapters.cdcr.runs import METHODS, PAIR
-from chapters.cdcr.tables import Groups, curves, labels_an_image, selected
+from chapters.cdcr.tables import (
+    Groups,
+    Rows,
+    curves,
+    labels_an_image,
+    measured,
+    recorded_class_gains,
+    selected,
+)
 from weaklabels.lab.store import Record
 from weaklabels.lab.two_stage import mean_ap
 from weaklabels.press import style
+from weaklabels.press.verdicts import NOT_RECORDED
 
 COLOURS = dict(
     zip(
@@ -166,3 +176,77 @@ def draw_class_gains(ax: Axes, gains: Mapping[str, np.ndarray]) -> None:
     ax.set(xlabel="class, from frequent to rare", ylabel="gain over BCE (points of test AP)")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(loc="lower left")
+
+
+# -- photographs and real candidates --------------------------------------------------------------
+
+AXES = {
+    "purity": "true among the selected (%)",
+    "recall": "true that are selected (%)",
+    "selected": "selected an example",
+}
+
+
+def draw_photograph_selection(rows: Rows) -> Figure:
+    """Purity, recall and number of what is selected on photographs, by epoch; one row a rate."""
+    rates = sorted({rate for _, rate in rows})
+    fig, axes = style.panels(3, max(1, len(rates)), height=2.8, squeeze=False)
+    for line, rate in zip(axes, rates, strict=False):
+        groups = {name: rows[name, rate] for name in ("BCE", *PAIR)}
+        draw_recorded_selection(line, groups)
+        line[0].set_title(f"rate {rate:g}")
+    _finish(axes.ravel(), rows)
+    return fig
+
+
+def draw_mirflickr_selection(rows: Mapping[str, Mapping[str, Any]]) -> Figure:
+    """The same on MirFlickr, from the first epoch of the warm-up on."""
+    fig, axes = style.panels(3, height=3.0)
+    draw_recorded_selection(axes, {name: rows[name] for name in ("BCE", *PAIR) if rows})
+    _finish(axes, rows)
+    return fig
+
+
+def draw_recorded_selection(axes: Sequence[Axes], groups: Mapping[str, Mapping[str, Any]]) -> None:
+    """Three measures of ``tables.selected_by_epoch`` of recorded rows, BCE being all candidates."""
+    for ax, (measure, label) in zip(axes, AXES.items(), strict=True):
+        for line, (name, row) in zip((":", "-", "--"), groups.items(), strict=False):
+            values = measured(row, measure)
+            epochs = np.arange(1, values.shape[1] + 1)
+            shown = "all candidates" if name == "BCE" else name
+            style.band(ax, epochs, values, shown, colour=COLOURS[name], style=line)
+        style.epoch_axis(ax)
+        ax.set(ylabel=label, ylim=(0, None))
+
+
+def draw_photograph_classes(rows: Rows, images: Mapping[str, int]) -> Figure:
+    """Gain over BCE in the test AP of each class on photographs, one panel a rate.
+
+    Args:
+        rows: of the record.
+        images: class -> training images.
+    """
+    rates = sorted({rate for _, rate in rows})
+    fig, axes = style.panels(1, max(1, len(rates)), height=2.8, squeeze=False)
+    order = np.argsort([-count for count in images.values()], kind="stable")
+    ticks = [f"{name} ({count})" for name, count in images.items()]
+    for ax, rate in zip(axes[:, 0], rates, strict=False):
+        for marker, name in zip("oX", PAIR, strict=True):
+            gains = recorded_class_gains(rows, name, rate)[:, order]
+            x = np.tile(np.arange(gains.shape[1]), (len(gains), 1))
+            ax.plot(x.T, gains.T, marker, ls="none", ms=4, color=COLOURS[name], alpha=0.5)
+            ax.plot(x[0], gains.mean(0), color=COLOURS[name], lw=1.8, marker=marker, label=name)
+        ax.axhline(0, color="#888888", lw=1)
+        ax.set_xticks(range(len(ticks)), [ticks[i] for i in order], rotation=60, ha="right")
+        ax.set(title=f"rate {rate:g}", ylabel="gain over BCE\n(points of test AP)")
+    axes[-1, 0].set_xlabel("class (training images), from frequent to rare")
+    _finish(axes[:, 0], rows)
+    return fig
+
+
+def _finish(axes: Sequence[Axes], rows: Mapping[Any, Any]) -> None:
+    """A legend, or in its place that the runs have not been recorded yet."""
+    if rows:
+        axes[0].legend()
+    for ax in () if rows else axes:
+        ax.text(0.5, 0.5, NOT_RECORDED, ha="center", va="center", transform=ax.transAxes)

@@ -142,15 +142,15 @@ def with_dial(spec: Spec, option: str, value: float) -> Spec:
 
 
 def counts(splits: Splits) -> dict[str, Any]:
-    """What the training part holds: examples, labels, candidates, and how pure these are."""
+    """How many images there are, and what labels and candidates those of the training have."""
     truth = splits.train.y.numpy() == 1
     candidates = np.asarray(splits.train.extra["candidates"])
     return {
-        "training examples": len(splits.train),
-        "validation examples": len(splits.validation()),
-        "test examples": len(splits.test),
+        "training images": len(splits.train),
+        "validation images": len(splits.validation()),
+        "test images": len(splits.test),
         "classes": len(splits.classes),
-        "labels an example": round(float(truth.sum(1).mean()), 3),
-        "candidates an example": round(float(candidates.sum(1).mean()), 3),
+        "labels an image": round(float(truth.sum(1).mean()), 3),
+        "candidates an image": round(float(candidates.sum(1).mean()), 3),
         "true among the candidates (%)": round(float(100 * truth[candidates].mean()), 1),
     }

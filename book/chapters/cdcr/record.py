@@ -209,8 +209,7 @@ def mirflickr(setting: Setting) -> dict[str, Any]:
     return {
         "what": "Test mAP (%) on MirFlickr with its own candidates, last epoch",
         "data": real_candidates.counts(load_splits(replace(specs["BCE"], seed=MIRFLICKR_SEEDS[0]))),
-        "seeds": [*MIRFLICKR_SEEDS],
-        "tuning_seeds": [*runs.TUNING_SEEDS],
+        "protocol": {"seeds": [*MIRFLICKR_SEEDS], "tuning_seeds": [*runs.TUNING_SEEDS]},
         "differences": [*MIRFLICKR_DIFFERENCES],
         "rows": [
             {

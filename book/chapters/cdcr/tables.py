@@ -216,7 +216,6 @@ def recorded_table(rows: Mapping[Any, Mapping[str, Any]], index: Sequence[str]) 
                 for kind, suffix in (("all", ""), ("class mean", " by class"))
             },
             "selected": mean_std(measured(row, "selected")[:, -1]),
-            "chosen": ", ".join(f"{each['chosen']:g}" for each in row["tried"]),
         }
         for key, row in rows.items()
     }
