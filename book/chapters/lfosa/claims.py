@@ -1,9 +1,10 @@
 """The claims of *Active Learning for Open-set Annotation* (LfOSA, 2022), one function each.
 
 ``groups`` are task -> strategy -> records, one a seed; a task without strategies has no row.
-``published`` is the authors' result logs. Rows that end in a and b speak of near and of far
-unknowns; those that end in c and d say the same of rivals that are not in those logs. All measures
-are in percent.
+``published`` is the authors' result logs. Rows up to 12 that end in a and b speak of near and of
+far unknowns; those that end in c and d say the same of rivals that are not in those logs.
+``recorded`` are the recorded runs on CIFAR-10: rows from 13 on, one a pool. All measures are in
+percent.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from chapters.lfosa.runs import BALANCED, FURTHER, LOGGED, UNTAUGHT
+from chapters.lfosa.runs import BALANCED, FURTHER, LOGGED, POOLS, UNTAUGHT
 from chapters.lfosa.tables import Groups, curve, final, mean_precision, same_counts
 from weaklabels.lab.store import Record
-from weaklabels.press.claims import Row, Verdict, all_of, greater, mean_std
-from weaklabels.press.verdicts import FAILS, HOLDS, OPEN
+from weaklabels.press.claims import Row, Verdict, all_of, greater, mean_std, not_testable
+from weaklabels.press.verdicts import FAILS, HOLDS, NOT_RECORDED, OPEN
 
 AUTHORS_SEED_1 = {"LfOSA": 39.3, "LfOSA, T=1": 37.8, "LfOSA, T=2": 36.4}
 """Mean precision in the authors' logs of their seed 1, the only one that they have at T = 1 and 2;
@@ -297,6 +298,89 @@ def claim_12(groups: Tasks) -> list[Row]:
     return _control("12", groups, BALANCED, "balanced LfOSA")
 
 
+ON_CIFAR = ("Random", "Uncertainty", "Coreset")
+"""Rivals on photographs."""
+
+FIGURES = "Figures on CIFAR-10 with 2 to 5 known classes; far unknowns are ours"
+
+
+def _on_cifar(
+    number: str, text: str, paper: str, recorded: Tasks, test: Callable[[Groups], Verdict]
+) -> list[Row]:
+    """One row a recorded pool, all by the same test."""
+    return [
+        Row(
+            f"{number}{letter}",
+            f"{text} (CIFAR-10, {title}; recorded).",
+            paper,
+            test(recorded[title]) if recorded else not_testable(NOT_RECORDED),
+            "tab-lfosa-cifar",
+        )
+        for letter, title in zip("abc", POOLS, strict=True)
+    ]
+
+
+def claim_13(recorded: Tasks) -> list[Row]:
+    """Mean precision of LfOSA against each of three rivals on photographs."""
+    text = "LfOSA's queries are purer than those of Random, Uncertainty and Coreset"
+    return _on_cifar(
+        "13", text, FIGURES, recorded, lambda g: against_each(g, ON_CIFAR, mean_precision, {})
+    )
+
+
+def claim_14(recorded: Tasks) -> list[Row]:
+    """Last accuracy of LfOSA against each of three rivals on photographs."""
+    text = "LfOSA's classifier ends more accurate than those of Random, Uncertainty and Coreset"
+    return _on_cifar(
+        "14", text, FIGURES, recorded, lambda g: against_each(g, ON_CIFAR, final_accuracy, {})
+    )
+
+
+def claim_15(recorded: Tasks) -> list[Row]:
+    """Mean precision of Random against Uncertainty on photographs."""
+
+    def test(groups: Groups) -> Verdict:
+        return against(groups, "Random", ("Uncertainty",), mean_precision, {})["Uncertainty"]
+
+    return _on_cifar(
+        "15", "Queries by Uncertainty are less pure than random ones", FIGURES, recorded, test
+    )
+
+
+def claim_16(recorded: Tasks) -> list[Row]:
+    """Precision of LfOSA in round 3 against round 1 on photographs."""
+
+    def test(groups: Groups) -> Verdict:
+        precision = curve(groups["LfOSA"], "precision")
+        return greater(precision[:, 2], precision[:, 0])
+
+    text = "What the detector is told makes it better: precision rises from round 1 to round 3"
+    return _on_cifar("16", text, FIGURES, recorded, test)
+
+
+def claim_17(recorded: Tasks) -> list[Row]:
+    """Last accuracy of balanced LfOSA against LfOSA on photographs."""
+
+    def test(groups: Groups) -> Verdict:
+        return greater(final_accuracy(groups[BALANCED]), final_accuracy(groups["LfOSA"]))
+
+    text = "Filling the budget in turns gives a more accurate classifier"
+    return _on_cifar("17", text, OURS, recorded, test)
+
+
+def claim_18(recorded: Tasks) -> list[Row]:
+    """The control of LfOSA on photographs: random examples, as many of each class."""
+
+    def test(groups: Groups) -> Verdict:
+        return greater(same_counts(groups["LfOSA"]), final_accuracy(groups["LfOSA"]))
+
+    text = (
+        "Random examples, as many of each class as LfOSA found, train a more accurate classifier "
+        "than its own"
+    )
+    return _on_cifar("18", text, OURS, recorded, test)
+
+
 QUESTIONS = {
     "LfOSA's queries are purer than the rivals'": ("1a", "1b", "1c", "1d"),
     "it finds more of the known classes": ("2a", "2b", "2c", "2d"),
@@ -308,8 +392,15 @@ QUESTIONS = {
     "and costs little purity": ("9a", "9b"),
     "random examples of the same classes teach more than LfOSA's": ("11a", "11b"),
     "and more than those of its balanced form": ("12a", "12b"),
+    "on CIFAR-10 its queries are purer": ("13a", "13b", "13c"),
+    "its classifier ends more accurate there": ("14a", "14b", "14c"),
+    "looking for uncertainty is worse than dice there": ("15a", "15b", "15c"),
+    "its queries get purer from round 1 to 3 there": ("16a", "16b", "16c"),
+    "filling the budget in turns gives a better classifier there": ("17a", "17b", "17c"),
+    "random examples of the same classes teach more there": ("18a", "18b", "18c"),
 }
-"""What the chapter asked -> rows that answer; near unknowns first, then far ones."""
+"""What the chapter asked -> rows that answer; near unknowns first, then far ones. On CIFAR-10: 4
+known classes, 2, and 4 among far unknowns."""
 
 
 def summary(outcomes: Mapping[str, str]) -> str:

@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from chapters.lfosa.tables import (
+    NOT_YET,
     Groups,
     curve,
     drawn_class,
@@ -225,4 +226,22 @@ def draw_openness(groups: Mapping[str, Groups]) -> Figure:
     axes[1].set_ylabel("mean precision (%)")
     axes[2].set_ylabel("last test accuracy (%)")
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncol=4)
+    return fig
+
+
+def draw_recorded(groups: Mapping[str, Groups]) -> Figure:
+    """Recall, precision and accuracy by round, a row of panels for each recorded pool."""
+    if not groups:
+        return style.draw_note(NOT_YET)
+    fig, axes = style.panels(3, len(groups), height=2.7, squeeze=False)
+    for row, (title, strategies) in zip(axes, groups.items(), strict=True):
+        for ax, (name, label) in zip(row, CURVES.items(), strict=True):
+            for strategy, runs in strategies.items():
+                values = curve(runs, name)
+                rounds = np.arange(1, values.shape[1] + 1)
+                style.band(ax, rounds, values, strategy, colour=COLOURS[strategy])
+            ax.set(xlabel="query round", ylabel=label)
+            ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        row[0].set_title(title, loc="left", fontsize=10)
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncol=5)
     return fig

@@ -386,6 +386,10 @@ ON_PHOTOGRAPHS = ("Random", "Uncertainty", "Coreset", "LfOSA", BALANCED)
 """Strategies that run on CIFAR-10 outside of the paper profile."""
 
 
+POOLS = ("4 of 10 known, near", "2 of 10 known, near", "4 known, far")
+"""What they choose from there."""
+
+
 def small_photographs(setting: Setting) -> dict[str, Spec]:
     """Three pools from the photographs at hand, with a network that fits them.
 
@@ -406,11 +410,8 @@ def small_photographs(setting: Setting) -> dict[str, Spec]:
         )
         for known in (4, 2)
     }
-    return {
-        "4 of 10 known, near": near[4],
-        "2 of 10 known, near": near[2],
-        "4 known, far": replace(near[4], far="fashion_mnist"),
-    }
+    far = replace(near[4], far="fashion_mnist")
+    return dict(zip(POOLS, (near[4], near[2], far), strict=True))
 
 
 def vary(task: Spec, name: str) -> Spec:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from chapters.lfosa.runs import ABLATIONS, MAIN, UNTAUGHT, Spec, Task
+from chapters.lfosa.runs import ABLATIONS, BALANCED, MAIN, UNTAUGHT, Spec, Task
 from weaklabels.lab.store import Record
 from weaklabels.methods.lfosa import fit_mixture
 from weaklabels.press.claims import mean_std
@@ -142,3 +142,64 @@ def published_table(published: Mapping[str, Any]) -> pd.DataFrame:
             "mean precision": f"{100 * np.mean(mean['precision']):.1f}",
         }
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+# -- recorded runs on photographs -----------------------------------------------------------------
+
+NOT_YET = "These runs have not been recorded yet."
+
+
+def recorded_groups(record: Mapping[str, Any] | None) -> dict[str, dict[str, list[Record]]]:
+    """Pool -> strategy -> what is recorded of each seed, in the form of a run; empty without."""
+    found: dict[str, dict[str, list[Record]]] = {}
+    for row in [] if record is None else record["rows"]:
+        runs = [
+            {
+                "precision": np.array(row["precision"][i]) / 100,
+                "recall": np.array(row["recall"][i]) / 100,
+                "accuracy": np.array(row["accuracy"][i]),
+                "counts": np.array([row["counts"][i]]),
+                "same_counts": np.array(row["same counts"][i]),
+            }
+            for i in range(len(row["accuracy"]))
+        ]
+        found.setdefault(row["task"], {})[row["strategy"]] = [Record(None, r, {}) for r in runs]
+    return found
+
+
+def recorded_scores(groups: Mapping[str, Groups]) -> pd.DataFrame:
+    """The columns of ``score_table``, one row a pool and strategy."""
+    parts = {title: score_table(found, tuple(found)) for title, found in groups.items()}
+    return pd.concat(parts) if parts else pd.DataFrame()
+
+
+def recorded_pools(record: Mapping[str, Any] | None) -> pd.DataFrame:
+    """Sizes of the recorded pools, and by learning rate the accuracy (%) on held-out images.
+
+    A choice at an end of what was tried is marked.
+    """
+    rows = {}
+    for size, tried in zip(record["data"], record["tried"], strict=True) if record else ():
+        facts = {name: f"{value:,}" for name, value in size.items() if name != "task"}
+        rates, chosen = list(tried["validation"]), f"{tried['chosen']:g}"
+        scores = {f"rate {rate}": mean_std(found) for rate, found in tried["validation"].items()}
+        edge = " (edge)" if chosen in (rates[0], rates[-1]) else ""
+        rows[size["task"]] = facts | scores | {"chosen": chosen + edge}
+    return pd.DataFrame(rows)
+
+
+def recorded_findings(groups: Mapping[str, Groups]) -> str:
+    """What the recorded runs show, one line a pool, in Markdown."""
+    lines = []
+    for title, found in groups.items():
+        pure = {name: float(mean_precision(runs).mean()) for name, runs in found.items()}
+        ends = {name: float(final(runs, "accuracy").mean()) for name, runs in found.items()}
+        gap = same_counts(found["LfOSA"]) - final(found["LfOSA"], "accuracy")
+        shown = ", ".join(f"{name} {value:.0f} %" for name, value in pure.items())
+        lines.append(
+            f"- *{title}*: mean precision {shown}. LfOSA's classifier ends "
+            f"**{ends['LfOSA'] - ends['Random']:+.1f}** points from that of Random, its balanced "
+            f"form {ends[BALANCED] - ends['Random']:+.1f}; random examples of the same classes "
+            f"differ from LfOSA's by {gap.mean():+.1f}."
+        )
+    return "\n".join(lines) or NOT_YET
