@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from chapters.l2d import claims, photographs
+from chapters.l2d import claims, figures, photographs
 
 from tests.chapters.small_photographs import miniature
 from weaklabels.lab import sweep
@@ -107,7 +107,7 @@ def test_the_record_is_told_in_tables_and_a_figure(content):
     assert photographs.score_table(found).loc["teacher", "CD"] == "-"
     assert len(photographs.tuned_table(content)) == 2 + 2 * (len(MADE) - 1)
     assert "the student has" in photographs.size_text(content)
-    assert photographs.draw_students(found).axes
+    assert figures.draw_scores(photographs.long_table(found)).axes
 
 
 # -- claims ---------------------------------------------------------------------------------------
@@ -159,7 +159,7 @@ def test_without_a_record_nothing_is_decided_and_nothing_breaks():
     assert photographs.score_table(nothing).empty
     assert photographs.tuned_table(None).empty
     assert photographs.size_text(None) == photographs.NOTHING
-    assert photographs.draw_students(nothing).axes
+    assert figures.draw_scores(photographs.long_table(nothing)).axes
 
 
 def test_what_is_asked_in_both_places_is_answered_by_rows_on_photographs():

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from chapters.pu_mlc import claims, photographs, runs
+from chapters.pu_mlc import claims, figures, photographs, runs
 
 from tests.library import tiny_datasets as tiny
 from weaklabels import methods
@@ -92,7 +92,7 @@ def test_the_record_in_miniature(setting, monkeypatch):
     assert {each.chosen for each in photographs.tuned(content)} <= {1e-4, 1e-3}
     assert len(photographs.tuned_table(content)) == len(names)
     assert "The branches add" in photographs.cost_text(content)
-    assert photographs.draw_curves({k: v for k, v in found.items() if "LgConv" not in k[0]}).axes
+    assert figures.draw_proportions(photographs.frame(found), (("", ("PU-MLC",)),), "best").axes
 
 
 # -- claims ---------------------------------------------------------------------------------------
@@ -154,7 +154,7 @@ def test_without_a_record_nothing_is_decided_and_nothing_breaks():
     assert photographs.part_table(nothing).empty
     assert photographs.tuned_table(None).empty
     assert photographs.cost_text(None) == photographs.NOTHING
-    assert photographs.draw_curves(nothing).axes
+    assert figures.draw_proportions(photographs.frame(nothing), (("", ("PU-MLC",)),), "best").axes
 
 
 def test_what_is_asked_in_several_places_is_answered_by_rows_on_photographs():

@@ -15,6 +15,7 @@ from chapters.l2d.runs import FEATURE_TERMS, LOGIT_TERMS, UNTRAINED
 from chapters.l2d.tables import label_counts, largest_softmax, predicted_count
 from weaklabels.methods import l2d
 from weaklabels.press import style
+from weaklabels.press.verdicts import NOT_RECORDED
 
 LINES = ("-", "--", "-.", ":")
 
@@ -106,8 +107,10 @@ def draw_scores(table: pd.DataFrame) -> Figure:
     """Bars of mAP with one standard deviation and one dot a seed; the teacher is a line.
 
     Args:
-        table: of ``tables.long_table``, first method the teacher.
+        table: of ``tables.long_table``, first method the teacher; empty where nothing is recorded.
     """
+    if table.empty:
+        return style.draw_note(f"This is {NOT_RECORDED}.")
     scores = table[table["metric"] == "mAP"].pivot(index="seed", columns="method", values="value")
     order = list(dict.fromkeys(table["method"]))
     teacher, names = scores[order[0]], order[1:]

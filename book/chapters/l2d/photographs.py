@@ -15,10 +15,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from chapters.l2d import figures
 from chapters.l2d.choices import weight_grid
 from chapters.l2d.runs import TERMS, structure_to
 from weaklabels import methods
@@ -327,18 +325,15 @@ def score_table(rows: Found) -> pd.DataFrame:
     return pd.DataFrame(columns).reindex([*rows]).fillna("-")
 
 
-def draw_students(rows: Found) -> Figure:
-    """Bars of the test mAP of students at the best validation epoch, and the teacher's."""
-    if not rows:
-        return style.draw_note(NOTHING)
-    table = pd.DataFrame(
+def long_table(rows: Found) -> pd.DataFrame:
+    """As ``tables.long_table``: test mAP (%) at the best validation epoch."""
+    return pd.DataFrame(
         [
             {"method": name, "seed": seed, "metric": "mAP", "value": value}
             for name, row in rows.items()
             for seed, value in enumerate(row["best"])
         ]
     )
-    return figures.draw_scores(table)
 
 
 def size_text(content: Mapping[str, Any] | None) -> str:

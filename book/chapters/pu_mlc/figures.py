@@ -15,6 +15,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from chapters.pu_mlc import demo
 from weaklabels.data import Split
 from weaklabels.press import style
+from weaklabels.press.verdicts import NOT_RECORDED
 
 BLUE, RED, GREEN, PINK, ORANGE, SKY, BLACK, BROWN = style.PALETTE
 STYLES = {
@@ -218,10 +219,12 @@ def draw_proportions(
     """Test mAP against the known proportion, mean and one standard deviation over seeds.
 
     Args:
-        frame: of ``tables.frame``.
+        frame: of ``tables.frame``; empty where nothing is recorded.
         panels: (title, methods) of each panel.
         moment: ``"best"`` validation epoch or ``"last"`` one.
     """
+    if frame.empty:
+        return style.draw_note(f"This is {NOT_RECORDED}.")
     fig, axes = style.panels(len(panels), height=3.9, sharey=True)
     for ax, (title, names) in zip(np.atleast_1d(axes), panels, strict=True):
         for name in names:

@@ -14,12 +14,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from matplotlib.figure import Figure
 from scipy.special import expit
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from chapters.pu_mlc import figures, runs
+from chapters.pu_mlc import runs
 from weaklabels.lab import missing_labels, photographs
 from weaklabels.lab.execute import network
 from weaklabels.lab.multilabel import Spec
@@ -52,7 +51,7 @@ FOR_VOC = {"gamma": 0.85, "alpha": 2.0}
 NOTHING = "The runs on photographs have not been recorded yet."
 
 BATCH_SIZE, EPOCHS = 64, 30
-RATES = (1e-4, 3e-4, 1e-3, 3e-3)
+RATES = photographs.LEARNING_RATES
 
 NOTES = (
     f"Here batches hold {BATCH_SIZE} images instead of 16, near the 70 of the authors' code, since "
@@ -196,14 +195,6 @@ def score_table(rows: Found) -> pd.DataFrame:
     for (name, percent), row in rows.items():
         cells.setdefault(f"{percent} % known", {})[name] = mean_std(row["best"])
     return pd.DataFrame(cells).fillna("-")
-
-
-def draw_curves(rows: Found) -> Figure:
-    """Test mAP (%) at the best validation epoch against the known proportion."""
-    if not rows:
-        return style.draw_note(NOTHING)
-    panels = (("on photographs", CURVES),)
-    return figures.draw_proportions(frame(rows), panels, moment="best")
 
 
 def part_table(rows: Found) -> pd.DataFrame:
