@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.io
-from chapters.mogd import record, runs, tables
+from chapters.mogd import claims, figures, record, runs, tables
 
 from tests.library import tiny_datasets as tiny
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import options
 from weaklabels.lab.store import Store
+from weaklabels.press.verdicts import FAILS, HOLDS, OPEN
 
 
 @pytest.fixture
@@ -66,3 +67,72 @@ def test_photographs_of_clothes_are_compared_as_digits_are(setting, monkeypatch)
     assert {name for name, _, _ in cells(made)} == set(runs.TUNED_ON.values())
     assert all(each["clean samples"] == 50 for each in made["data"].values())
     assert len(made["rows"]) == 2 * 2 * len(runs.ROWS)
+
+
+def made_record(**means):
+    """A record with three repetitions of every row on each kind of drawn sets."""
+    rows = []
+    for kind in tables.FASHION:
+        for row in runs.ROWS:
+            for seed in range(3):
+                kept = {"test_accuracy": means.get(row, 60.0) + 0.1 * seed, "uniform": 0.2}
+                if row.startswith("MoGD"):
+                    kept |= {"auc": 0.8 + 0.01 * seed, "true weight": 0.7 + 0.01 * seed}
+                rows.append({"dataset": kind, "row": row, "seed": seed} | kept)
+    return {
+        "command": "make record",
+        "provenance": {"commit": "0123456789ab", "torch": "2", "device": "x86_64"},
+        "protocol": {"network": "MLP"},
+        "data": {"pair 0.9": {"clean samples": 1050}},
+        "differences": ["A reconstruction."],
+        "tried": [0.1, 0.2],
+        "choices": [{"dataset": "pair 0.9", "row": "CC", "chosen": 0.2, "validation": [1.0, 2.0]}],
+        "rows": rows,
+    }
+
+
+def test_photographs_have_rows_of_their_own():
+    found = tables.recorded_real(made_record(MoGD=70.0), tables.FASHION)
+    rows = claims.claim_real(found, "On photographs of clothes", "f")
+    assert rows[0].id == "f1a"
+    assert rows[8].id == "f1b"
+    assert rows[8].claim.endswith("(recorded); Fashion-MNIST, pair 0.9.")
+    outcomes = {row.id: row.verdict.outcome for row in rows}
+    assert outcomes["f7a"] == HOLDS
+    assert outcomes["f8a"] == FAILS
+    # 0.1 points a repetition, the same for all rows: no spread between rows.
+    scattered = tables.recorded_real(made_record(), tables.FASHION)
+    scattered["Fashion-MNIST, q = 0.8"]["CC +v"]["test_accuracy"] = np.array([50.0, 60.0, 71.0])
+    assert {r.id: r.verdict.outcome for r in claims.claim_real(scattered)}["r7a"] == FAILS
+    alone = made_record(MoGD=64.0)
+    found = tables.recorded_real(alone, tables.FASHION)
+    found["Fashion-MNIST, q = 0.8"]["CC +v"]["test_accuracy"] = np.array([50.0, 60.0, 71.0])
+    assert {r.id: r.verdict.outcome for r in claims.claim_real(found)}["r7a"] == OPEN
+
+
+def test_every_finding_names_rows_that_exist():
+    asked = {row.id for row in claims.claim_real(dict.fromkeys("abc", real_row()))}
+    asked |= {row.id for row in claims.claim_real(dict.fromkeys("ab", real_row()), id="f")}
+    for places in claims.FINDINGS.values():
+        assert set(places["Fashion-MNIST"].split()) <= asked
+        assert set(places["real candidate sets"].split()) <= asked
+
+
+def real_row():
+    return tables.recorded_real(made_record(), tables.FASHION)["Fashion-MNIST, q = 0.8"]
+
+
+def test_a_record_is_told_and_a_missing_one_is_said_to_be_missing():
+    made = made_record()
+    note = tables.record_note(made)
+    assert "`make record`, commit `0123456789`" in note
+    assert note.endswith("- network: MLP.\n- A reconstruction.")
+    assert "not recorded yet" in tables.record_note(None)
+    records = {"fashion_mnist": made, "real_sets": None}
+    shown = tables.chosen_table(records)["Fashion-MNIST, pair 0.9"]
+    assert (shown["CC"], shown["tried"]) == ("0.2", "0.1, 0.2")
+    assert tables.data_table(records).loc["clean samples"].tolist() == ["1,050"]
+    assert tables.data_table({"real_sets": None}).empty
+    found = tables.recorded_real(made, tables.FASHION)
+    assert len(figures.draw_real(found).axes) == 2
+    assert figures.draw_real({}).axes

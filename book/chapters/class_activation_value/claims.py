@@ -436,6 +436,10 @@ TOLD = {
     "The final form better than the first, which is hard self-training": ("5", "8m"),
     "CAVL best, with one epoch of warm-up": ("6", "6r", "6f", "7", "7r", "8"),
     "CAVL best, with a later start": ("6l", "6w", "8w"),
+    "CAVL best on real sets, settings chosen by validation": ("18",),
+    "Settings chosen on candidate labels as good as on true ones": ("19",),
+    "What PLENCH's code gives, given by ours": ("17",),
+    "The properties on colour photographs": ("20",),
 }  # fmt: skip
 """What is summed up at the end -> how the ids of its rows begin."""
 

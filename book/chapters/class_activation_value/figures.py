@@ -12,9 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, ScalarFormatter
 from torch.nn import functional as F
 
-from chapters.class_activation_value.tables import Cells
+from chapters.class_activation_value.tables import Cells, Run, curves
 from weaklabels.methods.class_activation_value import WINDOW, class_activation_value
 from weaklabels.press import style
+from weaklabels.press.verdicts import NOT_RECORDED
 
 COLOURS = {
     "CAVL": style.PALETTE[1],
@@ -32,7 +33,7 @@ LINES = {
     "train_accuracy": ("classifier, all classes", style.PALETTE[6], "-"),
     "select IM-max": ("IM-max selection", style.PALETTE[0], "--"),
     "select CAM, count": ("CAM selection", style.PALETTE[1], "-"),
-    "select CAV": ("CAV selection, final form", style.PALETTE[1], "-"),
+    "select CAV": ("CAV selection, final form", style.PALETTE[2], "-"),
     "select CAV, first form": ("CAV selection, first form", style.PALETTE[0], "--"),
 }
 """Curve -> its name in legends, colour and line style."""
@@ -174,13 +175,21 @@ def draw_selection(
 ) -> Figure:
     """One panel per training run; ``panels`` holds its curves and chance level by title."""
     fig, axes = style.panels(len(panels), height=3.4, sharey=True, squeeze=False)
-    for ax, (title, (curves, chance)) in zip(axes[0], panels.items(), strict=True):
-        _selection(ax, curves, names, chance)
+    for ax, (title, (found, chance)) in zip(axes[0], panels.items(), strict=True):
+        _selection(ax, found, names, chance)
         ax.set_title(title)
     axes[0, 0].set(ylabel="accuracy on training set (%)", ylim=(0, 102))
     handles, labels = axes[0, 0].get_legend_handles_labels()
     fig.legend(handles, labels, loc="outside lower center", ncols=3)
     return fig
+
+
+def draw_photographs(pilot: Mapping[str, Sequence[Run]]) -> Figure:
+    """The recorded pilot on photographs: training on the average, by maps, and by values."""
+    names = ("train_accuracy", "select IM-max", "select CAM, count", "select CAV")
+    titles = {"IM-avg": "IM training (average)", "CAM": "CAM training", "CAVL": "CAVL"}
+    panels = {title: curves(pilot[row], names) for row, title in titles.items() if row in pilot}
+    return draw_selection(panels, names) if panels else style.draw_note(NOT_RECORDED)
 
 
 def draw_geometry(shares: Mapping[str, np.ndarray]) -> Figure:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from chapters.class_activation_value.runs import TUNING_SEEDS, labelled
 from weaklabels.lab.candidate_sets import Spec, load_splits, run, scores
@@ -148,10 +149,24 @@ def counts(spec: Spec) -> dict[str, Any]:
 # -- the record, read -----------------------------------------------------------------------------
 
 
-def recorded_pilot(record: dict[str, Any] | None) -> dict[str, list[dict[str, np.ndarray]]]:
+def recorded_pilot(
+    record: Mapping[str, Any] | None,
+) -> dict[str, list[dict[str, np.ndarray]]]:
     """The recorded runs, one a seed, by row of the table; none without a record."""
     found: dict[str, list[dict[str, np.ndarray]]] = {}
     for row in record["rows"] if record else ():
         kept = {name: np.array(row[name]) for name in (*CURVES, "chance")}
         found.setdefault(row["method"], []).append(kept)
     return found
+
+
+def rate_table(record: Mapping[str, Any] | None) -> pd.DataFrame:
+    """Validation accuracy (%) of a record's rows by learning rate; the chosen one is starred."""
+    lines = {
+        choice["method"]: {
+            f"{rate:g}": f"{value:.1f}" + ("*" if rate == choice["chosen"] else "")
+            for rate, value in zip(record["tried"], choice["validation"], strict=True)
+        }
+        for choice in (record["choices"] if record else ())
+    }
+    return pd.DataFrame(lines).T

@@ -8,15 +8,17 @@ validation accuracy.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
-from chapters.class_activation_value.runs import GRID, TUNING_SEEDS, real_world_spec
+from chapters.class_activation_value.runs import GRID, SETS, TUNING_SEEDS, real_world_spec
+from chapters.class_activation_value.tables import choice_text, recorded_scores
 from weaklabels import methods
 from weaklabels.data import Splits
 from weaklabels.lab import candidate_setting
@@ -35,6 +37,7 @@ from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import options
 from weaklabels.methods.partial_label import candidate_posterior
 from weaklabels.models import Network
+from weaklabels.press.claims import mean_std
 from weaklabels.seeding import torch_rng
 from weaklabels.train import OptimiserSpec, predict
 
@@ -284,3 +287,43 @@ def counts(spec: Spec) -> dict[str, Any]:
         "classes": len(splits.classes),
         "mean candidates": round(float(sets.sum(1).mean()), 2),
     }
+
+
+# -- the records, read ----------------------------------------------------------------------------
+
+
+def selection_table(found: Mapping[str, Mapping[str, Mapping[str, np.ndarray]]]) -> pd.DataFrame:
+    """Mean and spread of test accuracies: methods x set and criterion.
+
+    Args:
+        found: criterion -> set -> method -> ``(seeds,)``.
+    """
+    columns = {
+        (name, criterion): {method: mean_std(values) for method, values in each.items()}
+        for criterion, sets in found.items()
+        for name, each in sets.items()
+    }
+    return pd.DataFrame(columns).sort_index(axis=1, level=0, sort_remaining=False)
+
+
+def recorded_selection(
+    record: Mapping[str, Any] | None,
+) -> dict[str, dict[str, dict[str, np.ndarray]]]:
+    """Recorded test accuracies: criterion -> set -> method -> ``(seeds,)``; none without one."""
+    rows = record["rows"] if record else []
+    return {
+        criterion: {
+            SETS[which]: recorded_scores(rows, dataset=which, criterion=criterion)
+            for which in dict.fromkeys(row["dataset"] for row in rows)
+        }
+        for criterion in dict.fromkeys(row["criterion"] for row in rows)
+    }
+
+
+def selection_choices(record: Mapping[str, Any] | None) -> pd.DataFrame:
+    """What each method chose by each criterion, one column a set and criterion."""
+    columns: dict[tuple[str, str], dict[str, str]] = {}
+    for each in record["choices"] if record else ():
+        cell = columns.setdefault((SETS[each["dataset"]], each["criterion"]), {})
+        cell[each["method"]] = choice_text(each)
+    return pd.DataFrame(columns)

@@ -19,6 +19,7 @@ from weaklabels.lab.setting import Setting
 from weaklabels.lab.store import Record
 from weaklabels.methods.partial_label import best_candidate
 from weaklabels.press.claims import mean_std
+from weaklabels.press.verdicts import NOT_RECORDED
 
 K = TypeVar("K", bound=Hashable)
 
@@ -95,7 +96,7 @@ def set_table(sets: Mapping[str, np.ndarray]) -> pd.DataFrame:
 # -- comparisons ----------------------------------------------------------------------------------
 
 
-def scores(groups: Mapping[K, Sequence[Record]], last: int) -> dict[K, np.ndarray]:
+def scores(groups: Mapping[K, Sequence[Run]], last: int) -> dict[K, np.ndarray]:
     """Test accuracy of each row, ``(seeds,)`` in percent, mean over the last epochs."""
     return {name: candidate_sets.scores(records, last) for name, records in groups.items()}
 
@@ -210,7 +211,7 @@ def _pearson(a: np.ndarray, b: np.ndarray) -> float:
     return float(stats.pearsonr(a, b)[0]) if a.std() > 0 and b.std() > 0 else 0.0
 
 
-def pilot_table(groups: Mapping[str, Sequence[Record]], last: int) -> pd.DataFrame:
+def pilot_table(groups: Mapping[str, Sequence[Run]], last: int) -> pd.DataFrame:
     """One row per training run of the pilot experiment."""
     lines = {}
     for name, records in groups.items():
@@ -228,10 +229,10 @@ def pilot_table(groups: Mapping[str, Sequence[Record]], last: int) -> pd.DataFra
     return pd.DataFrame(lines).T
 
 
-def rules_table(records: Sequence[Record], rules: Mapping[str, str]) -> pd.DataFrame:
-    """Selection accuracy of each rule: early, on average, and at the end."""
+def rules_table(records: Sequence[Run], rules: Mapping[str, str]) -> pd.DataFrame:
+    """Selection accuracy of each rule: early, on average, and at the end; empty without runs."""
     lines = {}
-    for label, name in rules.items():
+    for label, name in rules.items() if records else ():
         values = curve(records, name)
         lines[label] = {
             "first 5 epochs": mean_std(values[:, :5].mean(1)),
@@ -435,7 +436,7 @@ def choice_table(record: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             SETS[which]: {
-                choice["method"]: f"{choice['lr']:g}, {choice['weight_decay']:g}"
+                choice["method"]: choice_text(choice)
                 for choice in record["choices"]
                 if choice["dataset"] == which
             }
@@ -444,13 +445,32 @@ def choice_table(record: Mapping[str, Any]) -> pd.DataFrame:
     )
 
 
+def choice_text(choice: Mapping[str, Any]) -> str:
+    """``"0.001, 1e-05"``: learning rate and weight decay."""
+    return f"{choice['lr']:g}, {choice['weight_decay']:g}"
+
+
 def provenance_line(record: Mapping[str, Any]) -> str:
     """Where a recorded result comes from, in one sentence of Markdown."""
-    known = record["provenance"]
+    known = {**record, **record["provenance"]}
     return (
         f"*Recorded*, not computed here: `{known['command']}`, commit `{known['commit'][:10]}`, "
         f"PyTorch {known['torch']}, {known['device']}."
     )
+
+
+def record_note(record: Mapping[str, Any] | None) -> str:
+    """Where a record comes from, on how much data, and what differs, in Markdown."""
+    if record is None:
+        return f"*These runs are {NOT_RECORDED}.*"
+    held = record["data"]
+    nested = held if all(isinstance(each, dict) for each in held.values()) else {"": held}
+    counted = "; ".join(
+        (f"{SETS[name]}: " if name else "") + ", ".join(f"{what} {n}" for what, n in each.items())
+        for name, each in nested.items()
+    )
+    differences = "\n".join(f"- {text}" for text in record["differences"])
+    return f"{provenance_line(record)} Data: {counted}. What differs:\n\n{differences}"
 
 
 def fashion_line(record: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from chapters.mogd.tables import Groups
 from weaklabels.lab.candidate_sets import scores
 from weaklabels.lab.store import Record
 from weaklabels.press import style
+from weaklabels.press.verdicts import NOT_RECORDED
 
 STYLES = {
     "MoGD": (style.PALETTE[1], "-"),
@@ -21,6 +22,7 @@ STYLES = {
     "LW": (style.PALETTE[3], "-"),
     "uniform CE": ("#777777", "-"),
     "PRODEN +v": (style.PALETTE[0], "--"),
+    "uniform CE +v": ("#777777", "--"),
     "CC +v": (style.PALETTE[2], "--"),
     "LW +v": (style.PALETTE[3], "--"),
     "clean only": (style.PALETTE[6], ":"),
@@ -28,9 +30,9 @@ STYLES = {
 """Row -> colour and line; what trains on the clean samples, too, is dashed."""
 
 
-def _grid(count: int, height: float):
+def _grid(count: int, height: float, *, sharex: bool = True):
     columns = 2
-    fig, axes = style.panels(columns, -(-count // columns), height=height, sharex=True)
+    fig, axes = style.panels(columns, -(-count // columns), height=height, sharex=sharex)
     axes = np.atleast_1d(axes).ravel()
     for ax in axes[count:]:
         ax.set_axis_off()
@@ -167,4 +169,29 @@ def draw_examples(
         axes[1, i].set(xlabel="candidate label", ylim=(-1.1, 1.1))
         axes[1, i].tick_params(axis="x", labelsize=9)
     axes[1, 0].set_ylabel("meta-gradient\n(longest bar: 1)")
+    return fig
+
+
+def draw_real(found: Mapping[str, Mapping[str, Mapping[str, np.ndarray]]]) -> Figure:
+    """Recorded test accuracy by row, a panel a set: a dot and one standard deviation.
+
+    Rows that train on the clean samples, too, are hollow.
+
+    Args:
+        found: set -> row -> what was kept, ``(seeds,)`` each; nothing if nothing is recorded.
+    """
+    if not found:
+        return style.draw_note(NOT_RECORDED)
+    fig, axes = _grid(len(found), 2.9, sharex=False)
+    rows = list(next(iter(found.values())))
+    for ax, (name, each) in zip(axes, found.items(), strict=True):
+        for y, row in enumerate(rows):
+            values = each[row]["test_accuracy"]
+            spread = values.std(ddof=1) if len(values) > 1 else 0
+            colour, _ = STYLES[row]
+            fill = "white" if row.endswith("+v") else colour
+            ax.errorbar(values.mean(), y, xerr=spread, fmt="o", color=colour, mfc=fill, capsize=3)
+        ax.set_yticks(range(len(rows)), rows)
+        ax.invert_yaxis()
+        ax.set(title=name, xlabel="test accuracy (%)")
     return fig

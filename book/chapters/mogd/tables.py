@@ -12,8 +12,14 @@ from chapters.mogd.runs import REAL, TUNED_ON, Spec, divide
 from weaklabels.lab.candidate_sets import scores
 from weaklabels.lab.store import Record
 from weaklabels.press.claims import mean_std
+from weaklabels.press.verdicts import NOT_RECORDED
 
 K = TypeVar("K", bound=Hashable)
+
+FASHION = {kind: f"Fashion-MNIST, {kind}" for kind in TUNED_ON.values()}
+"""Kinds of drawn sets of the record on Fashion-MNIST -> their names in tables."""
+
+PLACES = REAL | FASHION
 
 Groups = Mapping[str, Mapping[str, Sequence[Record]]]
 """Candidate sets -> row of the tables -> one record a seed."""
@@ -124,15 +130,17 @@ def rate_table(record: Mapping[str, Any] | None) -> pd.DataFrame:
 
 
 def recorded_real(
-    record: Mapping[str, Any] | None,
+    record: Mapping[str, Any] | None, names: Mapping[str, str] = REAL
 ) -> dict[str, dict[str, dict[str, np.ndarray]]]:
-    """The recorded runs on real sets: set -> row -> what was kept, ``(seeds,)`` each.
+    """The recorded runs on real data: set -> row -> what was kept, ``(seeds,)`` each.
 
-    Without a record there are none.
+    Args:
+        record: without one there are none.
+        names: a record's datasets -> their names in tables.
     """
     found: dict[str, dict[str, dict[str, list[float]]]] = {}
     for line in record["rows"] if record else ():
-        kept = found.setdefault(REAL[line["dataset"]], {}).setdefault(line["row"], {})
+        kept = found.setdefault(names[line["dataset"]], {}).setdefault(line["row"], {})
         for name, value in line.items():
             if name not in ("dataset", "row", "seed"):
                 kept.setdefault(name, []).append(value)
@@ -146,13 +154,53 @@ def recorded_real(
 
 
 def real_table(found: Mapping[str, Mapping[str, Mapping[str, np.ndarray]]]) -> pd.DataFrame:
-    """Test accuracy on real sets, and how well MoGD judges at the end; mean and spread."""
+    """Test accuracy on real data, and how well MoGD judges at the end; mean and spread."""
     columns = {}
     for name, each in found.items():
         accuracies = {row: mean_std(kept["test_accuracy"]) for row, kept in each.items()}
         judged = {f"{row}: AUC": mean_std(each[row]["auc"], 2) for row in ("MoGD", "MoGD +v")}
         columns[name] = accuracies | judged
     return pd.DataFrame(columns)
+
+
+def chosen_table(records: Mapping[str, Mapping[str, Any] | None]) -> pd.DataFrame:
+    """The learning rate of every row that chose one, a column a set, and what was tried.
+
+    Args:
+        records: name of the data -> record; those without are left out.
+    """
+    columns: dict[str, dict[str, str]] = {}
+    for record in records.values():
+        for line in record["choices"] if record else ():
+            column = columns.setdefault(PLACES[line["dataset"]], {})
+            column[line["row"]] = f"{line['chosen']:g}"
+            column["tried"] = ", ".join(f"{rate:g}" for rate in record["tried"])
+    return pd.DataFrame(columns)
+
+
+def data_table(records: Mapping[str, Mapping[str, Any] | None]) -> pd.DataFrame:
+    """How much of what the recorded sets hold, one column a set."""
+    return pd.DataFrame(
+        {
+            PLACES[name]: {what: f"{number:,}" for what, number in held.items()}
+            for record in records.values()
+            if record
+            for name, held in record["data"].items()
+        }
+    )
+
+
+def record_note(record: Mapping[str, Any] | None) -> str:
+    """Where a record comes from, by which protocol, and what differs, in Markdown."""
+    if record is None:
+        return f"*These runs are {NOT_RECORDED}.*"
+    known = record["provenance"]
+    made = (
+        f"*Recorded*, not computed here: `{record['command']}`, commit `{known['commit'][:10]}`, "
+        f"PyTorch {known['torch']}, {known['device']}."
+    )
+    lines = [f"{what}: {how}." for what, how in record["protocol"].items()]
+    return "\n".join([made, "", *(f"- {line}" for line in (*lines, *record["differences"]))])
 
 
 def cost_table(counts: Mapping[int, Mapping[str, int]]) -> pd.DataFrame:
