@@ -86,17 +86,17 @@ DIALS = {
 }
 
 CHOSEN: Mapping[str, tuple[int, float]] = {
-    "Supervised": (64, 1e-3),
-    "CAP": (64, 1.0),
-    "IAT": (64, 0.8),
-    "Top-k": (64, 2),
-    "FreeMatch": (64, 1e-3),
+    "Supervised": (64, 1e-2),
+    "CAP": (32, 0.9),
+    "IAT": (128, 0.8),
+    "Top-k": (128, 8),
+    "FreeMatch": (128, 3e-2),
 }
 """Labelled batch and position of the dial; see ``record.tuning``."""
 
 TUNING_SEEDS = range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + 3)
 
-_RULE = "set by hand; to be chosen by validation mAP (record `tuning`)"
+_RULE = "best validation mAP at the last epoch, mean of 3 seeds"
 _DATA = "scenes, 5 % labelled"
 TUNED = tuple(
     tuned

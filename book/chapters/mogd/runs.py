@@ -212,20 +212,20 @@ RATES = (0.0125, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 """Learning rates among which every method chooses."""
 
 TUNING_SEEDS = range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + 3)
-RULE = "set by hand; to be chosen by validation (record `tuning`)"
+RULE = "best validation accuracy, mean of the last epochs and of 3 seeds"
 CHOSEN = {
     ("flip", "uniform CE"): 0.1,
     ("flip", "CC"): 0.4,
     ("flip", "PRODEN"): 0.8,
     ("flip", "LW"): 0.8,
-    ("flip", "MoGD"): 0.4,
-    ("flip", CLEAN_ONLY): 0.1,
-    ("cyclic", "uniform CE"): 0.1,
-    ("cyclic", "CC"): 0.2,
+    ("flip", "MoGD"): 0.8,
+    ("flip", CLEAN_ONLY): 0.025,
+    ("cyclic", "uniform CE"): 0.05,
+    ("cyclic", "CC"): 0.4,
     ("cyclic", "PRODEN"): 0.4,
-    ("cyclic", "LW"): 0.1,
-    ("cyclic", "MoGD"): 0.1,
-    ("cyclic", CLEAN_ONLY): 0.1,
+    ("cyclic", "LW"): 0.4,
+    ("cyclic", "MoGD"): 0.4,
+    ("cyclic", CLEAN_ONLY): 0.025,
 }
 """Kind of candidate sets, row -> learning rate chosen on digits (``record.tuning``)."""
 
