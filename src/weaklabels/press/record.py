@@ -52,7 +52,7 @@ from weaklabels.press.runner.outcome import Failure
 from weaklabels.press.runner.reproduction import places_of
 
 REPOSITORY = Path(__file__).parents[3]
-AGAIN = "Interrupted: finished runs are kept, and the same command goes on from here."
+AGAIN = "Stopped: finished runs are kept, and the same command goes on from here."
 
 CLAIMS = "claims"
 """Name of the record that is the execution of the notebook."""
@@ -198,6 +198,7 @@ def _parser() -> Parser:
     parser.add_argument("--device", default="cpu", help="cpu | cuda | cuda:N")
     parser.add_argument("--seeds", default="", help="repetitions; else each chapter's own number")
     parser.add_argument("--data", default="", help="folder of the downloaded datasets")
+    parser.add_argument("--budget", default="", help="time after which it stops: 90s, 25m, 1.5h")
     parser.add_argument("--stale", action="store_true", help="list records of changed code")
     options.add_workers(parser)
     return parser
@@ -217,10 +218,10 @@ def _record_all(given: Any, repository: Path) -> None:
         jobs=1,
         workers=options.number("WORKERS", given.workers),
     )
-    commit = machine.commit(repository)
-    for (slug, name), recorder in wanted.items():
-        chapter, command = notebooks[slug], _command(slug, name, given)
-        with stopping_cleanly(lambda: None, AGAIN):
+    commit, limit = machine.commit(repository), options.budget(given.budget)
+    with stopping_cleanly(lambda: None, AGAIN, limit):
+        for (slug, name), recorder in wanted.items():
+            chapter, command = notebooks[slug], _command(slug, name, given)
             if recorder is None:
                 path = _record_claims(chapter, request, places, command)
             else:
@@ -228,7 +229,7 @@ def _record_all(given: Any, repository: Path) -> None:
                 path = chapter.path.parent / "recorded" / f"{name}.json"
                 content = record(recorder, setting, command, commit)
                 write_atomically(path, readable(content) + "\n")
-        print(path.relative_to(repository))
+            print(path.relative_to(repository))
 
 
 def _setting(chapter: Notebook, request: Options, places: Places) -> Noting:

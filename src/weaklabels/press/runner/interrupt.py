@@ -15,7 +15,9 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
-def stopping_cleanly(clean: Callable[[], None], message: str) -> Iterator[None]:
+def stopping_cleanly(
+    clean: Callable[[], None], message: str, budget: float | None = None
+) -> Iterator[None]:
     """Within this block an interruption ends the process, its kernels and their workers.
 
     The process leaves at once, without unwinding: kernels that were just killed would otherwise be
@@ -24,10 +26,11 @@ def stopping_cleanly(clean: Callable[[], None], message: str) -> Iterator[None]:
     Args:
         clean: called when all children are dead.
         message: the last line on the terminal.
+        budget: seconds after which it ends in the same way, but with exit status 0.
     """
 
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        for number in SIGNALS:
+    def stop(received: int, _frame: FrameType | None) -> None:
+        for number in (*SIGNALS, signal.SIGALRM):
             signal.signal(number, signal.SIG_IGN)
         kill_descendants()
         with suppress(OSError):
@@ -36,12 +39,14 @@ def stopping_cleanly(clean: Callable[[], None], message: str) -> Iterator[None]:
             os.write(
                 2, f"\r\033[K\n{message}\n".encode() if os.isatty(2) else f"{message}\n".encode()
             )
-        os._exit(EXIT_STATUS)
+        os._exit(0 if received == signal.SIGALRM else EXIT_STATUS)
 
-    previous = {number: signal.signal(number, stop) for number in SIGNALS}
+    previous = {number: signal.signal(number, stop) for number in (*SIGNALS, signal.SIGALRM)}
+    signal.setitimer(signal.ITIMER_REAL, budget or 0)
     try:
         yield
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in previous.items():
             signal.signal(number, handler)
 

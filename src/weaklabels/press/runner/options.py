@@ -136,6 +136,16 @@ def number(name: str, value: str) -> int | None:
     return int(value)
 
 
+def budget(value: str) -> float | None:
+    """A length of time such as 90s, 25m or 1.5h, in seconds; None for an empty text: no limit."""
+    if not value:
+        return None
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([smh])", value.strip())
+    if not found or not float(found[1]):
+        raise UsageError(f"BUDGET={value} is not a length of time such as 90s, 25m or 1.5h.")
+    return float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]]
+
+
 def device(value: str) -> str:
     """A device that this machine seems to have."""
     if not re.fullmatch(r"cpu|cuda(:[0-9]+)?", value):

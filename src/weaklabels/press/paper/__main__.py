@@ -1,0 +1,35 @@
+"""As a program: follow one chapter (see ``follow``); the result is ``<build>/<slug>.json``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from weaklabels.press.paper.follow import follow
+from weaklabels.press.runner.files import write_atomically
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Follow one chapter. Returns 1 if a run failed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("slug")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--data", default="data")
+    parser.add_argument("--workers", type=int, default=1)
+    given = parser.parse_args(arguments)
+    started = time.monotonic()
+    trace = follow(given.slug, given.device, given.data, given.workers)
+    found = asdict(trace) | {"seconds": round(time.monotonic() - started, 1)}
+    del found["section"]
+    path = Path(os.environ["WEAKLABELS_BUILD"]) / f"{given.slug}.json"
+    write_atomically(path, json.dumps(found, indent=1) + "\n")
+    return bool(trace.failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

