@@ -174,6 +174,13 @@ def test_a_whole_is_as_good_as_its_parts():
     assert [part.name for part in nested.parts] == ["x, 1", "x, 2", "y"]
 
 
+def test_a_small_effect_that_holds_does_not_fail_the_whole():
+    """Its interval lies between 0 and worth: it holds, although no larger effect is possible."""
+    small = greater([10.1, 10.11, 10.09, 10.1], [10.0] * 4)
+    assert small.outcome == HOLDS
+    assert all_of({"1": small, "2": small}).outcome == HOLDS
+
+
 def test_a_part_has_to_fail_beyond_the_number_of_parts():
     """Of many true parts one fails at 5 % by chance: the whole then is open, not failed."""
     short = greater([0.4, -0.4, 0.3, 0.2, -0.3], [0] * 5)
