@@ -125,7 +125,7 @@ def real_sets(chapter: Setting) -> dict[str, Any]:
 
 # -- photographs of clothes -----------------------------------------------------------------------
 
-FASHION_RATES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
+FASHION_RATES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 FASHION_SIZE, FASHION_EPOCHS, FASHION_LAST = 10_000, 20, 5
 SPLIT_SEED = 1200
 
