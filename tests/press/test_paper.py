@@ -21,7 +21,13 @@ from weaklabels.lab.sweep import run as sweep
 from weaklabels.lab.two_stage import Spec as TwoStages
 from weaklabels.lab.two_stage import Stage
 from weaklabels.press.paper import check, follow, plan, slices, throughput, work
-from weaklabels.press.paper.shorten import kind_of, lighter, shortened, weights_at_hand
+from weaklabels.press.paper.shorten import (
+    kind_of,
+    lighter,
+    shortened,
+    weights_at_hand,
+    with_weights_at_hand,
+)
 from weaklabels.press.paper.slices import PUBLISHED, SIZES
 from weaklabels.press.runner.options import UsageError, budget
 
@@ -103,6 +109,17 @@ def test_lengths_are_cut_and_everything_else_stays():
     light = lighter(short, "cpu")
     assert (light.precision, light.checkpoint) == ("float32", False)
     assert lighter(short, "cuda").precision == "bfloat16"
+
+
+def test_a_backbone_has_the_weights_that_are_here(monkeypatch):
+    monkeypatch.setattr("weaklabels.press.paper.shorten.weights_at_hand", lambda _: False)
+    spec = replace(photographs("somewhere", "cpu"), network="label_decoder")
+    spec = with_weights_at_hand(replace(spec, network_options=options(backbone="resnet34")))
+    inner = dict(spec.network_options)["backbone_options"]
+    assert dict(inner) == {"pretrained": False}
+    plain = options(backbone="patch_net")
+    kept = with_weights_at_hand(replace(spec, network_options=plain)).network_options
+    assert kept == plain
 
 
 def test_stages_options_and_crops_are_cut_as_well():

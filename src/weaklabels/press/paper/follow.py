@@ -9,12 +9,14 @@ records are executed as well; a cell that cannot say anything of so little is no
 from __future__ import annotations
 
 import importlib
+import signal
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import FrameType
 from typing import Any
 from unittest.mock import patch
 
@@ -28,6 +30,15 @@ from weaklabels.press.paper.throughput import Cost, add_cost
 from weaklabels.press.runner.notebooks import read_notebook, source_of, tags_of
 
 REPOSITORY = Path(__file__).parents[4]
+
+
+CELL_SECONDS = 15
+"""Processor time that a cell may take for itself, runs not counted, when it is followed: some
+compute at the paper's size what a check need not."""
+
+
+class _TooLong(Exception):
+    """A cell takes more than its time."""
 
 
 class _Killed(BaseException):
@@ -145,7 +156,13 @@ class Following(chapters.Chapter):
         ]
         new = {key: spec for key, spec in zip(chosen, short, strict=True) if key not in self.done}
         table.kinds = len(new)
-        self._compute(function, new)
+        left, _ = signal.setitimer(signal.ITIMER_PROF, 0)
+        try:
+            self._compute(function, new)
+        finally:
+            signal.setitimer(signal.ITIMER_PROF, left)
+        if not all(key in self.done for key in chosen):
+            raise RuntimeError("a run that this cell shows has failed")
         table.seconds = round(time.monotonic() - started, 1)
         for spec in dict.fromkeys(specs):
             add_cost(table.cost, spec)
@@ -190,12 +207,22 @@ def follow(slug: str, device: str, data_root: str, workers: int) -> Trace:
             for name, value in told.items():
                 object.__setattr__(self, name, value)
 
-    with slices.installed(size, trace.made_up.__setitem__):
-        execute_cells(trace, Here, "profile, seeds = 'paper', 1")
+    previous = signal.signal(signal.SIGPROF, _end_cell)
+    try:
+        with slices.installed(size, trace.made_up.__setitem__):
+            execute_cells(trace, Here, "profile, seeds = 'paper', 1", CELL_SECONDS)
+    finally:
+        signal.signal(signal.SIGPROF, previous)
     return trace
 
 
-def execute_cells(trace: Any, kind: type[chapters.Chapter], parameters: str) -> None:
+def _end_cell(_signal: int, _frame: FrameType | None) -> None:
+    raise _TooLong(f"more than {CELL_SECONDS} seconds of its own")
+
+
+def execute_cells(
+    trace: Any, kind: type[chapters.Chapter], parameters: str, seconds: float = 0
+) -> None:
     """Execute the code cells of a notebook in their order, in this process.
 
     Args:
@@ -203,6 +230,7 @@ def execute_cells(trace: Any, kind: type[chapters.Chapter], parameters: str) -> 
             cell that is executed, in ``cells`` their number, in ``silent`` those that raise.
         kind: what stands in for ``Chapter``.
         parameters: what is executed after the cell of the parameters.
+        seconds: processor time after which a cell gets SIGPROF; 0: never.
     """
     import matplotlib.pyplot as plt
 
@@ -219,12 +247,15 @@ def execute_cells(trace: Any, kind: type[chapters.Chapter], parameters: str) -> 
                 if "parameters" in tags_of(cell):
                     source += f"\n{parameters}"
                 trace.cells += 1
-                _execute(source, names, trace)
+                _execute(source, names, trace, seconds)
                 plt.close("all")
 
 
-def _execute(source: str, names: dict[str, Any], trace: Any) -> None:
+def _execute(source: str, names: dict[str, Any], trace: Any, seconds: float) -> None:
     try:
+        signal.setitimer(signal.ITIMER_PROF, seconds)
         exec(compile(source, f"{trace.slug}: {trace.section}", "exec"), names)
     except Exception as error:
         trace.silent.append((source.strip().splitlines()[0], _line(error)))
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)

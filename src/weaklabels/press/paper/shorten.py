@@ -15,7 +15,7 @@ CAPS = {
     "epochs": 2, "warm_up_epochs": 1, "constant_epochs": 1, "craft_epochs": 1, "plain_epochs": 1,
     "evaluate_every": 1, "start_epoch": 1, "negative": 1, "selective": 2, "history": 2,
     "steps": 2, "craft_steps": 2, "test_steps": 2, "warm_up": 1, "base_steps": 2, "round_steps": 2,
-    "rounds": 2, "episodes": 2, "iterations": 3, "points": 3, "budget": 24, "queries": 8,
+    "rounds": 2, "episodes": 2, "iterations": 3, "points": 9, "budget": 24, "queries": 8,
     "examples": 20, "clean": 1, "batch_size": 0, "labelled_batch": 0,
 }  # fmt: skip
 """Field of a spec, or option of a method -> its largest value; 0: the batch of the slice."""
@@ -81,13 +81,13 @@ def with_weights_at_hand(spec: Any) -> Any:
 
 
 def _at_hand(network: str, given: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Options of a network, or of its backbone; EfficientNet-Lite brings its weights along."""
     chosen = dict(given)
-    network = str(chosen.get("backbone", network))
-    if "backbone_options" in chosen:
-        chosen["backbone_options"] = _at_hand(network, chosen["backbone_options"])
-    # EfficientNet-Lite brings its weights along, as a package.
-    if chosen.get("pretrained") and network.startswith("resnet") and not weights_at_hand(network):
-        chosen["pretrained"] = False
+    if "backbone" in chosen:
+        inner = _at_hand(chosen["backbone"], chosen.get("backbone_options", ()))
+        chosen |= {"backbone_options": inner} if inner else {}
+    elif network.startswith("resnet") and "weights" not in chosen and not weights_at_hand(network):
+        chosen |= {"pretrained": False}
     return tuple(sorted(chosen.items()))
 
 
