@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from bs4 import BeautifulSoup
@@ -17,6 +18,7 @@ from tests.book.conftest import ToyBook
 from weaklabels.press.html import BOOK, BookError, build, pages
 from weaklabels.press.html.__main__ import main
 from weaklabels.press.html.markup import plain
+from weaklabels.press.html.papers import Paper, found
 from weaklabels.press.html.staging import stage
 
 
@@ -167,6 +169,25 @@ def test_the_front_page_counts_the_outcomes(toy_book: ToyBook) -> None:
     assert marks[:4] == ["7 hold", "5 fail", "1 is open", "2 not testable"]
     said = page(toy_book, "index").get_text(" ", strip=True)
     assert "Without a record yet, and with the few seeds of a check: Executed executed" in said
+
+
+def test_the_front_page_says_how_the_first_claim_of_every_paper_came_out() -> None:
+    row = {"id": "2", "claim": "It is *better*.", "outcome": "holds", "parts": [toy.part("holds")]}
+    row["parts"][0] |= {"effect": 1.26, "low": 0.4, "high": 2.0}
+    other = row | {"id": "3"}
+    several = row | {"outcome": "open", "parts": [toy.part("open")] * 2}
+    paper = Paper("M", "An idea.", "all", ("digits",), ("2", "3"))
+    chapters = [
+        SimpleNamespace(slug=slug, claims=claims)
+        for slug, claims in {"a": [other, row], "b": [several], "no_paper": [row]}.items()
+    ]
+    said = found(chapters, {"a": paper, "b": paper}).replace("\\", "")
+    stands, unknown = said.splitlines()
+    link = '<a href="scoreboard.html#claim-{}-2">It is *better*</a>'
+    assert stands == f"- **What stands here:** {link.format('a')} (+1.3 [+0.4, +2]).".replace(
+        "\\", ""
+    )
+    assert unknown == f"- **What nobody knows yet:** {link.format('b')}."
 
 
 @pytest.mark.parametrize(

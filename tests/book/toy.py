@@ -35,6 +35,9 @@ INDEX = """# A toy book
 
 Cited: {cite:t}`someone2020title`. Much is known about {term}`zebras <zebra>`.
 
+```{include} generated/found.md
+```
+
 ```{include} generated/totals.md
 ```
 

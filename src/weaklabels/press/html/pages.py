@@ -21,7 +21,7 @@ from weaklabels.press.verdicts import (
     in_words,
 )
 
-FRONT = "fig-fg-front"
+FRONT = "fig-llm-photograph-memorisation"
 FRONT_FILE = "generated/front"
 UNKNOWN = "–"
 FOREST_FILE = "generated/forest.svg"

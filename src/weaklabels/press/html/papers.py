@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -60,6 +61,40 @@ def cards(chapters: Sequence[Shown], papers: Mapping[str, Paper]) -> str:
         return ""
     body = "\n\n".join(shown)
     return f"`````{{grid}} 1 1 2 2\n:gutter: 3\n:class-container: papers\n\n{body}\n`````\n"
+
+
+FOUND = {"holds": "What stands here", "fails": "What does not", "open": "What nobody knows yet"}
+
+
+def found(chapters: Sequence[Shown], papers: Mapping[str, Paper]) -> str:
+    """The first of the main rows of every paper by its outcome, in Markdown; empty without rows."""
+    lines: dict[str, list[str]] = {outcome: [] for outcome in FOUND}
+    for chapter in chapters:
+        main = papers[chapter.slug].main[:1] if chapter.slug in papers else ()
+        for row in chapter.claims:
+            if row["id"] in main and row["outcome"] in lines:
+                lines[row["outcome"]].append(f"{_link_to(chapter, row)} {_effect(row)}".rstrip())
+    return "\n".join(
+        f"- **{title}:** {'; '.join(lines[outcome])}."
+        for outcome, title in FOUND.items()
+        if lines[outcome]
+    )
+
+
+def _link_to(chapter: Shown, row: Mapping[str, Any]) -> str:
+    """A claim in its own words without the final stop, which leads to its row."""
+    claim = plain(row["claim"].rstrip("."))
+    return f'<a href="scoreboard.html#claim-{chapter.slug}-{row["id"]}">{claim}</a>'
+
+
+def _effect(row: Mapping[str, Any]) -> str:
+    """``(+1.2 [0.4, 2.0])`` of a claim that is one comparison, else nothing."""
+    parts = row.get("parts") or []
+    numbers = [parts[0].get(name) for name in ("effect", "low", "high")] if len(parts) == 1 else []
+    if not numbers or None in numbers:
+        return ""
+    effect, low, high = numbers
+    return f"({effect:+.2g} [{low:+.2g}, {high:+.2g}])"
 
 
 def _card(chapter: Shown, paper: Paper) -> str:

@@ -13,7 +13,7 @@ import yaml
 from weaklabels.press.html import pages
 from weaklabels.press.html.chapters import Shown
 from weaklabels.press.html.notebooks import staged
-from weaklabels.press.html.papers import PAPERS, cards, papers_of
+from weaklabels.press.html.papers import PAPERS, cards, found, papers_of
 from weaklabels.press.runner.estimate import COSTS
 from weaklabels.press.runner.files import PART
 from weaklabels.press.runner.notebooks import chapters_of
@@ -56,6 +56,7 @@ def stage(profile: str, results: Path, book: Path) -> Path:
     forest = pages.forest(chapters)
     contents["scoreboard.md"] = pages.scoreboard(chapters, papers, pictured=bool(forest)).encode()
     contents["provenance.md"] = pages.provenance(chapters).encode()
+    contents["generated/found.md"] = found(chapters, papers).encode()
     contents["generated/cards.md"] = cards(chapters, papers).encode()
     contents["generated/totals.md"] = pages.totals_sentence(chapters).encode()
     contents |= pages.front_figure(chapters) | forest
