@@ -70,6 +70,8 @@ def votes(answers: np.ndarray, classes: int) -> np.ndarray:
     Raises:
         ValueError: if an answer is neither a class nor -1.
     """
+    if answers.dtype.kind not in "iu":  # a gap as NaN would count as no answer, and so would 0.5
+        raise ValueError(f"answers are {answers.dtype}: expected whole numbers, -1 for none")
     if ((answers < -1) | (answers >= classes)).any():
         raise ValueError(
             f"answers from {answers.min()} to {answers.max()}: expected -1 (none) to {classes - 1}"
@@ -190,9 +192,11 @@ def network_posterior(
         confusion: from ``reliability``.
 
     Raises:
-        ValueError: if a prediction is not finite.
+        ValueError: if a prediction or a confusion is not finite.
     """
     _check(predictions)
+    if not np.isfinite(confusion).all():
+        raise ValueError("the confusions are not all finite")
     given = answers[:, :, None] == np.arange(predictions.shape[1])
     logs = np.log(np.maximum(confusion, FLOOR)).transpose(2, 0, 1)
     return _normalised(np.log(np.maximum(predictions, FLOOR)) + _evidence(given, logs))

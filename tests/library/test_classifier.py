@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.base import clone
@@ -14,6 +15,8 @@ import weaklabels
 from tests.library.weak_kinds import CLASSES, ROWS, features, images, labels_of, quiet
 from weaklabels import Classifier, methods
 from weaklabels.estimator import ZerosAreUnclear, choices
+from weaklabels.estimator.inputs import statistics
+from weaklabels.methods import bldr, cap
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -135,6 +138,42 @@ def test_zeros_are_asked_about():
 def test_labels_that_do_not_fit_are_refused(name, observed, message):
     with pytest.raises(ValueError, match=message):
         Classifier(name, epochs=1, **quiet).fit(features(), observed, classes=CLASSES)
+
+
+def test_numbers_that_pandas_keeps_as_objects_are_numbers():
+    x, observed = features(), labels_of("missing")
+    as_objects = pd.DataFrame(observed.numpy()).astype(object)
+    found, wanted = (Classifier("EM", epochs=1, **quiet).fit(x, o) for o in (as_objects, observed))
+    np.testing.assert_array_equal(found.predict_proba(x), wanted.predict_proba(x))
+    as_objects.iloc[0, 0] = None
+    with pytest.raises(ValueError, match="labels are object: expected numbers, truth values or n"):
+        found.fit(x, as_objects)
+
+
+class Single(torch.Tensor):
+    """A tensor of a device without float64, such as Apple's MPS, until it is brought to the CPU."""
+
+    @classmethod
+    def __torch_function__(cls, function, types, args=(), kwargs=None):
+        found = super().__torch_function__(function, types, args, kwargs)
+        if function is torch.Tensor.cpu:
+            return found.as_subclass(torch.Tensor)
+        if isinstance(found, cls) and found.dtype == torch.float64:
+            raise TypeError("no float64 here")
+        return found
+
+
+def test_shares_need_no_float64_where_the_training_runs():
+    observed = torch.tensor([[1, -1], [-1, -1], [0, 0]]).as_subclass(Single)
+    with pytest.raises(TypeError, match="no float64 here"):
+        observed.double()
+    assert cap.class_proportions(observed).tolist() == [0.5, 0.0]
+    method = methods.create("CAP, true proportions")
+    method.start(methods.Context(observed, truth=torch.tensor([[1, 0]] * 3).as_subclass(Single)))
+    assert method.proportions.tolist() == [1.0, 0.0]
+    assert bldr.noise_share(torch.tensor([0.1, 0.5]).as_subclass(Single)) == 0.5
+    mean, _ = statistics(torch.tensor([[1.0], [3.0]]).as_subclass(Single))
+    assert mean.item() == 2
 
 
 def test_a_class_that_nobody_knows_of_is_named():

@@ -44,7 +44,7 @@ def test_a_classifier_learns_and_is_judged(trained):
     np.testing.assert_allclose(frame.F1.iloc[:-1], 100 * expected)
     for truth in (data.test.y, 2 * data.test.y.to(torch.int8) - 1):
         assert model.score(data.test.x, truth) == pytest.approx(frame.AP["mean"] / 100)
-    with pytest.raises(ValueError, match="no label is present: there is nothing to rank"):
+    with pytest.raises(ValueError, match=r"no class has a label .* nothing to rank"):
         model.score(data.test.x, 0 * data.test.y)
 
 
@@ -73,8 +73,31 @@ def test_a_class_without_positives_is_left_out_of_the_mean_and_said_so(trained):
     assert np.isnan(frame.AP.iloc[0])
     assert frame[judging.IN_MEAN].tolist() == ["no", *["yes"] * 9, "9 of 10"]
     assert frame.AP["mean"] == pytest.approx(frame.AP.iloc[1:-1].mean())
-    with pytest.raises(ValueError, match="no label is present in the truth"):
+    with pytest.raises(ValueError, match=r"no class has a label .* nothing to rank"):
         model.evaluate(data.test.x, 0 * truth)
+
+
+def test_a_class_without_negatives_is_no_perfect_one(trained):
+    data, model = trained
+    known = 2 * data.test.y.to(torch.int8) - 1
+    known[known[:, 0] == -1, 0] = 0  # any order of it is right
+    frame = model.evaluate(data.test.x, known, unknown="ignore")
+    assert np.isnan(frame.AP.iloc[0])
+    assert frame[judging.IN_MEAN].tolist() == ["no", *["yes"] * 9, "9 of 10"]
+    assert model.score(data.test.x, known) == pytest.approx(frame.AP.iloc[1:-1].mean() / 100)
+    with pytest.raises(ValueError, match=r"no class has a label .* nothing to rank"):
+        model.evaluate(data.test.x, data.test.y, unknown="ignore")  # 100 %, whatever is predicted
+
+
+def test_a_judgement_of_one_label_a_row_asks_for_one_a_row():
+    x, y = features(), labels_of("noisy")
+    model = Classifier("CE", epochs=1, **quiet).fit(x, y)
+    assert model.score(x, y) == pytest.approx(model.evaluate(x, y).recall["all"] / 100)
+    for judge in (model.score, model.evaluate):
+        with pytest.raises(ValueError, match=r"\(5,\): expected one class for each of"):
+            judge(x, y[:5])
+    with pytest.raises(ValueError, match="unknown='ignore' is for several labels a row"):
+        model.evaluate(x, y, unknown="ignore")
 
 
 def test_thresholds_are_the_best_on_what_is_annotated(trained):
@@ -211,10 +234,15 @@ def test_validation_keeps_the_best_epoch_and_chooses_thresholds(capsys):
     assert "validation accuracy" in one.report_
 
 
-@pytest.mark.parametrize(("kind", "name"), [("missing", "EM+APL"), ("noisy", "Co-teaching")])
-def test_a_killed_training_goes_on_and_ends_the_same(tmp_path, monkeypatch, kind, name):
+@pytest.mark.parametrize(
+    ("kind", "name", "augment"),
+    [("missing", "EM+APL", ()), ("noisy", "Co-teaching", ()), ("missing", "AN", (("flip",),))],
+)
+def test_a_killed_training_goes_on_and_ends_the_same(tmp_path, monkeypatch, kind, name, augment):
     x, observed = features(), labels_of(kind)
-    settings = {"epochs": 4, "batch_size": 8, **quiet}
+    if augment:
+        x = torch.rand(len(x), 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    settings = {"epochs": 4, "batch_size": 8, "augment": augment, **quiet}
     check = {"validation": (x, observed)}
     whole = Classifier(name, **settings).fit(x, observed, **check)
     save, saved = training._save, []
@@ -236,7 +264,7 @@ def test_a_killed_training_goes_on_and_ends_the_same(tmp_path, monkeypatch, kind
     with pytest.raises(ValueError, match="training on other data or with other settings"):
         faster.fit(x, observed, folder=tmp_path, **check)
     with pytest.raises(ValueError, match="training on other data or with other settings"):
-        Classifier(name, **settings).fit(x + 1, observed, folder=tmp_path, **check)
+        Classifier(name, **settings).fit(x / 2, observed, folder=tmp_path, **check)
     (tmp_path / training.FILE).write_text("damaged")
     with pytest.raises(ValueError, match="is damaged: remove it to start anew"):
         Classifier(name, **settings).fit(x, observed, folder=tmp_path, **check)

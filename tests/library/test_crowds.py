@@ -100,6 +100,18 @@ def test_dawid_skene_finds_who_is_reliable():
     assert found[0, 0, 0] > 0.8 > found[3, 0, 0]
 
 
+@pytest.mark.parametrize("gap", [np.nan, 0.5])
+def test_a_gap_in_the_answers_is_no_silence(gap):
+    answers = np.array([[0, 1], [gap, 1]])
+    for infer in (crowds.dawid_skene, crowds.majority_vote):
+        with pytest.raises(ValueError, match="answers are float64: expected whole numbers, -1 for"):
+            infer(answers, 2)
+    with pytest.raises(ValueError, match="the confusions are not all finite"):
+        crowds.network_posterior(
+            np.zeros((2, 1), int), np.full((2, 2), 0.5), np.full((2, 2, 1), np.inf)
+        )
+
+
 def test_dawid_skene_survives_one_answer_an_example():
     posterior, _, confusion = crowds.dawid_skene(np.array([[0, -1], [-1, 1], [1, -1]]), 3)
     assert np.isfinite(posterior).all()

@@ -1,12 +1,13 @@
 """Inputs as people have them: arrays, tensors, files, datasets."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from torch.utils.data import Dataset, TensorDataset
+from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
 from weaklabels import Classifier
 from weaklabels.estimator import inputs
@@ -43,6 +44,8 @@ def test_arrays_and_tensors_of_any_float_type_are_the_same_numbers(kind, images,
         (torch.zeros(2, 1, 4, 4, dtype=torch.int64), "images are torch.int64: expected uint8"),
         (np.zeros((2, 1, 4, 4), np.uint16) + 40000, "reach from 40000 to 40000"),
         (torch.zeros(2, 3, dtype=torch.complex64), "expected real numbers"),
+        (np.zeros((2, 16, 16, 4)), "have 4 channels in the last place"),
+        (np.zeros((2, 16, 12, 2), np.uint8), "have 2 channels in the last place"),
         (np.array([["a", "b"]]), "expected numbers, or names of image files"),
         (np.array([[1e300]]), "input 0 holds a value that is not a finite number .in float32."),
     ],
@@ -100,6 +103,9 @@ def test_images_of_another_size_or_scale_are_refused():
         free.predict(255 * x)
     with pytest.raises(ValueError, match=r"torch.uint8: expected floats \(bounded=False"):
         free.predict((255 * x).byte())
+    large = Classifier("CE", epochs=1, bounded=False, **quiet).fit(255 * x, y)
+    with pytest.warns(UserWarning, match="of the training from .*: are they of another scale"):
+        large.predict(x)
 
 
 def test_inputs_are_standardised_by_those_of_the_training():
@@ -134,6 +140,7 @@ def test_folders_and_lists_of_files_need_no_table(folder, tmp_path):
     files = [folder / "1.png", str(folder / "0.png")]
     assert model.predict(files).tolist() == [1, 0]
     assert model.predict(np.array([str(f) for f in files])).tolist() == [1, 0]
+    assert model.predict(pd.Series([str(f) for f in files])).tolist() == [1, 0]
     assert model.predict(folder / "1.png").tolist() == [1]
     model.save(tmp_path / "m.pt")
     assert Classifier.load(tmp_path / "m.pt", device="cpu").predict(files).tolist() == [1, 0]
@@ -167,6 +174,13 @@ def test_datasets_are_read(folder):
         Classifier("CE", **quiet).fit(Pictures(folder, labels=False))
     with pytest.raises(ValueError, match=r"no labels are given: fit\(x, observed\)"):
         Classifier("CE", **quiet).fit(torch.randn(9, 3))
+
+    class Stream(IterableDataset):
+        def __iter__(self):
+            yield torch.zeros(3), 1
+
+    with pytest.raises(ValueError, match="a Stream has no length: expected a dataset whose items"):
+        Classifier("CE", **quiet).fit(Stream())
 
     class Uneven(Dataset):
         def __len__(self):

@@ -115,6 +115,42 @@ def test_what_pandas_writes_is_read_back(tmp_path_factory, data, index, sep, kin
     assert again.observed.tolist() == found.observed.tolist(), "files as a nameless index"
 
 
+def test_numbers_of_rows_may_be_repeated_and_saved_twice(folder):
+    text = ",Unnamed: 0,file,cat\n0,0,0.png,1\n1,1,1.png,0\n0,0,2.png,\n"
+    data = read(folder, text)
+    assert (data.classes, data.observed.flatten().tolist()) == (("cat",), [1, -1, 0])
+
+
+def test_a_name_that_pandas_made_of_a_doubled_one_is_asked_about(folder):
+    with pytest.warns(UserWarning, match="'cat.1' is how pandas renames .* are these two classes"):
+        assert read(folder, "file,cat,cat.1\n0.png,1,0\n").classes == ("cat", "cat.1")
+
+
+@given(st.permutations(CLASSES), st.permutations(CLASSES))
+@settings(max_examples=20, deadline=None)
+def test_columns_come_in_the_order_that_is_wanted(tmp_path_factory, there, wanted):
+    folder = tmp_path_factory.mktemp("t")
+    (folder / "0.png").touch()
+    said = {"cat": 1, "dog": 0, "bird": ""}
+    cells = ",".join(str(said[name]) for name in there)
+    path = write(folder, f"file,{','.join(there)}\n0.png,{cells}\n")
+    data = read_table(path, folder, classes=wanted)
+    assert data.classes == tuple(wanted)
+    assert data.observed.tolist() == [[{1: 1, 0: -1, "": 0}[said[name]] for name in wanted]]
+
+
+def test_classes_of_another_table_are_refused(folder):
+    for classes, message in (
+        (("cat", "dog"), "row 1: there is no column 'dog'"),
+        (("dog",), "class 'cat' is none of dog"),
+        (("cat", "cat"), "expected names that differ"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            read(folder, "file,cat\n0.png,1\n", classes=classes)
+    with pytest.raises(ValueError, match="separator is ', ': expected one character"):
+        read(folder, "file,cat\n0.png,1\n", separator=", ")
+
+
 def test_quoted_cells_and_decimal_commas(folder):
     data = read(folder, '"file";"cat; tame";dog\n"0.png";"1,0";0,0\n')
     assert data.classes == ("cat; tame", "dog")
@@ -144,6 +180,8 @@ def test_files_are_found_as_they_are_meant(folder):
         ("file,cat,cat\n0.png,1,0\n", "row 1: columns 2 and 3 are both called 'cat'"),
         ("file,cat, cat \n0.png,1,0\n", "columns 2 and 3 are both called 'cat'"),
         ("file,cat,\n0.png,1,0\n", "row 1: column 3 has no name"),
+        ("file,cat,Unnamed: 2\n0.png,1,\n", "row 1: column 3 has no name"),
+        ("cat,file\n1,0.png\n", "row 2, class file: '0.png', an image: .* in the first column"),
         ("0.png,1,0\n1.png,0,1\n", "row 1 holds '0.png', an image: expected the names"),
         ("lost.JPG,1,0\n1.png,0,1\n", "row 1 holds 'lost.JPG', an image"),
         (",0.png,1,0\n1,1.png,0,1\n", "row 1 holds '0.png', an image"),
@@ -188,6 +226,10 @@ def test_labels_are_names(folder):
     assert data.classes == ("cat", "dog")
     assert data.observed.tolist() == [1, 0]
     assert data.files == ("0.png", "2.png")
+    same = read_labels(write(folder, "file,label\n0.png,dog\n"), folder, classes=CLASSES)
+    assert (same.classes, same.observed.tolist()) == (CLASSES, [1]), "not 0, its place here"
+    with pytest.raises(ValueError, match="class 'cow' is none of cat, dog, bird"):
+        read_labels(write(folder, "file,label\n0.png,cow\n"), folder, classes=CLASSES)
     for text, message in (
         ("file,label\n0.png,\n", "row 2: label is '', a gap"),
         ("file,label\n0.png,nan\n", "row 2: label is 'nan', a gap"),
@@ -208,8 +250,11 @@ def test_answers_are_those_of_the_rows(tmp_path_factory, data):
     rows = [{"task": t, "worker": w, "label": v} for (t, w), v in said.items()]
     file = io.StringIO()
     pd.DataFrame(rows)[order].to_csv(file, index=data.draw(st.booleans()))
-    found = read_answers(write(folder, file.getvalue()))
+    path = write(folder, file.getvalue())
+    found = read_answers(path)
     assert found.x is None
+    if data.draw(st.booleans()):
+        found = read_answers(path, classes=["no", "maybe", "yes", "None"])
     for i, task in enumerate(found.files):
         for r, worker in enumerate(found.workers):
             value = int(found.observed[i, r])

@@ -126,6 +126,8 @@ def read_instances(path: Path) -> tuple[tuple[str, ...], Index]:
         column = {c["id"]: i for i, c in enumerate(content["categories"])}
         names = tuple(str(c["name"]) for c in content["categories"])
         annotations = list(content["annotations"])
+        if not all(isinstance(item, dict) for item in annotations):
+            raise TypeError("an annotation is no object")
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} is not there: the set is incomplete") from None
     except KeyError as error:

@@ -220,7 +220,7 @@ class Classifier(ClassifierMixin, BaseEstimator):
         self._check_settings()
         if observed is None:
             if not isinstance(x, Dataset):
-                raise ValueError("no labels are given: fit(x, observed)")
+                raise ValueError("no labels are given: fit(x, observed), or fit(dataset)")
             observed = inputs.labels_of(x)
         x = inputs.tensors(x, self.side or SIDE, bounded=self.bounded)
         if len(x) < 2:
@@ -260,9 +260,7 @@ class Classifier(ClassifierMixin, BaseEstimator):
         truth = labels.array_of(validation[1])
         if given.several:
             return x, judging.stated_labels(truth, (len(x), len(given.classes)))
-        if truth.shape != (len(x),):
-            raise ValueError(f"validation labels {truth.shape}: expected one class for each input")
-        return x, labels.positions_in(given.classes, truth)
+        return x, labels.of_rows(given.classes, truth, len(x), "validation labels")
 
     def _train(
         self,
@@ -298,9 +296,8 @@ class Classifier(ClassifierMixin, BaseEstimator):
         before = set(model.state_dict())
         learner.prepare(model)
         self.prepared_ = set(model.state_dict()) != before
-        augment = None
-        if self.augment:
-            augment = pipeline(self.augment, torch_rng(self.seed, "augmentation"), device)
+        drawn = torch_rng(self.seed, "augmentation")
+        augment = pipeline(self.augment, drawn, device) if self.augment else None
         settings = {k: v for k, v in self.get_params().items() if k not in ("device", "progress")}
         named = {k: v for k, v in settings.items() if not isinstance(v, nn.Module)}
         data = [x, given.observed]
@@ -309,7 +306,7 @@ class Classifier(ClassifierMixin, BaseEstimator):
         return train(
             model, x, learner, optimiser.build(model, learner),
             epochs=self.epochs, batch_size=self.batch_size,
-            order=torch_rng(self.seed, "order"), augment=augment,
+            order=torch_rng(self.seed, "order"), augment=augment, generators=[drawn],
             score=None if judged is None else lambda: self._score_of(*judged),
             folder=None if folder is None else Path(folder),
             identity="" if folder is None else identity_of(sorted(named.items(), key=str), *data),
@@ -321,7 +318,7 @@ class Classifier(ClassifierMixin, BaseEstimator):
         scores = self._logits(x)
         if not self.several_:
             return 100 * float((scores.argmax(1).numpy() == truth).mean())
-        counted = (truth == 1).any(0)
+        counted = judging.rankable(truth)
         known = torch.from_numpy(truth)
         return float(judging.metrics.annotated_average_precision(scores, known)[counted].mean())
 
@@ -430,11 +427,9 @@ class Classifier(ClassifierMixin, BaseEstimator):
             chosen = scores.sigmoid().numpy() >= self.thresholds_
             names, thresholds = self.classes_, self.thresholds_
             return judging.several_labels(scores, chosen, known, names, thresholds)
-        if values.shape != (len(x),):
-            raise ValueError(
-                f"truth {values.shape}: expected one class for each of {len(x)} inputs"
-            )
-        places = labels.positions_in(self.classes_, values)
+        if unknown is not None:
+            raise ValueError(f"unknown={unknown!r} is for several labels a row: leave it out")
+        places = labels.of_rows(self.classes_, values, len(x), "truth")
         return judging.one_label(scores.argmax(1).numpy(), places, self.classes_)
 
     def score(self, x: Any, observed: Any) -> float:
@@ -442,7 +437,7 @@ class Classifier(ClassifierMixin, BaseEstimator):
         x = self._inputs(x)
         values = labels.array_of(observed)
         if not self.several_:
-            return self._score_of(x, labels.positions_in(self.classes_, values)) / 100
+            return self._score_of(x, labels.of_rows(self.classes_, values, len(x), "labels")) / 100
         known = judging.stated_labels(values, (len(x), len(self.classes_)))
         return self._score_of(x, known) / 100
 

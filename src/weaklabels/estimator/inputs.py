@@ -49,6 +49,8 @@ class Form:
     def check(self, x: Tensor) -> None:
         """Refuse inputs of another form or scale, which the network would take without a word.
 
+        Much smaller values may be right (the images may be dark): they make a warning.
+
         Raises:
             ValueError: naming both.
         """
@@ -61,6 +63,12 @@ class Form:
                 raise ValueError(
                     f"images reach from {least:g} to {most:g}, those of the training from {low:g} "
                     f"to {high:g}: they are of another scale"
+                )
+            if most - least < (high - low) / 50:
+                warnings.warn(
+                    f"images reach from {least:g} to {most:g} only, those of the training from "
+                    f"{low:g} to {high:g}: are they of another scale?",
+                    stacklevel=4,
                 )
 
     def __str__(self) -> str:
@@ -88,7 +96,8 @@ def tensors(x: Any, side: int, *, bounded: bool = True, cache: str | Path | None
         x: a folder of images; a list of image files; an array or a tensor; or a
             ``torch.utils.data.Dataset`` whose items are inputs, or tuples that begin with one.
             Arrays may have their channels last if these are 1 or 3 and the second dimension is
-            not. Images in [0, 1] may be of any floating-point type, whole numbers must be uint8.
+            not; 2 or 4 in the last place are refused. Images in [0, 1] may be of any
+            floating-point type, whole numbers must be uint8.
         side: of the squares to which image files are resized, pixels.
         bounded: floating-point images are in [0, 1]; if not, they are taken as they are, and others
             are refused, as nobody knows how their scales compare.
@@ -101,6 +110,8 @@ def tensors(x: Any, side: int, *, bounded: bool = True, cache: str | Path | None
     """
     if isinstance(x, Dataset):
         return _checked(_materialised(x, side), bounded=bounded)
+    if not isinstance(x, Tensor) and hasattr(x, "to_numpy"):  # of pandas
+        x = x.to_numpy()
     if isinstance(x, str | Path) or _holds_files(x):
         paths = listed(x)
         if not bounded:
@@ -132,6 +143,11 @@ def _checked(x: Tensor, *, bounded: bool) -> Tensor:
         )
     if x.ndim == 4 and x.shape[1] not in (1, 3) and x.shape[3] in (1, 3):
         x = x.permute(0, 3, 1, 2).contiguous()
+    elif x.ndim == 4 and x.shape[1] > 4 >= x.shape[3]:
+        raise ValueError(
+            f"images {tuple(x.shape)} have {x.shape[3]} channels in the last place: expected "
+            "(N, c, h, w), or colours without transparency"
+        )
     if x.dtype == torch.uint8 and x.ndim == 4 and bounded:
         return x
     if x.ndim == 4 and not x.is_floating_point():
@@ -162,6 +178,7 @@ def _finite(x: Tensor) -> None:
 
 def _materialised(data: Dataset, side: int) -> Tensor:
     """All inputs of a dataset as one tensor."""
+    _counted(data)
     items: list[Tensor] = []
     for number in range(len(data)):  # type: ignore[arg-type]
         item = data[number]
@@ -181,12 +198,20 @@ def _materialised(data: Dataset, side: int) -> Tensor:
     return torch.stack(items)
 
 
+def _counted(data: Dataset) -> None:
+    if not hasattr(data, "__len__"):
+        raise ValueError(
+            f"a {type(data).__name__} has no length: expected a dataset whose items have numbers"
+        )
+
+
 def labels_of(data: Dataset) -> Any:
     """The second entries of a dataset's items, as one array.
 
     Raises:
         ValueError: if an item is not a tuple of input and label.
     """
+    _counted(data)
     labels = []
     for number in range(len(data)):  # type: ignore[arg-type]
         item = data[number]
@@ -202,7 +227,7 @@ def statistics(x: Tensor) -> tuple[Tensor, Tensor]:
     A channel that is constant has deviation 1.
     """
     rows = torch.linspace(0, len(x) - 1, min(len(x), SAMPLE)).round().long()
-    part = x[rows].double()
+    part = x[rows].cpu().double()  # not every device has this type
     part = part / 255 if x.dtype == torch.uint8 else part
     spread = (0, 2, 3) if part.ndim == 4 else (0,)
     mean, deviation = part.mean(spread), part.std(spread, correction=0)

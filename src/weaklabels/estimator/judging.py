@@ -44,13 +44,27 @@ def stated_labels(truth: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Labels as +1, -1 and 0: with -1 in them 0 is unknown, without it they are complete truth.
 
     Raises:
-        ValueError: as ``known_labels``; also if nothing is present.
+        ValueError: as ``known_labels`` and ``rankable``.
     """
     unknown = "ignore" if (truth == -1).any() else None
     known = known_labels(truth, unknown, shape)
-    if not (known == 1).any():
-        raise ValueError("no label is present: there is nothing to rank")
+    rankable(known)
     return known
+
+
+def rankable(known: np.ndarray) -> np.ndarray:
+    """Classes that can be ranked, ``(C,)`` bool: a known label is present, and another absent.
+
+    Raises:
+        ValueError: if there is no such class.
+    """
+    both = (known == 1).any(0) & (known == -1).any(0)
+    if not both.any():
+        raise ValueError(
+            "no class has a label that is known to be present and another known to be absent: "
+            "there is nothing to rank"
+        )
+    return both
 
 
 def several_labels(
@@ -59,8 +73,8 @@ def several_labels(
 ) -> pd.DataFrame:  # fmt: skip
     """Average precision and F1 (%) of each class, and their mean over the classes that can be.
 
-    A class of which no known label is present has neither, and is left out of the mean: the column
-    "in the mean" says so.
+    A class of which no known label is present has neither. One of which none is absent has 100 %
+    whatever is predicted. Both are left out of the mean: the column "in the mean" says so.
 
     Args:
         logits: ``(N, C)``.
@@ -70,18 +84,16 @@ def several_labels(
         thresholds: ``(C,)``.
 
     Raises:
-        ValueError: if no label at all is present.
+        ValueError: if no class has labels of both kinds.
     """
-    counted = (known == 1).any(0)
-    if not counted.any():
-        raise ValueError("no label is present in the truth: there is nothing to rank")
+    counted = rankable(known)
     precision = metrics.annotated_average_precision(logits, torch.from_numpy(known))
     right = (chosen & (known == 1)).sum(0)
     made = (chosen & (known != 0)).sum(0) + (known == 1).sum(0)
     frame = pd.DataFrame(
         {
-            "known": (known != 0).sum(0),
-            "positives": (known == 1).sum(0),
+            "known": (known != 0).sum(0).astype(float),  # their means are no whole numbers
+            "positives": (known == 1).sum(0).astype(float),
             "AP": np.where(counted, precision, np.nan),
             "F1": np.where(counted, 200 * right / np.maximum(made, 1), np.nan),
             "threshold": thresholds,
@@ -114,7 +126,7 @@ def one_label(chosen: np.ndarray, truth: np.ndarray, classes: np.ndarray) -> pd.
         "F1": 2 * right / np.maximum(there.sum(0) + made.sum(0), 1),
     }
     frame = pd.DataFrame(
-        {"examples": there.sum(0)}
+        {"examples": there.sum(0).astype(float)}
         | {name: np.where(counted, 100 * share, np.nan) for name, share in shares.items()}
         | {IN_MEAN: np.where(counted, "yes", "no")},
         index=pd.Index([str(name) for name in classes], name="class"),

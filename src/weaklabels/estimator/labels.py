@@ -104,11 +104,20 @@ def array_of(observed: Any) -> np.ndarray:
         observed = observed.detach().cpu().numpy()
     values = np.asarray(observed)
     if values.dtype.kind == "O":
-        values = values.astype(str) if all(isinstance(v, str) for v in values.flat) else values
+        values = _of_one_kind(values)
     if values.dtype.kind not in "biufUS":
         raise ValueError(f"labels are {values.dtype}: expected numbers, truth values or names")
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise ValueError("labels hold a value that is not finite: expected 0 for what is unknown")
+    return values
+
+
+def _of_one_kind(values: np.ndarray) -> np.ndarray:
+    """Objects, as pandas has them in mixed tables, as names or numbers if all are such."""
+    if all(isinstance(v, str) for v in values.flat):
+        return values.astype(str)
+    if all(isinstance(v, bool | int | float | np.bool_ | np.number) for v in values.flat):
+        return values.astype(np.float64)
     return values
 
 
@@ -197,6 +206,17 @@ def _single(name: str, values: np.ndarray, classes: Sequence[Any] | None) -> Lab
     positions = positions_in(names, values)
     by_name = values.dtype.kind in "US" or names.dtype.kind not in "US"
     return Labels(torch.from_numpy(positions), names, False, by_name=by_name)
+
+
+def of_rows(classes: np.ndarray, values: np.ndarray, rows: int, what: str) -> np.ndarray:
+    """One class for each row, as positions in the list of classes.
+
+    Raises:
+        ValueError: if there are more or fewer, or a value is no class.
+    """
+    if values.shape != (rows,):
+        raise ValueError(f"{what} {values.shape}: expected one class for each of {rows} inputs")
+    return positions_in(classes, values)
 
 
 def positions_in(classes: np.ndarray, values: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +50,7 @@ def read_table(
     table: str | Path,
     folder: str | Path,
     *,
+    classes: Sequence[str] | None = None,
     side: int = 128,
     cache: str | Path | None = None,
     separator: str | None = None,
@@ -65,6 +67,8 @@ def read_table(
     Args:
         table: a text file with separated values.
         folder: where the files are.
+        classes: their names in the order that is wanted, such as the ``classes`` of a table read
+            before; default: as in this table.
         side: images are resized to squares of this many pixels. They are turned as their EXIF
             orientation says, and what is transparent lies on white.
         cache: folder for the decoded images; default: ``.weaklabels`` in ``folder``.
@@ -83,24 +87,32 @@ def read_table(
     header, rows = _without_index(read)
     if len(header) < 2 or not rows:
         raise ValueError(f"{table}: expected a row for each image and a column for each class")
-    classes = _class_names(table, header)
+    names = _class_names(table, header)
     _refuse_images(table, header, folder)
     observed = np.array(
         [
             [_presence(cell, table, number, name)
-             for cell, name in zip(cells[1:], classes, strict=True)]
+             for cell, name in zip(cells[1:], names, strict=True)]
             for number, cells in rows
         ], dtype=np.int8,
     )  # fmt: skip
+    order = _in_order(names, classes, table)
+    missing = [name for name in order if name not in names]
+    if missing:
+        raise ValueError(f"{table}, row 1: there is no column {missing[0]!r}")
+    observed = observed[:, [names.index(name) for name in order]]
     paths = _paths([(number, cells[0]) for number, cells in rows], table, Path(folder))
     files = tuple(cells[0].strip() for _, cells in rows)
-    return Labelled(images(paths, side, cache, folder), torch.from_numpy(observed), classes, files)
+    return Labelled(
+        images(paths, side, cache, folder), torch.from_numpy(observed), tuple(order), files
+    )
 
 
 def read_labels(
     table: str | Path,
     folder: str | Path,
     *,
+    classes: Sequence[str] | None = None,
     side: int = 128,
     cache: str | Path | None = None,
     separator: str | None = None,
@@ -108,8 +120,14 @@ def read_labels(
 ) -> Labelled:
     """Read a table of two columns, image and the name of its one class (see ``read_table``).
 
+    Args:
+        classes: their names in the order that is wanted; default: those that occur, sorted by
+            name. Tables that are to fit together need the same list, as a class that does not
+            occur in one of them would move the others.
+        table, folder, side, cache, separator, encoding: see ``read_table``.
+
     Returns:
-        ``observed`` is ``(N,)`` int64, positions in ``classes``, which are sorted by name.
+        ``observed`` is ``(N,)`` int64, positions in ``classes``.
 
     Raises:
         FileNotFoundError, ValueError: as ``read_table``; also if a label is missing.
@@ -119,17 +137,18 @@ def read_labels(
         raise ValueError(f"{table}: {len(header)} columns, expected two: the image and its class")
     _refuse_images(table, header, folder)
     names = [_named(cells[1], table, number, header[1]) for number, cells in rows]
-    classes = tuple(sorted(set(names)))
+    order = _in_order(sorted(set(names)), classes, table)
     paths = _paths([(number, cells[0]) for number, cells in rows], table, Path(folder))
     files = tuple(cells[0].strip() for _, cells in rows)
-    observed = torch.tensor([classes.index(name) for name in names])
-    return Labelled(images(paths, side, cache, folder), observed, classes, files)
+    observed = torch.tensor([order.index(name) for name in names])
+    return Labelled(images(paths, side, cache, folder), observed, tuple(order), files)
 
 
 def read_answers(
     table: str | Path,
     folder: str | Path | None = None,
     *,
+    classes: Sequence[str] | None = None,
     side: int = 128,
     cache: str | Path | None = None,
     separator: str | None = None,
@@ -140,11 +159,12 @@ def read_answers(
     Args:
         table: one row an answer (see ``read_table``).
         folder: where the images are if tasks are names of image files; default: none are read.
+        classes: their names in the order that is wanted; default: those that occur, by name.
         side, cache, separator, encoding: see ``read_table``.
 
     Returns:
         ``observed`` is ``(N, R)`` int64: what worker r said about task i, as a position in
-        ``classes`` (sorted by name), -1 where nothing. Tasks (``files``) stand in the order of
+        ``classes``, -1 where nothing. Tasks (``files``) stand in the order of
         their first row, ``workers`` sorted by name.
 
     Raises:
@@ -168,16 +188,16 @@ def read_answers(
         said[task, worker] = label
         first.setdefault(task, number)
     tasks, workers = list(first), sorted({worker for _, worker in said})
-    classes = sorted(set(said.values()))
+    order = _in_order(sorted(set(said.values())), classes, table)
     observed = torch.full((len(tasks), len(workers)), -1)
-    row, column, value = ({name: i for i, name in enumerate(v)} for v in (tasks, workers, classes))
+    row, column, value = ({name: i for i, name in enumerate(v)} for v in (tasks, workers, order))
     for (task, worker), label in said.items():
         observed[row[task], column[worker]] = value[label]
     x = None
     if folder is not None:
         paths = _paths([(first[task], task) for task in tasks], table, Path(folder))
         x = images(paths, side, cache, folder)
-    return Labelled(x, observed, tuple(classes), tuple(tasks), tuple(workers))
+    return Labelled(x, observed, tuple(order), tuple(tasks), tuple(workers))
 
 
 # --- rows and columns ----------------------------------------------------------------------------
@@ -190,6 +210,8 @@ def _read(
     table: str | Path, separator: str | None, encoding: str | None
 ) -> tuple[Path, list[str], Rows]:
     """The header and all rows that are not empty; each has as many cells as the header."""
+    if separator is not None and len(separator) != 1:
+        raise ValueError(f"separator is {separator!r}: expected one character")
     text = _text(Path(table), encoding)
     if not text.strip():
         raise ValueError(f"{table}: it is empty, expected the names of the columns in row 1")
@@ -253,27 +275,54 @@ def _text(path: Path, encoding: str | None) -> str:
 
 
 def _without_index(read: tuple[Path, list[str], Rows]) -> tuple[list[str], Rows]:
-    """Leave out a first column without a name that numbers the rows."""
-    _, header, rows = read
-    unnamed = header[0] == "" or re.fullmatch(r"Unnamed: \d+", header[0]) is not None
+    """Leave out first columns without a name that number the rows."""
+    table, header, rows = read
     numbers = [cells[0].strip() for _, cells in rows]
     counted = all(cell.isascii() and cell.isdigit() for cell in numbers)
-    if unnamed and rows and counted and len(set(numbers)) == len(numbers) and len(header) > 2:
-        return header[1:], [(number, cells[1:]) for number, cells in rows]
+    if _is_unnamed(header[0]) and rows and counted and len(header) > 2:
+        shorter = [(number, cells[1:]) for number, cells in rows]
+        return _without_index((table, header[1:], shorter))  # read and saved twice, it has two
     return header, rows
+
+
+def _is_unnamed(name: str) -> bool:
+    """Whether a column has no name, or the one that pandas gives to such."""
+    return name == "" or re.fullmatch(r"Unnamed: \d+", name) is not None
 
 
 def _class_names(table: str | Path, header: Sequence[str]) -> tuple[str, ...]:
     names = tuple(header[1:])
     for place, name in enumerate(names):
-        if not name:
+        if _is_unnamed(name):
             raise ValueError(f"{table}, row 1: column {place + 2} has no name")
         if name in names[:place]:
             first = names.index(name) + 2
             raise ValueError(
                 f"{table}, row 1: columns {first} and {place + 2} are both called {name!r}"
             )
+        if re.fullmatch(r".*\.\d+", name) and name.rpartition(".")[0] in names:
+            warnings.warn(
+                f"{table}, row 1: {name!r} is how pandas renames a second column of the name "
+                f"{name.rpartition('.')[0]!r}: are these two classes?",
+                stacklevel=3,
+            )
     return names
+
+
+def _in_order(found: Sequence[str], wanted: Sequence[str] | None, table: str | Path) -> list[str]:
+    """The classes in the order that is wanted, or as found.
+
+    Raises:
+        ValueError: if a class is not among those that are wanted, or one of these is named twice.
+    """
+    if wanted is None:
+        return list(found)
+    if len(set(wanted)) != len(wanted):
+        raise ValueError(f"classes are {', '.join(wanted)}: expected names that differ")
+    for name in found:
+        if name not in wanted:
+            raise ValueError(f"{table}: class {name!r} is none of {', '.join(wanted)}")
+    return list(wanted)
 
 
 def _presence(cell: str, table: str | Path, number: int, name: str) -> int:
@@ -281,6 +330,11 @@ def _presence(cell: str, table: str | Path, number: int, name: str) -> int:
     text = cell.strip().lower()
     if text in UNKNOWN:
         return 0
+    if Path(text).suffix in SUFFIXES:
+        raise ValueError(
+            f"{table}, row {number}, class {name}: {cell.strip()!r}, an image: expected the images "
+            "in the first column"
+        )
     value: float | None = WORDS.get(text)
     if NUMBER.fullmatch(text):
         value = float(text.replace(",", "."))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from weaklabels.models import Network
 from weaklabels.train import fit
 
 FILE = "training.pt"
-FORMAT = "weaklabels training 1"
+FORMAT = "weaklabels training 2"
 
 
 @dataclass
@@ -69,6 +69,7 @@ def train(
     batch_size: int,
     order: torch.Generator,
     augment: Callable[[Tensor], Tensor] | None = None,
+    generators: Sequence[torch.Generator] = (),
     score: Callable[[], float] | None = None,
     folder: Path | None = None,
     identity: str = "",
@@ -78,6 +79,7 @@ def train(
 
     Args:
         model, x, method, optimiser, epochs, batch_size, order, augment: see ``train.fit``.
+        generators: what ``augment`` draws from; an interruption must not wind them back.
         score: of the current network on validation data; higher is better.
         folder: where the state after each epoch is kept; a training that was interrupted goes on
             from there, and ends as if it had not been.
@@ -89,7 +91,8 @@ def train(
     """
     course = Course()
     parts = {"model": model, "optimiser": optimiser, "method": method}
-    done = 0 if folder is None else _restore(folder, identity, parts, order, course)
+    drawn = [order, *generators]
+    done = 0 if folder is None else _restore(folder, identity, parts, drawn, course)
     course.resumed = done
     losses: list[Tensor] = []
     batches = even_batches(len(x), batch_size)
@@ -107,7 +110,7 @@ def train(
         course.note(entry, model)
         bar.set_postfix({k: f"{v:.4g}" for k, v in entry.items()})
         if folder is not None:
-            _save(folder, identity, parts, order, course)
+            _save(folder, identity, parts, drawn, course)
 
     with bar:
         fit(
@@ -132,15 +135,16 @@ def identity_of(settings: Any, *data: Tensor) -> str:
 
 
 def _save(
-    folder: Path, identity: str, parts: dict[str, Any], order: torch.Generator, course: Course
+    folder: Path, identity: str, parts: dict[str, Any], drawn: list[torch.Generator], course: Course
 ) -> None:
     content = {
         "format": FORMAT,
         "identity": identity,
         "parts": {name: part.state_dict() for name, part in parts.items()},
-        "order": order.get_state(),
+        "drawn": [generator.get_state() for generator in drawn],
         "generator": torch.get_rng_state(),
         "gpu generators": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "mps generator": torch.mps.get_rng_state() if torch.backends.mps.is_available() else None,
         "history": course.history,
         "best": course.best,
         "weights": course.weights,
@@ -152,7 +156,7 @@ def _save(
 
 
 def _restore(
-    folder: Path, identity: str, parts: dict[str, Any], order: torch.Generator, course: Course
+    folder: Path, identity: str, parts: dict[str, Any], drawn: list[torch.Generator], course: Course
 ) -> int:
     """Go back to the state in the folder; returns the epochs that were done."""
     path = folder / FILE
@@ -171,10 +175,13 @@ def _restore(
         )
     for name, part in parts.items():
         part.load_state_dict(content["parts"][name])
-    order.set_state(content["order"])
+    for generator, state in zip(drawn, content["drawn"], strict=True):
+        generator.set_state(state)
     torch.set_rng_state(content["generator"])
     if content["gpu generators"]:
         torch.cuda.set_rng_state_all(content["gpu generators"])
+    if content["mps generator"] is not None:
+        torch.mps.set_rng_state(content["mps generator"])
     course.history, course.best = content["history"], content["best"]
     course.weights = content["weights"]
     return len(course.history)

@@ -195,7 +195,7 @@ def sample_weights(found: Tensor) -> Tensor:
 
 def noise_share(found: Tensor, threshold: float = 0.3) -> float:
     """Estimated share of wrong labels: how many are found less likely than the threshold."""
-    return float((found < threshold).double().mean())
+    return float((found < threshold).cpu().double().mean())  # some devices lack float64
 
 
 def flag_noisy(negative: Tensor, given: Tensor, threshold: float = 0.05) -> Tensor:

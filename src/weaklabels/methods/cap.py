@@ -31,10 +31,11 @@ def class_proportions(observed: Tensor) -> Tensor:
         observed: ``(N, C)`` in {-1, 0, +1}; a row counts if it is annotated for the class.
 
     Returns:
-        ``(C,)`` float64; 0 for a class without annotations.
+        ``(C,)`` float64 on the CPU, as some devices lack that type; 0 for a class without
+        annotations.
     """
-    positives, known = (observed == 1).sum(0).double(), (observed != 0).sum(0).double()
-    return positives / known.clamp(min=1)
+    positives, known = (observed == 1).sum(0).cpu(), (observed != 0).sum(0).cpu()
+    return positives.double() / known.clamp(min=1)
 
 
 def class_aware(
@@ -220,7 +221,8 @@ class TrueProportions(ClassAware):
 
     def start(self, context: Context) -> None:
         super().start(context)
-        self.proportions = (told(context.truth)[self.unlabelled] == 1).double().mean(0)
+        present = told(context.truth)[self.unlabelled] == 1
+        self.proportions = present.cpu().double().mean(0)  # some devices lack float64
 
 
 @register("Top-k")
