@@ -140,6 +140,16 @@ def test_labels_that_do_not_fit_are_refused(name, observed, message):
         Classifier(name, epochs=1, **quiet).fit(features(), observed, classes=CLASSES)
 
 
+def test_a_column_for_each_class_is_not_taken_for_answers():
+    x, classes = features(), ["a", "b", "c"]
+    one_hot = torch.eye(3, dtype=torch.int64)[torch.arange(ROWS) % 3]
+    for observed, named in ((one_hot, None), (one_hot, classes), (2 * one_hot - 1, classes)):
+        with pytest.raises(ValueError, match="look like a column for each class, and would be"):
+            Classifier("CE", epochs=1, **quiet).fit(x, observed, classes=named)
+    with pytest.warns(UserWarning, match="are taken for what 3 workers said, class 0 or 1"):
+        Classifier("CE", epochs=1, **quiet).fit(x, 2 * one_hot - 1)
+
+
 def test_numbers_that_pandas_keeps_as_objects_are_numbers():
     x, observed = features(), labels_of("missing")
     as_objects = pd.DataFrame(observed.numpy()).astype(object)

@@ -1,5 +1,7 @@
 """Inputs as people have them: arrays, tensors, files, datasets."""
 
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -151,6 +153,14 @@ def test_folders_and_lists_of_files_need_no_table(folder, tmp_path):
     (folder / "sub").mkdir()
     with pytest.raises(FileNotFoundError, match="there is no image in it"):
         model.predict(folder / "sub")
+
+
+def test_a_folder_that_cannot_be_written_is_read(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert inputs.tensors(folder, 8).shape == (4, 3, 8, 8)
+    assert not (folder / ".weaklabels").exists()
+    assert (tmp_path / "cache" / "weaklabels").is_dir()
 
 
 class Pictures(Dataset):

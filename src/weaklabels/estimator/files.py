@@ -65,7 +65,8 @@ def images(
     Args:
         paths: the files.
         side: of the squares, pixels; the aspect ratio is not kept.
-        cache: folder for the decoded images; default: ``.weaklabels`` in ``folder``.
+        cache: folder for the decoded images; default: ``.weaklabels`` in ``folder``, or
+            ``weaklabels`` in the user's own cache where that cannot be written.
         folder: where the files are.
 
     Raises:
@@ -73,7 +74,10 @@ def images(
     """
     if side < 1:
         raise ValueError(f"side is {side}: expected the pixels of the images' sides")
-    place = Path(folder) / ".weaklabels" if cache is None else Path(cache)
-    if cache is None and not os.access(folder, os.W_OK):
-        raise PermissionError(f"{folder} cannot be written to: name a folder by cache=")
+    if cache is not None:
+        place = Path(cache)
+    elif os.access(folder, os.W_OK):
+        place = Path(folder) / ".weaklabels"
+    else:
+        place = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "weaklabels"
     return shards.build(paths, side, place, "own", upright=True)

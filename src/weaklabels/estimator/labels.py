@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -108,7 +109,10 @@ def array_of(observed: Any) -> np.ndarray:
     if values.dtype.kind not in "biufUS":
         raise ValueError(f"labels are {values.dtype}: expected numbers, truth values or names")
     if values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise ValueError("labels hold a value that is not finite: expected 0 for what is unknown")
+        raise ValueError(
+            "labels hold a value that is not finite: expected 0 for what is unknown (-1 for an "
+            "answer that was not given)"
+        )
     return values
 
 
@@ -266,6 +270,27 @@ def _answers(name: str, values: np.ndarray, classes: Sequence[Any] | None) -> La
     return Labels(torch.from_numpy(answers), _names(classes, count), False)
 
 
+def _refuse_presence(name: str, answers: np.ndarray, classes: int) -> None:
+    """Refuse answers that look like a column for each class, which have the same numbers.
+
+    What may be either, two classes that workers named, is taken with a warning.
+    """
+    if answers.max() > 1:
+        return
+    one_hot = answers.min() == 0 and bool((answers.sum(1) == 1).all())
+    if one_hot or answers.shape[1] == classes > 2:
+        raise ValueError(
+            f"labels {answers.shape} of method {name!r} look like a column for each class, and "
+            "would be taken for answers of workers: expected (N,), such as observed.argmax(1)"
+        )
+    if classes == 2:
+        warnings.warn(
+            f"labels {answers.shape} of method {name!r} are taken for what {answers.shape[1]} "
+            "workers said, class 0 or 1, and -1 for nothing",
+            stacklevel=6,
+        )
+
+
 def _aggregated(
     name: str,
     values: np.ndarray,
@@ -276,6 +301,7 @@ def _aggregated(
 ) -> Labels:
     given = _answers(name, values, classes)
     answers, count = given.observed.numpy(), len(given.classes)
+    _refuse_presence(name, answers, count)
     if aggregate not in AGGREGATIONS:
         raise ValueError(f"aggregate is {aggregate!r}: expected {' or '.join(AGGREGATIONS)}")
     if aggregate == "Dawid-Skene":
