@@ -79,10 +79,9 @@ def train(
 
     Args:
         model, x, method, optimiser, epochs, batch_size, order, augment: see ``train.fit``.
-        generators: what ``augment`` draws from; an interruption must not wind them back.
+        generators: what ``augment`` draws from; kept with the state.
         score: of the current network on validation data; higher is better.
-        folder: where the state after each epoch is kept; a training that was interrupted goes on
-            from there, and ends as if it had not been.
+        folder: where the state after each epoch is kept; an interrupted training goes on from it.
         identity: of data and settings; the state of another training is refused.
         progress: show a bar.
 
@@ -92,11 +91,10 @@ def train(
     course = Course()
     parts = {"model": model, "optimiser": optimiser, "method": method}
     drawn = [order, *generators]
-    done = 0 if folder is None else _restore(folder, identity, parts, drawn, course)
-    course.resumed = done
+    if folder is not None:
+        course.resumed = _restore(folder, identity, parts, drawn, course)
     losses: list[Tensor] = []
-    batches = even_batches(len(x), batch_size)
-    bar = tqdm(total=epochs, initial=done, unit="epoch", disable=not progress)
+    bar = tqdm(total=epochs, initial=course.resumed, unit="epoch", disable=not progress)
 
     def after_step(index: Tensor, logits: Tensor, loss: Tensor) -> None:
         losses.append(loss)
@@ -116,8 +114,8 @@ def train(
         fit(
             model, x, method,
             epochs=epochs, batch_size=batch_size, optimiser=optimiser, order=order,
-            augment=augment, batches=batches, after_step=after_step, after_epoch=after_epoch,
-            done=done,
+            augment=augment, batches=even_batches(len(x), batch_size),
+            after_step=after_step, after_epoch=after_epoch, done=course.resumed,
         )  # fmt: skip
     if course.weights:
         model.load_state_dict(course.weights)
