@@ -20,7 +20,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from weaklabels.press.html.papers import papers_of
+from weaklabels import Classifier
+from weaklabels.press.html.papers import papers_of, steps_of
 from weaklabels.press.runner.edition import STUDY, Edition
 from weaklabels.press.runner.notebooks import (
     chapters_of,
@@ -315,6 +316,8 @@ def test_every_paper_says_what_its_chapter_rests_on() -> None:
     for slug, paper in papers.items():
         recorded = Edition(chapters[slug].path.parent / "recorded").claims
         assert not recorded or set(paper.main) <= {row["id"] for row in recorded}, slug
+        exec(paper.library, {"Classifier": Classifier})
+        assert set(paper.costs) <= steps_of(ROOT / "book").keys(), slug
 
 
 def test_a_choice_is_claimed_only_where_it_was_made() -> None:

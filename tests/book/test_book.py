@@ -107,6 +107,8 @@ def test_scoreboard_shows_every_claim_with_its_evidence(toy_book: ToyBook) -> No
 def test_a_chapter_says_what_it_rests_on(toy_book: ToyBook, copy: ToyBook) -> None:
     head = text(page(toy_book, "executed"), "div.admonition.rests")
     assert head.startswith("TOY Toys are played with.")
+    assert 'When to use it: On rainy days. In the library: Classifier("AN")' in head
+    assert "Of its 12 claims here 6 hold, 4 fail, 1 is open, 1 not testable." in head
     assert "Read of the paper: abstract and code. Measured on: digits, photographs." in head
     card = page(toy_book, "index").select_one(".papers .sd-card")
     assert card.select_one("a")["href"] == "executed.html"
@@ -176,7 +178,7 @@ def test_the_front_page_says_how_the_first_claim_of_every_paper_came_out() -> No
     row["parts"][0] |= {"effect": 1.26, "low": 0.4, "high": 2.0}
     other = row | {"id": "3"}
     several = row | {"outcome": "open", "parts": [toy.part("open")] * 2}
-    paper = Paper("M", "An idea.", "all", ("digits",), ("2", "3"))
+    paper = Paper("M", "An idea.", "all", ("digits",), "", "", main=("2", "3"))
     chapters = [
         SimpleNamespace(slug=slug, claims=claims)
         for slug, claims in {"a": [other, row], "b": [several], "no_paper": [row]}.items()

@@ -50,6 +50,9 @@ PAPERS = """executed:
   idea: Toys are played with.
   read: abstract and code
   data: [digits, photographs]
+  use: On rainy days.
+  library: Classifier("AN")
+  costs: [AN, unknown]
   main: ["1"]
 """
 

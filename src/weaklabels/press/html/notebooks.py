@@ -6,21 +6,20 @@ import copy
 
 from weaklabels.press.html.chapters import HEADING, Shown
 from weaklabels.press.html.pages import claims_table
-from weaklabels.press.html.papers import Paper, box
 from weaklabels.press.runner.edition import placeholder
 from weaklabels.press.runner.notebooks import Cell, Content, source_of, tags_of
 
 NOT_EXECUTED = "Appears here once the chapter has been executed."
 
 
-def staged(chapter: Shown, profile: str, paper: Paper | None = None) -> Content:
-    """The notebook to put into the book's source tree."""
+def staged(chapter: Shown, profile: str, box: str = "") -> Content:
+    """The notebook to put into the book's source tree, with a box of Markdown below its title."""
     if chapter.executed is None:
         notebook = _unexecuted(chapter, profile)
     else:
         notebook = _executed(chapter, chapter.executed, profile)
-    if paper is not None:
-        _after_title(notebook, box(paper))
+    if box:
+        _after_title(notebook, box)
     return notebook
 
 

@@ -11,9 +11,11 @@ import yaml
 
 from weaklabels.press.html.chapters import Shown
 from weaklabels.press.html.markup import plain, span
-from weaklabels.press.verdicts import OUTCOMES
+from weaklabels.press.runner.files import read_json
+from weaklabels.press.verdicts import OUTCOMES, in_words
 
 PAPERS = "papers.yml"
+COSTS = "chapters/head_to_head/recorded/cost.json"
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,9 @@ class Paper:
     idea: str
     read: str
     data: tuple[str, ...]
+    use: str
+    library: str
+    costs: tuple[str, ...] = ()
     main: tuple[str, ...] = ()
 
 
@@ -46,12 +51,49 @@ def papers_of(book: Path) -> dict[str, Paper]:
     return found
 
 
-def box(paper: Paper) -> str:
-    """What stands below the title of a chapter, in Markdown."""
-    return (
-        f"```{{admonition}} {paper.name}\n:class: rests\n{paper.idea}\n\n"
-        f"*Read of the paper:* {paper.read}. *Measured on:* {', '.join(paper.data)}.\n```"
-    )
+def box(paper: Paper, chapter: Shown, steps: Mapping[str, float]) -> str:
+    """What stands below the title of a chapter, in Markdown.
+
+    Args:
+        paper: what the chapter rests on.
+        chapter: whose rows are counted.
+        steps: method -> time of a training step, in those of its simplest rival.
+    """
+    lines = [paper.idea]
+    if chapter.claims:
+        counts = in_words({name: count for name, count in chapter.totals().items() if count})
+        lines.append(f"*Of its {len(chapter.claims)} claims here* {', '.join(counts)}.")
+        lines += _main_rows(chapter, paper)
+    lines.append(f"*When to use it:* {paper.use}")
+    if costs := [f"{steps[name]:.2f} ({name})" for name in paper.costs if name in steps]:
+        lines.append(
+            f"*A training step takes,* in those of its simplest rival: {', '.join(costs)}."
+        )
+    lines += [
+        f"*In the library:* `{paper.library}`",
+        f"*Read of the paper:* {paper.read}. *Measured on:* {', '.join(paper.data)}.",
+    ]
+    body = "\n\n".join(lines)
+    return f"```{{admonition}} {paper.name}\n:class: rests\n{body}\n```"
+
+
+def _main_rows(chapter: Shown, paper: Paper) -> list[str]:
+    """The rows that a chapter is about, each with its outcome."""
+    rows = {row["id"]: row for row in chapter.claims}
+    return [
+        f"{span(row['outcome'], 'verdict', row['outcome'].split()[0])} {plain(row['claim'])}"
+        for row in (rows[id] for id in paper.main if id in rows)
+    ]
+
+
+def steps_of(book: Path) -> dict[str, float]:
+    """Method -> median time of a training step in the record of the head to head."""
+    record = read_json(book / COSTS) or {}
+    return {
+        name: median
+        for kind in ("scenes", "sets")
+        for name, (_, median, _) in record.get(kind, {}).items()
+    }
 
 
 def cards(chapters: Sequence[Shown], papers: Mapping[str, Paper]) -> str:
@@ -98,12 +140,7 @@ def _effect(row: Mapping[str, Any]) -> str:
 
 
 def _card(chapter: Shown, paper: Paper) -> str:
-    lines = [plain(paper.idea)]
-    rows = {row["id"]: row for row in chapter.claims}
-    lines += [
-        f"{span(row['outcome'], 'verdict', row['outcome'].split()[0])} {plain(row['claim'])}"
-        for row in (rows[id] for id in paper.main if id in rows)
-    ]
+    lines = [plain(paper.idea), *_main_rows(chapter, paper)]
     lines.append(span(plain(f"{paper.read}; {', '.join(paper.data)}"), "small"))
     counts = chapter.totals()
     if chapter.claims:

@@ -13,7 +13,7 @@ import yaml
 from weaklabels.press.html import pages
 from weaklabels.press.html.chapters import Shown
 from weaklabels.press.html.notebooks import staged
-from weaklabels.press.html.papers import PAPERS, cards, found, papers_of
+from weaklabels.press.html.papers import PAPERS, box, cards, found, papers_of, steps_of
 from weaklabels.press.runner.estimate import COSTS
 from weaklabels.press.runner.files import PART
 from weaklabels.press.runner.notebooks import chapters_of
@@ -48,10 +48,11 @@ def stage(profile: str, results: Path, book: Path) -> Path:
     for chapter in chapters:  # a chapter's page is found under its slug, not under its room
         room = chapter.authored.relative_to(book).with_suffix("").as_posix().encode()
         contents["_toc.yml"] = contents["_toc.yml"].replace(room, chapter.slug.encode())
+    steps = steps_of(book)
     for chapter in chapters:
-        notebook = json.dumps(
-            staged(chapter, profile, papers.get(chapter.slug)), indent=1, ensure_ascii=False
-        )
+        paper = papers.get(chapter.slug)
+        head = box(paper, chapter, steps) if paper else ""
+        notebook = json.dumps(staged(chapter, profile, head), indent=1, ensure_ascii=False)
         contents[f"{chapter.slug}.ipynb"] = f"{notebook}\n".encode()
     forest = pages.forest(chapters)
     contents["scoreboard.md"] = pages.scoreboard(chapters, papers, pictured=bool(forest)).encode()
