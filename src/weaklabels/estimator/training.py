@@ -112,8 +112,8 @@ def train(
 
     with bar:
         fit(
-            model, x, method, epochs=epochs, batch_size=batch_size, optimiser=optimiser, order=order,
-            augment=augment, batches=even_batches(len(x), batch_size),
+            model, x, method, epochs=epochs, batch_size=batch_size, optimiser=optimiser,
+            order=order, augment=augment, batches=even_batches(len(x), batch_size),
             after_step=after_step, after_epoch=after_epoch, done=course.resumed,
         )  # fmt: skip
     if course.weights:
