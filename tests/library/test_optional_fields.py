@@ -65,6 +65,11 @@ def test_coco_without_any_box_has_no_boxes(tmp_path):
         (lambda c: c["images"][0].update(id="nine"), "not a readable annotation file"),
         (lambda c: c.update(images=[1, 2]), "not a readable annotation file"),
         (lambda c: c["annotations"].append(1), "an annotation is no object"),
+        (
+            lambda c: c["annotations"][0].update(category_id=[1]),
+            "expected ones that the file lists",
+        ),
+        (lambda c: c["annotations"][0].update(image_id={}), "expected ones that the file lists"),
     ],
 )
 def test_coco_entries_that_cannot_be_used_are_named(tmp_path, change, message):

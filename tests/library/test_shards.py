@@ -89,6 +89,15 @@ def test_an_interrupted_build_goes_on(files, tmp_path, monkeypatch):
     assert len(again) == 150 - 64, "the finished block is not decoded again"
 
 
+@pytest.mark.parametrize("left", [0, 5, 200])
+def test_a_damaged_array_is_named_with_the_remedy(files, tmp_path, left):
+    shards.build(files[:4], 8, tmp_path, "toy")
+    (array,) = tmp_path.glob("toy-*/images.npy")
+    array.write_bytes(array.read_bytes()[:left])
+    with pytest.raises(ValueError, match=r"images\.npy is damaged .*: remove its folder"):
+        shards.build(files[:4], 8, tmp_path, "toy")
+
+
 def test_a_damaged_image_is_named_and_leaves_nothing(files, tmp_path):
     files[70].write_bytes(files[70].read_bytes()[:200])
     with pytest.raises(ValueError, match=r"70.jpg: not a readable image"):

@@ -149,6 +149,8 @@ def test_classes_of_another_table_are_refused(folder):
             read(folder, "file,cat\n0.png,1\n", classes=classes)
     with pytest.raises(ValueError, match="separator is ', ': expected one character"):
         read(folder, "file,cat\n0.png,1\n", separator=", ")
+    with pytest.raises(TypeError, match="table is a DataFrame: expected the path of a file"):
+        read_table(pd.DataFrame({"file": ["0.png"], "cat": [1]}), folder)
 
 
 def test_quoted_cells_and_decimal_commas(folder):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
@@ -143,7 +143,8 @@ def read_instances(path: Path) -> tuple[tuple[str, ...], Index]:
     objects = []
     for item in annotations:
         image, category = item.get("image_id"), item.get("category_id")
-        if image not in row or category not in column:
+        known = isinstance(image, Hashable) and isinstance(category, Hashable)
+        if not known or image not in row or category not in column:
             raise ValueError(
                 f"{path}: annotation {item.get('id')} has image {image} and category {category}, "
                 "expected ones that the file lists"

@@ -252,7 +252,12 @@ def _decode(path: Path, content: str, plan: _Plan) -> np.ndarray:
 
 
 def _open(path: Path, shape: tuple[int, ...]) -> Tensor:
-    array = np.load(path, mmap_mode="c")
+    try:
+        array = np.load(path, mmap_mode="c")
+    except (ValueError, EOFError, OSError) as error:
+        raise ValueError(
+            f"{path} is damaged ({error}): remove its folder, it is made again"
+        ) from None
     if array.shape != shape or array.dtype != np.uint8:
         raise ValueError(f"{path}: {array.dtype} {array.shape}, expected uint8 {shape}")
     return torch.from_numpy(array)

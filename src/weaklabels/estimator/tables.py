@@ -212,6 +212,8 @@ def _read(
     """The header and all rows that are not empty; each has as many cells as the header."""
     if separator is not None and len(separator) != 1:
         raise ValueError(f"separator is {separator!r}: expected one character")
+    if not isinstance(table, str | Path):
+        raise TypeError(f"table is a {type(table).__name__}: expected the path of a file")
     text = _text(Path(table), encoding)
     if not text.strip():
         raise ValueError(f"{table}: it is empty, expected the names of the columns in row 1")
