@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import textwrap
 from pathlib import Path
 
@@ -217,3 +218,12 @@ class Thing:
 """
     digest = keys.Module("weaklabels.zzz", source).digest
     assert digest == "b752302cb70c6e620ae78207a3a723ec26daf011ab733ea25ca85ee738819fdb"
+
+
+def test_empty_texts_count_but_for_those_in_a_formatted_one() -> None:
+    """Early versions of 3.12 end the format of ``f"{x:{n}}"`` with an empty text."""
+    plain, early = ast.parse("f'{x:{n}}'"), ast.parse("f'{x:{n}}'")
+    spec = early.body[0].value.values[0].format_spec
+    spec.values.append(ast.Constant(""))
+    assert keys._text(early) == keys._text(plain)
+    assert keys._text(ast.parse("['a', '']")) != keys._text(ast.parse("['a']"))

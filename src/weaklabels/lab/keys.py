@@ -337,8 +337,10 @@ def _text(node: Any) -> str:
     """A syntax tree as text that is the same in every version of Python.
 
     ``ast.unparse`` writes f-strings, and ``ast.dump`` empty fields, otherwise from one version to
-    the next.
+    the next, and early 3.12 puts empty texts into f-strings.
     """
+    if isinstance(node, ast.JoinedStr):
+        node = ast.JoinedStr([part for part in node.values if not _is_empty_text(part)])
     if isinstance(node, ast.AST):
         fields = ((name, value) for name, value in ast.iter_fields(node) if value not in (None, []))
         inner = ",".join(f"{name}={_text(value)}" for name, value in fields)
@@ -346,6 +348,10 @@ def _text(node: Any) -> str:
     if isinstance(node, list):
         return f"[{','.join(map(_text, node))}]"
     return repr(node)
+
+
+def _is_empty_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value == ""
 
 
 def _hash(text: str) -> str:
