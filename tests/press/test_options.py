@@ -71,7 +71,7 @@ def test_a_mistyped_variable_of_make_is_refused() -> None:
         command = ["make", "-n", "book", variable]
         done = subprocess.run(command, cwd=root, capture_output=True, text=True)
         assert done.returncode == 2
-        assert f"{variable} is unknown: expected one of ARCHIVE CHAPTERS DATA" in done.stderr
+        assert f"{variable} is unknown: expected one of ARCHIVE BUDGET CHAPTERS" in done.stderr
 
 
 def test_several_gpus_are_for_this_machine_and_have_to_be_there(
