@@ -11,7 +11,7 @@ from weaklabels.lab import photographs, trunk
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import options
 from weaklabels.lab.tuned import choose
-from weaklabels.lab.two_stage import Spec, Stage, Steps, first_stage, run, warm_up
+from weaklabels.lab.two_stage import Spec, Stage, first_stage, run, warm_up
 from weaklabels.lab.voc_features import Row, with_option
 
 SEEDS = 20
@@ -55,8 +55,6 @@ LABELLED, UNLABELLED = 16, 32
 
 DECAY = 0.98
 RATES = photographs.LEARNING_RATES
-
-STRONG: Steps = (("pick_view", 2, 5),)
 
 DIALS: Mapping[str, tuple[str, float]] = {
     "CAP": ("positive_share", 1.0),
@@ -116,17 +114,12 @@ def on_photographs(setting: Setting) -> dict[str, Any]:
     }
 
 
-def views() -> tuple[Steps, ...]:
-    """Of each photograph its mirror image and three strong views."""
-    side = photographs.SIDE
-    crop = ("square_crop", tuple(side * tenths // 10 for tenths in (10, 9, 8, 7, 6)), side)
-    strong = (("flip",), crop, ("cutout", 0.5, None))
-    return photographs.MIRRORED, strong, strong, strong
-
-
 def photograph_base(setting: Setting, share: float, first_rate: float = 1e-4) -> Spec:
     """CAP on photographs at one labelled share and one learning rate of the first stage."""
-    fields = photographs.photographs(setting) | {"views": views(), "batch_size": UNLABELLED}
+    fields = photographs.photographs(setting) | {
+        "views": photographs.strong_views(),
+        "batch_size": UNLABELLED,
+    }
     loss = options(**runs.ASL)
     return Spec(
         "CAP",
@@ -141,7 +134,7 @@ def photograph_base(setting: Setting, share: float, first_rate: float = 1e-4) ->
             evaluate_every=FIRST_EPOCHS,
         ),
         weak=photographs.EITHER,
-        strong=STRONG,
+        strong=photographs.STRONG,
         decay=DECAY,
         labelled_batch=LABELLED,
         **fields,

@@ -12,7 +12,7 @@ from weaklabels.lab.loading import load_splits
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import options
 from weaklabels.lab.tuned import choose
-from weaklabels.lab.two_stage import Spec, Stage, Steps, first_stage, mean_ap, run, warm_up
+from weaklabels.lab.two_stage import Spec, Stage, first_stage, mean_ap, run, warm_up
 from weaklabels.lab.voc_features import Row
 
 
@@ -72,8 +72,6 @@ BATCH = 32
 DECAY = 0.98
 RATES = photographs.LEARNING_RATES
 
-STRONG: Steps = (("pick_view", 2, 5),)
-
 NOTES = (
     f"{FIRST_EPOCHS} epochs on all candidates, then {photographs.EPOCHS} with the selection, in "
     f"batches of {BATCH}; the rivals go on with all candidates. Adam at a constant rate, ten times "
@@ -121,17 +119,12 @@ def on_photographs(setting: Setting) -> dict[str, Any]:
     }
 
 
-def views() -> tuple[Steps, ...]:
-    """Of each photograph its mirror image and three strong views."""
-    side = photographs.SIDE
-    crop = ("square_crop", tuple(side * tenths // 10 for tenths in (10, 9, 8, 7, 6)), side)
-    strong = (("flip",), crop, ("cutout", 0.5, None))
-    return photographs.MIRRORED, strong, strong, strong
-
-
 def photograph_spec(setting: Setting, name: str, rate: float) -> Spec:
     """A method on photographs at one rate of wrong candidates."""
-    fields = photographs.photographs(setting) | {"views": views(), "batch_size": BATCH}
+    fields = photographs.photographs(setting) | {
+        "views": photographs.strong_views(),
+        "batch_size": BATCH,
+    }
     base = Spec(
         "CDCR",
         options(warm_up=0),
@@ -144,7 +137,7 @@ def photograph_spec(setting: Setting, name: str, rate: float) -> Spec:
             evaluate_every=FIRST_EPOCHS,
         ),
         weak=photographs.EITHER,
-        strong=STRONG,
+        strong=photographs.STRONG,
         decay=DECAY,
         **fields,
     )

@@ -20,6 +20,7 @@ from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import options
 from weaklabels.lab.store import Record
 from weaklabels.lab.sweep import RunFunction
+from weaklabels.lab.two_stage import Steps
 from weaklabels.lab.voc_features import SPLIT_SEED, Row, counts, with_option
 from weaklabels.train import OptimiserSpec
 
@@ -35,6 +36,9 @@ TUNING_SEEDS = (tuned.FIRST_TUNING_SEED,)
 MIRRORED = (("flip", 1.0),)
 EITHER = (("pick_view", 0, 2),)
 """The image or its mirror image, each as often as the other."""
+
+STRONG: Steps = (("pick_view", 2, 5),)
+"""One of the strong views, each as often as the others."""
 
 DIFFERENCES = (
     "Photographs of VOC 2012 at hand: 3,804 of 17,125, most of them animals, with shorter sides of "
@@ -93,6 +97,13 @@ def photographs(setting: Setting) -> dict[str, Any]:
         "device": setting.device,
         "checkpoint": setting.device == "cpu",  # on a GPU a run is shorter than what saving takes
     }
+
+
+def strong_views() -> tuple[Steps, ...]:
+    """Of each photograph its mirror image and three strong views, drawn once."""
+    crop = ("square_crop", tuple(SIDE * tenths // 10 for tenths in (10, 9, 8, 7, 6)), SIDE)
+    strong = (("flip",), crop, ("cutout", 0.5, None))
+    return MIRRORED, strong, strong, strong
 
 
 def rated(optimiser: OptimiserSpec, rate: float) -> OptimiserSpec:
