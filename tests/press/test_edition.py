@@ -22,6 +22,12 @@ from weaklabels.press.runner.reproduction import reproduce
 
 STUDY = "print('study', profile, seeds)"
 MAIN = "print('main', profile, seeds)"
+FIGURE = """
+from matplotlib import pyplot as plt
+from weaklabels.press.chapter import Chapter
+chapter = Chapter("toy", profile, device, seeds, data_root)
+"""
+DRAWN = "plt.plot([1, 2], [3, 4]);"
 
 
 @pytest.fixture
@@ -103,6 +109,8 @@ def test_prose_may_change_under_a_record_and_code_may_not(toy: ToyBook) -> None:
     shown = edition.outputs_in(source)
     assert shown is not None
     assert texts(shown) == ["study record 4\n", "main record 4\n"]
+    source["cells"][0]["source"], source["cells"][1]["source"] = "x", "seeds = 7"
+    assert edition.outputs_in(source) is not None, "defaults of parameters: the record had others"
     source["cells"][-1]["source"] = "1 + 1"
     assert edition.outputs_in(source) is None
 
@@ -114,6 +122,20 @@ def test_a_cell_that_fails_leaves_no_edition(
     assert make(toy) == 1
     assert "ZeroDivisionError: division by zero, in this cell:\n1 / 0" in capsys.readouterr().err
     assert not (toy.room("toy") / "recorded").exists()
+
+
+def test_the_figures_of_an_edition_lie_beside_it_as_numbers(toy: ToyBook) -> None:
+    toy.chapter("toy", FIGURE, STUDY, DRAWN)
+    path = toy.room("toy") / "toy.ipynb"
+    notebook = nbformat.read(path, 4)
+    notebook.cells[3].metadata["mystnb"] = {"figure": {"name": "fig-toy-line"}}
+    nbformat.write(notebook, path)
+    assert make(toy) == 0
+    folder = toy.room("toy") / "recorded"
+    (panel,) = json.loads((folder / "figures.json").read_text())["fig-toy-line"]
+    assert panel["lines"] == [{"label": "", "x": [1, 2], "y": [3, 4]}]
+    shown = (Edition(folder).notebook or {})["cells"][-1]["outputs"]
+    assert [sorted(output["data"]) for output in shown] == [["image/png", "text/plain"]]
 
 
 def test_the_numbers_of_a_figure_are_read_off_its_axes() -> None:

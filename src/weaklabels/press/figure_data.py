@@ -46,12 +46,16 @@ def register() -> None:
     from IPython.core.formatters import JSONFormatter
     from IPython.core.getipython import get_ipython
 
+    class Numbers(JSONFormatter):
+        # Not ``for_type``: Jupyter's plots drop every formatter of figures at their first cell.
+        def __call__(self, shown: Any) -> Any:
+            return numbers(shown) if isinstance(shown, Figure) else None
+
     shell = get_ipython()
     if shell is None or shell.display_formatter is None:
         return
-    formatter = JSONFormatter(parent=shell.display_formatter)
+    formatter = Numbers(parent=shell.display_formatter)
     formatter.format_type = FIGURE_NUMBERS  # type: ignore[assignment]
-    formatter.for_type(Figure, numbers)
     shell.display_formatter.formatters[FIGURE_NUMBERS] = formatter
 
 

@@ -24,6 +24,9 @@ from weaklabels.press.runner.options import FIRST_RECORD_SEED
 STUDY = "study"
 """Tag of a cell that a check leaves to the record."""
 
+PARAMETERS = {"parameters", "injected-parameters"}
+"""Tags of the cells that hold a notebook's parameters."""
+
 NOT_RECORDED = "A study, which a check leaves to the record; it has not been recorded yet."
 FIGURE_NUMBERS = "application/vnd.weaklabels.figure+json"
 """Kind of output under which a figure of the record says its numbers (see ``figure_data``)."""
@@ -68,7 +71,7 @@ class Edition:
         recorded = _code_cells(self.notebook)
         shown = copy.deepcopy(source)
         for cell in shown["cells"]:
-            if cell["cell_type"] == "code":
+            if _is_code(cell):
                 known = recorded.pop(cell["id"], None)
                 if known is None or source_of(known) != source_of(cell):
                     return None
@@ -144,8 +147,9 @@ def _empty(cell: Cell) -> Cell:
 
 
 def _code_cells(notebook: Content) -> dict[str, Cell]:
-    return {
-        cell["id"]: cell
-        for cell in notebook["cells"]
-        if cell["cell_type"] == "code" and "injected-parameters" not in tags_of(cell)
-    }
+    """Cells of code by id, without the parameters: the record was made with its own."""
+    return {cell["id"]: cell for cell in notebook["cells"] if _is_code(cell)}
+
+
+def _is_code(cell: Cell) -> bool:
+    return cell["cell_type"] == "code" and not PARAMETERS.intersection(tags_of(cell))
