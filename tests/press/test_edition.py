@@ -17,6 +17,7 @@ from tests.press.toy_book import CLAIM, ToyBook
 from weaklabels.press import record
 from weaklabels.press.figure_data import numbers
 from weaklabels.press.runner.edition import Edition
+from weaklabels.press.runner.files import only_one
 from weaklabels.press.runner.notebooks import read_notebook
 from weaklabels.press.runner.reproduction import reproduce
 
@@ -136,6 +137,15 @@ def test_the_figures_of_an_edition_lie_beside_it_as_numbers(toy: ToyBook) -> Non
     assert panel["lines"] == [{"label": "", "x": [1, 2], "y": [3, 4]}]
     shown = (Edition(folder).notebook or {})["cells"][-1]["outputs"]
     assert [sorted(output["data"]) for output in shown] == [["image/png", "text/plain"]]
+
+
+def test_two_commands_do_not_execute_notebooks_of_one_profile(
+    toy: ToyBook, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with only_one(toy.places.build / "record"):
+        assert make(toy) == 2
+    assert "Another command executes notebooks in" in capsys.readouterr().err
+    assert not (toy.room("toy") / "recorded").exists()
 
 
 def test_the_numbers_of_a_figure_are_read_off_its_axes() -> None:

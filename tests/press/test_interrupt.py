@@ -127,7 +127,7 @@ def test_two_at_once_are_refused(empty: ToyBook) -> None:
         while not lock.exists() and first.poll() is None:
             time.sleep(0.05)
         time.sleep(0.3)
-        with pytest.raises(UsageError, match="Another `make reproduce` works in"):
+        with pytest.raises(UsageError, match="Another command executes notebooks in"):
             toy.reproduce()
     finally:
         first.send_signal(signal.SIGINT)

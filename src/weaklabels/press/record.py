@@ -38,7 +38,7 @@ from weaklabels.lab.setting import Setting
 from weaklabels.lab.store import Record, Store
 from weaklabels.press import machine
 from weaklabels.press.runner import edition, options
-from weaklabels.press.runner.files import read_json, remove_leftovers, write_atomically
+from weaklabels.press.runner.files import only_one, read_json, remove_leftovers, write_atomically
 from weaklabels.press.runner.interrupt import stopping_cleanly
 from weaklabels.press.runner.notebooks import (
     Notebook,
@@ -250,14 +250,18 @@ def _record_claims(chapter: Notebook, request: Options, places: Places, command:
 
     Raises:
         Failure: if a cell raised.
+        UsageError: if another process executes notebooks with this profile.
     """
     from weaklabels.press.runner.schedule import execute_all  # papermill takes a second to import
 
     seeds = request.seeds or getattr(_module(chapter.slug), "SEEDS", SEEDS)
     request = replace(request, profile="record", seeds=seeds)
     made = places.build / "record"
-    remove_leftovers(made)
-    with tqdm(total=1, desc="record", unit="chapter", disable=None) as overall:
+    with (
+        only_one(made),
+        tqdm(total=1, desc="record", unit="chapter", disable=None) as overall,
+    ):
+        remove_leftovers(made)
         for outcome in execute_all([chapter], request, places, overall):
             if outcome.failure:
                 raise outcome.failure

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psutil
+
+from weaklabels.press.runner.options import UsageError
 
 PART = ".part"
 SCRATCH = "scratch"
@@ -21,6 +26,24 @@ def write_atomically(path: Path, text: str) -> None:
     part = path.with_name(path.name + PART)
     part.write_text(text, encoding="utf-8")
     part.replace(path)
+
+
+@contextmanager
+def only_one(profile: Path) -> Iterator[None]:
+    """Hold a profile's build folder for this process; the system lets go of it when we end.
+
+    Raises:
+        UsageError: if another process holds it.
+    """
+    profile.mkdir(parents=True, exist_ok=True)
+    with (profile / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(
+                f"Another command executes notebooks in {profile}: wait for it or stop it."
+            ) from None
+        yield
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
 from weaklabels.press.runner import estimate, report, stamps
-from weaklabels.press.runner.files import read_json, remove_leftovers, write_atomically
+from weaklabels.press.runner.files import only_one, read_json, remove_leftovers, write_atomically
 from weaklabels.press.runner.interrupt import stopping_cleanly
 from weaklabels.press.runner.notebooks import Notebook, Places, chapters_of, select
 from weaklabels.press.runner.options import Options, UsageError
@@ -52,7 +50,7 @@ def reproduce(options: Options, places: Places, build_book: BookBuilder) -> int:
         _check_gpus(options)
     profile = places.build / options.profile
     again = "Interrupted: finished runs are kept, and the same command goes on from here."
-    with _only_one(profile), stopping_cleanly(lambda: remove_leftovers(profile), again):
+    with only_one(profile), stopping_cleanly(lambda: remove_leftovers(profile), again):
         remove_leftovers(profile)
         _remove_strangers(book, profile)
         outcomes = _execute_stale(chosen, options, places)
@@ -140,17 +138,3 @@ def _remove_strangers(book: Sequence[Notebook], profile: Path) -> None:
         for path in (profile / folder).glob("*.*"):
             if path.stem not in slugs:
                 path.unlink()
-
-
-@contextmanager
-def _only_one(profile: Path) -> Iterator[None]:
-    """Hold the profile's build folder for this process; the system lets go of it when we end."""
-    profile.mkdir(parents=True, exist_ok=True)
-    with (profile / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UsageError(
-                f"Another `make reproduce` works in {profile}: wait for it or stop it."
-            ) from None
-        yield
