@@ -117,6 +117,7 @@ bench: $(ENV)  ## run the benchmarks
 
 lint: $(ENV)  ## check style, who imports whom, and types; list records of changed code
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/ruff format --check --line-length 84 book/chapters/*/*.ipynb
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/mypy
 	@$(PY) -m weaklabels.press.record --stale

@@ -129,13 +129,16 @@
 
   /* What scrolls sideways must be reachable without a mouse. */
   function reachable() {
-    const boxes = ".table-body, .text_html, .pst-scrollable-table-container, div.math mjx-container";
+    const boxes =
+      ".table-body, .text_html, .pst-scrollable-table-container, .scrolls, div.math mjx-container";
     for (const box of document.querySelectorAll(`.bd-article :is(${boxes})`)) {
       const scrolls = box.scrollWidth > box.clientWidth + 1;
+      box.classList.toggle("table-scrolls", scrolls && box.querySelector("table.dataframe") !== null);
       if (scrolls) {
         box.tabIndex = 0;
         box.setAttribute("role", "region");
-        const what = box.matches("mjx-container") ? "Equation" : "Table";
+        const kinds = { "mjx-container": "Equation", ".scrolls": "Figure", "*": "Table" };
+        const what = kinds[Object.keys(kinds).find((kind) => box.matches(kind))];
         box.setAttribute("aria-label", `${what}, scrolls sideways`);
       } else if (box.getAttribute("role") === "region") {
         for (const name of ["tabindex", "role", "aria-label"]) box.removeAttribute(name);
@@ -143,11 +146,45 @@
     }
   }
 
-  /* Tables of numbers are set right, tables with sentences left. */
-  function alignSentences() {
+  /* Tables of numbers are set right, tables with sentences left; words may wrap. */
+  function fitTables() {
+    const letters = /[a-z]{3}/i;
     for (const table of document.querySelectorAll("table.dataframe")) {
-      const long = [...table.querySelectorAll("td")].some((cell) => cell.textContent.length > 40);
+      const cells = [...table.querySelectorAll("tbody :is(td, th)")];
+      const long = cells.some((cell) => cell.matches("td") && cell.textContent.length > 40);
       table.classList.toggle("has-sentences", long);
+      for (const cell of cells) {
+        const text = cell.textContent;
+        cell.classList.toggle("words", text.length > 14 && letters.test(text));
+      }
+      const box = table.parentElement;
+      table.classList.toggle("tight", box.scrollWidth > box.clientWidth + 1);
+    }
+  }
+
+  /* A click on a figure shows it as large as the window. */
+  function enlargeable() {
+    const dialog = document.createElement("dialog");
+    dialog.className = "enlarged";
+    const [close, large] = [document.createElement("button"), document.createElement("img")];
+    close.textContent = "Close";
+    dialog.append(close, large);
+    dialog.addEventListener("click", () => dialog.close());
+    document.body.append(dialog);
+    for (const image of document.querySelectorAll(".bd-article :is(figure, .cell_output) img")) {
+      const [box, button] = [document.createElement("div"), document.createElement("button")];
+      box.className = "scrolls";
+      button.className = "enlarge";
+      button.type = "button";
+      button.title = "Enlarge this figure";
+      image.replaceWith(box);
+      box.append(button);
+      button.append(image);
+      button.addEventListener("click", () => {
+        [large.src, large.alt] = [image.src, image.alt];
+        dialog.setAttribute("aria-label", "Figure, enlarged");
+        dialog.showModal();
+      });
     }
   }
 
@@ -166,7 +203,8 @@
       filterable(table);
     }
     colourOutcomes();
-    alignSentences();
+    fitTables();
+    enlargeable();
     reachable();
     window.addEventListener("resize", reachable);
     window.addEventListener("load", () => {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -113,13 +112,13 @@ class Shown:
         return self.computed or self.recorded
 
     def picture(self, label: str) -> tuple[bytes, dict[str, Any]] | None:
-        """A figure of this execution: its PNG and its cell's ``mystnb`` metadata, or None."""
+        """A figure of this execution: its SVG and its cell's ``mystnb`` metadata, or None."""
         for cell in (self.executed or {}).get("cells", []):
             settings = cell.get("metadata", {}).get("mystnb", {})
             if settings.get("figure", {}).get("name") == label:
                 for output in cell.get("outputs", []):
-                    if png := output.get("data", {}).get("image/png"):
-                        return base64.b64decode("".join(png)), settings
+                    if svg := output.get("data", {}).get("image/svg+xml"):
+                        return "".join(svg).encode(), settings
         return None
 
     def totals(self) -> Counter[str]:

@@ -146,11 +146,11 @@ def front_figure(chapters: Sequence[Shown]) -> dict[str, bytes]:
     """
     for chapter in chapters:
         if found := chapter.picture(FRONT):
-            png, settings = found
+            svg, settings = found
             alt = plain(settings["image"]["alt"])
             caption = f"*{settings['figure']['caption']}* Computed in {_link(chapter)}."
-            text = f"![{alt}]({FRONT_FILE}.png)\n\n{caption}\n"
-            return {f"{FRONT_FILE}.md": text.encode(), f"{FRONT_FILE}.png": png}
+            text = f"![{alt}]({FRONT_FILE}.svg)\n\n{caption}\n"
+            return {f"{FRONT_FILE}.md": text.encode(), f"{FRONT_FILE}.svg": svg}
     return {f"{FRONT_FILE}.md": b""}
 
 
