@@ -137,7 +137,7 @@ def test_the_record_edition_is_built_from_what_is_committed(copy: ToyBook, tmp_p
     staged = stage("record", tmp_path / "record", copy.book)
     notebook = (staged / "executed.ipynb").read_text()
     assert "Another sentence." in notebook
-    assert toy.png() in notebook
+    assert toy.SVG in notebook
     assert "Edited since" not in notebook
     counts = "{doc}`executed`\n  - 2\n  - 1\n  - 0\n  - 1\n  - 4\n"
     assert counts in (staged / "scoreboard.md").read_text()
@@ -214,11 +214,11 @@ def test_the_front_page_shows_a_figure_that_a_chapter_computed(
     shutil.copytree(toy_book.build / "smoke" / "notebooks", results / "notebooks")
     source = stage("smoke", results, toy_book.book)
     assert "![A rising line" in (source / "generated" / "front.md").read_text()
-    assert (source / "generated" / "front.png").read_bytes().startswith(b"\x89PNG")
+    assert (source / "generated" / "front.svg").read_text() == toy.SVG
     (results / "notebooks" / "executed.ipynb").unlink()
     stage("smoke", results, toy_book.book)
     assert (source / "generated" / "front.md").read_text() == ""
-    assert not (source / "generated" / "front.png").exists()
+    assert not (source / "generated" / "front.svg").exists()
 
 
 def test_the_example_of_a_verdict_is_computed() -> None:
@@ -267,7 +267,7 @@ def test_the_executed_notebook_can_be_downloaded(toy_book: ToyBook) -> None:
     links = [a["href"] for a in soup.select("a[href$='.ipynb']")]
     assert "_sources/executed.ipynb" in links
     written = (toy_book.html / "_sources" / "executed.ipynb").read_text()
-    assert "image/png" in written
+    assert "image/svg+xml" in written
     assert "papermill" not in written, "papermill's metadata holds paths of the machine"
     assert "injected-parameters" in written
     assert "smoke&quot;" not in str(soup.article)
