@@ -166,9 +166,9 @@
   function enlargeable() {
     const dialog = document.createElement("dialog");
     dialog.className = "enlarged";
-    const [close, large] = [document.createElement("button"), document.createElement("img")];
+    dialog.setAttribute("aria-label", "Figure, enlarged");
+    const close = document.createElement("button");
     close.textContent = "Close";
-    dialog.append(close, large);
     dialog.addEventListener("click", () => dialog.close());
     document.body.append(dialog);
     for (const image of document.querySelectorAll(".bd-article :is(figure, .cell_output) img")) {
@@ -181,8 +181,7 @@
       box.append(button);
       button.append(image);
       button.addEventListener("click", () => {
-        [large.src, large.alt] = [image.src, image.alt];
-        dialog.setAttribute("aria-label", "Figure, enlarged");
+        dialog.replaceChildren(close, image.cloneNode());
         dialog.showModal();
       });
     }

@@ -359,6 +359,21 @@ def test_on_a_phone_a_claim_is_a_card(toy_site: Site, browser: Any) -> None:
     page.close()
 
 
+def test_a_figure_is_enlarged_by_keyboard_and_scrolls_on_a_phone(
+    toy_site: Site, browser: Any
+) -> None:
+    page = browser.new_page(viewport=PHONE)
+    page.goto(f"{toy_site.address}executed.html")
+    figure = page.get_by_role("button", name="A rising line.")
+    assert figure.locator("img").bounding_box()["width"] > PHONE["width"]
+    figure.press("Enter")
+    large = page.get_by_role("dialog")
+    assert large.get_by_alt_text("A rising line.").is_visible()
+    page.keyboard.press("Escape")
+    large.wait_for(state="hidden", timeout=10_000)
+    page.close()
+
+
 def test_wide_tables_scroll_and_are_reached_by_keyboard(toy_site: Site, browser: Any) -> None:
     page = browser.new_page(viewport=PHONE)
     page.goto(f"{toy_site.address}executed.html")
