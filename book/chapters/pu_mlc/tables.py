@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,9 @@ from scipy.special import gammaln
 from chapters.pu_mlc import demo
 from chapters.pu_mlc.runs import ABLATION, ABLATION_PERCENTS, FULL, MAIN, PERCENTS
 from chapters.pu_mlc.studies import Scores
+from weaklabels.lab.loading import load_splits as load_data
 from weaklabels.lab.multilabel import Spec, annotate, load_splits, mean_ap_at
+from weaklabels.lab.spec import Data, Options
 from weaklabels.lab.store import Record
 from weaklabels.lab.tuned import Tuned
 from weaklabels.metrics import precision_recall_f1
@@ -305,7 +308,14 @@ expected average precision of a random order."""
 
 def frequencies(record: Record) -> np.ndarray:
     """``(C,)``: share of the test images in which each class is present, in percent."""
-    return 100 * load_splits(record.spec).test.y.numpy().mean(0)
+    spec = record.spec
+    return _frequencies(spec.dataset, spec.data_root, spec.data_options, spec.seed)
+
+
+@cache
+def _frequencies(dataset: str, root: str | None, chosen: Options, seed: int) -> np.ndarray:
+    splits = load_data(Data(dataset=dataset, data_root=root, data_options=chosen, seed=seed))
+    return 100 * splits.test.y.numpy().mean(0)
 
 
 def guessed(record: Record) -> np.ndarray:
