@@ -364,9 +364,9 @@ def test_the_choices_are_those_of_the_record():
 
 def test_the_takeaway_lists_the_rows():
     text = claims.takeaway({"1a": OPEN, "1b": HOLDS, "12a": FAILS})
-    assert "on ten classes: open, holds." in text
-    assert "On thirty classes CDCR beats training on all candidates: fails." in text
-    assert "One threshold" not in text
+    assert "at three rates: 1a **open**, 1b **holds**.\n" in text
+    assert "thirty classes: 12a **fails**.\n" in text
+    assert "One threshold beats it there: not recorded yet." in text
 
 
 def test_earlier_methods_are_not_at_hand():

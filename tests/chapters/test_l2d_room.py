@@ -215,6 +215,12 @@ def test_logit_distillation_may_be_half_a_point_worse(ours, outcome):
     assert outcomes(*rows) == dict.fromkeys(("4a", "4b", "4c"), outcome)
 
 
+def test_two_distillations_of_weight_0_are_not_compared():
+    rows = claims.claim_4(groups(MLD=[80.0, 81.0], MSE=[80.0, 81.0], PS=[70.0, 71.1]))
+    assert outcomes(*rows)["4a"] == HOLDS
+    assert outcomes(*rows)["4b"] == NOT_TESTABLE
+
+
 @pytest.mark.parametrize(
     ("each", "together", "alone", "both"),
     [

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from chapters.bldr.runs import BARE, COMPARATORS, HUMAN_LABELS, HUMAN_METHODS
 from chapters.bldr.tables import Groups, Human, best, detection_f1, last, time_to
 from weaklabels.press.claims import Row, Verdict, all_of, greater, not_testable
-from weaklabels.press.verdicts import FAILS, HOLDS, NOT_RECORDED, OPEN
+from weaklabels.press.verdicts import FAILS, HOLDS, NOT_RECORDED, OPEN, answers
 
 PAPER = "Stated in the paper (CIFAR-10N, CIFAR-100N); its tables could not be read"
 OURS = "Ours; no such comparison of the paper could be read"
@@ -350,8 +350,4 @@ QUESTIONS = {
 
 def summary(outcomes: Mapping[str, str]) -> str:
     """The answers, one line a question, from the outcomes of the rows that are shown."""
-    lines = []
-    for question, ids in QUESTIONS.items():
-        answers = [f"{id} {outcomes[id]}" for id in ids if id in outcomes]
-        lines.append(f"- {question}: {', '.join(answers)}.")
-    return "\n".join(lines)
+    return answers(QUESTIONS, outcomes)

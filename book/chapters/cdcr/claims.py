@@ -16,7 +16,7 @@ from chapters.cdcr.tables import Groups, Rows, candidate_purity, curves, measure
 from weaklabels.lab.store import Record
 from weaklabels.lab.two_stage import mean_ap
 from weaklabels.press.claims import Row, Verdict, every_seed, greater, mean_std, not_testable
-from weaklabels.press.verdicts import FAILS, HOLDS, NOT_RECORDED, OPEN
+from weaklabels.press.verdicts import FAILS, HOLDS, NOT_RECORDED, OPEN, answers
 
 NOISE = (0.1, 0.4)
 """Rates of wrong candidates on photographs."""
@@ -455,23 +455,20 @@ def _grows(row: RecordedRow) -> Verdict:
 
 
 def takeaway(outcomes: Mapping[str, str]) -> str:
-    """What the rows say of the paper's main comparison, in sentences.
+    """What the rows say of the paper's main comparison, one line a question.
 
     Args:
         outcomes: of the ledger.
     """
     questions = {
-        "CDCR beats training on all candidates on ten classes": ("1a", "1b", "1c"),
-        "One threshold does": ("11a", "11b", "11c"),
-        "On thirty classes CDCR beats training on all candidates": ("12a",),
-        "With negatives in proportion it does": ("14",),
-        "On photographs CDCR beats training on all candidates": ("16a", "16b"),
-        "On MirFlickr's own candidates it does": ("21a",),
+        "CDCR beats training on all candidates, on ten classes at three rates": ("1a", "1b", "1c"),
+        "One threshold beats it there": ("11a", "11b", "11c"),
+        "CDCR beats it on thirty classes": ("12a",),
+        "CDCR with negatives in proportion beats it there": ("14",),
+        "CDCR beats it on photographs": ("16a", "16b"),
+        "CDCR beats it on MirFlickr's own candidates": ("21a",),
     }
-    found = {
-        text: [outcomes[row] for row in rows if row in outcomes] for text, rows in questions.items()
-    }
-    return " ".join(f"{text}: {', '.join(each)}." for text, each in found.items() if each)
+    return answers(questions, outcomes)
 
 
 def _part(

@@ -309,7 +309,7 @@ def draw_inner(
                 ax.fill_between(x, low, high, color=colour, alpha=0.12, lw=0)
         ax.axhline(1, color="0.4", lw=0.8, ls=":")
         ax.set(title=f"α = {rate:g}", xlabel="evaluations in the step")
-    axes[0, 0].set_ylabel("defect / |α ∇L(θ)|, largest entries")
+    axes[0, 0].set_ylabel("defect / |α ∇L(θ₀)|, largest entries")
     fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return fig
 

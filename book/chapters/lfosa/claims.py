@@ -20,7 +20,7 @@ from chapters.lfosa.runs import BALANCED, FURTHER, LOGGED, POOLS, UNTAUGHT
 from chapters.lfosa.tables import Groups, curve, final, mean_precision, same_counts
 from weaklabels.lab.store import Record
 from weaklabels.press.claims import Row, Verdict, all_of, greater, mean_std, not_testable
-from weaklabels.press.verdicts import FAILS, HOLDS, NOT_RECORDED, OPEN
+from weaklabels.press.verdicts import FAILS, HOLDS, NOT_RECORDED, OPEN, answers
 
 AUTHORS_SEED_1 = {"LfOSA": 39.3, "LfOSA, T=1": 37.8, "LfOSA, T=2": 36.4}
 """Mean precision in the authors' logs of their seed 1, the only one that they have at T = 1 and 2;
@@ -405,8 +405,4 @@ known classes, 2, and 4 among far unknowns."""
 
 def summary(outcomes: Mapping[str, str]) -> str:
     """The answers, one line a question, from the outcomes of the rows that are shown."""
-    lines = []
-    for question, ids in QUESTIONS.items():
-        answers = [f"{id} {outcomes[id]}" for id in ids if id in outcomes]
-        lines.append(f"- {question[0].upper()}{question[1:]}: {', '.join(answers)}.")
-    return "\n".join(lines)
+    return answers(QUESTIONS, outcomes)

@@ -22,7 +22,7 @@ from chapters.self_crowd.tables import (
     scores,
 )
 from weaklabels.press.claims import Row, all_of, every_seed, greater, mean_std
-from weaklabels.press.verdicts import FAILS, OPEN
+from weaklabels.press.verdicts import FAILS, OPEN, answers
 
 OURS = "Ours, not in the paper"
 PAPER = "Stated in the abstract; the paper's tables could not be read"
@@ -274,8 +274,4 @@ QUESTIONS = {
 
 def summary(outcomes: Mapping[str, str]) -> str:
     """The answers, one line a question, from the outcomes of the rows that are shown."""
-    lines = []
-    for question, ids in QUESTIONS.items():
-        answers = [f"{id} {outcomes[id]}" for id in ids if id in outcomes]
-        lines.append(f"- {question}: {', '.join(answers)}.")
-    return "\n".join(lines)
+    return answers(QUESTIONS, outcomes)

@@ -43,6 +43,21 @@ def tally(told: Mapping[str, Sequence[str]], outcomes: Mapping[str, str]) -> str
     return "\n".join(lines)
 
 
+def answers(questions: Mapping[str, Sequence[str]], outcomes: Mapping[str, str]) -> str:
+    """What the rows answer, one line a question, in Markdown.
+
+    Args:
+        questions: question -> ids of the rows that answer it.
+        outcomes: id -> outcome; rows that it lacks are left out.
+    """
+    lines = []
+    for question, ids in questions.items():
+        found = [f"{id} **{outcomes[id]}**" for id in ids if id in outcomes]
+        begin = f"{question[0].upper()}{question[1:]}"
+        lines.append(f"- {begin}: {', '.join(found) or NOT_RECORDED}.")
+    return "\n".join(lines)
+
+
 def together(ids: str, outcomes: Mapping[str, str]) -> str:
     """The outcome of several rows as of one claim: all of them hold, or one fails, or it is open.
 
