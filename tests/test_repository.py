@@ -38,7 +38,7 @@ ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "book" / "chapters").glob("*/*.ipynb"))
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 NO_PAPER = {"field_guide", "head_to_head", "your_own_labels"}
-LONGEST_CELL = 30
+LONGEST_CELL = 25
 WIDEST_LINE = 84
 """Characters of code beside each other on a page 1280 pixels wide."""
 HIDDEN = {"hide-input", "hide-cell", "remove-cell"}

@@ -384,6 +384,7 @@ def test_wide_tables_scroll_and_are_reached_by_keyboard(toy_site: Site, browser:
     page.close()
 
 
+@pytest.mark.timeout(1200)  # every page of the book: minutes on a busy machine
 def test_pages_are_accessible(site: Site, browser: Any) -> None:
     """By axe-core: contrast (light and dark), names of links and controls, roles, languages."""
     if not AXE.exists():
