@@ -194,6 +194,7 @@ def test_the_chosen_rates_are_those_of_the_record():
     assert len(tuning.TUNED) == sum(map(len, tuning.CHOSEN.values()))
     wanted = {(g, tuning.chosen(g, method)) for g, m in tuning.CHOSEN.items() for method in m}
     assert all(set(tuning.specs(profile)) > wanted for profile in (runs.SMOKE, runs.PAPER))
+    assert all(key == tuning.chosen(tuning.FULL, key[0]) for key in runs.FOLLOWED)
 
 
 def test_the_lowest_loss_chooses(monkeypatch):

@@ -29,7 +29,7 @@ from weaklabels.press.claims import (
     mean_std,
     not_testable,
 )
-from weaklabels.press.verdicts import FAILS
+from weaklabels.press.verdicts import FAILS, answers
 
 Scores = Mapping[str, np.ndarray]
 BENCHMARK = "tab-atu-benchmark"
@@ -415,3 +415,35 @@ def claim_13() -> Row:
         ),
         figure="fig-atu-gradients",
     )
+
+
+QUESTIONS = {
+    "EM is better than assuming negatives": ("1a", "1b"),
+    "It is better than the simple repairs": ("2a", "2b"),
+    "It is better than the published rivals": ("3a", "3b"),
+    "It is better than N-LS, at a usual strength and at one half": ("17a", "17b"),
+    "On photographs it is better than LS, N-LS and ROLE, at the best and at the last epoch": (
+        *("18a", "18b", "18c"),
+        *("18d", "18e", "18f"),
+    ),
+    "Pseudo-labels add to it, at the best and at the last epoch": ("4a", "4b", "4c", "4d"),
+    "On photographs with the last layers trained it is better than AN, LS, N-LS, ROLE": (
+        *("19a", "20d"),
+        *("20e", "21c"),
+    ),
+    "It is better than all negatives known, and nearly as good as all labels": (
+        *("5a", "5b"),
+        *("6a", "6b"),
+    ),
+    "Annotated labels are learnt first, and hidden positives stand apart": (
+        *("9a", "10a", "10b"),
+        *("11a", "11b", "11d", "11e"),
+    ),
+    "Its minimum is flatter, with its own and with a common loss": ("14a", "14b"),
+}
+"""What the chapter asked -> rows that answer: first on scenes, then on photographs."""
+
+
+def takeaway(outcomes: Mapping[str, str]) -> str:
+    """The answers, one line a question, from the outcomes of the rows that are shown."""
+    return answers(QUESTIONS, outcomes)

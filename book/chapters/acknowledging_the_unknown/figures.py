@@ -129,8 +129,8 @@ def draw_densities(
     for line, (method, parts) in zip(axes, panels_of.items(), strict=True):
         for ax, (part, (positives, negatives)) in zip(line, parts.items(), strict=True):
             for values, colour, name in (
-                (negatives, NEGATIVE, "true negatives"),
-                (positives, POSITIVE, "true positives"),
+                (negatives, NEGATIVE, "negatives"),
+                (positives, POSITIVE, "positives"),
             ):
                 ax.hist(values, edges, density=True, color=colour, alpha=0.6, label=name)
             ax.set_yscale("symlog", linthresh=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +18,9 @@ SIMPLE = ("DW", "L1R", "L2R", "LS", "N-LS")
 OTHERS = ("Focal", "ASL", "ROLE", "ROLE+LI")
 ROWS = (FULL, ALL_NEGATIVES, "AN", *SIMPLE, "EntMin", *OTHERS, "EM", "EM+APL")
 """Rows of the benchmark table."""
+
+CHECKED = ("AN", "EM", "EM+APL")
+"""The rows that the explanations, the pseudo-labels and a check need."""
 
 REFERENCE_EPOCHS = 160
 
@@ -297,24 +301,18 @@ def with_options(spec: Spec, **changes: Any) -> Spec:
 TRACKED = ("annotated_loss", "train_scores", "val_scores", "test_scores", "weights")
 
 
-def table(benchmark: Benchmark) -> dict[str, Spec]:
-    """All rows of the benchmark table."""
-    return {row: vary(benchmark, row) for row in ROWS}
-
-
 def tracked(benchmark: Benchmark) -> dict[str, Spec]:
-    """The same; AN, EM and EM+APL record what the figures need."""
-    specs = table(benchmark)
-    for row in ("AN", "EM"):
-        specs[row] = replace(specs[row], track=TRACKED)
-    return specs | {"EM+APL": replace(specs["EM+APL"], track=("modified",))}
+    """The rows of ``CHECKED``, which record what the figures need."""
+    track = {"AN": TRACKED, "EM": TRACKED, "EM+APL": ("modified",)}
+    return {row: replace(vary(benchmark, row), track=track[row]) for row in CHECKED}
 
 
-def benchmarks(chosen: Settings) -> dict[tuple[str, str], Spec]:
+def benchmarks(chosen: Settings, rows: Sequence[str] = ROWS) -> dict[tuple[str, str], Spec]:
     """(benchmark, row) -> run; those of the first benchmark are tracked."""
-    first, *others = chosen.benchmarks
-    tables = {first.name: tracked(first)} | {each.name: table(each) for each in others}
-    return {(name, row): spec for name, rows in tables.items() for row, spec in rows.items()}
+    specs = {(each.name, row): vary(each, row) for each in chosen.benchmarks for row in rows}
+    first = chosen.benchmarks[0]
+    marked = {(first.name, row): spec for row, spec in tracked(first).items()}
+    return {key: marked.get(key, spec) for key, spec in specs.items()}
 
 
 def tricks(chosen: Settings) -> dict[str, Spec]:

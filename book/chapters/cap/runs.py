@@ -74,14 +74,14 @@ class Dial:
     bound: tuple[float, ...] = ()
 
 
-RATE = Dial("learning rate", (3e-4, 1e-3, 3e-3, 1e-2, 3e-2), 1e-3)
+RATE = Dial("learning rate", (1e-3, 3e-3, 1e-2, 3e-2, 1e-1), 1e-3)
 DIALS = {
     "Supervised": RATE,
     "CAP": Dial(
         "share used", (0.6, 0.7, 0.8, 0.9, 1.0), 1.0, ("positive_share", "negative_share"), (1.0,)
     ),
     "IAT": Dial("threshold", (0.5, 0.6, 0.7, 0.8, 0.9), 0.5, ("probability",)),
-    "Top-k": Dial("k", (1, 2, 3, 5, 8), 3, ("k",), (1,)),
+    "Top-k": Dial("k", (1, 3, 5, 8, 10), 3, ("k",), (1, 10)),
     "FreeMatch": RATE,
 }
 
@@ -225,6 +225,10 @@ def warm_up_batch(share: float) -> int:
     return 16 * max(1, round(20 * share))
 
 
+_TUNED_AS = {"Top-1": "Top-k", "CAP, true proportions": "CAP"}
+"""Method -> the one whose settings it has: all of them, but for the k of Top-1."""
+
+
 def vary(base: Spec, name: str) -> Spec:
     """The same run with a method of the tables, by the name used there.
 
@@ -233,9 +237,11 @@ def vary(base: Spec, name: str) -> Spec:
     spec = _with_method(base, name)
     if base.dataset != "scenes":
         return spec
-    model = "Top-k" if name == "Top-1" else name if name in DIALS else "CAP"
+    model = _TUNED_AS.get(name, name)
+    if model not in DIALS:
+        return with_batch(spec, CHOSEN["CAP"][0])
     batch, own = CHOSEN[model]
-    return with_settings(spec, batch, name, own) if name == model else with_batch(spec, batch)
+    return with_batch(spec, batch) if name == "Top-1" else with_settings(spec, batch, model, own)
 
 
 def _with_method(base: Spec, name: str) -> Spec:

@@ -292,11 +292,11 @@ def start_spectrum(spec: Spec) -> np.ndarray:
 Key = tuple[str, float]
 """Method and learning rate; L-BFGS with line search has the rate 0."""
 
-FOLLOWED: tuple[Key, ...] = (("SGD", 0.1), ("Adam", 1e-3), ("ISGD (L-BFGS)", 10), ("L-BFGS", 0))
-"""Runs whose tangent kernel is followed."""
+FOLLOWED: tuple[Key, ...] = (("SGD", 0.1), ("Adam", 3e-3), ("ISGD (L-BFGS)", 0.1), ("L-BFGS", 0))
+"""Runs whose tangent kernel is followed, at the rates that were chosen in full batch."""
 
-RIPPLES: tuple[Key, ...] = (("Adam", 1e-3), ("ISGD (L-BFGS)", 0.1), ("L-BFGS", 0))
-"""Runs on the Poisson problem with other frequencies, at rates fixed beforehand."""
+RIPPLES: tuple[Key, ...] = FOLLOWED[1:]
+"""Runs on the Poisson problem with other frequencies, at the rates that were chosen at k = 10."""
 
 
 def _keys(**rates: tuple[float, ...]) -> tuple[Key, ...]:
