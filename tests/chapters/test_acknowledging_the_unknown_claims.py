@@ -127,16 +127,20 @@ def test_claims_about_more_labels():
     for rate in runs.RATES:
         scores[rate, "EM"] = 70.5 + SMALL[::-1]
     scores[0.2, "EM+APL"] = 73 + SMALL
-    assert outcomes(study_claims.claim_15(scores)) == [HOLDS] * 4
-    effects = [part.paper_effect for part in study_claims.claim_15(scores)[1].verdict.parts]
+    rows = study_claims.claim_15(scores, "scenes")
+    assert outcomes(rows) == [HOLDS] * 4
+    effects = [part.paper_effect for part in rows[1].verdict.parts]
     assert effects == [None, 5.1, 1.2]
     apart = scores | {(0.8, "BCE (Ign.)"): 50 + SMALL, (0.8, "EM+APL"): 74 + SMALL}
-    assert outcomes(study_claims.claim_15(apart)) == [HOLDS, FAILS, FAILS, FAILS]
+    assert outcomes(study_claims.claim_15(apart, "scenes")) == [HOLDS, FAILS, FAILS, FAILS]
     above = scores | {(0.8, "BCE (Ign.)"): 72 + SMALL}
-    assert outcomes(study_claims.claim_15(above)) == [FAILS, HOLDS, HOLDS, FAILS]
+    assert outcomes(study_claims.claim_15(above, "scenes")) == [FAILS, HOLDS, HOLDS, FAILS]
     loose = scores | {(0.8, name): 70 + WIDE for name in ("BCE (Ign.)", "EM+APL")}
     loose[0.8, "BCE (Neg.)"] = 69.5 - WIDE
-    assert outcomes(study_claims.claim_15(loose)) == [OPEN] * 4
+    assert outcomes(study_claims.claim_15(loose, "scenes")) == [OPEN] * 4
+    there = study_claims.claim_15(scores, "photographs", "efgh")
+    assert [row.id for row in there] == ["15e", "15f", "15g", "15h"]
+    assert all(row.claim.endswith("(photographs).") for row in there)
 
 
 def trained(best, noise=SMALL):

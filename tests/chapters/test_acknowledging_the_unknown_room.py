@@ -217,7 +217,9 @@ def test_tables_and_figures_take_arrays():
     frame = pd.DataFrame(
         {"rate": [0.2, 0.5, 0.8] * 4, "method": np.repeat(list(published), 3), "mAP": 1.0}
     )
-    figures.draw_more_labels(frame, published)
+    figures.draw_more_labels({"here": frame, "there": frame}, published)
+    rows = [{"row": "BCE (Ign.), 20%", "best": [70.0, 71.0]}]
+    assert tables.recorded_more_labels({"rows": rows})[0.2, "BCE (Ign.)"].tolist() == [70, 71]
     plt.close("all")
 
 

@@ -234,30 +234,26 @@ def draw_landscapes(
     return fig
 
 
-def draw_more_labels(frame: pd.DataFrame, published: pd.DataFrame) -> Figure:
+def draw_more_labels(frames: Mapping[str, pd.DataFrame], published: pd.DataFrame) -> Figure:
     """mAP against the annotated label rate, ours (mean and std over seeds) and published.
 
     Args:
-        frame: columns ``rate`` (share), ``method``, ``mAP``, one line per run.
+        frames: where -> columns ``rate`` (share), ``method``, ``mAP``, one line per run.
         published: rate -> method -> mAP.
     """
-    fig, (ours, theirs) = panels(2, height=3.3)
-    styles = dict(
-        zip(published, ((PALETTE[3], "s"), (AN, "v"), (EM, "o"), (APL, "D")), strict=True)
-    )
-    for method, (colour, marker) in styles.items():
-        group = frame[frame.method == method].groupby("rate")["mAP"]
-        spread = group.std().fillna(0)
+    fig, axes = panels(len(frames) + 1, height=3.3)
+    looks = ((PALETTE[3], "s"), (AN, "v"), (EM, "o"), (APL, "D"))
+    for method, (colour, marker) in zip(published, looks, strict=True):
         look = {"color": colour, "marker": marker, "ls": "--"}
-        ours.errorbar(
-            100 * group.mean().index, group.mean(), yerr=spread, capsize=3, label=method, **look
-        )
-        theirs.plot(100 * published.index, published[method], **look)
-    ours.set(title="here", ylabel="test mAP (%)")
-    theirs.set(title="published (read off)", ylabel="test mAP (%)")
-    for ax in (ours, theirs):
-        ax.set(xlabel="annotated label rate (%)", xticks=100 * published.index)
-    fig.legend(*ours.get_legend_handles_labels(), loc="outside lower center", ncols=4)
+        for ax, frame in zip(axes, frames.values(), strict=False):
+            group = frame[frame.method == method].groupby("rate")["mAP"]
+            mean, spread = group.mean(), group.std().fillna(0)
+            ax.errorbar(100 * mean.index, mean, yerr=spread, capsize=3, label=method, **look)
+        axes[-1].plot(100 * published.index, published[method], **look)
+    for ax, title in zip(axes, (*frames, "published (read off)"), strict=True):
+        ax.set(xlabel="annotated label rate (%)", xticks=100 * published.index, title=title)
+    axes[0].set_ylabel("test mAP (%)")
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return fig
 
 

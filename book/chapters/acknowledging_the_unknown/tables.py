@@ -468,16 +468,22 @@ def rise_table(rises: Mapping[str, np.ndarray]) -> pd.DataFrame:
     ).T
 
 
-def more_labels_frame(records: Mapping[tuple[float, str], Sequence[Record]]) -> pd.DataFrame:
+def more_labels_frame(scores: Mapping[tuple[float, str], np.ndarray]) -> pd.DataFrame:
     """Long frame: rate, method, seed, test mAP (%).
 
     Args:
-        records: (annotated label rate, method) -> runs.
+        scores: (annotated label rate, method) -> test mAP (%) of each run.
     """
     return pd.DataFrame(
         [
             {"rate": rate, "method": name, "seed": seed, "mAP": value}
-            for (rate, name), group in records.items()
-            for seed, value in enumerate(mean_ap(group))
+            for (rate, name), values in scores.items()
+            for seed, value in enumerate(values)
         ]
     )
+
+
+def recorded_more_labels(recorded: Mapping[str, Any]) -> dict[tuple[float, str], np.ndarray]:
+    """(annotated label rate, method) -> test mAP (%, best epoch) of each run on photographs."""
+    cells = [(row["row"].rsplit(", ", 1), row["best"]) for row in recorded["rows"]]
+    return {(int(rate[:-1]) / 100, name): np.array(best) for (name, rate), best in cells}
