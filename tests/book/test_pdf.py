@@ -13,6 +13,7 @@ import pytest
 from pypdf import PdfReader
 
 from tests.book.conftest import ToyBook
+from weaklabels import __version__
 from weaklabels.press.html import BookError, pdf
 
 
@@ -60,6 +61,14 @@ def test_maths_is_typeset_and_figures_are_there(printed: PdfReader) -> None:
     assert "\\alpha" not in text
     tree = printed.trailer["/Root"]["/StructTreeRoot"]
     assert "A rising line." in described(tree)
+
+
+def test_the_first_page_is_a_title_page(printed: PdfReader) -> None:
+    first, second = (printed.pages[number].extract_text() for number in (0, 1))
+    for said in ("A toy book", f"Version {__version__}", "MIT licence", "smoke"):
+        assert said in first
+    assert "zebras" not in first
+    assert "zebras" in second
 
 
 def test_chapters_start_on_a_page(printed: PdfReader) -> None:

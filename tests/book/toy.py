@@ -31,6 +31,11 @@ parts:
 
 INDEX = """# A toy book
 
+:::{only} singlehtml
+```{include} generated/title.md
+```
+:::
+
 Cited: {cite:t}`someone2020title`. Much is known about {term}`zebras <zebra>`.
 
 ```{include} generated/found.md

@@ -32,7 +32,7 @@ def execute_in(build: Path, notebook: Path) -> nbformat.NotebookNode:
 
 def outputs(notebook: nbformat.NotebookNode) -> list[str]:
     return [
-        json.dumps(cell.outputs, sort_keys=True)
+        json.dumps(cell.outputs, sort_keys=True, ensure_ascii=False)
         for cell in notebook.cells
         if cell.cell_type == "code"
     ]
@@ -55,6 +55,7 @@ def test_notebook_runs_and_decides_its_claims(path, tmp_path):
         cell.metadata.get("mystnb", {}).get("figure", {}).get("name") for cell in executed.cells
     }
     assert {row["figure"] for row in rows or () if row["figure"]} <= labels
+    assert " rows × " not in "".join(outputs(executed))  # what pandas says when it leaves rows out
     if path.stem in TWICE:
         build = tmp_path / "again" if TWICE[path.stem] == "from nothing" else tmp_path
         assert outputs(execute_in(build, path)) == outputs(executed)

@@ -69,6 +69,8 @@ LINE_HEIGHT = 0.22
 def use_style() -> None:
     """Set the style of all figures and tables that follow; called in a chapter's first cell."""
     pd.set_option("display.max_colwidth", None)
+    pd.set_option("display.max_rows", None)  # else rows of a long table are left out in silence
+    pd.set_option("display.max_columns", None)
     sns.set_theme(context="notebook", style="whitegrid", palette=PALETTE)
     plt.rcParams.update(
         {

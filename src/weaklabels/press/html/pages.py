@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from weaklabels import __version__
 from weaklabels.press.html.chapters import Shown
 from weaklabels.press.html.forest import draw_book
 from weaklabels.press.html.markup import plain, span, table
@@ -41,6 +42,18 @@ effect and 1 is just worth a sentence; beyond it is logarithmic.
 ENDINGS = tuple(f", {outcome}" for outcome in OUTCOMES)
 WIDE = "---\nhtml_theme.sidebar_secondary.remove: true\n---\n"
 """Front matter of a page whose tables need the room of the contents list."""
+
+
+def title_page(profile: str) -> str:
+    """What a printed book has below its title: authors, version, licence, what it was made from."""
+    made = "the committed record" if profile == "record" else f"an execution, profile *{profile}*"
+    return (
+        ":::{container} title-page\n"
+        "The Weak Labels authors\n\n"
+        f"Version {__version__}, made from {made}\n\n"
+        "Code and text: MIT licence. Data sets and papers keep their owners' terms.\n"
+        ":::\n"
+    )
 
 
 def scoreboard(

@@ -12,11 +12,20 @@ from weaklabels.press.runner.files import PART
 from weaklabels.press.runner.options import PROFILES
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-READY = """async () => {
+READY = """async (sheet) => {
   if (document.querySelector(".math")) await MathJax.startup.promise;
+  document.querySelectorAll("details.sd-dropdown").forEach((folded) => { folded.open = true; });
   document.querySelectorAll("img[loading=lazy]").forEach((image) => { image.loading = "eager"; });
   await Promise.all([...document.images].map((image) => image.decode().catch(() => null)));
+  document.querySelectorAll("figure, details.sd-dropdown").forEach((part) => {
+    part.classList.toggle("long", part.offsetHeight > sheet);
+  });
 }"""
+"""Solutions are unfolded; what is longer than a sheet may be split."""
+
+INSIDE = {"width": 673, "height": 994}
+"""CSS pixels within the margins of a sheet."""
+
 SHEET: dict[str, Any] = {
     "format": "A4",
     "margin": {"top": "16mm", "bottom": "18mm", "left": "16mm", "right": "16mm"},
@@ -73,9 +82,10 @@ def _print(browser: str, page: Path, target: Path) -> None:
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
         try:
-            tab = chromium.new_page(color_scheme="light")
-            tab.goto(page.as_uri())
-            tab.evaluate(READY)
+            tab = chromium.new_page(color_scheme="light", viewport=INSIDE)
+            tab.emulate_media(media="print")
+            tab.goto(page.as_uri(), timeout=0)  # a book on a busy machine takes minutes
+            tab.evaluate(READY, INSIDE["height"])
             tab.pdf(path=target, **SHEET)
         finally:
             chromium.close()

@@ -57,6 +57,7 @@ def stage(profile: str, results: Path, book: Path) -> Path:
     forest = pages.forest(chapters)
     contents["scoreboard.md"] = pages.scoreboard(chapters, papers, pictured=bool(forest)).encode()
     contents["provenance.md"] = pages.provenance(chapters).encode()
+    contents["generated/title.md"] = pages.title_page(profile).encode()
     contents["generated/found.md"] = found(chapters, papers).encode()
     contents["generated/cards.md"] = cards(chapters, papers).encode()
     contents["generated/totals.md"] = pages.totals_sentence(chapters).encode()
