@@ -22,7 +22,7 @@ from weaklabels.press.claims import (
     mean_std,
     not_testable,
 )
-from weaklabels.press.verdicts import FAILS
+from weaklabels.press.verdicts import FAILS, answers
 
 Groups = Mapping[str, Sequence[Record]]
 """Method -> one run a seed."""
@@ -357,3 +357,35 @@ def claim_12(persistence: np.ndarray) -> Row:
         greater(persistence, np.full_like(persistence, 50)),
         figure="fig-llm-corrections",
     )
+
+
+QUESTIONS = {
+    "False negatives have their largest loss late, and the loss gives them away": (
+        "1",
+        "2a",
+        "3a",
+        "8a",
+    ),
+    "LL is better than naive AN at the best epoch: on scenes, after a linear phase, with linear "
+    "heads on photographs": ("4a", "4b", "4c"),
+    "LL-R is better than WAN, LSAN, EPR and ROLE, in the same three places": ("5a", "5b", "5c"),
+    "The same two questions at the last epoch": ("4d", "4e", "4f", "5d", "5e", "5f"),
+    "Each method with the learning rate that suits it, at the best and the last epoch": (
+        "14b",
+        "14c",
+    ),
+    "LL-R is better than EPR and ROLE that are not told the number of positives": ("13b", "13c"),
+    "It points better than all five, at the best and at the last epoch": ("11a", "11b"),
+    "On photographs, the last layers trained, LL-R, LL-Ct and LL-Cp are better than naive AN": (
+        "19a",
+        "19b",
+        "19c",
+    ),
+    "There LL-R is better than WAN, LSAN, EPR and ROLE": ("20a", "20b", "20c", "20d"),
+}
+"""What the chapter asked -> rows that answer."""
+
+
+def takeaway(outcomes: Mapping[str, str]) -> str:
+    """The answers, one line a question, from the outcomes of the rows that are shown."""
+    return answers(QUESTIONS, outcomes)
