@@ -7,6 +7,7 @@ import json
 import pytest
 
 from tests.press.toy_book import ToyBook
+from weaklabels.press.html import pages
 from weaklabels.press.runner import estimate
 
 
@@ -20,6 +21,7 @@ def test_the_estimate_scales_with_machine_seeds_and_cores(tmp_path):
         return estimate.seconds(book, slugs, jobs=jobs, seeds=seeds, work=work)
 
     assert said("long") is None
+    assert estimate.measured(book, jobs=2) is None
     costs = {"work": 1.0, "chapters": {"long": 90.0, "short": 10.0}}
     (book / "costs.json").write_text(json.dumps(costs))
     assert said("long", "short") == 100.0
@@ -27,6 +29,9 @@ def test_the_estimate_scales_with_machine_seeds_and_cores(tmp_path):
     assert said("long", work=2.5) == 225.0
     assert said("short", seeds=6) == 20.0  # the toy chapters have three seeds
     assert said("long", "unknown") is None
+    assert estimate.measured(book, jobs=1) == 100.0
+    assert "**2 minutes** on two cores" in pages.duration(estimate.measured(book, jobs=2))
+    assert pages.duration(None) == ""
 
 
 def test_costs_are_those_of_one_core():

@@ -56,6 +56,17 @@ def title_page(profile: str) -> str:
     )
 
 
+def duration(seconds: float | None) -> str:
+    """How long a check takes, for the front page; nothing if that was not measured."""
+    if seconds is None:
+        return ""
+    return (
+        f"The chapters take **{max(1, round(seconds / 60))} minutes** on two cores of the machine "
+        "on which they were timed last; at its start the command says how long it will take on "
+        "yours.\n"
+    )
+
+
 def scoreboard(
     chapters: Sequence[Shown], papers: Mapping[str, Paper], *, pictured: bool = False
 ) -> str:

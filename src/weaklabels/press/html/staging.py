@@ -14,7 +14,7 @@ from weaklabels.press.html import pages
 from weaklabels.press.html.chapters import Shown
 from weaklabels.press.html.notebooks import staged
 from weaklabels.press.html.papers import PAPERS, box, cards, found, papers_of, steps_of
-from weaklabels.press.runner.estimate import COSTS
+from weaklabels.press.runner.estimate import COSTS, measured
 from weaklabels.press.runner.files import PART
 from weaklabels.press.runner.notebooks import chapters_of
 
@@ -57,6 +57,7 @@ def stage(profile: str, results: Path, book: Path) -> Path:
     forest = pages.forest(chapters)
     contents["scoreboard.md"] = pages.scoreboard(chapters, papers, pictured=bool(forest)).encode()
     contents["provenance.md"] = pages.provenance(chapters).encode()
+    contents["generated/duration.md"] = pages.duration(measured(book, jobs=2)).encode()
     contents["generated/title.md"] = pages.title_page(profile).encode()
     contents["generated/found.md"] = found(chapters, papers).encode()
     contents["generated/cards.md"] = cards(chapters, papers).encode()

@@ -46,6 +46,22 @@ def seconds(
     return max(total / jobs, longest) * work / costs["work"]
 
 
+def measured(book: Path, jobs: int) -> float | None:
+    """Seconds that the check of all chapters takes on a machine as fast as the one it was timed on.
+
+    Args:
+        book: folder of the book's sources.
+        jobs: chapters at a time, a core each.
+
+    Returns:
+        None if it has not been measured.
+    """
+    costs = read_json(book / COSTS)
+    if not isinstance(costs, dict):
+        return None
+    return seconds(book, [*costs["chapters"]], jobs=jobs, seeds=None, work=costs["work"])
+
+
 def _more_seeds(book: Path, slug: str, seeds: int | None) -> float:
     if seeds is None:
         return 1.0
