@@ -37,6 +37,17 @@ def test_records_come_in_the_order_of_the_specs_and_are_not_computed_twice(store
     assert (tmp_path / "log").read_text() == "0\n1\n"
 
 
+def test_runs_of_a_seed_follow_each_other(store, tmp_path):
+    wanted = [
+        sweep_runs.Walk(length=length, seed=seed, log=str(tmp_path / "log"))
+        for length in (100, 200)
+        for seed in (1, 0)
+    ]
+    found = sweep.run(sweep_runs.walk, wanted, store)
+    assert [record.spec for record in found] == wanted
+    assert (tmp_path / "log").read_text() == "0\n0\n1\n1\n"
+
+
 def test_two_workers_give_the_same_bits_as_one(store, tmp_path):
     alone = sweep.run(sweep_runs.walk, SPECS, store, workers=1)
     together = sweep.run(sweep_runs.walk, SPECS, Store(tmp_path / "other"), workers=2)

@@ -128,7 +128,9 @@ def _compute(
     gpus: int,
 ) -> Iterable[object]:
     """Compute and store the missing runs; yields once for each."""
-    jobs = [(function, spec, store, path) for path, spec in missing.items()]
+    # Seed by seed: runs of one seed share their data, which a process keeps in memory.
+    by_seed = sorted(missing.items(), key=lambda item: getattr(item[1], "seed", 0))
+    jobs = [(function, spec, store, path) for path, spec in by_seed]
     if scheduler is not None and jobs:
         from distributed import Client
 
