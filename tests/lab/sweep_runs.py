@@ -23,8 +23,8 @@ class Walk:
 
 
 def walk(spec: Walk):
-    if spec.seed < 0:
-        raise ValueError(f"seed is {spec.seed}: expected at least 0")
+    if spec.length < 0:
+        raise ValueError(f"length is {spec.length}: expected at least 0")
     if spec.log:
         with open(spec.log, "a") as file:
             file.write(f"{spec.seed}\n")

@@ -88,8 +88,8 @@ def test_nothing_half_written_is_left_behind(store, monkeypatch):
 
 
 def test_a_failing_run_loses_no_finished_one(store):
-    specs = [*SPECS[:3], sweep_runs.Walk(seed=-1)]
-    with pytest.raises(ValueError, match="seed is -1"):
+    specs = [*SPECS[:3], sweep_runs.Walk(seed=3, length=-1)]
+    with pytest.raises(ValueError, match="length is -1"):
         sweep.run(sweep_runs.walk, specs, store)
     assert all(store.path(sweep_runs.walk, spec).exists() for spec in SPECS[:3])
 
