@@ -83,10 +83,10 @@ def test_an_error_in_a_run_comes_back_and_finished_runs_stay(cluster, tmp_path):
     store = Store(tmp_path / "shared")
     good = [sweep_runs.Walk(seed=i) for i in range(3)]
     sweep.run(sweep_runs.walk, good, store, scheduler=cluster.scheduler_address)
-    with pytest.raises(ValueError, match="seed is -1"):
+    with pytest.raises(ValueError, match="length is -1"):
         sweep.run(
             sweep_runs.walk,
-            [*good, sweep_runs.Walk(seed=-1)],
+            [*good, sweep_runs.Walk(seed=9, length=-1)],
             store,
             scheduler=cluster.scheduler_address,
         )
