@@ -86,10 +86,10 @@ DIALS = {
 }
 
 CHOSEN: Mapping[str, tuple[int, float]] = {
-    "Supervised": (64, 1e-2),
+    "Supervised": (64, 3e-3),
     "CAP": (32, 0.9),
     "IAT": (128, 0.8),
-    "Top-k": (128, 8),
+    "Top-k": (128, 10),
     "FreeMatch": (128, 3e-2),
 }
 """Labelled batch and position of the dial; see ``record.tuning``."""
