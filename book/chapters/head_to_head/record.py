@@ -1,4 +1,5 @@
-"""The recorded results of the chapter: the choice of settings, and what a step costs."""
+"""The recorded results of the chapter: the choice of settings, what a step costs, and
+other data sets."""
 
 from __future__ import annotations
 
@@ -7,7 +8,12 @@ from typing import Any
 
 from chapters.head_to_head.choices import choose
 from chapters.head_to_head.cost import measure
+from chapters.head_to_head.data_sets import data_sets
 from weaklabels.lab.setting import Setting
 
-RECORDS: dict[str, Callable[[Setting], dict[str, Any]]] = {"choices": choose, "cost": measure}
+RECORDS: dict[str, Callable[[Setting], dict[str, Any]]] = {
+    "choices": choose,
+    "cost": measure,
+    "data_sets": data_sets,
+}
 """Recorded result -> function that computes its content."""
