@@ -103,7 +103,8 @@ def _show_as_svg() -> None:
     if shell is not None:
         backend = InlineBackend.instance(parent=shell)
         backend.figure_formats = {"svg"}
-        backend.print_figure_kwargs = {"bbox_inches": "tight", "metadata": {"Date": None}}
+        kept: dict[str, Any] = {"bbox_inches": "tight", "metadata": {"Date": None}}
+        backend.print_figure_kwargs = kept
 
 
 def panels(columns: int, rows: int = 1, *, height: float = 3.2, **options: Any):

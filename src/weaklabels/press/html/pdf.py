@@ -23,7 +23,7 @@ READY = """async (sheet) => {
 }"""
 """Solutions are unfolded; what is longer than a sheet may be split."""
 
-INSIDE = {"width": 673, "height": 994}
+WIDTH, HEIGHT = 673, 994
 """CSS pixels within the margins of a sheet."""
 
 SHEET: dict[str, Any] = {
@@ -82,10 +82,12 @@ def _print(browser: str, page: Path, target: Path) -> None:
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
         try:
-            tab = chromium.new_page(color_scheme="light", viewport=INSIDE)
+            tab = chromium.new_page(
+                color_scheme="light", viewport={"width": WIDTH, "height": HEIGHT}
+            )
             tab.emulate_media(media="print")
             tab.goto(page.as_uri(), timeout=0)  # a book on a busy machine takes minutes
-            tab.evaluate(READY, INSIDE["height"])
+            tab.evaluate(READY, HEIGHT)
             tab.pdf(path=target, **SHEET)
         finally:
             chromium.close()
