@@ -26,6 +26,9 @@ from tests.book.conftest import ToyBook
 from weaklabels.press.html import BOOK, build
 from weaklabels.press.verdicts import OUTCOMES
 
+# Every page of the book is opened, by whichever test comes first: minutes on a busy machine.
+pytestmark = pytest.mark.timeout(1200)
+
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 ARGUMENTS = [
     "--no-sandbox",
@@ -384,7 +387,6 @@ def test_wide_tables_scroll_and_are_reached_by_keyboard(toy_site: Site, browser:
     page.close()
 
 
-@pytest.mark.timeout(1200)  # every page of the book: minutes on a busy machine
 def test_pages_are_accessible(site: Site, browser: Any) -> None:
     """By axe-core: contrast (light and dark), names of links and controls, roles, languages."""
     if not AXE.exists():
