@@ -133,7 +133,7 @@ def in_step(records: Sequence[Run], selection: str) -> Verdict:
     """
     own, other = change_correlations(records, selection)
     verdict = greater(own, other, worth=CORRELATION_WORTH, digits=2)
-    test = f"correlation of changes, own run minus other runs; {verdict.test}"
+    test = f"correlation of changes, own run minus the next run; {verdict.test}"
     return replace(verdict, test=test)
 
 

@@ -198,13 +198,15 @@ def change_correlations(records: Sequence[Run], selection: str) -> tuple[np.ndar
     """The same of the changes from one epoch to the next, ``(seeds,)`` each.
 
     Returns:
-        r of selection and classifier within each run; and the mean r of the run's selection and
-        the classifiers of the others (0 if there are none).
+        r of selection and classifier within each run; and r of the run's selection and the
+        classifier of the next run (0 if there is none). One other run, not the mean over all: so
+        a value means the same whatever the number of seeds.
     """
     chosen, known = (np.diff(curve(records, n), axis=1) for n in (selection, "train_accuracy"))
-    r = np.array([[_pearson(a, b) for b in known] for a in chosen])
-    own = r.diagonal()
-    return own, (r.sum(1) - own) / max(len(r) - 1, 1)
+    own = np.array([_pearson(a, b) for a, b in zip(chosen, known, strict=True)])
+    after = np.roll(known, -1, axis=0)
+    other = np.array([_pearson(a, b) for a, b in zip(chosen, after, strict=True)])
+    return own, other if len(own) > 1 else np.zeros_like(own)
 
 
 def _pearson(a: np.ndarray, b: np.ndarray) -> float:
@@ -223,7 +225,7 @@ def pilot_table(groups: Mapping[str, Sequence[Run]], last: int) -> pd.DataFrame:
             "CAM minus IM-max, all epochs": signed((cam - own).mean(1)),
             "r of CAM and classifier": mean_std(correlations(records, "select CAM, count"), 2),
             "r of their changes": mean_std(changes[0], 2),
-            "... with other runs": mean_std(changes[1], 2),
+            "... with the next run": mean_std(changes[1], 2),
             "final test accuracy": mean_std(candidate_sets.scores(records, last)),
         }
     return pd.DataFrame(lines).T
