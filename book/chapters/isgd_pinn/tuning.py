@@ -77,7 +77,8 @@ def grids() -> dict[str, tuple[Key, ...]]:
 
 def specs(settings: runs.Settings) -> dict[tuple[str, Key], runs.Spec]:
     """The runs of the study."""
-    tables = {FULL: runs.full_batch(settings) | runs.variants(settings)}
+    # The losses alone decide, so no kernel is followed.
+    tables = {FULL: runs.table(settings.base, (*settings.full, *settings.variants))}
     tables |= {BATCH: runs.mini_batches(settings), DEFAULT: runs.default_start(settings)}
     tables |= {
         name: runs.table(spec, settings.few) for name, spec in runs.other_problems(settings).items()
