@@ -185,7 +185,7 @@ def _benchmarks(chapter: Setting) -> tuple[Benchmark, ...]:
         photographs = _photographs(chapter)
         return (*photographs, *(_frozen(benchmark) for benchmark in photographs))
     whole = scenes(chapter.device)
-    if chapter.profile == "quick":
+    if chapter.profile != "smoke":
         return (whole,)
     small = dict(SCENES) | {"train": 96, "val": 40, "test": 40}
     base = replace(whole.base, data_options=options(**small), epochs=2)
