@@ -269,7 +269,8 @@ def test_shares_of_known_examples_are_counted_on_both_sides_of_a_mixture():
     values = np.concatenate([np.linspace(0, 1, 20), np.linspace(9, 10, 20)]).astype(np.float32)
     truth = np.array([0] * 5 + [2] * 15 + [0] * 19 + [2])
     seen = Record(None, {"mav": values, "predicted": np.zeros(40, int), "truth": truth}, {})
-    assert tables.known_by_component(seen, 0, 2) == pytest.approx((25, 95))
+    lower, upper = tables.known_by_component([seen, seen], 2)
+    assert [*lower, *upper] == pytest.approx([25, 25, 95, 95])
 
 
 def test_the_summary_names_the_rows_that_are_shown():

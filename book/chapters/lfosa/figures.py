@@ -55,6 +55,7 @@ def draw_rounds(groups: Groups) -> Figure:
             style.band(ax, rounds, values, strategy, colour=COLOURS[strategy])
         ax.set(xlabel="query round", ylabel=label)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.set_ylim(top=min(ax.get_ylim()[1], 102))  # the band may pass 100, no share does
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncol=5)
     return fig
 
@@ -182,13 +183,14 @@ def draw_counts(groups: Mapping[str, Groups]) -> Figure:
             )  # fmt: skip
         known = f"the {counts.shape[1]} known classes, most bought first"
         ax.set(title=title, xlabel=known, xticks=[])
+        ax.set_ylim(bottom=0)
     axes[0].set_ylabel("labelled examples")
     axes[0].legend()
     return fig
 
 
 def draw_balance(groups: Mapping[str, Groups]) -> Figure:
-    """Final accuracy against the number of labels (left axis of each task) and their evenness."""
+    """Final accuracy against the evenness of the labelled classes; a dot's area is their number."""
     fig, axes = style.panels(len(groups), height=3.9, sharey=True)
     for ax, (title, strategies) in zip(axes, groups.items(), strict=True):
         for name, runs in strategies.items():

@@ -54,23 +54,30 @@ def drawn_class(runs: Mapping[str, Record], classes: int) -> int:
     return int(np.min(counts, axis=0).argmax())
 
 
-def known_by_component(record: Record, chosen: int, classes: int) -> tuple[float, float]:
-    """Share (%) of known examples among those that the lower and the upper Gaussian claim.
+def known_by_component(runs: Sequence[Record], classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Share (%) of known examples among those that the lower and the upper Gaussians claim.
 
     Args:
-        record: with ``mav``, ``predicted`` and ``truth``.
-        chosen: the predicted class whose mixture is asked about, of at least two examples.
-        classes: K.
+        runs: records with ``mav``, ``predicted`` and ``truth``.
+        classes: K; each predicted class has a mixture of its own, if it has two examples.
 
     Returns:
-        both shares; NaN of a Gaussian that claims none.
+        both shares, one a run; NaN where a run's Gaussians claim none.
     """
-    mine = record["predicted"] == chosen
-    values, known = record["mav"][mine].astype(float), record["truth"][mine] < classes
-    upper = fit_mixture(values).posterior(values) > 0.5
-    lower, higher = (
-        100 * float(known[part].mean()) if part.any() else np.nan for part in (~upper, upper)
-    )
+    shares = []
+    for record in runs:
+        upper, known = [], []
+        for predicted in range(classes):
+            mine = record["predicted"] == predicted
+            if mine.sum() >= 2:
+                values = record["mav"][mine].astype(float)
+                upper.append(fit_mixture(values).posterior(values) > 0.5)
+                known.append(record["truth"][mine] < classes)
+        above, told = np.concatenate(upper), np.concatenate(known)
+        shares.append(
+            [100 * told[part].mean() if part.any() else np.nan for part in (~above, above)]
+        )
+    lower, higher = np.array(shares).T
     return lower, higher
 
 
