@@ -142,8 +142,8 @@ def claim_3(groups: Tasks, published: Mapping[str, Any], *, further: bool = Fals
     values = logged(published, "accuracy")
     why = (
         "Row 8 says what its lopsided labels cost here, rows 11 and 12 what its typical examples. "
-        "In the official figures of CIFAR-10 LfOSA is clearly ahead with 2 known classes, with 5 it "
-        "is behind Random until round 8."
+        "In the official figures of CIFAR-10 LfOSA is clearly ahead with 2 known classes, with 5 "
+        "it is behind Random until round 8."
     )
     text = "LfOSA's classifier ends more accurate than those of {rivals}"
     return _against_rivals(
