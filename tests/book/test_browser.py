@@ -68,9 +68,16 @@ OBSERVE = """() => {
       src: image.getAttribute("src"), width: image.naturalWidth, alt: image.alt,
       inArticle: article?.contains(image) ?? false,
     })),
-    width: document.documentElement.scrollWidth,
   };
 }"""
+
+DARK = """() => ({
+  body: getComputedStyle(document.body).backgroundColor,
+  images: [...document.querySelectorAll("article img")].map((image) => {
+    const style = getComputedStyle(image);
+    return [style.backgroundColor, style.filter];
+  }),
+})"""
 
 READY = """async () => {
   if (document.querySelector(".math")) await MathJax.startup.promise;
@@ -84,7 +91,9 @@ class Visit:
     """What was seen on one page."""
 
     seen: dict[str, Any]
+    dark: dict[str, Any]
     phone_width: int
+    inaccessible: dict[str, list[str]]
     complaints: list[str] = field(default_factory=list)
 
 
@@ -159,7 +168,10 @@ def site(request: pytest.FixtureRequest) -> Site:
 
 
 def visit(context: Any, address: str, name: str) -> Visit:
-    """Open a page, wait for maths and images, look at it, make the window narrow, look again."""
+    """Open a page, wait for maths and images; look at it in light and dark, then on a phone.
+
+    All that is asked of every page is asked here: typesetting its maths takes longest.
+    """
     complaints: list[str] = []
     page = context.new_page()
     page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
@@ -167,13 +179,24 @@ def visit(context: Any, address: str, name: str) -> Visit:
     page.on("requestfailed", lambda request: complaints.append(f"failed: {request.url}"))
     page.on("response", lambda got: got.status >= 400 and complaints.append(f"lost: {got.url}"))
     page.on("request", lambda asked: outside(asked.url, address) and complaints.append(asked.url))
+    page.emulate_media(color_scheme="light")
     page.goto(address + name, wait_until="load")
     page.evaluate(READY)
     seen = page.evaluate(OBSERVE)
+    page.add_style_tag(content="* { transition: none !important; }")
+    inaccessible = {}
+    if AXE.exists():
+        page.evaluate(AXE.read_text(encoding="utf-8"))
+        inaccessible["light"] = page.evaluate(ACCESSIBLE)
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_selector("html[data-theme=dark]")
+    dark = page.evaluate(DARK)
+    if AXE.exists():
+        inaccessible["dark"] = page.evaluate(LEGIBLE)
     page.set_viewport_size(PHONE)
     narrow = page.evaluate("() => document.documentElement.scrollWidth")
     page.close()
-    return Visit(seen, narrow, complaints)
+    return Visit(seen, dark, narrow, inaccessible, complaints)
 
 
 def outside(url: str, address: str) -> bool:
@@ -262,20 +285,10 @@ def test_every_chapter_offers_its_notebook(site: Site, browser: Any) -> None:
     page.close()
 
 
-def test_figures_stay_legible_in_dark_mode(site: Site, browser: Any) -> None:
-    page = browser.new_page(viewport=DESKTOP, color_scheme="dark")
-    for name in sorted(site.visits):
-        page.goto(site.address + name)
-        styles = page.locator("article img").evaluate_all(
-            """all => all.map((image) => {
-              const style = getComputedStyle(image);
-              return [style.backgroundColor, style.filter];
-            })"""
-        )
-        body = page.evaluate("() => getComputedStyle(document.body).backgroundColor")
-        assert max(map(int, re.findall(r"\d+", body)[:3])) < 60, f"{name} is not dark"
-        assert all(style == ["rgb(255, 255, 255)", "none"] for style in styles), name
-    page.close()
+def test_figures_stay_legible_in_dark_mode(site: Site) -> None:
+    for name, one in site.visits.items():
+        assert max(map(int, re.findall(r"\d+", one.dark["body"])[:3])) < 60, f"{name} is not dark"
+        assert all(style == ["rgb(255, 255, 255)", "none"] for style in one.dark["images"]), name
 
 
 def test_the_scoreboard_is_sorted_and_filtered_by_keyboard(toy_site: Site, browser: Any) -> None:
@@ -387,23 +400,11 @@ def test_wide_tables_scroll_and_are_reached_by_keyboard(toy_site: Site, browser:
     page.close()
 
 
-def test_pages_are_accessible(site: Site, browser: Any) -> None:
+def test_pages_are_accessible(site: Site) -> None:
     """By axe-core: contrast (light and dark), names of links and controls, roles, languages."""
     if not AXE.exists():
         if os.environ.get("CI") == "true":
             pytest.fail(f"{AXE} is missing: in CI the pages must be checked")
         pytest.skip(f"{AXE} is missing: `make test` fetches it where npm is installed")
-    page = browser.new_page(viewport=DESKTOP, color_scheme="light")
-    found = {}
-    for name in sorted(site.visits):
-        page.emulate_media(color_scheme="light")
-        page.goto(site.address + name)
-        page.evaluate(READY)
-        page.add_style_tag(content="* { transition: none !important; }")
-        page.evaluate(AXE.read_text(encoding="utf-8"))
-        found[name, "light"] = page.evaluate(ACCESSIBLE)
-        page.emulate_media(color_scheme="dark")
-        page.wait_for_selector("html[data-theme=dark]")
-        found[name, "dark"] = page.evaluate(LEGIBLE)
-    page.close()
-    assert {place: rules for place, rules in found.items() if rules} == {}
+    found = {name: one.inaccessible for name, one in site.visits.items()}
+    assert {name: rules for name, rules in found.items() if any(rules.values())} == {}
