@@ -219,12 +219,22 @@ def scored(test, right=60, wrong=20):
     def record(value, right, wrong):
         counts = np.zeros((1, 1, 2, 2, 2))
         counts[0, 0, 1, 1, 1], counts[0, 0, 1, 1, 0] = right, wrong
-        counts[0, 0, 0, 1, 1], counts[0, 0, 0, 1, 0] = 100 - right, 100 - wrong
+        counts[0, 0, 1, 0, 1], counts[0, 0, 1, 0, 0] = 100 - right, 100 - wrong
         names = ("test_ap", "val_ap", "test_ap_current", "val_ap_current")
         return Record(None, {"tally": counts} | dict.fromkeys(names, np.array([[value]])), {})
 
     by_seed = (np.broadcast_to(values, len(test)) for values in (right, wrong))
     return [record(*values) for values in zip(test, *by_seed, strict=True)]
+
+
+def test_labels_that_a_mask_leaves_out_count_as_the_others_do():
+    masked, whole = scored([60], 80, 20)[0], scored([60], 80, 20)[0]
+    labels = masked["tally"][0, 0]
+    labels[0], labels[1] = labels[1] / 4, labels[1] * 3 / 4
+    for measure in ("CF1", "OF1", "share gap"):
+        assert tables.curves([masked], measure) == pytest.approx(tables.curves([whole], measure))
+    assert tables.curves([whole], "CF1")[0, 0] == pytest.approx(80)
+    assert tables.positives_by_class(masked).tolist() == [[100, 100]]
 
 
 SHARES = (0.05, 0.1)
@@ -257,9 +267,10 @@ def test_claims_about_scores_follow_the_lead(lead, spread, outcome):
         claims.claim_1i(supervised + np.array([lead, lead + spread]), supervised),
         *claims.claim_2(found, 0.05, claims.OTHER_RULES),
         *claims.claim_2(found, 0.1, ("IAT", "FreeMatch"), shift=4),
+        *claims.claim_2(found, 0.1, ("Top-1",), shift=12, moment="best"),
         *claims.claim_5(found, SHARES),
     ]
-    ids = ("1a", "1b", "1e", "1f", "1i", *(f"2{letter}" for letter in "abcdgh"), "5a", "5b")
+    ids = ("1a", "1b", "1e", "1f", "1i", *(f"2{letter}" for letter in "abcdghm"), "5a", "5b")
     assert outcomes(rows) == dict.fromkeys(ids, outcome)
 
 

@@ -40,7 +40,7 @@ LARGE_LOSS = ("LL-R", "LL-Ct", "LL-Cp")
 SHARES = {"quick": (0.05, 0.10, 0.15, 0.20), "paper": (0.05, 0.10, 0.15, 0.20), "smoke": (0.1, 0.2)}
 """Labelled shares, by profile."""
 
-STRENGTHS = {"quick": (0.1, 0.3, 0.6), "paper": (3, 9, 15), "smoke": (0.3, 0.6)}
+STRENGTHS = {"quick": (0.1, 0.3, 0.6, 0.9, 1.2), "paper": (3, 9, 15), "smoke": (0.3, 0.6)}
 """For the study of the strong view: its noise; for photographs the magnitude of RandAugment."""
 
 ASL = {"focus_positive": 0.0, "focus_negative": 4.0, "margin": 0.05}

@@ -90,7 +90,7 @@ def drift(groups: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
     for name, records in groups.items():
         total = records[0]["tally"][-1].sum()
         made = {
-            moment: [share(record["tally"][at][:, 1, 1]) for record in records]
+            moment: [share(every_label(record)[at][:, 1, 1]) for record in records]
             for moment, at in (("first", 0), ("last", -1))
         }
         rows[name] = {
@@ -123,13 +123,24 @@ def losses(by_loss: Mapping[str, Groups]) -> pd.DataFrame:
 
 
 def curves(records: Sequence[Record], name: str) -> np.ndarray:
-    """One measure of ``two_stage.quality`` over the epochs, ``(seeds, epochs)``."""
-    return np.stack([quality(record["tally"])[name] for record in records])
+    """One measure of ``two_stage.quality`` over the epochs, of every label, ``(seeds, epochs)``."""
+    return np.stack([quality(every_label(record))[name] for record in records])
+
+
+def every_label(record: Record) -> np.ndarray:
+    """The tally (see ``two_stage.quality``) as it is when the mask leaves no label out.
+
+    Rules are compared by all that they say, since only CAP has a mask.
+    """
+    counts = record["tally"]
+    whole = np.zeros_like(counts)
+    whole[..., 1, :, :] = counts.sum(-3)
+    return whole
 
 
 def positives_by_class(record: Record) -> np.ndarray:
     """``(C, 2)``: pseudo positives in the last epoch and true positives, per class."""
-    counts = record["tally"][-1]
+    counts = every_label(record)[-1]
     return np.stack([counts[:, 1, 1].sum(-1), counts[..., 1].sum((1, 2))], 1)
 
 
