@@ -81,6 +81,18 @@ def test_claims_about_table_2():
     assert [row.id for row in claims.claim_5(alone)] == ["5b", "5e"]
 
 
+def test_a_reason_is_given_only_where_it_is_about_every_comparison_that_fails():
+    found = protocols(70, 80, 75)
+    scores = found["photographs"] | {"Naive AN": {"best": 60 + NOISE, "last": 60 + NOISE}}
+    lost = {"LL-Cp": {"best": 50 + NOISE, "last": 50 + NOISE}}
+    for worse, said in ((lost, True), (lost | {"LL-Ct": lost["LL-Cp"]}, False)):
+        row = claims.claim_4({"photographs": scores | worse})[0]
+        assert row.verdict.outcome == FAILS
+        assert ("LL-Cp flips" in row.why.get(FAILS, "")) == said
+    row = claims.claim_5({"end to end": found["end to end"] | {"ROLE": scores["LL-R"]}})[0]
+    assert row.why == {} or "are told" in row.why[FAILS]
+
+
 def test_claim_about_linear_initialisation():
     before, after = protocols(70, 80, 75)["end to end"], protocols(75, 80, 75)["end to end"]
     for linear, wanted in ((after, HOLDS), (before, FAILS)):
@@ -171,6 +183,8 @@ def test_every_method_has_the_learning_rate_that_other_seeds_choose():
     assert np.allclose(tables.at_own_rate(by_rate, "last")["AN"], 50 + NOISE)
     one = judged(60, 70, 69)
     one[0].values["val_ap"] = np.array([[900.0]])  # of the first seed: the others are swayed
+    counts = tables.own_rates(by_rate | {(0.1, "AN"): one})
+    assert counts.to_dict("index") == {"AN": {"0.1 (end)": 5, "1 (end)": 1}}
     found = tables.at_own_rate(by_rate | {(0.1, "AN"): one}, "best")["AN"]
     assert np.allclose(found, np.where(np.arange(6) == 0, 60, 70) + NOISE)
 

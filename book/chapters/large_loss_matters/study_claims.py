@@ -77,8 +77,8 @@ def claim_10(
     sizes = list(dict.fromkeys(size for size, _ in by_size))
     told = "ROLE is told the number of positives: perhaps that weighs most here."
     schedule = (
-        "With few scenes an epoch is a handful of steps, and corrections start before anything is "
-        "learnt: rows 10d to 10f have as many steps at every size."
+        "Perhaps because an epoch of few scenes is a handful of steps, so that corrections start "
+        "before much is learnt: rows 10d to 10f have as many steps at every size."
     )
     same, ids = ("steps", "def") if equal_steps else ("epochs", "abc")
     rows = []

@@ -202,16 +202,41 @@ def at_own_rate(
         by_rate: (factor on the learning rates, method) -> runs, the same seeds in each.
         moment: ``"best"`` or ``"last"``.
     """
-    factors = list(dict.fromkeys(factor for factor, _ in by_rate))
+    found = {}
+    for name, (groups, chosen) in _own_rates(by_rate).items():
+        test = np.array([mean_ap(group, moment) for group in groups])
+        found[name] = test[chosen, np.arange(test.shape[1])]
+    return found
+
+
+def _own_rates(
+    by_rate: Mapping[tuple[float, str], Sequence[Record]],
+) -> dict[str, tuple[list[Sequence[Record]], np.ndarray]]:
+    """Method -> its runs at each rate, from the lowest, and which rate each of its seeds has."""
+    factors = sorted({factor for factor, _ in by_rate})
     found = {}
     for name in dict.fromkeys(name for _, name in by_rate):
         groups = [by_rate[factor, name] for factor in factors]
         validation = np.array([[best_validation([run]) for run in group] for group in groups])
         others = validation.sum(1, keepdims=True) - validation
-        chosen = others.argmax(0)
-        test = np.array([mean_ap(group, moment) for group in groups])
-        found[name] = test[chosen, np.arange(test.shape[1])]
+        found[name] = groups, others.argmax(0)
     return found
+
+
+def own_rates(by_rate: Mapping[tuple[float, str], Sequence[Record]]) -> pd.DataFrame:
+    """In how many seeds ``at_own_rate`` takes which rate; both ends of what was tried are marked.
+
+    Args:
+        by_rate: (factor on the learning rates, method) -> runs, the same seeds in each.
+    """
+    factors = sorted({factor for factor, _ in by_rate})
+    names = [f"{factor:g}" for factor in factors]
+    names[0], names[-1] = f"{names[0]} (end)", f"{names[-1]} (end)"
+    counts = {
+        method: np.bincount(chosen, minlength=len(factors))
+        for method, (_, chosen) in _own_rates(by_rate).items()
+    }
+    return pd.DataFrame.from_dict(counts, orient="index", columns=names)
 
 
 def count_table(
