@@ -84,6 +84,24 @@ def test_the_run_in_the_middle_stands_for_all():
     assert tables.by_step(records, "psnr").shape == (3, 2)
 
 
+def test_terms_and_actions_are_told_over_all_seeds():
+    terms = np.zeros((20, 5))
+    terms[-2:] = [-1.0, -2.0, -3.0, -4.0, 5.0]
+    records = [
+        Record(None, {"terms": terms + s, "common": np.array([0.9, share, 1.0])}, {})
+        for s, share in ((0.0, 0.5), (2.0, 0.7))
+    ]
+    assert tables.sizes(records).startswith("colour 0.00 ± 1.41, spatial -1.00 ± 1.41")
+    assert tables.most_frequent(records) == "60.0 ± 14.1"
+
+
+def test_differences_have_the_digits_of_their_measure():
+    found = {name: given_outcomes(ssim=s) for name, s in ((runs.ALL, 0.7), ("x", 0.704))}
+    for measures in found.values():
+        measures["light"] = np.array([0.5, 0.5, 0.5])
+    assert tables.differences(found).loc["x", "SSIM"] == "0.004 ± 0.000"
+
+
 def lime(aided=(6.0, 0.1, -0.5), plain=5.0, spread=1.0):
     """A record of real photographs: judge's score, exposure error and ``follows`` of the agents
     with the aesthetic term, the score of those without it."""

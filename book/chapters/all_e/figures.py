@@ -59,8 +59,8 @@ def draw_judge(
         ax.set(xlabel="mean value of the corrected image", ylabel=label)
     axes[0].axhline(original, color=COLOURS["reference"], ls="--", lw=1.2)
     axes[0].annotate(
-        "the reference itself", (light.min(), original), (2, 4), textcoords="offset points",
-        fontsize=9,
+        "the reference itself", ((light.min() + light.max()) / 2, original), (0, 4),
+        textcoords="offset points", ha="center", fontsize=9,
     )  # fmt: skip
     return fig
 

@@ -7,6 +7,7 @@ them are those of the chapter. Only numbers are kept, no picture.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
@@ -15,6 +16,7 @@ from chapters.all_e import runs
 from chapters.all_e.comparators import FIXED, enhancer
 from chapters.all_e.photographs import photographs
 from chapters.all_e.released import audit
+from chapters.all_e.tables import CHOSEN
 from weaklabels import data
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.store import Record
@@ -36,7 +38,7 @@ DIFFERENCES = (
 
 
 def lime(chapter: Setting) -> dict[str, Any]:
-    """One row per method and seed (-1 where nothing is drawn), a value per photograph.
+    """One row per method and seed (-1 where it does not matter), a value per photograph.
 
     It computes on the CPU, where the photographs are.
     """
@@ -45,14 +47,15 @@ def lime(chapter: Setting) -> dict[str, Any]:
     kinds = runs.long(settings) | runs.as_coded(settings)
     seeds = range(FIRST_SEED, FIRST_SEED + chapter.seeds)
     found = chapter.repeat(runs.run, kinds, seeds)
-    trained = photographs(settings.base)
     with one_thread():
         rows = []
         for name in FIXED:
             if name != "reference":
-                change = enhancer(name, trained, settings.base.test_steps)
-                measured = measure([change(x) for x in photos[:, None]])
-                rows.append({"method": name, "seed": -1} | measured)
+                for seed in seeds if name in CHOSEN else (-1,):
+                    trained = photographs(replace(settings.base, seed=max(seed, 0)))
+                    change = enhancer(name, trained, settings.base.test_steps)
+                    measured = measure([change(x) for x in photos[:, None]])
+                    rows.append({"method": name, "seed": seed} | measured)
         for name, records in found.items():
             for record in records:
                 row = {"method": f"agents, {name}", "seed": record.spec.seed}

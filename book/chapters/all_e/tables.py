@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from chapters.all_e.photographs import MEASURES
-from chapters.all_e.runs import ALL, AS_CODED, NO_SCORE
+from chapters.all_e.runs import ALL, AS_CODED, NO_SCORE, TERMS
 from weaklabels.lab.store import Record
 from weaklabels.press.claims import mean_std
 
@@ -23,6 +23,9 @@ HEADS = {
     "light": ("mean value", 3),
 }
 """Measure -> its heading, digits after the point."""
+
+CHOSEN = ("constant curve", "constant curve, tuned on references")
+"""Comparators that choose on the training photographs, which differ from seed to seed."""
 
 
 def final(records: Sequence[Record], measure: str) -> np.ndarray:
@@ -38,6 +41,21 @@ def by_step(records: Sequence[Record], measure: str) -> np.ndarray:
 def traced(records: Sequence[Record], trace: str) -> np.ndarray:
     """``(seeds, episodes, ...)`` of what was recorded in training."""
     return np.stack([record[trace] for record in records])
+
+
+def sizes(records: Sequence[Record]) -> str:
+    """``mean ± std`` over seeds of each term of the reward in the last tenth of training."""
+    values = traced(records, "terms")
+    ends = values[:, -max(values.shape[1] // 10, 1) :].mean(1)
+    return ", ".join(f"{term} {mean_std(ends[:, i], 2)}" for i, term in enumerate(TERMS))
+
+
+def most_frequent(records: Sequence[Record]) -> str:
+    """``mean ± std`` over seeds of the share (%) of a step's most frequent action.
+
+    Mean over photographs and steps, in the channel in which it is smallest.
+    """
+    return mean_std([100 * record["common"].min() for record in records])
 
 
 def typical(records: Sequence[Record]) -> Record:
@@ -95,11 +113,11 @@ def differences(ablation: Outcomes) -> pd.DataFrame:
     return pd.DataFrame(
         {
             head: {
-                name: mean_std(values[measure] - ablation[ALL][measure], 2)
+                name: mean_std(values[measure] - ablation[ALL][measure], digits)
                 for name, values in ablation.items()
                 if name != ALL
             }
-            for measure, (head, _) in HEADS.items()
+            for measure, (head, digits) in HEADS.items()
         }
     ).rename_axis("reward")
 
@@ -125,12 +143,12 @@ def lime(record: Mapping[str, Any]) -> pd.DataFrame:
             }
             for name, (head, digits) in heads.items()
         }
-    ).rename_axis("method")
+    ).rename_axis(f"agents: {frame.seed[frame.seed >= 0].nunique()} seeds")
 
 
 def lime_outcomes(record: Mapping[str, Any] | None) -> dict[str, dict[str, np.ndarray]]:
-    """Method -> measure -> ``(seeds,)``, mean over the real photographs; one value where nothing is
-    drawn.
+    """Method -> measure -> ``(seeds,)``, mean over the real photographs; one value where no seed
+    matters.
 
     Empty without a record, or with one of agents that trained for less long than those of the
     claims: it was made before the rows were fixed, and does not say how it was made.
