@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,11 +15,11 @@ from chapters.cdcr.runs import METHODS, PAIR
 from chapters.cdcr.tables import (
     Groups,
     Rows,
-    curves,
     labels_an_image,
     measured,
     recorded_class_gains,
     selected,
+    shown_curves,
 )
 from weaklabels.lab.store import Record
 from weaklabels.lab.two_stage import mean_ap
@@ -60,7 +61,8 @@ def draw_thresholds(ax: Axes, record: Record, epoch: int, classes: Sequence[str]
     ax.plot(x, record["thresholds"][epoch][order], "kD", ms=5, label="threshold")
     names = [classes[i] for i in order] if len(order) <= 20 else [""] * len(order)
     ax.set_xticks(x, names)
-    ax.set(xlabel="class, by frequency", ylim=(0, 1))
+    top = max(1.0, 1.05 * float(record["thresholds"].max()))  # a bar may be above 1
+    ax.set(xlabel="class, from frequent to rare", ylim=(0, top))
 
 
 def draw_confidences(ax: Axes, found: Mapping[str, np.ndarray], threshold: float) -> None:
@@ -85,10 +87,13 @@ def draw_confidences(ax: Axes, found: Mapping[str, np.ndarray], threshold: float
 def draw_curves(ax: Axes, groups: Mapping[str, Sequence[Record]], name: str) -> None:
     """Purity or recall of the selected candidates by epoch of the second stage (see ``curves``)."""
     for line, (method, records) in zip(("-", "--", "-.", ":"), groups.items(), strict=False):
-        values = curves(records, name)
+        values = shown_curves(records, name)
         epochs = np.arange(1, values.shape[1] + 1)
-        style.band(ax, epochs, values, method, colour=COLOURS[method], style=line)
+        with warnings.catch_warnings():  # an epoch at which no seed selects anything
+            warnings.simplefilter("ignore", RuntimeWarning)
+            style.band(ax, epochs, values, method, colour=COLOURS[method], style=line)
     style.epoch_axis(ax)
+    ax.set_ylim(top=min(ax.get_ylim()[1], 102))  # a band may pass 100, no share does
     ax.set_ylabel(
         {"purity": "true among the selected (%)", "recall": "true that are selected (%)"}[name]
     )
@@ -110,8 +115,8 @@ def draw_broken(groups: Mapping[str, Sequence[Record]]) -> Figure:
     fig, axes = style.panels(2, height=3.6)
     draw_curves(axes[0], groups, "recall")
     draw_selected(axes[1], groups)
-    axes[0].set(ylim=(0, 100))
-    axes[0].legend()
+    axes[0].set(ylim=(0, 102))
+    fig.legend(*axes[1].get_legend_handles_labels(), loc="outside lower center", ncol=2)
     return fig
 
 
@@ -217,6 +222,8 @@ def draw_recorded_selection(axes: Sequence[Axes], groups: Mapping[str, Mapping[s
             style.band(ax, epochs, values, shown, colour=COLOURS[name], style=line)
         style.epoch_axis(ax)
         ax.set(ylabel=label, ylim=(0, None))
+        if measure != "selected":
+            ax.set_ylim(top=min(ax.get_ylim()[1], 102))
 
 
 def draw_photograph_classes(rows: Rows, images: Mapping[str, int]) -> Figure:

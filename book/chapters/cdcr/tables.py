@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import spearmanr
 
 from weaklabels.lab.multilabel import annotate
 from weaklabels.lab.photographs import rounded
@@ -63,6 +64,18 @@ def selected(records: Sequence[Record]) -> np.ndarray:
     return counts[..., 1, 1, :].sum((-2, -1)) / counts[:, :, 0].sum((-3, -2, -1))
 
 
+def shown_curves(records: Sequence[Record], name: str) -> np.ndarray:
+    """``curves``, with NaN for the purity of a selection in which there is nothing."""
+    values = curves(records, name)
+    return values if name == "recall" else np.where(selected(records) == 0, np.nan, values)
+
+
+def _known(values: np.ndarray) -> str:
+    """Mean and standard deviation of the runs that have a value."""
+    values = values[~np.isnan(values)]
+    return mean_std(values) if values.size else "-"
+
+
 def labels_an_image(records: Sequence[Record]) -> float:
     """How many true labels an image has, mean over runs."""
     counts = np.stack([record["tally"][0] for record in records])
@@ -75,15 +88,20 @@ def candidate_purity(records: Sequence[Record]) -> np.ndarray:
 
 
 def selection(records: Groups, rates: Sequence[float]) -> pd.DataFrame:
-    """Purity and recall of what is selected first and last, for the reader."""
+    """Purity and recall of what is selected first and last, for the reader; of purity the mean and
+    the lowest over epochs, too."""
     rows = {}
     for name in ("CDCR", "CDCR, one threshold"):
         for rate in rates:
-            purity, recall = (curves(records[name, rate], key) for key in ("purity", "recall"))
+            purity, recall = (
+                shown_curves(records[name, rate], key) for key in ("purity", "recall")
+            )
             rows[name, f"{rate:g}"] = {
                 "all candidates": mean_std(candidate_purity(records["BCE", rate])),
-                "purity, first": mean_std(purity[:, 0]),
-                "purity, last": mean_std(purity[:, -1]),
+                "purity, first": _known(purity[:, 0]),
+                "purity, last": _known(purity[:, -1]),
+                "purity, mean": _known(purity.mean(1)),
+                "purity, lowest": _known(purity.min(1)),
                 "recall, first": mean_std(recall[:, 0]),
                 "recall, last": mean_std(recall[:, -1]),
             }
@@ -101,11 +119,13 @@ def scores(records: Groups) -> pd.DataFrame:
 
 
 def parts(groups: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
-    """Test mAP of methods, and purity and recall of what they train on as positives."""
+    """Test mAP of methods at the last and at the best epoch, and purity and recall of what they
+    train on as positives in the last one."""
     rows = {
         name: {
-            "test mAP (%)": mean_std(mean_ap(group)),
-            "purity (%)": mean_std(curves(group, "purity")[:, -1]),
+            "test mAP (%), last": mean_std(mean_ap(group)),
+            "best": mean_std(mean_ap(group, "best")),
+            "purity (%)": _known(shown_curves(group, "purity")[:, -1]),
             "recall (%)": mean_std(curves(group, "recall")[:, -1]),
         }
         for name, group in groups.items()
@@ -148,6 +168,35 @@ def test_curve(first: Sequence[Record], records: Sequence[Record]) -> tuple[np.n
         for a, b in zip(first, records, strict=True)
     ]
     return epochs, np.array(scores)
+
+
+def frequency_order(records: Sequence[Record], epoch: int) -> np.ndarray:
+    """Rank correlation of a class's training images with its threshold, ``(seeds,)``.
+
+    Args:
+        records: of runs of CDCR.
+        epoch: of the second stage, from 0, or -1.
+    """
+    return np.array(
+        [
+            spearmanr(record["tally"][0][..., 1].sum((1, 2)), record["thresholds"][epoch]).statistic
+            for record in records
+        ]
+    )
+
+
+def best_thresholds(
+    tried: Mapping[str, Groups], thresholds: Sequence[float], names: Sequence[str]
+) -> str:
+    """By kind of scenes and rule, the threshold with the best mean test mAP; ends are marked."""
+    lines = []
+    for kind, groups in tried.items():
+        for name in names:
+            scores = [mean_ap(groups[name, value]).mean() for value in thresholds]
+            at = int(np.argmax(scores))
+            end = " (edge)" if at in (0, len(thresholds) - 1) else ""
+            lines.append(f"- {kind}, {name}: {thresholds[at]:g}{end}, {scores[at]:.1f} %.")
+    return "\n".join(lines)
 
 
 def class_gains(records: Sequence[Record], against: Sequence[Record]) -> np.ndarray:
