@@ -300,6 +300,26 @@ def test_poison_depends_on_the_draws_of_the_crafting_network_alone():
     assert len(poisons) == 2  # the victim's double, and one stranger to all the others
 
 
+def test_every_seed_has_a_crafting_network_of_its_own(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        runs, "remember", lambda _, spec: asked.append(spec) or Record(spec, {"natural": 1}, {})
+    )
+    spec = runs.Spec(attack="hypocritical", seed=3)
+    assert runs.among_strangers(spec) == {"natural": 1}
+    runs.among_strangers(replace(spec, craft_draws=runs.OWN_DRAWS))
+    runs.among_strangers(replace(spec, seed=4, craft_draws=runs.OWN_DRAWS))
+    assert [runs.crafting_spec(each).chance for each in asked] == [3, 10_003, 10_004]
+    assert [each.chance for each in asked] == [3, 3, 4]
+
+
+def test_other_defences_have_the_chosen_budget_or_that_of_the_paper():
+    quick = runs.defences(runs.settings(Chapter("stability_attacks")))
+    assert list(quick) == ["PGD-AT, ε", "PGD-AT, 1.5 ε", "TRADES, 1.5 ε", "MART, 1.5 ε"]
+    paper = runs.defences(runs.settings(Chapter("stability_attacks", "paper")))
+    assert list(paper) == ["PGD-AT, ε", "PGD-AT, 1.75 ε", "TRADES, 1.5 ε", "MART, 1.75 ε"]
+
+
 def test_the_budget_is_that_of_the_record():
     recorded = Chapter("stability_attacks").recorded("tuning")
     assert {f"{eps:g}": budget for eps, budget in runs.CHOSEN.items()} == recorded["chosen"]
@@ -353,6 +373,7 @@ def outcomes(rows):
         ("3", "hypocritical", (79.0, 37.0), (81.0, 37.0, 9.0)),
         ("4", "adversarial", (77.0, 36.0), (77.0, 38.0, 9.0)),
         ("5", "adversarial", (77.0, 51.0), (77.0, 49.5, 9.0)),
+        ("16", "adversarial", (82.5, 48.0), (81.0, 48.0, 9.0)),
         ("6", "repaired", (80.0, 36.0), (80.0, 40.0, 9.0)),
         ("7", "repaired", (80.0, 46.0), (80.0, 48.0, 9.0)),
         ("8", "repaired", (88.5, 49.0), (87.0, 49.0, 9.0)),
@@ -372,6 +393,7 @@ def test_every_radius_has_a_row():
     assert [row.id for row in claims.on_digits(found(), "b")][:3] == ["1b", "2b", "3b"]
     assert claims.on_digits({}, "b") == []
     rows = claims.claim_1(found() | weaker)
+    assert [row.figure for row in rows] == ["tab-stab-digits", "tab-stab-weaker"]
     assert [row.id for row in rows] == ["1a", "1b"]
     assert outcomes(rows) == [HOLDS, FAILS]
     assert rows[0].verdict.parts[0].paper_effect == pytest.approx(50.63 - 37.61)
@@ -429,6 +451,31 @@ def test_the_takeaway_says_what_the_rows_say():
     assert "falls by more than 5 points: holds (1a), open (1b)." in text
     assert "a larger budget" in text.lower()
     assert "natural accuracy" not in text
+    ids = [row.id for row in claims.on_digits(found())] + ["12a", "12b", "13a", "14"]
+    text = claims.takeaway(dict.fromkeys(ids, HOLDS))
+    assert all(f"({id})" in text for id in ids)
+
+
+def test_reasons_belong_to_what_was_measured():
+    text = claims.claim_2(found(hypocritical=(81.0, 37.0)))[0].why[FAILS]
+    assert "82.0 %" in text
+    assert not claims.claim_2(found())[0].why.get(HOLDS)
+
+
+def test_runs_that_collapse_are_counted():
+    assert "In no run" in tables.collapses(found())
+    fallen = found() | {(0.1, "clean", 2.0): records(10.0, 10.0)}
+    assert "3 of 3 seeds on clean images with 2 ε (ε = 0.1)" in tables.collapses(fallen)
+
+
+def test_what_is_added_to_empty_pixels():
+    spec = runs.Spec()
+    clean = load_splits(spec).train.x.numpy()
+    everywhere = Record(spec, {"x": clean + 0.1}, {})
+    there = Record(spec, {"x": clean + 0.1 * (clean == 0)}, {})
+    found = tables.on_empty({"a": [everywhere], "b": [there]})
+    assert found["a"] == pytest.approx(found["pixels"], abs=0.01)
+    assert found["b"] == pytest.approx([100])
 
 
 def test_tables_of_records():

@@ -132,12 +132,21 @@ TESTS = {
         0.0,
         _published("natural", "hypocritical", LARGER),
     ),
+    "15j": Test(
+        "the adversarial poison costs natural accuracy, by which it can be noticed",
+        "77.35 against 82.17 on clean images (Table 2)",
+        "natural",
+        CLEAN,
+        ADVERSARIAL,
+        0.0,
+        _published("natural", "clean", "adversarial"),
+    ),
 }
 """Id -> test. Rates, radius and network are fixed; the budget is the record's choice."""
 
 
 def claim_15(found: OnPhotographs | None) -> list[Row]:
-    """The tests of claims 1 to 8 and 11 on photographs; not testable without a record."""
+    """The tests of claims 1 to 8, 11 and 16 on photographs; not testable without a record."""
     return [
         Row(
             id,
@@ -168,7 +177,8 @@ def summary(outcomes: Mapping[str, str]) -> str:
     Args:
         outcomes: id -> outcome.
     """
-    same = dict(zip(TESTS, ("1a", "2a", "3a", "4a", "5a", "11a", "6a", "7a", "8a"), strict=True))
+    numbers = (1, 2, 3, 4, 5, 11, 6, 7, 8, 16)
+    same = {id: f"{number}a" for id, number in zip(TESTS, numbers, strict=True)}
     lines = [
         f"- {test.text[0].upper()}{test.text[1:]}: {outcomes[id]} ({id}); on digits "
         f"{outcomes[same[id]]} ({same[id]})."

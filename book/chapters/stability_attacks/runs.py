@@ -362,11 +362,14 @@ def hypocritical(settings: Settings) -> Spec:
 
 
 def defences(settings: Settings) -> dict[str, Spec]:
-    """Defences against hypocritical images."""
+    """Defences against hypocritical images: the chosen budget of PGD-AT, but the paper's at its
+    radius, which is smaller for TRADES (12/255)."""
     poisoned = hypocritical(settings)
+    larger = chosen_budget(poisoned.eps)
+    budgets = {"PGD-AT": larger, "TRADES": min(larger, 1.5), "MART": larger}
     return {"PGD-AT, ε": poisoned} | {
-        f"{method}, 1.5 ε": replace(poisoned, method=method, budget=1.5)
-        for method in ("PGD-AT", "TRADES", "MART")
+        f"{method}, {budget:g} ε": replace(poisoned, method=method, budget=budget)
+        for method, budget in budgets.items()
     }
 
 
@@ -385,14 +388,18 @@ NETWORKS = {
 }
 """Victims that the crafting network does not know: name -> widths of their hidden layers."""
 
+OWN_DRAWS = 10_000
+"""First of the seeds of crafting networks that share no draws with their victims."""
+
 
 def strangers(settings: Settings) -> dict[tuple[str, str], Spec]:
     """Victim, training images -> run: how much of the attack is due to what the two networks share.
 
     The crafting network of the chapter has the victim's architecture, initial weights and order of
     batches. *Other draws*: weights and batches of its own. The others also differ in architecture.
+    They are run by ``among_strangers``.
     """
-    base = replace(hypocritical(settings), craft_draws=10_000)
+    base = replace(hypocritical(settings), craft_draws=OWN_DRAWS)
     own = dict(base.network_options)
     found = {
         ("same", "hypocritical"): hypocritical(settings),
@@ -404,6 +411,13 @@ def strangers(settings: Settings) -> dict[tuple[str, str], Spec]:
         found[name, "hypocritical"] = replace(victim, craft_hidden=own["hidden"])
         found[name, "clean"] = replace(victim, attack="clean", craft_draws=None)
     return found
+
+
+def among_strangers(spec: Spec) -> dict[str, Any]:
+    """``run`` with another crafting network for every seed: its draws are numbered from
+    ``craft_draws``, if that is given."""
+    own = None if spec.craft_draws is None else spec.craft_draws + spec.seed
+    return remember(run, replace(spec, craft_draws=own)).values
 
 
 def poisons(settings: Settings) -> dict[str, Spec]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from weaklabels.lab.loading import load_splits
 from weaklabels.lab.store import Record
 from weaklabels.methods.stability_attacks import Gaussians
 from weaklabels.press.claims import mean_std
@@ -130,6 +131,48 @@ def pictures(images: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {
         name: stored / (255 if stored.dtype == np.uint8 else 1) for name, stored in images.items()
     }
+
+
+def on_empty(crafted: Mapping[str, Sequence[Record]], most: int = 1000) -> dict[str, np.ndarray]:
+    """Share (%) of the pixels that are 0 in the clean images, and of what each attack adds there.
+
+    Args:
+        crafted: attack -> poisoned images, one record a seed (see ``runs.craft``).
+        most: images that are looked at, the first ones.
+
+    Returns:
+        ``"pixels"`` and attack -> ``(seeds,)``.
+    """
+    found: dict[str, list[float]] = {}
+    for records in zip(*crafted.values(), strict=True):
+        clean = load_splits(records[0].spec).train.x[:most].numpy()
+        stored = {kind: r["x"][:most] for kind, r in zip(crafted, records, strict=True)}
+        added = {kind: np.abs(x - clean) for kind, x in pictures(stored).items()}
+        for name, amount in ({"pixels": np.ones_like(clean)} | added).items():
+            found.setdefault(name, []).append(100 * amount[clean == 0].sum() / amount.sum())
+    return {name: np.array(shares) for name, shares in found.items()}
+
+
+COLLAPSED = 50.0
+"""Natural accuracy (%) below which a network is said to have collapsed."""
+
+
+def collapses(found: Found) -> str:
+    """Which runs have collapsed, in Markdown: a mean and a band hide them."""
+    seen = []
+    for (eps, kind, budget), records in found.items():
+        fallen = int((scores(records, "natural") < COLLAPSED).sum())
+        if fallen:
+            seen.append(
+                f"{fallen} of {len(records)} seeds on {kind} images with {budget:g} ε "
+                f"(ε = {eps:.3g})"
+            )
+    if not seen:
+        return f"In no run of this figure does natural accuracy end below {COLLAPSED:g} %."
+    return (
+        f"A mean hides that training can collapse. Natural accuracy ends below {COLLAPSED:g} % in "
+        f"{', '.join(seen)}."
+    )
 
 
 # -- photographs ----------------------------------------------------------------------------------
