@@ -93,7 +93,8 @@ def draw_curves(ax: Axes, groups: Mapping[str, Sequence[Record]], name: str) -> 
             warnings.simplefilter("ignore", RuntimeWarning)
             style.band(ax, epochs, values, method, colour=COLOURS[method], style=line)
     style.epoch_axis(ax)
-    ax.set_ylim(top=min(ax.get_ylim()[1], 102))  # a band may pass 100, no share does
+    if ax.get_ylim()[1] > 102:  # a band may pass 100, no share does
+        ax.set_ylim(top=102)
     ax.set_ylabel(
         {"purity": "true among the selected (%)", "recall": "true that are selected (%)"}[name]
     )
