@@ -340,9 +340,16 @@ def test_every_leverage_of_lws_is_a_row():
 
 
 def test_the_summary_counts_outcomes():
-    text = claims.summary({"1a": HOLDS, "6ra": FAILS, "6b": OPEN, "6la": FAILS, "13a": HOLDS})
+    found = {"1a": HOLDS, "6ra": FAILS, "6b": OPEN, "6wa": FAILS, "13a": HOLDS, "8mf": OPEN}
+    found |= {"10": HOLDS, "11": HOLDS, "16": FAILS, "14a1": HOLDS, "17a": OPEN, "5a": HOLDS}
+    text = claims.summary(found | {"17g": NOT_TESTABLE, "5b": HOLDS, "6la": FAILS})
+    assert "guiding the training): of 1 rows 1 holds." in text  # and not row 10
+    assert "An early start, but not none: of 1 rows 1 holds." in text
+    assert "hard self-training: of 2 rows 1 holds, 1 open." in text  # and not 5b, which repeats 5a
     assert "one epoch of warm-up: of 2 rows 1 fails, 1 open." in text
     assert "later start: of 1 rows 1 fails." in text
+    assert "PRODEN and CC ahead of CAVL: of 1 rows 1 holds." in text
+    assert "given by ours: of 1 rows 1 open." in text
 
 
 def test_every_q_is_a_row_and_so_is_what_is_lost_in_between():

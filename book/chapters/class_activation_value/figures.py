@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, ScalarFormatter
 from torch.nn import functional as F
 
-from chapters.class_activation_value.tables import Cells, Run, curves
+from chapters.class_activation_value.tables import Cells, Run, curves, in_order
 from weaklabels.methods.class_activation_value import WINDOW, class_activation_value
 from weaklabels.press import style
 from weaklabels.press.verdicts import NOT_RECORDED
@@ -307,7 +307,7 @@ def draw_start(
 def draw_real_world(panels: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
     """Test accuracy by method on each real-world set, a dot and one standard deviation."""
     fig, axes = _grid(len(panels), 3.4, sharey=True)
-    names = list(dict.fromkeys(name for results in panels.values() for name in results))
+    names = in_order(dict.fromkeys(name for results in panels.values() for name in results))
     for ax, (title, results) in zip(axes, panels.items(), strict=True):
         for y, name in ((y, name) for y, name in enumerate(names) if name in results):
             colour = COLOURS[name.partition(",")[0]]

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from chapters.class_activation_value.runs import TUNING_SEEDS, labelled
+from chapters.class_activation_value.tables import or_note
 from weaklabels.lab.candidate_sets import Spec, load_splits, run, scores
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import options
@@ -169,4 +170,4 @@ def rate_table(record: Mapping[str, Any] | None) -> pd.DataFrame:
         }
         for choice in (record["choices"] if record else ())
     }
-    return pd.DataFrame(lines).T
+    return or_note(pd.DataFrame(lines).T)

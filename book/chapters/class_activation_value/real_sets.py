@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from chapters.class_activation_value.runs import GRID, SETS, TUNING_SEEDS, real_world_spec
-from chapters.class_activation_value.tables import choice_text, recorded_scores
+from chapters.class_activation_value.tables import choice_text, or_note, recorded_scores
 from weaklabels import methods
 from weaklabels.data import Splits
 from weaklabels.lab import candidate_setting
@@ -303,7 +303,7 @@ def selection_table(found: Mapping[str, Mapping[str, Mapping[str, np.ndarray]]])
         for criterion, sets in found.items()
         for name, each in sets.items()
     }
-    return pd.DataFrame(columns).sort_index(axis=1, level=0, sort_remaining=False)
+    return or_note(pd.DataFrame(columns).sort_index(axis=1, level=0, sort_remaining=False))
 
 
 def recorded_selection(
@@ -326,4 +326,4 @@ def selection_choices(record: Mapping[str, Any] | None) -> pd.DataFrame:
     for each in record["choices"] if record else ():
         cell = columns.setdefault((SETS[each["dataset"]], each["criterion"]), {})
         cell[each["method"]] = choice_text(each)
-    return pd.DataFrame(columns)
+    return or_note(pd.DataFrame(columns))

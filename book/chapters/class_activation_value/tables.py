@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -10,7 +10,7 @@ import pandas as pd
 from scipy import stats
 from torch import Tensor
 
-from chapters.class_activation_value.runs import SETS, Settings
+from chapters.class_activation_value.runs import SETS, TABLE, Settings
 from weaklabels.data import Splits
 from weaklabels.lab import candidate_sets
 from weaklabels.lab.candidate_sets import Spec, load_splits
@@ -214,7 +214,7 @@ def _pearson(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def pilot_table(groups: Mapping[str, Sequence[Run]], last: int) -> pd.DataFrame:
-    """One row per training run of the pilot experiment."""
+    """One row per training run of the pilot experiment; empty without runs."""
     lines = {}
     for name, records in groups.items():
         guessing = np.array([float(record["chance"]) for record in records])
@@ -228,7 +228,7 @@ def pilot_table(groups: Mapping[str, Sequence[Run]], last: int) -> pd.DataFrame:
             "... with the next run": mean_std(changes[1], 2),
             "final test accuracy": mean_std(candidate_sets.scores(records, last)),
         }
-    return pd.DataFrame(lines).T
+    return or_note(pd.DataFrame(lines).T)
 
 
 def rules_table(records: Sequence[Run], rules: Mapping[str, str]) -> pd.DataFrame:
@@ -241,7 +241,7 @@ def rules_table(records: Sequence[Run], rules: Mapping[str, str]) -> pd.DataFram
             "all epochs": mean_std(values.mean(1)),
             "last epoch": mean_std(values[:, -1]),
         }
-    return pd.DataFrame(lines).T
+    return or_note(pd.DataFrame(lines).T)
 
 
 def differences(records: Sequence[Record]) -> dict[str, int]:
@@ -373,13 +373,14 @@ def recorded_real(chapter: Setting) -> dict[str, dict[str, np.ndarray]]:
 
 
 def mean_table(results: Mapping[str, Mapping[str, np.ndarray]]) -> pd.DataFrame:
-    """Mean and spread: methods x data or networks."""
-    return pd.DataFrame(
+    """Mean and spread: methods x data or networks; empty without results."""
+    table = pd.DataFrame(
         {
             label: {method: mean_std(values) for method, values in found.items()}
             for label, found in results.items()
         }
     ).fillna("-")
+    return or_note(table.loc[in_order(table.index)])
 
 
 def real_table(results: Mapping[str, Mapping[str, np.ndarray]]) -> pd.DataFrame:
@@ -390,7 +391,17 @@ def real_table(results: Mapping[str, Mapping[str, np.ndarray]]) -> pd.DataFrame:
         for name, known in SECOND_HAND.items()
     }
     methods = dict.fromkeys(name for found in results.values() for name in found)
-    return pd.DataFrame(columns).fillna("-").loc[list(methods)]
+    return pd.DataFrame(columns).fillna("-").loc[in_order(methods)]
+
+
+def in_order(methods: Iterable[str]) -> list[str]:
+    """The methods as the main table has them, those with a later start last."""
+    return sorted(methods, key=lambda name: ("T0" in name, TABLE.index(name.partition(",")[0])))
+
+
+def or_note(table: pd.DataFrame) -> pd.DataFrame:
+    """The table, or an empty one whose head says that there are no runs yet."""
+    return pd.DataFrame({NOT_RECORDED: []}) if table.empty else table
 
 
 def recorded_runs(
@@ -483,7 +494,7 @@ def fashion_line(record: Mapping[str, Any]) -> str:
         f"The Fashion-MNIST runs use {known['training images']:,} of {known['of']:,} training "
         f"images, drawn anew for each of five repeats, all {known['test images']:,} test images, "
         f"{known['epochs']} epochs in batches of {known['batch size']} ({known['optimiser']}); "
-        "the paper trains on all images for 250 epochs. LWS is left out: it does not learn on a "
+        "the paper trains on all images for 250 epochs. LWS is left out: it hardly learns on a "
         f"network without batch norm, which LeNet is. Told the truth, LeNet reaches {told} % in "
         "that time."
     )
