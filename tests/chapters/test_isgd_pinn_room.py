@@ -255,7 +255,7 @@ def errors_of(isgd, adam, sgd=BAD, lbfgs=BAD, restarted=BAD):
         lambda runs: claims.claim_4e({"Burgers": runs, "Helmholtz": runs}),
         lambda runs: [claims.claim_4f(runs)],
         lambda runs: [claims.claim_4g({(key, k): runs[key] for key in KEYS for k in (4, 20)})],
-        lambda runs: [claims.claim_4h(runs), claims.claim_4i(runs, runs)],
+        lambda runs: [claims.claim_4h(runs), claims.claim_4i(runs, runs), claims.claim_4j(runs)],
         lambda runs: [claims.claim_7a(runs), claims.claim_7b(runs), claims.claim_7c(runs)],
         lambda runs: [claims.claim_7d(runs, runs), claims.claim_10(runs)],
         lambda runs: [claims.claim_8b(runs, dict.fromkeys(tables.METHODS, 0.1))],
@@ -280,6 +280,16 @@ def test_claims_read_full_batch_and_mini_batches_and_each_problem():
     assert outcomes(*rows) == {"3b": "fails", "4c": "fails", "4d": "fails"}
     rows = claims.claim_4e({"Burgers": good, "Helmholtz": bad})
     assert outcomes(*rows) == {"4e1": "holds", "4e2": "fails"}
+
+
+def test_a_choice_at_an_end_of_its_rates_is_named(monkeypatch):
+    tuned = [
+        tuning.Tuned(method, "learning rate", (0.1, 1.0, 10.0), best, tuning.RULE, group)
+        for group, method, best in ((tuning.FULL, ISGD, 1.0), (tuning.FULL, "Adam", 10.0))
+    ]
+    monkeypatch.setattr(tuning, "TUNED", tuned)
+    assert tuning.at_an_end(tuning.FULL, ISGD, "Adam") == "; at an end of its rates: Adam"
+    assert tuning.at_an_end(tuning.FULL, ISGD) == tuning.at_an_end(tuning.BATCH, "Adam") == ""
 
 
 def test_an_error_that_is_not_halved_is_a_small_gain():

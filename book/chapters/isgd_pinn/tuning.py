@@ -149,6 +149,12 @@ TUNED: tuple[Tuned, ...] = tuple(
 """Rates of SGD in units of 2 / lambda_max."""
 
 
+def at_an_end(group: str, *methods: str) -> str:
+    """For a row: whose choice on a problem lies at an end of the rates tried; empty if nobody's."""
+    found = [t.method for t in TUNED if t.data == group and t.method in methods and not t.interior]
+    return f"; at an end of its rates: {', '.join(found)}" if found else ""
+
+
 def chosen(group: str, method: str) -> Key:
     """The rate of a method on a problem; L-BFGS with line search has none."""
     return method, CHOSEN[group].get(method, 0)
