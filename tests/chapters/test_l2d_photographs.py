@@ -105,6 +105,8 @@ def test_the_record_is_told_in_tables_and_a_figure(content):
     found = photographs.found(content)
     assert photographs.score_table(found).index.tolist() == ["teacher", *MADE]
     assert photographs.score_table(found).loc["teacher", "CD"] == "-"
+    assert photographs.score_table(found).loc["LED", "CD"] != "-"
+    assert photographs.score_table(found).loc[photographs.CONTROL, "CD"] == "-"  # another teacher
     assert len(photographs.tuned_table(content)) == 2 + 2 * (len(MADE) - 1)
     assert "the student has" in photographs.size_text(content)
     assert figures.draw_scores(photographs.long_table(found)).axes

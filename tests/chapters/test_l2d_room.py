@@ -165,6 +165,22 @@ def test_review_distillation_finds_the_stages_of_a_resnet():
     assert method._channels(student.features[0]) == [64, 128, 256, 512]
 
 
+def test_agreement_tells_a_copy_from_equal_distances():
+    draw = torch.Generator().manual_seed(0)
+    labels = (torch.rand(12, 6, generator=draw) < 0.6).to(torch.int8)
+    teacher, other = torch.randn(2, 12, 6, 5, generator=draw)
+    kept = {"teacher": teacher, "copy": 3 * teacher + 1, "Vanilla": other}
+    found = {name: [Record(None, {"embeddings": e.numpy()}, {})] for name, e in kept.items()}
+    table = tables.agreement(found, ("copy", "Vanilla"), [labels])
+    for kind in ("CD", "ID"):
+        assert table.loc["copy", f"{kind}, correlation"] == "1.00"
+        assert table.loc["copy", f"{kind}, loss"] == "0.00"
+        assert float(table.loc["Vanilla", f"{kind}, correlation"]) < 0.5
+        assert table.loc[tables.EQUAL, f"{kind}, correlation"] == "-"
+        losses = [float(table.loc[name, f"{kind}, loss"]) for name in (tables.EQUAL, "Vanilla")]
+        assert 0 < losses[0] < losses[1]
+
+
 # -- the claims ------------------------------------------------------------------------------------
 
 
@@ -219,6 +235,19 @@ def test_two_distillations_of_weight_0_are_not_compared():
     rows = claims.claim_4(groups(MLD=[80.0, 81.0], MSE=[80.0, 81.0], PS=[70.0, 71.1]))
     assert outcomes(*rows)["4a"] == HOLDS
     assert outcomes(*rows)["4b"] == NOT_TESTABLE
+
+
+def test_a_row_whose_weight_is_0_says_what_it_compares():
+    same = {"MLD": [80.0, 81.0], "Vanilla": [80.0, 81.0], "RKD": [70.0, 71.1]}
+    found = groups(L2D=AHEAD, **same)
+    assert claims.claim_2(found).as_dict()["why"].endswith("the row repeats 1a.")
+    reasons = [row.as_dict()["why"] for row in claims.claim_3(found, ["FitNet", "RKD"])]
+    assert reasons[0].startswith("The weight chosen for FitNet is 0")
+    assert reasons[1] == ""
+    reasons = {row.id: row.as_dict()["why"] for row in claims.claim_10(groups(CD=AHEAD))}
+    assert reasons["10b"].endswith("the row repeats 5a.")
+    assert "over-fitting" in reasons["10d"]
+    assert "row repeats" not in reasons["10d"]
 
 
 @pytest.mark.parametrize(

@@ -108,12 +108,13 @@ def draw_scores(table: pd.DataFrame) -> Figure:
 
     Args:
         table: of ``tables.long_table``, first method the teacher; empty where nothing is recorded.
+            Students of an untrained teacher are drawn last.
     """
     if table.empty:
         return style.draw_note(f"This is {NOT_RECORDED}.")
     scores = table[table["metric"] == "mAP"].pivot(index="seed", columns="method", values="value")
     order = list(dict.fromkeys(table["method"]))
-    teacher, names = scores[order[0]], order[1:]
+    teacher, names = scores[order[0]], sorted(order[1:], key=lambda name: name in UNTRAINED)
     means, spread = scores[names].mean(), scores[names].std().fillna(0)
     colours = [_colour(name) for name in names]
     fig, ax = style.panels(1, height=3.6)
@@ -124,7 +125,7 @@ def draw_scores(table: pd.DataFrame) -> Figure:
     ax.axhline(means["Vanilla"], color="grey", ls=":", lw=1.5, label="vanilla student")
     low, high = min(scores.min()), teacher.mean()
     ax.set(ylabel="test mAP (%)", xlabel="student", ylim=(low - 4, high + 0.25 * (high - low)))
-    ax.tick_params(axis="x", rotation=40)
+    plt.setp(ax.get_xticklabels(), rotation=40, ha="right", rotation_mode="anchor")
     ax.legend(loc="upper left", ncol=2)
     return fig
 
@@ -238,7 +239,7 @@ def draw_budgets(
         style.band(right, np.arange(len(names)), values, name, colour=_colour(name))
     left.set_xticks(range(len(epochs)), [str(e) for e in epochs])
     left.set(xlabel="epochs of a complete training", ylabel="test mAP (%)")
-    right.set_xticks(range(len(names)), names)
+    right.set_xticks(range(len(names)), [name.replace(" ", "\n") for name in names])
     right.set(xlabel="student's backbone")
     for ax in (left, right):
         ax.axhline(teacher, color=style.PALETTE[6], ls="--", lw=1.5, label="teacher")

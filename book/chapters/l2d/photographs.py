@@ -313,8 +313,15 @@ def found(content: Mapping[str, Any] | None) -> dict[str, Mapping[str, Any]]:
 
 
 def score_table(rows: Found) -> pd.DataFrame:
-    """Test mAP (%) at both epochs, and the structure losses to the teacher."""
-    losses = {name: np.array(row["structure"]) for name, row in rows.items() if "structure" in row}
+    """Test mAP (%) at both epochs, and the structure losses to the trained teacher.
+
+    Those of ``CONTROL`` are to its own teacher, which is another, and are left out.
+    """
+    losses = {
+        name: np.array(row["structure"])
+        for name, row in rows.items()
+        if "structure" in row and name != CONTROL
+    }
     columns = {
         f"mAP, {moment} epoch (%)": {name: mean_std(row[moment]) for name, row in rows.items()}
         for moment in ("best", "last")

@@ -53,6 +53,48 @@ def structure_table(groups: Groups) -> pd.DataFrame:
     )
 
 
+EQUAL = "all distances equal"
+
+
+def agreement(groups: Groups, names: Sequence[str], labels: Sequence[Tensor]) -> pd.DataFrame:
+    """How near students come to the teacher's distances in a test batch, for the reader.
+
+    The last row is a student whose distances within a group are all equal: its loss is what a
+    student reaches that knows nothing of the teacher's geometry.
+
+    Args:
+        groups: ``names`` and ``teacher``, with the embeddings of a test batch.
+        names: of the students.
+        labels: ``(N, C)`` in {0, 1}, of the batch of every seed.
+
+    Returns:
+        Structure loss and correlation of the normalised distances, by kind.
+    """
+    teachers = [torch.from_numpy(record["embeddings"]) for record in groups["teacher"]]
+    students = {
+        name: [torch.from_numpy(record["embeddings"]) for record in groups[name]] for name in names
+    }
+    students[EQUAL] = [_equidistant(*present.shape) for present in labels]
+    losses = {"CD": l2d.class_aware, "ID": l2d.instance_aware}
+    table: dict[str, dict[str, str]] = {}
+    for name, each in students.items():
+        batches = list(zip(each, teachers, labels, strict=True))
+        pairs = [positive_pairs(*batch) for batch in batches]
+        for kind, loss in losses.items():
+            values = [float(loss(*batch)) for batch in batches]
+            table.setdefault(f"{kind}, loss", {})[name] = mean_std(values, 2)
+            told = [np.corrcoef(points[kind].T)[0, 1] for points in pairs] if name != EQUAL else []
+            table.setdefault(f"{kind}, correlation", {})[name] = mean_std(told, 2) if told else "-"
+    return pd.DataFrame(table)
+
+
+def _equidistant(images: int, classes: int) -> Tensor:
+    """Embeddings ``(N, C, N + C)``: equal distances within a class and within an image."""
+    of_image = torch.eye(images)[:, None].expand(-1, classes, -1)
+    of_class = torch.eye(classes)[None].expand(images, -1, -1)
+    return torch.cat([of_image, of_class], 2)
+
+
 def of_budgets(
     studies: Mapping[tuple[str, str, object], Sequence[Record]], kind: str
 ) -> dict[str, np.ndarray]:
