@@ -42,9 +42,36 @@ def test_every_method_has_the_views_that_were_chosen_for_it():
         assert bare.weak == bare.strong == ()
         assert bare.method_options == spec.method_options
     assert smoke_spec("BL+weights").weak == smoke_spec("BL+DR").weak
+    assert runs.CHOSEN["NL"] == 0, "rows on bare digits take NL with its own views"
     strengths = [runs.seen(smoke_spec("BL"), strength) for strength in runs.VIEWS]
     assert strengths[0].strong == runs.VIEWS[runs.STRONG]
     assert strengths[-1].strong == strengths[-1].weak
+
+
+def test_what_self_distillation_adds_is_asked_on_the_same_views():
+    for name, other in runs.ON_VIEWS.items():
+        spec, same = smoke_spec(name), smoke_spec(other)
+        assert (spec.weak, spec.strong) == (same.weak, same.strong)
+        plain = smoke_spec(name.partition(", views")[0])
+        assert spec.method_options == plain.method_options
+    options = dict(smoke_spec("BL+DR, faster u, v").method_options)
+    usual = methods.create("BLDR")
+    assert options["u_rate"] / usual.u_rate == options["v_rate"] / usual.v_rate == 3
+
+
+def test_the_table_has_every_run_once():
+    assert sorted(runs.ORDER) == sorted([*runs.MAIN, *runs.STUDIES])
+
+
+def test_the_findings_of_the_tuning_study_are_in_order():
+    rows = [
+        {"method": "CE", "accuracy": [[50.0, 52.0], [90.0, 92.0]]},
+        {"method": "NL", "accuracy": [[85.0, 85.0], [60.0, 60.0]]},
+    ]
+    text = tables.tuning_findings({"strengths": [0, 1], "rows": rows})
+    assert "(strength 0): NL 85.0, CE 51.0." in text
+    assert "suit each method: CE 91.0, NL 85.0." in text
+    assert tables.tuning_findings(None) == tables.NOT_YET
 
 
 def test_the_settings_are_those_that_the_tuning_study_chose():
@@ -148,6 +175,7 @@ def test_measures_of_a_curve():
     # Half of the wrong labels flagged and nothing else: precision 1, recall 1/2.
     assert tables.detection_f1(records).tolist() == pytest.approx([200 / 3] * 2)
     assert tables.score_table({"CE": records}).loc["CE", "last"] == "70.5 ± 0.7"
+    assert list(tables.score_table({"a": records, "b": records}, ("b", "a")).index) == ["b", "a"]
 
 
 @pytest.mark.parametrize(
@@ -170,9 +198,12 @@ def test_memorising_fits_nearly_all(fitted, expected):
 def test_speed_is_the_time_to_eighty_per_cent_with_the_margins_of_the_text():
     fast, slow = made(90, 90, 90, peak=85.0), made(90, 90, 90, first=38.0)
     mixed = [*fast[:2], slow[0]]
-    assert outcome(claims.claim_3({"CE": fast, "NL": slow})) == "holds"
-    assert outcome(claims.claim_3({"CE": fast, "NL": fast})) == "fails"
-    assert outcome(claims.claim_3({"CE": fast, "NL": mixed})) == "open"
+    for ours, expected in ((slow, "holds"), (fast, "fails"), (mixed, "open")):
+        rows = claims.claim_3({"CE": fast, "CE, no views": fast, "NL": ours})
+        assert [(row.id, outcome(row)) for row in rows] == [("3a", expected), ("3b", expected)]
+    bare = {"CE, no views": fast, "BL, no views": fast}
+    assert outcome(claims.claim_4c(bare)) == "holds"
+    assert outcome(claims.claim_4c(bare | {"BL, no views": slow})) == "fails"
     rows = claims.claim_4({"CE": fast, "PL": slow, "BL": fast})
     assert [row.id for row in rows] == ["4a", "4b"]
     assert [outcome(row) for row in rows] == ["holds", "holds"]
@@ -185,7 +216,7 @@ def test_speed_is_the_time_to_eighty_per_cent_with_the_margins_of_the_text():
     [
         (claims.claim_6a, "BL", "PL"),
         (claims.claim_7a, "BLDR", "BL+DR"),
-        (claims.claim_7b, "BLDR", "BL+DR, faster u"),
+        (claims.claim_7b, "BLDR", "BL+DR, faster u, v, views of BLDR"),
     ],
 )
 def test_steps_of_the_ladder_are_compared_at_the_last_epoch(claim, ours, other):
@@ -206,7 +237,10 @@ def test_views_cure_memorising_by_more_than_ten_points(ours, expected):
 def test_negative_learning_is_held_against_both_cross_entropies():
     groups = {"NL": made(85, 86, 87), "CE, no views": made(60, 61, 63), "CE": made(92, 93, 95)}
     rows = claims.claim_2(groups)
-    assert [(row.id, outcome(row)) for row in rows] == [("2a", "holds"), ("2b", "fails")]
+    assert [row.id for row in rows] == ["2a", "2b", "2c"]
+    assert [outcome(row) for row in rows] == ["holds", "fails", "holds"]
+    early = made(60, 61, 63, peak=95.0)
+    assert outcome(claims.claim_2(groups | {"CE, no views": early})[2]) == "fails"
     assert outcome(claims.claim_2(groups | {"NL": made(85, 99, 95)})[1]) == "open"
 
 
@@ -235,19 +269,30 @@ def test_the_summary_names_the_rows_that_are_shown():
 def test_telling_labels_apart_is_a_matter_of_auc():
     low, high = (made(90, 90, 90, auc=auc) for auc in (0.6, 0.9))
     mixed = [low[0], high[1], low[2]]
-    rows = claims.claim_5({"CE": low, "NL": high, "BLDR": mixed})
-    assert [row.id for row in rows] == ["5a", "5b"]
-    assert [outcome(row) for row in rows] == ["holds", "open"]
-    rows = claims.claim_5({"CE": low, "NL": low, "BLDR": high})
-    assert [outcome(row) for row in rows] == ["fails", "holds"]
+    rows = claims.claim_5({"CE": low, "CE, no views": low, "NL": high, "BLDR": mixed})
+    assert [row.id for row in rows] == ["5a", "5b", "5c"]
+    assert [outcome(row) for row in rows] == ["holds", "open", "holds"]
+    rows = claims.claim_5({"CE": low, "CE, no views": high, "NL": low, "BLDR": high})
+    assert [outcome(row) for row in rows] == ["fails", "holds", "fails"]
 
 
 def test_finding_wrong_labels_is_a_matter_of_f1():
     some, most = (made(90, 90, 90, missed=missed) for missed in (5, 1))
-    assert outcome(claims.claim_8({"BLDR": most, "BL+DR": some})) == "holds"
-    assert outcome(claims.claim_8({"BLDR": some, "BL+DR": most})) == "fails"
+    groups = {"BLDR": most, "BL+DR": some, "BL+DR, views of BLDR": most}
+    rows = claims.claim_8(groups)
+    assert [(row.id, outcome(row)) for row in rows] == [("8a", "holds"), ("8b", "fails")]
     mixed = [most[0], *some[:2]]
-    assert outcome(claims.claim_8({"BLDR": mixed, "BL+DR": some})) == "open"
+    groups |= {"BLDR": mixed, "BL+DR, views of BLDR": some}
+    assert [outcome(row) for row in claims.claim_8(groups)] == ["open", "open"]
+
+
+def test_self_distillation_is_asked_on_the_views_of_either():
+    low, high, wide = made(80, 81, 83), made(90, 91, 92), made(70, 81, 99)
+    groups = {"BLDR": high, "BL+DR": high, "BL+DR, views of BLDR": low, "BLDR, views of BL+DR": low}
+    rows = claims.claim_7cd(groups)
+    assert [(row.id, outcome(row)) for row in rows] == [("7c", "holds"), ("7d", "fails")]
+    groups |= {"BLDR": wide}
+    assert outcome(claims.claim_7cd(groups)[0]) == "open"
 
 
 def test_the_winner_has_to_beat_every_comparator():
@@ -256,7 +301,10 @@ def test_the_winner_has_to_beat_every_comparator():
     beaten = groups | {"Co-teaching": made(95, 95, 96)}
     unknown = groups | {"Co-teaching": made(80, 95, 90)}
     rows = [*claims.claim_9(groups, "symmetric"), *claims.claim_9(beaten, "asymmetric")]
-    assert [row.id for row in rows] == ["9a", "9b", "9c", "9d"]
-    assert [outcome(row) for row in rows] == ["holds", "fails", "fails", "fails"]
+    assert [row.id for row in rows] == [f"9{letter}" for letter in "abefcdgh"]
+    assert [outcome(row) for row in rows] == [*("holds", "fails") * 2, *("fails",) * 4]
+    early = groups | {"GCE": made(80, 81, 83, peak=97.0)}
+    ends, _, stopped, _ = claims.claim_9(early, "symmetric")
+    assert (outcome(ends), outcome(stopped)) == ("holds", "fails")
     assert outcome(claims.claim_9(unknown, "symmetric")[0]) == "open"
     assert outcome(claims.claim_10()) == "not testable here"

@@ -57,6 +57,8 @@ def _histogram(ax: Axes, values: np.ndarray, wrong: np.ndarray, label: str) -> N
 def draw_separation(groups: Groups, names: Mapping[str, str]) -> Figure:
     """Histograms of the probability of the given label, one panel a method, first run.
 
+    The AUC in a title is the mean over all runs.
+
     Args:
         groups: method -> records.
         names: method -> title.
@@ -65,7 +67,7 @@ def draw_separation(groups: Groups, names: Mapping[str, str]) -> Figure:
     for ax, (name, title) in zip(axes, names.items(), strict=True):
         record = groups[name][0]
         _histogram(ax, record["found"], record["wrong"], "probability of the given label")
-        ax.set_title(f"{title}\n(AUC {record['auc'][-1]:.3f})", fontsize=10)
+        ax.set_title(f"{title}\n(AUC {last(groups[name], 'auc').mean():.3f})", fontsize=10)
     axes[0].legend(loc="upper center")
     return fig
 
@@ -84,7 +86,7 @@ def draw_weights(runs: Sequence[Record], true_share: float) -> Figure:
         left.fill_between(record["epoch"], low, high, color=colour, alpha=0.2, lw=0)
     style.epoch_axis(left)
     left.set(ylabel="weight", title="median, quartiles")
-    left.legend(loc="center right")
+    left.legend(loc="center right", handlelength=1, handletextpad=0.4)
     _histogram(middle, weights[-1], wrong, "final weight")
     middle.set_title("at the end")
     estimates = 100 * np.stack([r["noise_share"] for r in runs])
@@ -176,7 +178,10 @@ def draw_human(human: Human) -> Figure:
 
 
 def draw_human_weights(record: Mapping[str, Any] | None) -> Figure:
-    """Final weights of right and wrong labels, one panel a kind of labels, first seed."""
+    """Final weights of right and wrong labels, one panel a kind of labels, first seed.
+
+    The AUC in a title is the mean over all seeds.
+    """
     if record is None:
         return style.draw_note(NOT_YET)
     rows = {row["labels"]: row for row in record["rows"] if row["method"] == "BLDR"}
@@ -187,7 +192,7 @@ def draw_human_weights(record: Mapping[str, Any] | None) -> Figure:
             edges = np.linspace(0, 1, len(counts) + 1)
             name = f"{kind} labels"
             ax.stairs(counts, edges, fill=True, color=colour, alpha=0.6, label=name)
-        title = f"{HUMAN_LABELS[labels]}\n(AUC {row['weights auc'][0]:.3f})"
+        title = f"{HUMAN_LABELS[labels]}\n(AUC {np.mean(row['weights auc']):.3f})"
         ax.set(xlabel="final weight", yscale="log", xlim=(0, 1))
         ax.set_title(title, fontsize=10)
     axes[0].set_ylabel("training images")

@@ -18,10 +18,17 @@ LADDER = ("PL", "BL", "BL+DR", "BLDR")
 TUNED_METHODS = (*COMPARATORS, *LADDER)
 """Each has views of its own, chosen in the same way (see ``TUNED``)."""
 
-CONTROLS = ("BL+rho", "BL+weights", "BL, faster u", "BL+DR, faster u", "BLDR without DR")
+CONTROLS = ("BL+rho", "BL+weights", "BL, faster u, v", "BL+DR, faster u, v", "BLDR without DR")
 """Re-weighting taken apart into its two parts, the estimated share of wrong labels and the weights
-of samples; and with the branches of BLDR four losses train u instead of one: "faster u" has three
-times its rate and no branches, as much as the branches add."""
+of samples; and with the two branches of BLDR three losses train u and v instead of one: "faster
+u, v" has three times their rates and no branches."""
+
+ON_VIEWS = {
+    "BL+DR, views of BLDR": "BLDR",
+    "BL+DR, faster u, v, views of BLDR": "BLDR",
+    "BLDR, views of BL+DR": "BL+DR",
+}
+"""What self-distillation adds where nothing else changes: name -> the method whose views it has."""
 
 BARE = ", no views"
 """Ends the name of a method that trains on the images as they are, all views being the same."""
@@ -33,12 +40,23 @@ MAIN = ("CE", "CE" + BARE, "NL", "PL", "BL", "BLDR")
 STUDIES = (
     *("GCE", "NLNL", "Co-teaching", "BL+DR"),
     *CONTROLS,
+    *ON_VIEWS,
     OFFICIAL_RULE,
     *(name + BARE for name in TUNED_METHODS if name != "CE"),
 )
 """What goes beyond the main comparison."""
 
+ORDER = (
+    *TUNED_METHODS,
+    *CONTROLS,
+    *ON_VIEWS,
+    OFFICIAL_RULE,
+    *(name + BARE for name in TUNED_METHODS),
+)
+"""All of them as a table has them."""
+
 _BL = {"reweight": False, "estimate": False, "distil": False}
+_FASTER = {"u_rate": 30.0, "v_rate": 30.0}
 _PARTS = {
     "PL": {"negative": False, **_BL},
     "BL": _BL,
@@ -46,9 +64,12 @@ _PARTS = {
     "BL+weights": {"estimate": False, "distil": False},
     "BL+DR": {"distil": False},
     "BLDR": {},
-    "BL, faster u": {**_BL, "u_rate": 30.0},
-    "BL+DR, faster u": {"distil": False, "u_rate": 30.0},
+    "BL, faster u, v": {**_BL, **_FASTER},
+    "BL+DR, faster u, v": {"distil": False, **_FASTER},
     "BLDR without DR": {"reweight": False, "estimate": False},
+    "BL+DR, views of BLDR": {"distil": False},
+    "BL+DR, faster u, v, views of BLDR": {"distil": False, **_FASTER},
+    "BLDR, views of BL+DR": {},
     OFFICIAL_RULE: {**_BL, "spare_prediction": "always"},
 }
 
@@ -70,10 +91,11 @@ STRONG = 2
 _SAME_VIEWS = {
     "BL+rho": "BL+DR",
     "BL+weights": "BL+DR",
-    "BL, faster u": "BL",
-    "BL+DR, faster u": "BL+DR",
+    "BL, faster u, v": "BL",
+    "BL+DR, faster u, v": "BL+DR",
     "BLDR without DR": "BLDR",
     OFFICIAL_RULE: "BL",
+    **ON_VIEWS,
 }
 """Controls see what the method sees that they are a control of."""
 

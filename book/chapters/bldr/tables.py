@@ -15,6 +15,8 @@ from weaklabels.press.claims import mean_std
 FLAGGED = 0.05
 """A given label less likely than this is reported as wrong (official threshold)."""
 
+NOT_YET = "These runs have not been recorded yet."
+
 Groups = Mapping[str, Sequence[Record]]
 """Method -> one record a seed."""
 
@@ -57,10 +59,16 @@ def detection_f1(records: Sequence[Record]) -> np.ndarray:
     return np.array(values)
 
 
-def score_table(groups: Groups) -> pd.DataFrame:
-    """Table of mean and standard deviation over runs, one row a method."""
+def score_table(groups: Groups, names: Sequence[str] | None = None) -> pd.DataFrame:
+    """Table of mean and standard deviation over runs, one row a method.
+
+    Args:
+        groups: method -> records.
+        names: of the rows, in their order; all methods, if left out.
+    """
     rows = {}
-    for name, records in groups.items():
+    for name in groups if names is None else names:
+        records = groups[name]
         rows[name] = {
             "last": mean_std(last(records)),
             "averaged": mean_std(last(records, "test_average")),
@@ -73,9 +81,24 @@ def score_table(groups: Groups) -> pd.DataFrame:
     return pd.DataFrame(rows).T
 
 
-# -- recorded runs on human labels ----------------------------------------------------------------
+def tuning_findings(record: Mapping[str, Any] | None) -> str:
+    """What the views are worth in the recorded study of their strength, in Markdown."""
+    if record is None:
+        return NOT_YET
+    means = {row["method"]: np.mean(row["accuracy"], axis=1) for row in record["rows"]}
+    bare = {name: values[record["strengths"].index(0)] for name, values in means.items()}
+    own = {name: values.max() for name, values in means.items()}
+    lines = []
+    for where, scores in (
+        ("With digits as they are (strength 0)", bare),
+        ("With the views that suit each method", own),
+    ):
+        order = sorted(scores, key=lambda name: -scores[name])
+        lines.append(f"- {where}: {', '.join(f'{name} {scores[name]:.1f}' for name in order)}.")
+    return "\n".join(["Accuracy (%) in this study, the highest first:", "", *lines])
 
-NOT_YET = "These runs have not been recorded yet."
+
+# -- recorded runs on human labels ----------------------------------------------------------------
 
 Human = Mapping[tuple[str, str], Mapping[str, np.ndarray]]
 """Name of the labels and method -> measure -> one value, or one list, a seed."""
