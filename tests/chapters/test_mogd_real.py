@@ -126,11 +126,11 @@ def test_a_record_is_told_and_a_missing_one_is_said_to_be_missing():
     made = made_record()
     note = tables.record_note(made)
     assert "`make record`, commit `0123456789`" in note
-    assert note.endswith("- network: MLP.\n- A reconstruction.")
+    assert note.endswith("- repetitions: 3.\n- network: MLP.\n- A reconstruction.")
     assert "not recorded yet" in tables.record_note(None)
     records = {"fashion_mnist": made, "real_sets": None}
     shown = tables.chosen_table(records)["Fashion-MNIST, pair 0.9"]
-    assert (shown["CC"], shown["tried"]) == ("0.2", "0.1, 0.2")
+    assert (shown["CC"], shown["tried"]) == ("0.2 (edge)", "0.1, 0.2")
     assert tables.data_table(records).loc["clean samples"].tolist() == ["1,050"]
     assert tables.data_table({"real_sets": None}).empty
     found = tables.recorded_real(made, tables.FASHION)

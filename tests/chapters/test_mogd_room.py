@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from chapters.mogd import claims, record, runs, tables
+from chapters.mogd import claims, figures, record, runs, tables
 
 from weaklabels.data import Split, Splits
 from weaklabels.lab import candidate_sets, sweep
@@ -82,6 +82,7 @@ def test_paper_profile_names_data_that_can_be_loaded():
     for spec in specs:
         for name in runs.ROWS:
             assert runs.vary(spec, name).code()
+    assert max(found.lengths) == found.sizes.epochs
 
 
 def test_a_rare_class_of_a_real_set_keeps_half_of_its_samples(monkeypatch):
@@ -130,19 +131,23 @@ def test_not_worse_is_a_margin_against_every_comparator():
     found = made_results(MoGD=(69.5, 80.0, 69.5), LW=(60.0, 60.0, 72.0))
     rows = claims.claim_1(found)
     assert outcomes(rows) == {"1a": HOLDS, "1b": HOLDS, "1c": FAILS}
-    assert rows[2].claim.endswith("pair 0.9.")
+    assert rows[2].claim.endswith("without clean samples; pair 0.9.")
     found["q = 0.1"]["LW"] = scattered(69)
-    assert outcomes(claims.claim_1(found, "1s"))["1sa"] == OPEN
+    others = claims.claim_1(found, "1s", "tab-mogd-all", ", in the end")
+    assert outcomes(others)["1sa"] == OPEN
+    assert {row.figure for row in others} == {"tab-mogd-all"}
+    assert others[2].claim.endswith("without clean samples, in the end; pair 0.9.")
 
 
 def test_an_advantage_grows_or_does_not_against_each_self_trainer():
     found = made_results(MoGD=(71.0, 80.0, 80.0), CC=(70.0, 70.0, 79.5))
     rows = claims.claim_2(found, KINDS[0], KINDS[1:])
-    decided = dict(zip(("2a", "2b", "2c", "2d"), (HOLDS, HOLDS, HOLDS, FAILS), strict=True))
+    ids = ("2a", "2b", "2c", "2d", "2e", "2f")
+    decided = dict(zip(ids, (HOLDS, HOLDS, HOLDS, HOLDS, FAILS, HOLDS), strict=True))
     assert outcomes(rows) == decided
-    assert "by CC is larger for pair 0.9" in rows[3].claim
+    assert "minus that of CC, which trusts itself, is larger for pair 0.9" in rows[4].claim
     found["pair 0.9"]["CC"] = scattered(78)
-    assert outcomes(claims.claim_2(found, KINDS[0], KINDS[1:]))["2d"] == OPEN
+    assert outcomes(claims.claim_2(found, KINDS[0], KINDS[1:]))["2e"] == OPEN
 
 
 def test_after_longer_training_each_self_trainer_is_a_row():
@@ -165,6 +170,43 @@ def test_lengths_are_read_from_the_longest_run():
         10: [8.5, 8.5],
     }
     assert tables.length_table(found).loc["MoGD", "4 epochs"] == "2.5 ± 0.0"
+
+
+def test_the_best_epoch_is_that_of_each_run():
+    curves = ([50.0, 90.0, 60.0], [80.0, 50.0, 60.0])
+    records = [Record(None, {"test_accuracy": np.array(curve)}, {}) for curve in curves]
+    found = tables.best_results({"q": {"MoGD": records}})
+    assert found["q"]["MoGD"].tolist() == [90, 80]
+    assert tables.accuracy_table(found).loc["MoGD", "q"] == "85.0 ± 7.1"
+
+
+def long_record(shift):
+    rising = np.linspace(0.5, 0.9, 10) + shift
+    values = {"auc": rising, "true weight": rising, "false weight": 1 - rising}
+    values |= {"test_accuracy": 100 * rising, "clean loss": 1 - rising}
+    return Record(None, values | {"uniform": np.array(0.5)}, {})
+
+
+def test_judge_and_weights_are_shown_for_every_kind():
+    records = [long_record(shift) for shift in (0.0, 0.02)]
+    shown = tables.judge_table({"q": {"MoGD": records}, "pair": {"MoGD": records}}, 1)
+    assert list(shown.index) == ["q", "pair"]
+    assert shown.loc["q", "AUC, lowest"] == shown.loc["q", "AUC, first epoch"] == "0.51 ± 0.01"
+    assert shown.loc["q", "true label"] == shown.loc["q", "AUC, last epochs"] == "0.91 ± 0.01"
+    rows = claims.claim_3({"q": {"MoGD": records}}, 1, "3s", "tab-mogd-judge")
+    assert [(row.id, row.figure) for row in rows] == [
+        ("3sa", "tab-mogd-judge"),
+        ("3sb", "tab-mogd-judge"),
+    ]
+
+
+def test_a_long_training_is_drawn_with_the_clean_loss_beside_it():
+    records = {"MoGD": [long_record(0.0), long_record(0.02)]}
+    accuracy, loss = figures.draw_longer(records, ("MoGD",), (4, 10)).axes
+    assert (accuracy.get_ylabel(), loss.get_ylabel()) == ("test accuracy (%)", "clean loss (nats)")
+    assert loss.get_yscale() == "log"
+    (auc,) = figures.draw_auc({"q": records}).axes
+    assert auc.get_ylim() == (0.4, 1)
 
 
 def test_weights_and_judge_are_looked_at_in_every_kind():
@@ -204,7 +246,9 @@ def test_each_rival_with_the_same_clean_samples_is_a_row():
     decided = (HOLDS, HOLDS, OPEN, HOLDS, FAILS, HOLDS)
     assert tuple(row.verdict.outcome for row in rows) == decided
     assert [row.id for row in rows[:2]] == ["5sa", "5sb"]
-    assert rows[4].claim == ("MoGD beats CC that trains on the same clean samples; pair 0.9.")
+    assert rows[4].claim == "MoGD beats CC that trains on the same clean samples; pair 0.9."
+    stopped = claims.claim_5(found, "MoGD", ["LW +v"], "tab-mogd-best", "5p", ", stopped")
+    assert stopped[0].claim.endswith("the same clean samples, stopped; q = 0.1.")
     gains = tables.gain_table(found)
     assert gains.loc["CC +v", "pair 0.9"] == "-5.0 ± 0.0"
     assert "MoGD" not in gains.index

@@ -73,18 +73,22 @@ def draw_curves(
 def draw_longer(
     records: Mapping[str, Sequence[Record]], rows: Sequence[str], marks: Sequence[int]
 ) -> Figure:
-    """Test accuracy (%) over a long training; dotted lines at some numbers of epochs."""
-    fig, ax = style.panels(1, height=3.6)
-    for row in rows:
-        values = np.stack([record["test_accuracy"] for record in records[row]])
-        colour, line = STYLES[row]
-        style.band(ax, range(1, values.shape[1] + 1), values, row, colour=colour, style=line)
-    for mark in marks:
-        ax.axvline(mark, color="black", ls=":", lw=0.8)
-    ax.set(xscale="log", xlabel="epoch", ylabel="test accuracy (%)")
-    ax.set_xticks([1, 10, *marks], [str(tick) for tick in (1, 10, *marks)])
-    ax.minorticks_off()
-    ax.legend(loc="lower right", ncol=2)
+    """Test accuracy and clean loss over a long training; dotted: some numbers of epochs."""
+    fig, axes = style.panels(2, height=3.4)
+    for ax, curve, label, scale in (
+        (axes[0], "test_accuracy", "test accuracy (%)", "linear"),
+        (axes[1], "clean loss", "clean loss (nats)", "log"),
+    ):
+        for row in rows:
+            values = np.stack([record[curve] for record in records[row]])
+            colour, line = STYLES[row]
+            style.band(ax, range(1, values.shape[1] + 1), values, row, colour=colour, style=line)
+        for mark in marks:
+            ax.axvline(mark, color="black", ls=":", lw=0.8)
+        ax.set(xscale="log", xlabel="epoch", ylabel=label, yscale=scale)
+        ax.set_xticks([1, 10, *marks], [str(tick) for tick in (1, 10, *marks)])
+        ax.xaxis.minorticks_off()
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncol=4)
     return fig
 
 
@@ -110,13 +114,15 @@ def draw_weights(groups: Groups, row: str = "MoGD") -> Figure:
 def draw_auc(groups: Groups, row: str = "MoGD") -> Figure:
     """AUC of the meta-gradient, true labels against false candidates, over epochs."""
     fig, ax = style.panels(1, height=3.2)
+    lowest = 0.45
     for kind, records in groups.items():
         values = np.stack([record["auc"] for record in records[row]])
         style.band(ax, range(1, values.shape[1] + 1), values, kind)
+        lowest = min(lowest, values.min())
     ax.axhline(0.5, color="black", ls=":", label="guessing")
     style.epoch_axis(ax)
-    ax.set(ylabel="AUC of the meta-gradient", ylim=(0.4, 1))
-    ax.legend(ncol=5, loc="lower center")
+    ax.set(ylabel="AUC of the meta-gradient", ylim=(max(0, lowest - 0.05), 1))
+    fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncol=5)
     return fig
 
 

@@ -365,7 +365,7 @@ def _paper(chapter: Setting) -> Settings:
         kinds_of_sets(cifar, (0.7, 0.1, 0.3, 0.5)),
         replace(cifar, q=0.7),
         (1, 2, 5, 10, 20, 50),
-        (),
+        (cifar.epochs,),
         last=10,
         other=other,
     )

@@ -77,6 +77,45 @@ def results(
     }
 
 
+def best_results(
+    groups: Mapping[K, Mapping[str, Sequence[Record]]],
+) -> dict[K, dict[str, np.ndarray]]:
+    """The highest test accuracy of every run, one a seed: what an early stop could have had."""
+    return {
+        kind: {
+            row: np.array([record["test_accuracy"].max() for record in records])
+            for row, records in rows.items()
+        }
+        for kind, rows in groups.items()
+    }
+
+
+def accuracy_table(found: Results[str]) -> pd.DataFrame:
+    """Mean and spread by row, one column a kind of candidate sets."""
+    return pd.DataFrame(
+        {
+            kind: {row: mean_std(values) for row, values in each.items()}
+            for kind, each in found.items()
+        }
+    )
+
+
+def judge_table(groups: Groups, last: int, row: str = "MoGD") -> pd.DataFrame:
+    """Weights of MoGD at the start and in the last epochs, and the AUC of its meta-gradient."""
+    lines = {}
+    for kind, rows in groups.items():
+        auc = np.stack([record["auc"] for record in rows[row]])
+        lines[kind] = {
+            "1/|S|": mean_std([float(record["uniform"]) for record in rows[row]], 2),
+            "true label": mean_std(scores(rows[row], last, "true weight"), 2),
+            "false candidate": mean_std(scores(rows[row], last, "false weight"), 2),
+            "AUC, first epoch": mean_std(auc[:, 0], 2),
+            "AUC, lowest": mean_std(auc.min(1), 2),
+            "AUC, last epochs": mean_std(scores(rows[row], last, "auc"), 2),
+        }
+    return pd.DataFrame(lines).T
+
+
 def gain_table(found: Results[str]) -> pd.DataFrame:
     """MoGD's accuracy minus that of every other row, paired by seed: mean and spread, in points."""
     return pd.DataFrame(
@@ -110,12 +149,7 @@ def at_epochs(
 
 def length_table(longer: Results[int]) -> pd.DataFrame:
     """Mean and spread by row, one column a number of epochs."""
-    return pd.DataFrame(
-        {
-            f"{epochs} epochs": {row: mean_std(values) for row, values in each.items()}
-            for epochs, each in longer.items()
-        }
-    )
+    return accuracy_table({f"{epochs} epochs": each for epochs, each in longer.items()})
 
 
 def rate_table(record: Mapping[str, Any] | None) -> pd.DataFrame:
@@ -166,6 +200,8 @@ def real_table(found: Mapping[str, Mapping[str, Mapping[str, np.ndarray]]]) -> p
 def chosen_table(records: Mapping[str, Mapping[str, Any] | None]) -> pd.DataFrame:
     """The learning rate of every row that chose one, a column a set, and what was tried.
 
+    A choice at an end of what was tried is marked.
+
     Args:
         records: name of the data -> record; those without are left out.
     """
@@ -173,7 +209,8 @@ def chosen_table(records: Mapping[str, Mapping[str, Any] | None]) -> pd.DataFram
     for record in records.values():
         for line in record["choices"] if record else ():
             column = columns.setdefault(PLACES[line["dataset"]], {})
-            column[line["row"]] = f"{line['chosen']:g}"
+            end = " (edge)" if line["chosen"] in (record["tried"][0], record["tried"][-1]) else ""
+            column[line["row"]] = f"{line['chosen']:g}{end}"
             column["tried"] = ", ".join(f"{rate:g}" for rate in record["tried"])
     return pd.DataFrame(columns)
 
@@ -199,7 +236,9 @@ def record_note(record: Mapping[str, Any] | None) -> str:
         f"*Recorded*, not computed here: `{record['command']}`, commit `{known['commit'][:10]}`, "
         f"PyTorch {known['torch']}, {known['device']}."
     )
-    lines = [f"{what}: {how}." for what, how in record["protocol"].items()]
+    seeds = {line["seed"] for line in record["rows"]}
+    lines = [f"repetitions: {len(seeds)}."]
+    lines += [f"{what}: {how}." for what, how in record["protocol"].items()]
     return "\n".join([made, "", *(f"- {line}" for line in (*lines, *record["differences"]))])
 
 
