@@ -97,16 +97,25 @@ def note(record: Mapping[str, Any] | None) -> str:
 
 def data_table(record: Mapping[str, Any] | None) -> pd.DataFrame:
     """What the data sets hold, one row each."""
-    held = {} if record is None else record["data"]
+    if record is None:
+        return nothing()
     return pd.DataFrame(
-        {name: {what: f"{n:,}" for what, n in each.items()} for name, each in held.items()}
+        {
+            name: {what: f"{n:,}" for what, n in each.items()}
+            for name, each in record["data"].items()
+        }
     )
+
+
+def nothing() -> pd.DataFrame:
+    """An empty table whose head says that there is no record yet."""
+    return pd.DataFrame({NOT_RECORDED: []})
 
 
 def set_scores(study: Study | None) -> pd.DataFrame:
     """Test mAP (%), mean and spread over seeds: weakenings and methods x data sets."""
     if study is None:
-        return pd.DataFrame()
+        return nothing()
     names = (ALL_LABELS, *RANKED)
     parts = {weak: score_table(study.scores(weak), study.sets, names) for weak in FIRST}
     return pd.concat(parts)
@@ -118,7 +127,7 @@ def chosen_settings(study: Study | None) -> pd.DataFrame:
     A star marks a choice at an end of what was tried that is no natural bound.
     """
     if study is None:
-        return pd.DataFrame()
+        return nothing()
     cells = [("-", ALL_LABELS), *((weak, name) for weak in FIRST for name in RANKED)]
     rows = {
         cell: {
@@ -171,7 +180,7 @@ def order_table(study: Study | None, scenes: Scores) -> pd.DataFrame:
     """Rank correlation of the order on scenes with that on every data set, and with the mean ranks;
     beside them that between two of the data sets, mean over pairs."""
     if study is None:
-        return pd.DataFrame()
+        return nothing()
     rows = {}
     for weak in FIRST:
         together = {("scenes", name): scenes[weak, name] for name in RANKED}
