@@ -428,12 +428,20 @@ def test_answers_have_to_be_skewed_in_two_ways(skewed, expected):
 
 
 def test_claims_about_the_balance_of_annotations():
-    rules = (claims.claim_2, claims.claim_3)
-    assert outcomes(rule(AS_CLAIMED) for rule in rules) == ["holds", "holds"]
-    assert outcomes(rule(CONTRARY) for rule in rules) == ["fails", "fails"]
-    assert outcomes(rule(UNDECIDED) for rule in rules) == ["open", "open"]
+    for records, expected in (
+        (AS_CLAIMED, "holds"),
+        (CONTRARY, "fails"),
+        (UNDECIDED, "open"),
+    ):
+        rows = [claims.claim_2(records), *claims.claim_3(records)]
+        assert [row.id for row in rows] == ["2", "3a", "3b"]
+        assert outcomes(rows) == [expected] * 3
     one_round_late = made(RECALLS, {"plain": (3, 4, 4, 5), "aware": (3, 5, 4.5, 2)})
-    assert claims.claim_3(one_round_late).verdict.outcome == "fails"
+    assert outcomes(claims.claim_3(one_round_late)) == ["fails", "holds"]
+    half = made(RECALLS, {"plain": (3, 4, 5), "aware": (3, 3, 3.4)})  # within what would count
+    assert outcomes(claims.claim_3(half)) == ["holds", "holds"]
+    more = made(RECALLS, {"plain": (3, 4, 5), "aware": (3, 3, 3.6)})
+    assert outcomes(claims.claim_3(more)) == ["holds", "fails"]
 
 
 def test_claims_about_accuracy():
@@ -454,6 +462,24 @@ def test_a_claim_about_all_settings_needs_them_all(second, expected):
     groups = {"a": AS_CLAIMED, "b": second}
     for rule in (claims.claim_6ab, lambda groups: [claims.claim_6c(groups)], claims.claim_7):
         assert set(outcomes(rule(groups))) == {expected}
+
+
+def test_a_reason_of_one_setting_is_given_for_that_setting_alone():
+    missing = claims.claim_6ab({"2 answers": AS_CLAIMED, "4 answers": CONTRARY})
+    assert all("four answers" in row.why[row.verdict.outcome] for row in missing)
+    for groups in (
+        {"2 answers": CONTRARY, "4 answers": AS_CLAIMED},
+        {"2 answers": CONTRARY, "4 answers": CONTRARY},
+    ):
+        assert not any(row.why for row in claims.claim_6ab(groups))
+
+
+def test_comparators_are_met_at_their_best_and_at_the_end():
+    records = made(RECALLS, BALANCED)
+    for one in records:
+        one.values["MV/recall"][1] = 99
+    found = {row.id: row.verdict.outcome for row in claims.claim_7({"a": records})}
+    assert (found["7a"], found["7b"], found["7d"]) == ("fails", "holds", "holds")
 
 
 @pytest.mark.parametrize(("last", "expected"), [(HIGH, "holds"), (LOW, "fails"), (WIDE, "open")])

@@ -169,7 +169,7 @@ def draw_workers(record: Record, confusion: np.ndarray, chosen: Sequence[int]) -
     fig, axes = style.panels(len(chosen), 2, height=2.5, sharex=True, sharey=True)
     for column, r in zip(axes.T, chosen, strict=True):
         for ax, matrix in zip(column, (confusion[r], learnt[r]), strict=True):
-            picture = ax.imshow(matrix, cmap="Blues", vmin=0, vmax=0.8)
+            picture = ax.imshow(matrix, cmap="Blues", vmin=0, vmax=1)
             ax.grid(False)
             ax.set_xticks(range(0, len(matrix), 3))
             ax.set_yticks(range(0, len(matrix), 3))
