@@ -333,6 +333,13 @@ def test_every_paper_says_what_its_chapter_rests_on() -> None:
         assert set(paper.costs) <= steps_of(ROOT / "book").keys(), slug
 
 
+def test_editions_print_no_warning_and_no_folder_of_the_machine_that_made_them() -> None:
+    for path in sorted((ROOT / "book" / "chapters").glob("*/recorded/edition.ipynb")):
+        told = path.read_text(encoding="utf-8")
+        assert '"stderr"' not in told, path
+        assert not re.findall(r"[\w/.]*/site-packages/|/home/\w+|/root/", told), path
+
+
 def test_a_choice_is_claimed_only_where_it_was_made() -> None:
     """Without a recorded tuning study the settings of a room are said to be set by hand."""
     rooms = [p.parent for p in NOTEBOOKS if (p.parent / "runs.py").is_file()]

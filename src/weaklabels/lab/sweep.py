@@ -18,6 +18,7 @@ import platform
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -145,10 +146,13 @@ def _compute(
     elif workers == 1 or len(jobs) <= 1:
         yield from (_run_and_save(*job) for job in jobs)
     else:
-        # Idle workers end by themselves, soon, should this process be killed.
-        with joblib.parallel_config(
+        # Idle workers end by themselves, soon, should this process be killed; one that ends just
+        # as jobs arrive is replaced, of which a chapter need not print a warning.
+        told = joblib.parallel_config(
             "loky", n_jobs=workers, inner_max_num_threads=1, idle_worker_timeout=60
-        ):
+        )
+        with warnings.catch_warnings(), told:
+            warnings.filterwarnings("ignore", "A worker stopped while some jobs")
             parallel = joblib.Parallel(return_as="generator_unordered")
             yield from parallel(joblib.delayed(_run_and_forget)(*job) for job in jobs)
 
