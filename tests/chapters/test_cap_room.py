@@ -318,10 +318,12 @@ def test_using_everything_may_cost_half_a_point(all_used, outcome):
 
 
 def test_the_takeaway_counts_the_rows():
-    text = claims.takeaway({"1a": HOLDS, "1b": OPEN, "2c": FAILS, "9a": FAILS, "9d": FAILS})
+    rows = {"1a": HOLDS, "1b": OPEN, "2c": FAILS, "2d": OPEN, "2l": FAILS, "9a": FAILS, "9d": FAILS}
+    text = claims.takeaway(rows)
     assert "of 2 labelled shares 1 holds, 1 is open." in text
     assert "of 2 pairs of share and batch 2 fail." in text
     assert "It beats IAT at the lowest share: fails." in text
+    assert "It beats FreeMatch at the lowest share: open (best epoch: fails)." in text
     assert "Top-k" not in text
 
 

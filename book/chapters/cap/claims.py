@@ -372,7 +372,7 @@ def takeaway(outcomes: Mapping[str, str]) -> str:
         outcomes: of the ledger.
     """
     gain = "beats training on the labelled images alone"
-    rules = dict(zip("abcd", OTHER_RULES, strict=True))
+    rules = zip("abcd", "ijkl", OTHER_RULES, strict=True)
     return " ".join(
         [
             _count(
@@ -388,9 +388,10 @@ def takeaway(outcomes: Mapping[str, str]) -> str:
                 "pairs of share and batch",
             ),
             *(
-                f"It beats {rule} at the lowest share: {outcomes[f'2{letter}']}."
-                for letter, rule in rules.items()
-                if f"2{letter}" in outcomes
+                f"It beats {rule} at the lowest share: {outcomes[f'2{last}']}"
+                + (f" (best epoch: {outcomes[f'2{best}']})." if f"2{best}" in outcomes else ".")
+                for last, best, rule in rules
+                if f"2{last}" in outcomes
             ),
             _count(f"On photographs CAP {gain}", outcomes, "11abc", "labelled shares"),
             _count("There it beats IAT and top-k", outcomes, "12abcdef", "comparisons"),
