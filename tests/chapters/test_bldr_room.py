@@ -69,7 +69,7 @@ def test_the_findings_of_the_tuning_study_are_in_order():
         {"method": "NL", "accuracy": [[85.0, 85.0], [60.0, 60.0]]},
     ]
     text = tables.tuning_findings({"strengths": [0, 1], "rows": rows})
-    assert "(strength 0): NL 85.0, CE 51.0." in text
+    assert "is varied even then): NL 85.0, CE 51.0." in text
     assert "suit each method: CE 91.0, NL 85.0." in text
     assert tables.tuning_findings(None) == tables.NOT_YET
 
@@ -215,6 +215,7 @@ def test_speed_is_the_time_to_eighty_per_cent_with_the_margins_of_the_text():
     ("claim", "ours", "other"),
     [
         (claims.claim_6a, "BL", "PL"),
+        (claims.claim_6e, "BLDR", "PL"),
         (claims.claim_7a, "BLDR", "BL+DR"),
         (claims.claim_7b, "BLDR", "BL+DR, faster u, v, views of BLDR"),
     ],

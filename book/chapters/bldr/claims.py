@@ -170,6 +170,18 @@ def claim_6a(symmetric: Groups) -> Row:
     )
 
 
+def claim_6e(symmetric: Groups) -> Row:
+    """Last accuracy of BLDR against PL, each with its own views: all steps at once."""
+    return Row(
+        "6e",
+        "All steps together pay: BLDR ends above its positive head alone (PL), each with the views "
+        "that suit it.",
+        PAPER,
+        greater(last(symmetric["BLDR"]), last(symmetric["PL"])),
+        figure="fig-bldr-ladder",
+    )
+
+
 def claim_6bcd(symmetric: Groups) -> list[Row]:
     """Last accuracy of BL with all of re-weighting, or with one of its parts, against BL."""
     return [
@@ -420,6 +432,7 @@ QUESTIONS = {
     "Both directions together are as fast as positive learning": ("4a", "4b", "4c"),
     "Negative learning tells wrong from right labels better": ("5a", "5b", "5c"),
     "and end higher than it": ("6a",),
+    "So does all of BLDR": ("6e",),
     "Re-weighting helps; so do its weights alone; so does its estimate alone": ("6b", "6c", "6d"),
     "Self-distillation helps, with views that suit each, and on the same views": (
         *("7a", "7c", "7d"),

@@ -90,7 +90,7 @@ def tuning_findings(record: Mapping[str, Any] | None) -> str:
     own = {name: values.max() for name, values in means.items()}
     lines = []
     for where, scores in (
-        ("With digits as they are (strength 0)", bare),
+        ("With digits as they are (strength 0; a strong view is varied even then)", bare),
         ("With the views that suit each method", own),
     ):
         order = sorted(scores, key=lambda name: -scores[name])
