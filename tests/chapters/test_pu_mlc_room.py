@@ -175,6 +175,23 @@ def test_cells_with_objects_are_those_under_the_boxes():
     assert inside[2].tolist() == [[True, True, False], [True, True, False], [False] * 3]
 
 
+def test_contrast_divides_cells_with_an_object_by_the_others(monkeypatch):
+    test = Split(torch.zeros(1, 1, 24, 24), torch.zeros(1, 10), torch.tensor([[0, 3, 0, 0, 8, 8]]))
+    local = np.ones((1, 3, 3))
+    local[0, 0, 0] = 10
+    maps = {"local": local, "global": np.full((1, 3, 3), 0.5)}
+    monkeypatch.setattr(branches, "load_splits", lambda spec: Splits((), test, test, test))
+    monkeypatch.setattr(branches, "trained", lambda record: None)
+    monkeypatch.setattr(branches, "looks", lambda model, x: maps)
+    found = branches.contrast(Record(runs.SMALL, {}, {}))
+    assert found == {"local": 10.0, "global": 1.0, "size": 0.25}
+
+
+def test_the_highest_mean_probability_is_that_of_a_batch():
+    run = Record(runs.SMALL, {"readings/mean_probability": np.array([[0.2, 0.4], [0.9, 0.1]])}, {})
+    assert tables.highest_mean_probability([run]).tolist() == [50.0]
+
+
 # -- claims ---------------------------------------------------------------------------------------
 
 BASE = (70.0, 71.0, 70.5, 70.2, 70.8)
@@ -260,6 +277,16 @@ def test_claim_7_compares_the_spread_of_the_logits():
     assert outcomes(claims.claim_7(wider_by(2.0, 2.1, 2.2))) == {"7": "holds"}
     assert outcomes(claims.claim_7(wider_by(0.5, 1.6, 1.2))) == {"7": "open"}
     assert outcomes(claims.claim_7(wider_by(1.01, 1.0, 1.02))) == {"7": "fails"}  # below 0.1
+
+
+def test_claim_8_says_where_the_rate_of_its_rival_is_at_an_end():
+    records = records_of(**{"VPU": BETTER, "VPU without mixup": BASE})
+    assert claims.claim_8(records).as_dict()["why"] == ""
+    records["VPU without mixup", 10] = [
+        replace(run, spec=replace(run.spec, optimiser=replace(run.spec.optimiser, lr=1e-3)))
+        for run in records["VPU without mixup", 10]
+    ]
+    assert "at an end" in claims.claim_8(records).as_dict()["why"]
 
 
 def test_claim_9_measures_from_the_bayes_rule():

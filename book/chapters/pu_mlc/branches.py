@@ -97,6 +97,24 @@ def looks(model: models.Network, x: Tensor) -> dict[str, np.ndarray]:
     return {name: value.numpy() for name, value in maps.items()}
 
 
+def contrast(record: Record, count: int = 200) -> dict[str, float]:
+    """How the maps of ``looks`` differ between cells with an object and cells without.
+
+    Args:
+        record: of a run that tracked its weights.
+        count: so many test images are looked at.
+
+    Returns:
+        map -> its mean over cells with an object, divided by that over the others; and ``size``,
+        the mean of what the global branch adds, divided by that of what the local one computes.
+    """
+    test = load_splits(record.spec).test
+    maps = looks(trained(record), test.x[:count])
+    inside = cells_with_objects(test, maps["local"].shape)
+    found = {name: values[inside].mean() / values[~inside].mean() for name, values in maps.items()}
+    return found | {"size": maps["global"].mean() / maps["local"].mean()}
+
+
 def cells_with_objects(split: Split, shape: tuple[int, int, int]) -> np.ndarray:
     """Which cells of the maps of the first images overlap an object.
 

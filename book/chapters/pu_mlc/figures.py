@@ -152,15 +152,16 @@ def draw_line_limit(frame: pd.DataFrame) -> Figure:
         style.band(ax, runs.columns, runs.to_numpy(), name, colour=colour, style=line)
     ax.axhline(demo.bayes_accuracy(), color="#888888", lw=1)
     ax.text(
-        frame.labelled.min(),
+        frame.labelled.max(),
         demo.bayes_accuracy() + 0.5,
         "Bayes rule",
         color="#666666",
         fontsize=9,
         va="bottom",
+        ha="right",
     )
     ax.set(xscale="log", xlabel="labelled positives", ylabel="accuracy (%)", ylim=(None, 98))
-    ax.legend(loc="center left", bbox_to_anchor=(0.02, 0.5))
+    ax.legend(loc="center", bbox_to_anchor=(0.5, 0.5))
     return fig
 
 

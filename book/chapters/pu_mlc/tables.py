@@ -427,6 +427,11 @@ def temperatures(runs: Sequence[Record]) -> pd.DataFrame:
     )
 
 
+def highest_mean_probability(runs: Sequence[Record]) -> np.ndarray:
+    """Highest mean probability (%) of a batch in the course of every run, over all classes."""
+    return np.array([100 * run["readings/mean_probability"].mean(1).max() for run in runs])
+
+
 # -- published numbers ----------------------------------------------------------------------------
 
 PUBLISHED = pd.DataFrame.from_dict(
