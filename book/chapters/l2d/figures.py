@@ -241,6 +241,8 @@ def draw_budgets(
     left.set(xlabel="epochs of a complete training", ylabel="test mAP (%)")
     right.set_xticks(range(len(names)), [name.replace(" ", "\n") for name in names])
     right.set(xlabel="student's backbone")
+    low, high = left.get_ylim()
+    left.set_ylim(low, max(high, teacher + 0.05 * (teacher - low)))
     for ax in (left, right):
         ax.axhline(teacher, color=style.PALETTE[6], ls="--", lw=1.5, label="teacher")
         ax.legend(loc="lower right")
