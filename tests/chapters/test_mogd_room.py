@@ -330,6 +330,24 @@ def test_a_rate_belongs_to_the_method_and_the_kind_of_sets():
     assert runs.vary(paper, "CC").optimiser == paper.optimiser
 
 
+def test_the_choices_of_mogd_train_at_the_same_rates():
+    base = runs.settings(Chapter("mogd", "quick", "cpu", 1)).hard
+    for spec in base.values():
+        specs = runs.choices(spec)
+        assert {name for name, _ in specs} == set(runs.CHOICES)
+        for (name, rate), made in specs.items():
+            assert made.optimiser.lr == rate
+            assert made.method_options == runs.vary(spec, name).method_options
+        rates = [rate for name, rate in specs if name == "MoGD"]
+        assert rates == [*runs.CHOICE_RATES, runs.CHOSEN[spec.candidates, "MoGD"]]
+    paper = runs.settings(Chapter("mogd", "paper", "cpu", 1)).sizes
+    assert {rate for _, rate in runs.choices(paper)} == {paper.optimiser.lr}
+    values = dict.fromkeys(("test_accuracy", "select weights", "select IM-max", "dropped"))
+    record = Record(None, {name: np.array([50.0]) for name in values}, {})
+    shown = tables.choices_table({"q": {("MoGD", 0.05): [record]}}, 1)
+    assert shown.loc[("q", "MoGD", "rate 0.05"), "dropped"] == "50.0"
+
+
 def test_clean_only_trains_for_as_many_steps_as_the_others(monkeypatch):
     steps = {}
 

@@ -51,6 +51,10 @@ CLEAN_ONLY = "clean only"
 
 ROWS = (*COMPARATORS, "MoGD", CLEAN_ONLY, *WITH_CLEAN, "MoGD +v")
 CHOICES = ("MoGD", "MoGD, no memory", "MoGD, per batch", "MoGD, 20 judges")
+CHOICE_RATES = (0.05, 0.2)
+"""Learning rates at which all of them train on digits, beside the one that was chosen for MoGD:
+without memory a run may fail at a rate that suits one with it."""
+
 MAIN = (*COMPARATORS, "MoGD", CLEAN_ONLY, "PRODEN +v")
 """Rows of the comparison that a check computes."""
 
@@ -397,6 +401,17 @@ def vary(base: Spec, name: str) -> Spec:
 def rows(base: Spec, names: Sequence[str]) -> dict[str, Spec]:
     """The run with each of several rows of the tables, by name."""
     return {name: vary(base, name) for name in names}
+
+
+def choices(base: Spec) -> dict[tuple[str, float], Spec]:
+    """MoGD and its other choices, each at every one of some learning rates: name, rate -> run."""
+    own = vary(base, "MoGD").optimiser.lr
+    rates = sorted({own, *CHOICE_RATES}) if base.dataset == "digits" else [own]
+    return {
+        (name, rate): replace(spec, optimiser=replace(spec.optimiser, lr=rate))
+        for name, spec in rows(base, CHOICES).items()
+        for rate in rates
+    }
 
 
 # -- the cost of the meta step --------------------------------------------------------------------

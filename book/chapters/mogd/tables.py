@@ -53,16 +53,23 @@ def score_table(
     )
 
 
-def choices_table(groups: Groups, rows: Sequence[str], last: int) -> pd.DataFrame:
-    """Who finds the true label, the weights or the network, for each way to set the weights."""
+def choices_table(
+    groups: Mapping[str, Mapping[tuple[str, float], Sequence[Record]]], last: int
+) -> pd.DataFrame:
+    """Who finds the true label, the weights or the network, for each way to set the weights.
+
+    Args:
+        groups: candidate sets -> name and learning rate -> one record a seed.
+        last: epochs of a score.
+    """
     lines = {}
-    for kind, records in groups.items():
-        for row in rows:
-            lines[kind, row] = {
-                "test accuracy": mean_std(scores(records[row], last)),
-                "found by weights": mean_std(scores(records[row], last, "select weights")),
-                "found by network": mean_std(scores(records[row], last, "select IM-max")),
-                "dropped": mean_std(scores(records[row], last, "dropped")),
+    for kind, each in groups.items():
+        for (name, rate), records in each.items():
+            lines[kind, name, f"rate {rate:g}"] = {
+                "test accuracy": mean_std(scores(records, last)),
+                "found by weights": mean_std(scores(records, last, "select weights")),
+                "found by network": mean_std(scores(records, last, "select IM-max")),
+                "dropped": mean_std(scores(records, last, "dropped")),
             }
     return pd.DataFrame(lines).T
 
