@@ -101,8 +101,8 @@ def _pairs(number: str, ours: str, others: Sequence[str], rows: Rows) -> list[Ro
 def claim_22(rows: Rows) -> list[Row]:
     """APL adds to EM with the same alpha: 22a at the best epoch, 22b at the last."""
     rate = {
-        HOLDS: "Perhaps the learning rate, which each chose for itself: before the first pass the "
-        "two differ in nothing else."
+        HOLDS: "Each chose its learning rate for itself, and APL chose the lowest weight tried: no "
+        "run separates these from the pseudo-labels."
     }
     return [
         Row(

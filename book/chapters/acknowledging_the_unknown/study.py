@@ -62,8 +62,8 @@ def tune(setting: Setting) -> list[dict[str, Any]]:
 
 BASE_EPOCHS = 30
 BASE = Choices(alpha=0.05, beta=0.9, warm_up=20)
-"""What the study varies one at a time. EM has levelled off when the passes begin, and beta is the
-best of the tuning, so that APL has its chance."""
+"""What the study varies one at a time. EM has levelled off when the passes begin, so that
+APL has its chance, and beta is that of the official code for COCO."""
 
 
 @dataclass(frozen=True)
