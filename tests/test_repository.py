@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from collections import Counter
 from importlib import import_module
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -69,7 +70,13 @@ def test_notebooks_store_no_outputs(path: Path) -> None:
     for cell in code_cells(path):
         assert not cell["outputs"], source_of(cell)
         assert cell["execution_count"] is None, source_of(cell)
-    assert all("id" in cell for cell in read_notebook(path)["cells"])
+
+
+@each_notebook
+def test_every_cell_has_an_id_of_its_own(path: Path) -> None:
+    """Records find their cells by it."""
+    ids = [cell["id"] for cell in read_notebook(path)["cells"]]
+    assert not [one for one, count in Counter(ids).items() if count > 1]
 
 
 @each_notebook
