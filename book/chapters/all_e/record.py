@@ -23,9 +23,6 @@ from weaklabels.lab.store import Record
 from weaklabels.lab.sweep import one_thread
 from weaklabels.methods import all_e
 
-SEEDS = 12
-"""Of the recorded claims: each trains agents for minutes."""
-
 FIRST_SEED = 100
 
 DIFFERENCES = (

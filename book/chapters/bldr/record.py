@@ -17,7 +17,6 @@ from weaklabels.lab.store import Record
 from weaklabels.lab.tuned import FIRST_TUNING_SEED, best
 from weaklabels.metrics import separation_auc
 
-SEEDS = 20
 TUNING_SEEDS = range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + 3)
 
 LEARNING_RATES = (0.01, 0.03, 0.1, 0.3)

@@ -14,7 +14,6 @@ from weaklabels.lab.tuned import choose
 from weaklabels.lab.two_stage import Spec, Stage, first_stage, run, warm_up
 from weaklabels.lab.voc_features import Row, with_option
 
-SEEDS = 20
 TUNING_SHARE = 0.05
 
 

@@ -13,9 +13,6 @@ from weaklabels.lab.setting import Setting
 from weaklabels.lab.sweep import one_thread
 from weaklabels.methods import isgd_pinn as pinn
 
-SEEDS = 12
-"""Of the recorded claims: with 20 it would take more than an hour of two cores."""
-
 EVALUATIONS = 600
 REPEATS = 7
 KEYS = {"SGD": 1e-7, "Adam": 1e-3, "ISGD (L-BFGS)": 10.0, "ISGD (Adam)": 1.0, "L-BFGS": 0.0}

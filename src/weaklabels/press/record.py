@@ -14,7 +14,7 @@ file is written at the end, in one step. What the command adds is the same for a
     hash of all that it reaches (``key``, see ``lab.keys``).
 
 Every chapter has one record more, ``claims``: the execution of its notebook with the profile
-``record`` (see ``runner.edition``), with ``SEEDS`` of the module, or 20, seeds.
+``record`` (see ``runner.edition``), with ``SEEDS`` of the module, or 12, seeds.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ AGAIN = "Stopped: finished runs are kept, and the same command goes on from here
 CLAIMS = "claims"
 """Name of the record that is the execution of the notebook."""
 
-SEEDS = 20
+SEEDS = 12
 """Repetitions of it, where the room's module does not say otherwise."""
 
 PARTS = (edition.CLAIMS, edition.FIGURES)
