@@ -156,8 +156,8 @@ def test_what_cannot_be_compared_is_refused(ours, other, message):
 def test_every_seed_is_a_share_above_one_half(passed, n, outcome):
     verdict = every_seed([True] * passed + [False] * (n - passed), "x", "y")
     assert verdict.outcome == outcome
-    low = stats.beta.ppf(0.05, passed, n - passed + 1) if passed else 0.0
-    assert verdict.parts[0].low == pytest.approx(low)
+    ends = stats.binomtest(passed, n).proportion_ci(0.9, "exact")
+    assert (verdict.parts[0].low, verdict.parts[0].high) == pytest.approx(ends)
     if (passed, n) == (4, 4):
         assert verdict.parts[0].needed == 5
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from weaklabels.press.verdicts import FAILS, HOLDS, MOST_SEEDS, NOT_TESTABLE, OPEN
@@ -230,13 +231,14 @@ def every_seed(outcomes: Sequence[bool], ours: str, test: str) -> Verdict:
     )
     if n < 2:
         return Verdict(NOT_TESTABLE, text, test, (part,), ONE_SEED)
-    low, high = _share(count, n)
+    low, high = map(float, _share(count, n))
     outcome = HOLDS if low > 0.5 else FAILS if high < 0.5 else OPEN
     needed = None
     if outcome == OPEN:
-        sizes = range(n + 1, MOST_SEEDS + 1)
-        ends = ((size, _share(round(size * count / n), size)) for size in sizes)
-        needed = next((size for size, (lo, hi) in ends if lo > 0.5 or hi < 0.5), None)
+        sizes = np.arange(n + 1, MOST_SEEDS + 1)
+        lows, highs = _share(np.round(sizes * count / n), sizes)
+        deciding = sizes[(lows > 0.5) | (highs < 0.5)]
+        needed = int(deciding[0]) if len(deciding) else None
     p = float(stats.binomtest(count, n, 0.5, alternative="less").pvalue)
     part = replace(
         part,
@@ -251,10 +253,12 @@ def every_seed(outcomes: Sequence[bool], ours: str, test: str) -> Verdict:
     return Verdict(outcome, text, test, (part,))
 
 
-def _share(count: int, n: int) -> tuple[float, float]:
-    """Both one-sided 95 % ends of a share, after Clopper and Pearson."""
-    ends = stats.binomtest(count, n).proportion_ci(2 * LEVEL - 1, "exact")
-    return float(ends.low), float(ends.high)
+def _share(count: ArrayLike, n: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Both one-sided 95 % ends of shares, after Clopper and Pearson."""
+    count, n = np.asarray(count, float), np.asarray(n, float)
+    low = np.where(count > 0, stats.beta.ppf(1 - LEVEL, np.maximum(count, 1), n - count + 1), 0)
+    high = np.where(count < n, stats.beta.ppf(LEVEL, count + 1, np.maximum(n - count, 1)), 1)
+    return low, high
 
 
 def exact(passed: bool, ours: str, test: str) -> Verdict:
