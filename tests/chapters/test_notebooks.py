@@ -11,7 +11,7 @@ from weaklabels.press.runner.execute import execute
 REPOSITORY = Path(__file__).parents[2]
 NOTEBOOKS = sorted((REPOSITORY / "book" / "chapters").glob("*/*.ipynb"))
 
-TWICE = {"large_loss_matters": "from nothing", "acknowledging_the_unknown": "with stored runs"}
+TWICE = {"l2d": "from nothing", "lfosa": "with stored runs"}
 """Chapters executed a second time, for outputs of the same bytes; `make verify` does it for all."""
 
 

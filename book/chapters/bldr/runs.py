@@ -147,7 +147,7 @@ def settings(chapter: Setting) -> dict[str, Spec]:
         device=chapter.device,
     )
     if chapter.profile == "smoke":
-        digits = replace(digits, epochs=4, constant_epochs=2)
+        digits = replace(digits, epochs=4, constant_epochs=2, batch_size=400)
     return {noise: replace(digits, noise=noise, rate=rate) for noise, rate in RATES.items()}
 
 

@@ -321,7 +321,10 @@ def base_spec(chapter: Setting) -> Spec:
         quick,
         data_options=options(test=100),
         epochs=2,
+        batch_size=400,
         drops=(1,),
+        steps=2,
+        test_steps=3,
         craft_epochs=1,
         craft_steps=3,
     )
