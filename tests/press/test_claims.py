@@ -216,6 +216,18 @@ def test_ledger_is_written_whole_and_ids_are_unique(tmp_path):
     assert [p.name for p in ledger.path.parent.iterdir()] == ["x.json"]
 
 
+def test_rows_are_shown_by_number_in_whatever_order_they_were_added(tmp_path):
+    ledger = Ledger(tmp_path / "x.json")
+    ids = ["10", "2b", "14a2", "2a", "14a10", "1", "toy"]
+    ledger.add(*(Row(id, "a claim", "", exact(True, "", "")) for id in ids))
+    wanted = ["toy", "1", "2a", "2b", "10", "14a10", "14a2"]
+    assert [row["id"] for row in ledger.rows] == wanted
+    ledger.save()
+    again = Ledger(tmp_path / "y.json", record=ledger.path)
+    again.add(*(Row(id, "a claim", "", exact(True, "", "")) for id in ids[:3]))
+    assert list(again.table().index) == list(again.outcomes()) == wanted
+
+
 def test_order_of_methods():
     assert order(0.8, 0.5, 0.9, "x").outcome == HOLDS
     assert order(-0.8, -0.9, -0.5, "x").outcome == FAILS

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,14 +46,15 @@ class Ledger:
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """The rows that the chapter shows.
+        """The rows that the chapter shows, by number.
 
         The recorded ones, with what the check says of each under ``"check"`` (see
         ``agreement.checked``); without a record the measured ones.
         """
-        if self.record is None or not self.record.exists():
-            return self.measured
-        return checked(json.loads(self.record.read_text(encoding="utf-8")), self.measured)
+        shown = self.measured
+        if self.record is not None and self.record.exists():
+            shown = checked(json.loads(self.record.read_text(encoding="utf-8")), shown)
+        return sorted(shown, key=_number)
 
     def outcomes(self) -> dict[str, str]:
         """id -> outcome, of the rows that are shown; ``NOT_RECORDED`` for any other, such as a row
@@ -75,3 +78,9 @@ class Ledger:
         temporary = self.path.with_suffix(f".{os.getpid()}.tmp")
         temporary.write_text(json.dumps(self.rows, indent=1, ensure_ascii=False), encoding="utf-8")
         temporary.replace(self.path)
+
+
+def _number(row: Mapping[str, Any]) -> tuple[int, str]:
+    """2a, 2b, 10: studies add their rows after those of the main comparison."""
+    digits = "".join(re.findall(r"^\d+", row["id"]))
+    return int(digits or 0), row["id"].removeprefix(digits)
