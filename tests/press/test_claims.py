@@ -218,9 +218,9 @@ def test_ledger_is_written_whole_and_ids_are_unique(tmp_path):
 
 def test_rows_are_shown_by_number_in_whatever_order_they_were_added(tmp_path):
     ledger = Ledger(tmp_path / "x.json")
-    ids = ["10", "2b", "14a2", "2a", "14a10", "1", "toy"]
+    ids = ["10", "2b", "r1", "14a2", "2a", "14a10", "1", "f2"]
     ledger.add(*(Row(id, "a claim", "", exact(True, "", "")) for id in ids))
-    wanted = ["toy", "1", "2a", "2b", "10", "14a10", "14a2"]
+    wanted = ["1", "2a", "2b", "10", "14a10", "14a2", "f2", "r1"]
     assert [row["id"] for row in ledger.rows] == wanted
     ledger.save()
     again = Ledger(tmp_path / "y.json", record=ledger.path)

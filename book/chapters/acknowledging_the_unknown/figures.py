@@ -155,7 +155,7 @@ def draw_smoothing(strengths: Mapping[float, np.ndarray], em: np.ndarray, an: np
     for name, values, colour, style in (("EM", em, EM, "-"), ("AN", an, AN, "--")):
         ax.axhline(values.mean(), color=colour, ls=style, label=f"{name}, mean over seeds")
     ax.set(xlabel="target of an unannotated label", ylabel="test mAP (%), best epoch")
-    ax.legend()
+    fig.legend(loc="outside lower center", ncols=3)
     return fig
 
 

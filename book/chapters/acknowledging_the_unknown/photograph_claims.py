@@ -32,7 +32,11 @@ FINDINGS: Mapping[str, Mapping[str, str]] = {
         HEADS: "2b",
         LAYERS: "20a 20b 20c 20d 20e",
     },
-    "EM is above Focal, ASL and ROLE": {SCENES: "3a", HEADS: "3b", LAYERS: "21a 21b 21c"},
+    "EM is above Focal, ASL, ROLE (and ROLE+LI, where it was trained)": {
+        SCENES: "3a",
+        HEADS: "3b",
+        LAYERS: "21a 21b 21c",
+    },
     "APL adds to EM, best epoch": {SCENES: "4a", HEADS: "4b", LAYERS: "22a"},
     "APL adds to EM, last epoch": {SCENES: "4c", HEADS: "4d", LAYERS: "22b"},
     "EM passes the run that knows all negatives": {SCENES: "5a", HEADS: "5b", LAYERS: "23"},

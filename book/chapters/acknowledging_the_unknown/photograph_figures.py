@@ -53,7 +53,8 @@ def draw_training(rows: photographs.Rows) -> Figure:
     right.set(ylabel="mean gradient (hundredths)")
     for ax in (left, right):
         style.epoch_axis(ax)
-        ax.legend()
+    left.legend()
+    fig.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return fig
 
 

@@ -80,7 +80,7 @@ class Ledger:
         temporary.replace(self.path)
 
 
-def _number(row: Mapping[str, Any]) -> tuple[int, str]:
-    """2a, 2b, 10: studies add their rows after those of the main comparison."""
+def _number(row: Mapping[str, Any]) -> tuple[bool, int, str]:
+    """2a, 2b, 10, r1: studies add their rows after those of the main comparison."""
     digits = "".join(re.findall(r"^\d+", row["id"]))
-    return int(digits or 0), row["id"].removeprefix(digits)
+    return not digits, int(digits or 0), row["id"].removeprefix(digits)
