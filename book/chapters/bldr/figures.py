@@ -99,27 +99,27 @@ def draw_weights(runs: Sequence[Record], true_share: float) -> Figure:
 
 
 def draw_ladder(groups: Groups, kinds: Mapping[str, Sequence[str]]) -> Figure:
-    """Bars of last-epoch test accuracy with one standard deviation and one dot a run.
+    """Last-epoch test accuracy: mean with one standard deviation, and one dot a run.
 
     Args:
         groups: method -> records.
         kinds: kind of method (one colour each) -> methods.
     """
     fig, ax = style.panels(1, height=3.8)
-    for (kind, names), colour in zip(kinds.items(), ("#999999", *style.PALETTE), strict=False):
+    for (kind, names), colour in zip(kinds.items(), ("#777777", *style.PALETTE), strict=False):
         scores = [last(groups[name]) for name in names]
-        spread = [s.std(ddof=1) if len(s) > 1 else 0 for s in scores]
-        ax.bar(
-            list(names), [s.mean() for s in scores], yerr=spread, capsize=3, color=colour,
-            label=kind, alpha=0.85,
-        )  # fmt: skip
         for name, values in zip(names, scores, strict=True):
-            ax.plot([name] * len(values), values, ".", color="black", ms=4)
-    ax.set(ylabel="test accuracy, last epoch (%)", ylim=(0, 115), yticks=range(0, 101, 20))
+            ax.plot([name] * len(values), values, ".", color=colour, alpha=0.35, ms=7)
+        spread = [s.std(ddof=1) if len(s) > 1 else 0 for s in scores]
+        ax.errorbar(
+            list(names), [s.mean() for s in scores], spread, fmt="s", ms=6, capsize=4,
+            color=colour, label=kind,
+        )  # fmt: skip
+    ax.set_ylabel("test accuracy, last epoch (%)")
     ax.tick_params(axis="x", rotation=40)
     for label in ax.get_xticklabels():
         label.set_ha("right")
-    ax.legend(loc="upper left", ncol=3)
+    fig.legend(loc="outside upper center", ncols=3)
     return fig
 
 
