@@ -148,12 +148,9 @@ def lime(record: Mapping[str, Any]) -> pd.DataFrame:
 
 def lime_outcomes(record: Mapping[str, Any] | None) -> dict[str, dict[str, np.ndarray]]:
     """Method -> measure -> ``(seeds,)``, mean over the real photographs; one value where no seed
-    matters.
-
-    Empty without a record, or with one of agents that trained for less long than those of the
-    claims: it was made before the rows were fixed, and does not say how it was made.
+    matters; empty without a record.
     """
-    if record is None or "protocol" not in record:
+    if record is None:
         return {}
     frame = pd.DataFrame(record["rows"])
     return {
