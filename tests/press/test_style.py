@@ -1,4 +1,4 @@
-"""The forest plot shows every test with an interval, legibly, whatever its scale."""
+"""Forest plots show every test with an interval, whatever its scale; empty tables say so."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 
 from weaklabels.press import style
@@ -100,3 +101,10 @@ def test_height_grows_by_line_and_text_stays_legible():
 def test_without_a_comparison_a_note_says_so():
     figure = style.draw_forest(ledger_rows(exact(True, "2", "equal"), not_testable("ImageNet")))
     assert "No claim of this chapter is decided by a comparison over seeds." in texts(figure)
+
+
+def test_a_table_without_rows_says_so_and_others_are_as_ever():
+    frame = pd.DataFrame({("x", "a<b"): [1.5, None]}, index=["r", "s"])
+    assert style.as_html(frame) == frame._repr_html_()
+    for empty in (pd.DataFrame(), frame.iloc[:0]):
+        assert style.as_html(empty) == f"<p>{style.NO_ROWS}</p>"

@@ -62,6 +62,9 @@ FOREST_PANELS = (
     ForestPanel(("every seed",), "share of the seeds that pass", {0.5: "-"}),
     ForestPanel(("order",), "rank correlation of the methods' order with the paper's", {0.0: "-"}),
 )
+
+NO_ROWS = "This table has no rows: what it shows is not recorded yet, or nothing meets it."
+
 LINE_HEIGHT = 0.22
 """Inches a line of a forest plot takes."""
 
@@ -91,20 +94,26 @@ def use_style() -> None:
             "axes.edgecolor": "#888888",
         }
     )
-    _show_as_svg()
+    _show_in_notebooks()
 
 
-def _show_as_svg() -> None:
-    """Let a notebook show figures that stay sharp when they are enlarged, without their date."""
+def as_html(frame: pd.DataFrame) -> str:
+    """A table as a notebook shows it; a sentence in place of one without rows."""
+    return str(frame.to_html(notebook=True)) if len(frame) else f"<p>{NO_ROWS}</p>"
+
+
+def _show_in_notebooks() -> None:
+    """Figures stay sharp when they are enlarged, and have no date; an empty table says so."""
     from IPython.core.getipython import get_ipython  # not needed to compute a record
     from matplotlib_inline.config import InlineBackend
 
     shell = get_ipython()
-    if shell is not None:
+    if shell is not None and shell.display_formatter is not None:
         backend = InlineBackend.instance(parent=shell)
         backend.figure_formats = {"svg"}
         kept: dict[str, Any] = {"bbox_inches": "tight", "metadata": {"Date": None}}
         backend.print_figure_kwargs = kept
+        shell.display_formatter.formatters["text/html"].for_type(pd.DataFrame, as_html)
 
 
 def panels(columns: int, rows: int = 1, *, height: float = 3.2, **options: Any):
