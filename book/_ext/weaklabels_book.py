@@ -2,17 +2,21 @@
 
 A code cell whose ``mystnb.figure`` has a name beginning with ``tab-`` becomes a numbered table with
 its caption above; MyST-NB itself knows only figures. Every image needs alternative text: one
-without is a warning, and warnings fail the build.
+without is a warning, and warnings fail the build. References to figures by number are resolved
+without reading the page of the figure anew for each.
 """
 
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.domains.std import StandardDomain
+from sphinx.environment import BuildEnvironment
 from sphinx.transforms import SphinxTransform
 from sphinx.util import logging
 from sphinx.writers.html5 import HTML5Translator
@@ -67,6 +71,28 @@ class RequireAlternativeText(SphinxTransform):
                 )
 
 
+class PagesReadOnce:
+    """An environment whose pages are parsed from their pickles once, for who only looks at them."""
+
+    def __init__(self, env: BuildEnvironment) -> None:
+        self._env = env
+        self.get_doctree = cache(env.get_doctree)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._env, name)
+
+
+class NumberedReferences(StandardDomain):
+    """Sphinx's own domain, which unpickles the page of a figure for every reference to it."""
+
+    def __init__(self, env: BuildEnvironment) -> None:
+        super().__init__(env)
+        self._pages = PagesReadOnce(env)
+
+    def _resolve_numref_xref(self, env: BuildEnvironment, *args: Any) -> Any:
+        return super()._resolve_numref_xref(self._pages, *args)  # type: ignore[arg-type]
+
+
 def visit_table(self: HTML5Translator, node: notebook_table) -> None:
     self.body.append(self.starttag(node, "figure", CLASS="numbered-table"))
 
@@ -106,6 +132,7 @@ def typeset_maths(app: Sphinx) -> None:
 def setup(app: Sphinx) -> dict[str, object]:
     app.add_enumerable_node(notebook_table, "table", html=(visit_table, depart_table))
     app.add_node(table_body, html=(visit_body, depart_body))
+    app.add_domain(NumberedReferences, override=True)
     app.add_transform(NumberTables)
     app.add_transform(RequireAlternativeText)
     app.connect("html-page-context", entries_are_items)
