@@ -68,9 +68,10 @@ class Problem(ABC):
 
         def residuals(theta: Tensor) -> Tensor:
             jet = network.jet(theta, both, self.order)
-            inside = Jet(jet.value[:n], jet.first[:, :n], jet.second[:, :n])
+            value, at_edge = jet.value.split([n, len(edge)])
+            inside = Jet(value, jet.first[:, :n], jet.second[:, :n])
             missed = self.operator(inside, theta[network.size :]) - source
-            return scaled(missed, self.conditions(jet.value[n:]) - target, self.weight)
+            return scaled(missed, self.conditions(at_edge) - target, self.weight)
 
         return residuals
 

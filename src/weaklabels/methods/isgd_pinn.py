@@ -92,16 +92,17 @@ class Network:
         q = x.shape[1]
         directions = torch.diag(scale)[:, None, :].expand(q, len(x), q)
         streams = torch.cat([x[None], directions, torch.zeros_like(directions)][: order + 1])
+        parts = [1, *(q if order >= n else 0 for n in (1, 2))]
         *hidden, (weight, bias) = self._layers(theta)
         for w, b in hidden:
-            streams = F.linear(streams, w)
-            h = torch.tanh(streams[0] + b)
-            slope, z1, z2 = 1 - h * h, streams[1 : 1 + q], streams[1 + q :]
+            z, z1, z2 = F.linear(streams, w).split(parts)
+            h = torch.tanh(z + b)
+            slope = 1 - h * h
             h1 = slope * z1
             h2 = slope * z2 - 2 * h * h1 * z1 if order > 1 else z2
-            streams = torch.cat([h[None], h1, h2])
-        out = F.linear(streams, weight)[..., 0]
-        return Jet(out[0] + bias, out[1 : 1 + q], out[1 + q :])
+            streams = torch.cat([h, h1, h2])
+        value, first, second = F.linear(streams, weight)[..., 0].split(parts)
+        return Jet(value[0] + bias, first, second)
 
     def __call__(self, theta: Tensor, x: Tensor) -> Tensor:
         """The network's values at ``x`` (N, q): ``(N,)``."""
