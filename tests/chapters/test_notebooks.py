@@ -11,7 +11,7 @@ from weaklabels.press.runner.execute import execute
 REPOSITORY = Path(__file__).parents[2]
 NOTEBOOKS = sorted((REPOSITORY / "book" / "chapters").glob("*/*.ipynb"))
 
-TWICE = {"l2d": "from nothing", "lfosa": "with stored runs"}
+TWICE = {"self_crowd": "from nothing", "stability_attacks": "with stored runs"}
 """Chapters executed a second time, for outputs of the same bytes; `make verify` does it for all."""
 
 

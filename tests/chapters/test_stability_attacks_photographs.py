@@ -10,7 +10,7 @@ from weaklabels.lab.store import Record, Store
 from weaklabels.press.verdicts import FAILS, HOLDS, NOT_TESTABLE, OPEN
 
 SPREAD = np.array([-0.1, 0.0, 0.1])
-CHOSEN = 1.5
+CHOSEN, RATE = 1.5, 0.1
 
 
 @pytest.fixture
@@ -28,6 +28,7 @@ def test_the_budget_is_chosen_on_validation_photographs_of_another_seed(setting,
 
     def made(spec):
         accuracy = 40 - abs(spec.budget - CHOSEN) + spec.seed / 1000
+        accuracy -= abs(spec.optimiser.lr - RATE)
         names = ("natural", "fgsm", "robust", "margin", "validation")
         return dict.fromkeys(names, accuracy) | {"curve": np.full(len(runs.STRENGTHS), accuracy)}
 
@@ -43,6 +44,8 @@ def test_the_budget_is_chosen_on_validation_photographs_of_another_seed(setting,
     assert rows["clean", 1.0]["robust"] == [39.6, 39.6, 39.6]
     trained = [spec for name, spec in asked if name == "run"]
     assert {s.seed for s in trained if s.budget not in (1.0, CHOSEN)} == {1000}
+    assert {s.seed for s in trained if s.optimiser.lr != RATE} == {1000}
+    assert set(record["rates"]) == {f"{rate:g}" for rate in photographs.RATES}
     poisons = {spec for name, spec in asked if name == "craft"}
     assert {runs.crafting_spec(s) for s in trained if s.attack != "clean"} == poisons
     seen = tables.on_photographs(record)
@@ -52,12 +55,12 @@ def test_the_budget_is_chosen_on_validation_photographs_of_another_seed(setting,
     assert figures.draw_strengths(tables.photograph_strengths(seen), runs.STRENGTHS).axes
 
 
-def test_radius_rate_and_crafting_are_those_of_the_paper_profile(setting):
-    ours = photographs.base_spec(setting)
-    paper = Setting("paper", "cpu", 3, setting.data_root, setting.store, setting.recorded_results)
-    theirs = runs.base_spec(paper)
-    for name in ("eps", "optimiser", "batch_size", "craft_shift", "craft_steps", "augment"):
-        assert getattr(ours, name) == getattr(theirs, name)
+def test_network_and_crafting_are_those_of_the_digits(setting):
+    ours, digits = photographs.base_spec(setting), runs.base_spec(setting)
+    for name in ("network", "steps", "test_steps", "craft_budget", "craft_epochs", "craft_steps"):
+        assert getattr(ours, name) == getattr(digits, name)
+    hidden = [dict(spec.network_options)["hidden"] for spec in (ours, digits)]
+    assert hidden[0] == hidden[1]
 
 
 def found(spread=1.0, **changed):

@@ -105,7 +105,7 @@ def on_photographs(setting: Setting) -> dict[str, Any]:
     first_stages = {tables.percent(share): each for share, each in rates.items()}
     return found | {
         "first stage": first_stages,
-        "differences": [*photographs.DIFFERENCES[:2], *NOTES],
+        "differences": [*photographs.LAST_ONLY_DIFFERENCES, *NOTES],
         "rows": [
             {"name": names[row["row"]][0], "share": names[row["row"]][1], **row}
             for row in found["rows"]
@@ -116,6 +116,7 @@ def on_photographs(setting: Setting) -> dict[str, Any]:
 def photograph_base(setting: Setting, share: float, first_rate: float = 1e-4) -> Spec:
     """CAP on photographs at one labelled share and one learning rate of the first stage."""
     fields = photographs.photographs(setting) | {
+        "frozen_layers": photographs.LAST_ONLY,
         "views": photographs.strong_views(),
         "batch_size": UNLABELLED,
     }

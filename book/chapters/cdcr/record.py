@@ -111,7 +111,7 @@ def on_photographs(setting: Setting) -> dict[str, Any]:
     )
     return found | {
         "first stage": first,
-        "differences": [*photographs.DIFFERENCES[:2], *NOTES],
+        "differences": [*photographs.LAST_ONLY_DIFFERENCES, *NOTES],
         "rows": [
             {"name": names[row["row"]][0], "rate": names[row["row"]][1], **row}
             for row in found["rows"]
@@ -122,6 +122,7 @@ def on_photographs(setting: Setting) -> dict[str, Any]:
 def photograph_spec(setting: Setting, name: str, rate: float) -> Spec:
     """A method on photographs at one rate of wrong candidates."""
     fields = photographs.photographs(setting) | {
+        "frozen_layers": photographs.LAST_ONLY,
         "views": photographs.strong_views(),
         "batch_size": BATCH,
     }

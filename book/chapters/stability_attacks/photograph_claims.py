@@ -1,4 +1,4 @@
-"""What decides the rows on photographs: the tests of those on digits, on the recorded CIFAR-10."""
+"""What decides the rows on photographs: the tests of those on digits, on Fashion-MNIST."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ TESTS = {
         _published("natural", "clean", "adversarial"),
     ),
 }
-"""Id -> test. Rates, radius and network are fixed; the budget is the record's choice."""
+"""Id -> test. Radius and network are fixed; learning rate and budget are the record's choice."""
 
 
 def claim_15(found: OnPhotographs | None) -> list[Row]:
@@ -150,7 +150,7 @@ def claim_15(found: OnPhotographs | None) -> list[Row]:
     return [
         Row(
             id,
-            f"On photographs (CIFAR-10, recorded) {test.text}.",
+            f"On photographs (Fashion-MNIST, recorded) {test.text}.",
             test.paper,
             not_testable(NOT_RECORDED)
             if found is None

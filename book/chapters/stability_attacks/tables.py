@@ -180,7 +180,7 @@ def collapses(found: Found) -> str:
 
 @dataclass(frozen=True)
 class OnPhotographs:
-    """The recorded runs on CIFAR-10.
+    """The recorded runs on Fashion-MNIST.
 
     Attributes:
         rows: training images, budget of the defence -> measure -> ``(seeds,)`` accuracy (%), and
