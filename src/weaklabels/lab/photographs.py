@@ -64,7 +64,7 @@ DIFFERENCES = (
 
 LAST_ONLY_DIFFERENCES = (
     DIFFERENCES[0],
-    f"EfficientNet-Lite0 from ImageNet weights, {SIDE} x {SIDE} pixels. The stem and the 16 blocks, "
+    f"EfficientNet-Lite0 from ImageNet weights, {SIDE} x {SIDE} pixels. The stem and all blocks, "
     "88 % of the weights of the features, stay as they are, with their statistics; the last "
     "convolution and the head are trained. The published numbers come from networks that are "
     "trained end to end.",
