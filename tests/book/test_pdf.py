@@ -44,6 +44,17 @@ def test_all_pages_are_in_it_with_an_outline(printed: PdfReader) -> None:
     assert "15 claims" in text.replace("\n", " ")
 
 
+def test_what_is_looked_up_is_left_out_and_claims_lead_to_their_chapters(
+    printed: PdfReader,
+) -> None:
+    text = " ".join(page.extract_text() for page in printed.pages)
+    assert "Totals" in text
+    assert "All claims" not in text
+    annotations = [each.get_object() for page in printed.pages for each in page.get("/Annots", [])]
+    addresses = [each["/A"].get("/URI", "") for each in annotations if "/A" in each]
+    assert not [address for address in addresses if "scoreboard.html" in address]
+
+
 def described(node: Any) -> list[str]:
     """Alternative texts of the figures below a node of the tree that a screen reader follows."""
     node = node.get_object() if hasattr(node, "get_object") else node

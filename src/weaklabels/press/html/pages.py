@@ -84,7 +84,8 @@ def scoreboard(
         "*fails* says that every effect that would count is excluded; *open* says that the runs "
         "allow both, and how many seeds would decide; *not testable here* says what would be "
         "needed. {doc}`verdicts` explains the rules. The last column leads to the figure or table "
-        "that decides, and the number of a claim is its address.\n",
+        "that decides, and the number of a claim is its address. (In print claims stand in their "
+        "chapters alone.)\n",
     ]
     if not any(chapter.claims for chapter in chapters):
         return "\n".join([*text, "No chapter has been executed yet, so there is no verdict.\n"])

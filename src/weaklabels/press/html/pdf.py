@@ -12,7 +12,15 @@ from weaklabels.press.runner.files import PART
 from weaklabels.press.runner.options import PROFILES
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-READY = """async (sheet) => {
+ONLINE = "dl.py, section#all-claims"
+"""What is looked up and not read: entries of the API, and the rows that the chapters have as well;
+two hundred sheets."""
+
+READY = """async ([sheet, online]) => {
+  document.querySelectorAll(online).forEach((part) => part.remove());
+  document.querySelectorAll("a[href*='scoreboard.html#claim-']").forEach((link) => {
+    link.href = "#" + link.hash.split("-")[1].replaceAll("_", "-");
+  });
   if (document.querySelector(".math")) await MathJax.startup.promise;
   document.querySelectorAll("details.sd-dropdown").forEach((folded) => { folded.open = true; });
   document.querySelectorAll("img[loading=lazy]").forEach((image) => { image.loading = "eager"; });
@@ -21,7 +29,8 @@ READY = """async (sheet) => {
     part.classList.toggle("long", part.offsetHeight > sheet);
   });
 }"""
-"""Solutions are unfolded; what is longer than a sheet may be split."""
+"""A claim is found in its chapter; solutions are unfolded; what is longer than a sheet may be
+split."""
 
 WIDTH, HEIGHT = 673, 994
 """CSS pixels within the margins of a sheet."""
@@ -87,7 +96,7 @@ def _print(browser: str, page: Path, target: Path) -> None:
             )
             tab.emulate_media(media="print")
             tab.goto(page.as_uri(), timeout=0)  # a book on a busy machine takes minutes
-            tab.evaluate(READY, HEIGHT)
+            tab.evaluate(READY, [HEIGHT, ONLINE])
             tab.pdf(path=target, **SHEET)
         finally:
             chromium.close()
