@@ -13,7 +13,6 @@ from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -354,15 +353,3 @@ def mean_ap_at(record: Record, moment: str = "best") -> float:
     """Test mAP in percent at the best-validation or the last epoch."""
     epoch = int(record["best_epoch"]) - 1 if moment == "best" else -1
     return float(record["test_ap"][epoch].mean())
-
-
-def scores(records: list[Record], names: list[str]) -> pd.DataFrame:
-    """One line per run: method, seed, test mAP at the best and at the last epoch (percent)."""
-    return pd.DataFrame(
-        {
-            "method": names,
-            "seed": [record.spec.seed for record in records],
-            "best": [mean_ap_at(record, "best") for record in records],
-            "last": [mean_ap_at(record, "last") for record in records],
-        }
-    )

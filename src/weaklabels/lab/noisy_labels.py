@@ -179,7 +179,7 @@ class _EpochAverage(WeightAverage[Network]):
 
 
 class _Watch(Watch):
-    """Measures after every epoch."""
+    """Measures every ``evaluate_every`` epochs."""
 
     def __init__(
         self,

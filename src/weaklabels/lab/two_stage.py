@@ -1,8 +1,8 @@
 """The protocol of CAP and CDCR: warm up, then train on labels that are renewed every epoch.
 
 Both stages train on strongly augmented images and keep a moving average of the weights. The second
-stage starts from the weights of the first with a new optimiser and a new average. After every epoch
-both the averaged and the current weights are evaluated.
+stage starts from the weights of the first with a new optimiser and a new average. Every few epochs
+(``evaluate_every``), and at the end, both the averaged and the current weights are evaluated.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Spec(Learner, AnnotatedData, Trained, Trunk):
         weak, strong: augmentations for predictions and for training (see ``augment.pipeline``).
         decay: of the moving average of the weights, per step, in both stages.
         labelled_batch: annotated rows that join the ``batch_size`` unannotated rows of each batch;
-            0 where all rows are of one kind.
+            0: a batch holds ``batch_size`` annotated rows and no others.
         labelled_only: leave the unannotated rows out of the batches (the number of steps stays).
         evaluate_every: epochs between evaluations; the last epoch is always evaluated.
     """
@@ -200,7 +200,7 @@ def _train(setting: _Setting, keep_weights: bool = False) -> dict[str, Any]:
 
 
 class _Watch(Watch):
-    """Evaluates after every epoch and counts the labels that were trained on."""
+    """Evaluates between epochs and counts the labels that were trained on."""
 
     def __init__(
         self,

@@ -218,8 +218,8 @@ class BLDR(Method):
     """Bidirectional learning with dynamic re-weighting, in full or in part.
 
     Args:
-        warm_up: epochs with all weights 1. The weights are renewed after each later epoch, counted
-            as in the official code, whose first epoch is 0.
+        warm_up: epochs with all weights 1, and one more, as in the official code, which counts them
+            from 0: the weights are first renewed after epoch ``warm_up + 1``.
         negative: learn negatively too; without it (PL alone) this is close to SOP.
         reweight: renew the weights.
         estimate: renew the estimated noise share, rho.
