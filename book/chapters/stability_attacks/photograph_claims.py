@@ -98,7 +98,7 @@ TESTS = {
         _published("robust", "clean", "adversarial"),
     ),
     "15f": Test(
-        "random changes of the same size are no stability attack: within 5 points of clean data",
+        "random changes of the same radius are no stability attack: within 5 points of clean data",
         "none (a control of this book)",
         "robust",
         RANDOM,
@@ -115,7 +115,8 @@ TESTS = {
         _published("robust", LARGER, "hypocritical"),
     ),
     "15h": Test(
-        "the larger budget restores robustness: within 3 points of clean data",
+        "the larger budget restores robustness: within 3 points of what clean images give with "
+        "the budget ε",
         "52.92 with 14/255, clean 50.63 with 8/255 (PGD-20, Tables 2 and 5)",
         "robust",
         REPAIRED,

@@ -376,9 +376,14 @@ def defences(settings: Settings) -> dict[str, Spec]:
     }
 
 
+OWN_DRAWS = 10_000
+"""First of the seeds of crafting networks that share no draws with their victims."""
+
+
 def crafting(settings: Settings) -> dict[str, Spec]:
-    """Hypocritical images crafted by networks that are robust to a different degree."""
-    poisoned = hypocritical(settings)
+    """Hypocritical images crafted by networks that are robust to a different degree and share
+    neither initial weights nor batches with the victim; run by ``among_strangers``."""
+    poisoned = replace(hypocritical(settings), craft_draws=OWN_DRAWS)
     return {
         f"{budget:g} ε": replace(poisoned, craft_budget=budget) for budget in settings.craft_budgets
     }
@@ -390,9 +395,6 @@ NETWORKS = {
     "deeper": (128, 64, 64, 64),
 }
 """Victims that the crafting network does not know: name -> widths of their hidden layers."""
-
-OWN_DRAWS = 10_000
-"""First of the seeds of crafting networks that share no draws with their victims."""
 
 
 def strangers(settings: Settings) -> dict[tuple[str, str], Spec]:
@@ -452,7 +454,7 @@ TUNED: tuple[Tuned, ...] = tuple(
         BUDGETS,
         budget,
         f"best robust accuracy, mean over seeds ({TUNING_SEEDS})",
-        "200 clean validation digits",
+        "200 clean digits, taken from the training digits",
         (BUDGETS[0], BUDGETS[-1]),
     )
     for eps, budget in CHOSEN.items()
