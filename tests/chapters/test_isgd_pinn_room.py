@@ -292,6 +292,7 @@ def test_a_choice_at_an_end_of_its_rates_is_named(monkeypatch):
     assert tuning.at_an_end(tuning.FULL, ISGD) == tuning.at_an_end(tuning.BATCH, "Adam") == ""
 
 
+@pytest.mark.usefixtures("rates")
 def test_an_error_that_is_not_halved_is_a_small_gain():
     runs = errors_of([0.08, 0.095, 0.09], BAD)
     row = claims.claim_4f(runs)
@@ -312,7 +313,9 @@ def test_claim_1_counts_divergence():
     for lost, expected in ((0, "holds"), (2, "open"), (5, "fails")):
         rows = [rule(full(lost)) for rule in (claims.claim_1a, claims.claim_1b, claims.claim_1c)]
         assert outcomes(*rows) == dict.fromkeys(("1a", "1b", "1c"), expected)
-    assert "2 · 2/λ_max: after 7 at most" in claims.claim_1b(full(0)).verdict.ours
+    row = claims.claim_1b(full(0))
+    assert "2 · 2/λ_max: after 7 at most" in row.verdict.ours
+    assert row.claim.endswith("from twice 2/λ_max on (2).")
 
 
 def test_claim_2_counts_rises_and_broken_inequalities():
