@@ -194,12 +194,13 @@ SMOKE = next(iter(runs.settings(Chapter("self_crowd", "smoke")).values()))
 
 
 def test_all_methods_of_a_run():
-    spec = replace(SMOKE, warm_up=5, base_steps=5, round_steps=3, rounds=2)
+    spec = replace(SMOKE, warm_up=runs.LOOK + 1, base_steps=5, round_steps=3, rounds=2)
     found = runs.run(spec)
     task = runs.load_task(spec)
     given_ = int((task.answers >= 0).sum())
     for name in set(runs.LABEL_METHODS) & set(spec.methods):
         assert found[f"{name}/recall"].shape == (3, 10)
+        assert found[f"{name}/early"].shape == (2, 10)
     for name in ("random", "plain", "aware"):
         totals = found[f"{name}/counts"].sum(1)
         assert totals.tolist() == [given_ + r * round(given_ / 2) for r in range(3)]
@@ -323,7 +324,8 @@ def test_what_is_known_of_the_answers_is_varied_on_the_same_crowds():
     short = {"warm_up": 2, "base_steps": 2, "rounds": 1, "round_steps": 2}
     found = {known: runs.run(replace(spec, **short)) for known, spec in first.items()}
     assert found["one matrix"]["DL-CL/kernel"].shape == (10, 10, 1)
-    assert list(found["shares"])[2:] == ["shares/recall"]
+    assert list(found["shares"])[2:] == ["shares/early", "shares/recall"]
+    assert found["shares"]["shares/early"].shape == (0, 10)
 
 
 def test_shares_of_votes_are_distributions():
@@ -375,6 +377,9 @@ def outcomes(rows):
 def test_measures_of_made_up_runs():
     assert tables.final(AS_CLAIMED, "aware").tolist() == list(HIGH)
     assert tables.best(AS_CLAIMED, "plain").tolist() == list(LOW)
+    early = made({"MV": LOW}, {})
+    early[0].values["MV/early"] = np.array([[97.0, 99.0], [50.0, 50.0]])
+    assert tables.best(early, "MV").tolist() == [98.0, *LOW[1:]]
     assert tables.ratio(AS_CLAIMED, "plain")[0].tolist() == [3, 4, 5]
     mixed = made({"aware": HIGH}, {}, rare={"aware": LOW})
     assert tables.final(mixed, "aware", rare=True).tolist() == list(LOW)

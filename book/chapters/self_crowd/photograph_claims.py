@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from chapters.self_crowd.claims import PAPER, WORTH_RATIO
+from chapters.self_crowd.claims import OURS, PAPER, WORTH_RATIO
 from chapters.self_crowd.tables import TITLES, Cells
 from weaklabels.press.claims import Row, Verdict, every_seed, greater, mean_std, not_testable
 from weaklabels.press.verdicts import NOT_RECORDED
@@ -25,13 +25,14 @@ def _each_level(
     decide: Callable[[int], Verdict],
     figure: str,
     letters: str = "ab",
+    source: str = PAPER,
 ) -> list[Row]:
     """The rows of one claim, one a number of answers; not testable without a record."""
     return [
         Row(
             f"{number}{letter}",
             f"Photographs (CIFAR-10N, {words} an image, recorded): {text}",
-            PAPER,
+            source,
             decide(level) if cells else not_testable(NOT_RECORDED),
             figure=figure,
         )
@@ -86,11 +87,18 @@ def claim_12(cells: Cells) -> list[Row]:
     """Final accuracy (12a, 12b) and recall of the rarer half (12c, 12d): against plain."""
     return [
         row
-        for letters, measure, text in (
-            ("ab", "accuracy", "Self-Crowd is more accurate than plain self-training."),
-            ("cd", "minority", "it recognises the rarer half better than plain self-training."),
+        for letters, measure, text, source in (
+            ("ab", "accuracy", "Self-Crowd is more accurate than plain self-training.", PAPER),
+            (
+                "cd",
+                "minority",
+                "it recognises the rarer half better than plain self-training.",
+                OURS,
+            ),
         )
-        for row in _each_level("12", text, cells, _better(cells, measure, "plain"), FIGURE, letters)
+        for row in _each_level(
+            "12", text, cells, _better(cells, measure, "plain"), FIGURE, letters, source
+        )
     ]
 
 
@@ -113,6 +121,7 @@ def claim_13(cells: Cells) -> list[Row]:
             _better(cells, "accuracy", other, theirs),
             FIGURE,
             letters,
+            OURS,
         )
     ]
 
@@ -129,6 +138,7 @@ def claim_14(cells: Cells) -> list[Row]:
             _better(cells, "accuracy", other),
             FIGURE,
             letters,
+            OURS,
         )
     ]
 

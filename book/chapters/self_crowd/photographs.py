@@ -40,7 +40,8 @@ DIFFERENCES = (
     "Features of a frozen MobileNet (ImageNet) and a small network on them; the paper's network "
     "could not be read.",
     "The method is a reconstruction from the abstract. No setting was tuned on these images: rate, "
-    "dropout and steps are those of the earlier record, the same for all methods.",
+    "dropout and steps are those of the record with real crowds, the same for all methods; the "
+    "number of rounds and of pairs a round differ from it.",
 )
 
 

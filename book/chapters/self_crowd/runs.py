@@ -27,6 +27,9 @@ from weaklabels.models import Network
 from weaklabels.seeding import derive, numpy_rng, seed_torch, torch_rng
 from weaklabels.train import OptimiserSpec, fit, predict
 
+LOOK = 50
+"""Steps of the warm-up between looks at a network that learns labels: it may be best early."""
+
 LABEL_METHODS = ("MV", "shares", "DS", "EM", "true labels")
 """Networks that learn from one label an example (or a distribution)."""
 
@@ -106,9 +109,11 @@ def run(spec: Spec) -> dict[str, Any]:
     Returns:
         ``truth_counts`` and ``order``; for every method ``"<name>/recall"`` ``(rounds + 1, K)``,
         recall (%) of each class on the test set, after the base training and after each round (or
-        as many steps). For the methods of ``CONTINUED`` also ``counts`` ``(rounds + 1, K)``,
-        annotations of each class, ``added`` and ``right`` ``(rounds, K)``, pseudo-annotations of a
-        round by their class, all of them and those that name the true class, and ``kernel``.
+        as many steps); for those that train on labels also ``early`` ``(looks, K)``, the same after
+        every ``LOOK`` steps of the warm-up. For the methods of ``CONTINUED`` also ``counts``
+        ``(rounds + 1, K)``, annotations of each class, ``added`` and ``right`` ``(rounds, K)``,
+        pseudo-annotations of a round by their class, all of them and those that name the true
+        class, and ``kernel``.
     """
     return run_on(spec, load_task(spec))
 
@@ -120,7 +125,7 @@ def run_on(spec: Spec, task: Task) -> dict[str, Any]:
         "order": task.order,
     }
     for name in (m for m in spec.methods if m in LABEL_METHODS):
-        found[f"{name}/recall"] = _train_on_labels(spec, task, name)
+        found[f"{name}/early"], found[f"{name}/recall"] = _train_on_labels(spec, task, name)
     wanted = [m for m in spec.methods if m in CONTINUED]
     if wanted:
         base = _train_base(spec, task)
@@ -191,8 +196,8 @@ def _vote_shares(task: Task) -> np.ndarray:
     return votes / votes.sum(1, keepdims=True)
 
 
-def _train_on_labels(spec: Spec, task: Task, name: str) -> np.ndarray:
-    """As many steps as the others have; recalls ``(rounds + 1, K)``."""
+def _train_on_labels(spec: Spec, task: Task, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """As many steps as the others have; recalls ``(looks, K)`` and ``(rounds + 1, K)``."""
     if name == "DS":
         labels = crowds.dawid_skene(task.answers, task.classes)[0]
     elif name == "shares":
@@ -201,8 +206,11 @@ def _train_on_labels(spec: Spec, task: Task, name: str) -> np.ndarray:
         labels = _one_hot(task.truth, task.classes)
     else:
         labels = _first_votes(spec, task)
-    training = _on_labels(spec, _network(spec, task.classes), labels)
-    training.go_on(spec, task, spec.warm_up, name, "warm-up")
+    if name == "shares":  # compared with crowd layers, which start on votes
+        training, early = _on_labels(spec, _warm_start(spec, task), labels), []
+    else:
+        training = _on_labels(spec, _network(spec, task.classes), labels)
+        early = _looked_at(spec, task, name, training)
     recall = []
     for part in range(spec.rounds + 1):
         steps = spec.round_steps if part else spec.base_steps
@@ -213,7 +221,16 @@ def _train_on_labels(spec: Spec, task: Task, name: str) -> np.ndarray:
                 training.method.observed = _estimate(spec, task, training.model)
             training.go_on(spec, task, min(each, steps - done), name, part, done)
         recall.append(_recall(training.model, task))
-    return np.array(recall)
+    return np.array(early).reshape(-1, task.classes), np.array(recall)
+
+
+def _looked_at(spec: Spec, task: Task, name: str, training: _Training) -> list[np.ndarray]:
+    """The steps of the warm-up; recalls after every ``LOOK`` of them."""
+    early = []
+    for done in range(0, spec.warm_up, LOOK):
+        training.go_on(spec, task, min(LOOK, spec.warm_up - done), name, "warm-up", done)
+        early.append(_recall(training.model, task))
+    return early
 
 
 def _estimate(spec: Spec, task: Task, model: Network) -> Tensor:
@@ -223,12 +240,18 @@ def _estimate(spec: Spec, task: Task, model: Network) -> Tensor:
     return torch.from_numpy(labels).float().to(spec.device)
 
 
-def _train_base(spec: Spec, task: Task) -> _Training:
-    """Warm start on majority votes, then the crowd layer."""
+def _warm_start(spec: Spec, task: Task) -> Network:
+    """The first network after its steps on majority votes."""
     model = _network(spec, task.classes)
     if spec.warm_up:
         start = _on_labels(spec, model, _first_votes(spec, task))
         start.go_on(spec, task, spec.warm_up, "warm-up")
+    return model
+
+
+def _train_base(spec: Spec, task: Task) -> _Training:
+    """Warm start on majority votes, then the crowd layer."""
+    model = _warm_start(spec, task)
     method = CrowdLayer(task.classes, task.answers.shape[1], spec.form)
     method.start(Context(torch.from_numpy(task.answers).to(spec.device)))
     training = _Training(model, method, spec.optimiser.build(model, method))
