@@ -309,23 +309,26 @@ RECORDED = Chapter("mogd", "quick", "cpu", 1).recorded("tuning")
 @pytest.mark.skipif(RECORDED is None, reason="the choice is not recorded yet")
 def test_chosen_learning_rates_are_those_of_the_record():
     assert tuple(RECORDED["values"]) == runs.RATES
-    chosen = {(row["kind"], row["row"]): row["chosen"] for row in RECORDED["rows"]}
+    chosen: dict[str, dict[str, float]] = {}
+    for row in RECORDED["rows"]:
+        chosen.setdefault(row["tuned on"], {})[row["row"]] = row["chosen"]
     assert chosen == runs.CHOSEN
 
 
 def test_validation_accuracies_are_shown_by_rate():
-    line = {"kind": "flip", "row": "CC", "chosen": 0.2, "validation": [60.04, 70.0]}
+    line = {"tuned on": "q = 0.8", "row": "CC", "chosen": 0.2, "validation": [60.04, 70.0]}
     shown = tables.rate_table({"values": [0.1, 0.2], "rows": [line]})
     assert shown.loc[("q = 0.8", "CC")].to_dict() == {"0.1": 60.0, "0.2": 70.0}
     assert tables.rate_table(None).empty
 
 
 def test_a_rate_belongs_to_the_method_and_the_kind_of_sets():
-    base = runs.settings(Chapter("mogd", "quick", "cpu", 1)).hard
-    for spec in base.values():
+    settings = runs.settings(Chapter("mogd", "quick", "cpu", 1))
+    lengths = [replace(settings.sizes, epochs=epochs) for epochs in settings.lengths]
+    for spec in (*settings.sets.values(), *lengths):
         for name in (*runs.ROWS, *runs.CHOICES):
             plain = name.removesuffix(" +v").partition(",")[0]
-            assert runs.vary(spec, name).optimiser.lr == runs.CHOSEN[spec.candidates, plain]
+            assert runs.vary(spec, name).optimiser.lr == runs.CHOSEN[runs.tuned_on(spec)][plain]
     paper = runs.settings(Chapter("mogd", "paper", "cpu", 1)).sizes
     assert runs.vary(paper, "CC").optimiser == paper.optimiser
 
@@ -339,7 +342,7 @@ def test_the_choices_of_mogd_train_at_the_same_rates():
             assert made.optimiser.lr == rate
             assert made.method_options == runs.vary(spec, name).method_options
         rates = [rate for name, rate in specs if name == "MoGD"]
-        assert rates == [*runs.CHOICE_RATES, runs.CHOSEN[spec.candidates, "MoGD"]]
+        assert rates == [*runs.CHOICE_RATES, runs.CHOSEN[runs.tuned_on(spec)]["MoGD"]]
     paper = runs.settings(Chapter("mogd", "paper", "cpu", 1)).sizes
     assert {rate for _, rate in runs.choices(paper)} == {paper.optimiser.lr}
     values = dict.fromkeys(("test_accuracy", "select weights", "select IM-max", "dropped"))

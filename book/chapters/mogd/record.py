@@ -21,18 +21,17 @@ CHOOSING = (*runs.COMPARATORS, "MoGD", runs.CLEAN_ONLY)
 
 
 def tuning(chapter: Setting) -> dict[str, Any]:
-    """The learning rates on digits, chosen anew."""
+    """The learning rates on digits, chosen anew: for all candidate sets, and for long training."""
     base = runs.settings(replace(chapter, profile="quick"))
-    tried = {
-        kind: replace(base.sets[name], data_options=options(test=500, val=300))
-        for kind, name in runs.TUNED_ON.items()
-    }
+    longest = replace(base.sizes, epochs=max(base.lengths))
     rows = []
-    for kind, spec in tried.items():
-        found = _tried(chapter, spec, runs.TUNING_SEEDS, RATES, base.last)
-        rows += [{"kind": kind, **row} for row in found]
+    for spec in (*base.sets.values(), longest):
+        held_out = replace(spec, data_options=options(test=500, val=300))
+        seeds = runs.TUNING_SEEDS[:2] if spec is longest else runs.TUNING_SEEDS
+        found = _tried(chapter, held_out, seeds, RATES, base.last)
+        rows += [{"tuned on": runs.tuned_on(spec), "seeds": len(seeds), **row} for row in found]
     return {
-        "what": "Learning rates on digits, by kind of candidate sets and row",
+        "what": "Learning rates on digits, by candidate sets and row",
         "rule": RULE,
         "values": list(RATES),
         "rows": rows,

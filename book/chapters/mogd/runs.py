@@ -216,30 +216,69 @@ RATES = (0.0125, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 """Learning rates among which every method chooses."""
 
 TUNING_SEEDS = range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + 3)
-RULE = "best validation accuracy, mean of the last epochs and of 3 seeds"
-CHOSEN = {
-    ("flip", "uniform CE"): 0.1,
-    ("flip", "CC"): 0.4,
-    ("flip", "PRODEN"): 0.8,
-    ("flip", "LW"): 0.8,
-    ("flip", "MoGD"): 0.8,
-    ("flip", CLEAN_ONLY): 0.025,
-    ("cyclic", "uniform CE"): 0.05,
-    ("cyclic", "CC"): 0.4,
-    ("cyclic", "PRODEN"): 0.4,
-    ("cyclic", "LW"): 0.4,
-    ("cyclic", "MoGD"): 0.4,
-    ("cyclic", CLEAN_ONLY): 0.025,
-}
-"""Kind of candidate sets, row -> learning rate chosen on digits (``record.tuning``)."""
+RULE = "best validation accuracy, mean of the last epochs and of all repetitions"
+HARD = ("q = 0.8", "pair 0.9")
+"""The candidate sets of the check: the largest uniform ones, and the pair sets."""
 
-TUNED_ON = {"flip": "q = 0.8", "cyclic": "pair 0.9"}
-"""Kind of candidate sets -> those on which the rate was chosen, for all of that kind."""
+LONG = 240
+"""Epochs from which on a training is long, and has learning rates of its own."""
+
+CHOSEN = {
+    "q = 0.8": {
+        "uniform CE": 0.1,
+        "CC": 0.4,
+        "PRODEN": 0.8,
+        "LW": 0.8,
+        "MoGD": 0.8,
+        CLEAN_ONLY: 0.025,
+    },
+    "pair 0.9": {
+        "uniform CE": 0.4,
+        "CC": 0.4,
+        "PRODEN": 0.4,
+        "LW": 0.4,
+        "MoGD": 0.4,
+        CLEAN_ONLY: 0.025,
+    },
+    "q = 0.1": {
+        "uniform CE": 0.05,
+        "CC": 0.4,
+        "PRODEN": 0.4,
+        "LW": 0.2,
+        "MoGD": 0.05,
+        CLEAN_ONLY: 0.025,
+    },
+    "q = 0.5": {
+        "uniform CE": 0.05,
+        "CC": 0.2,
+        "PRODEN": 0.8,
+        "LW": 0.4,
+        "MoGD": 0.05,
+        CLEAN_ONLY: 0.025,
+    },
+    "q = 0.8, long": {
+        "uniform CE": 0.0125,
+        "CC": 0.8,
+        "PRODEN": 0.8,
+        "LW": 0.4,
+        "MoGD": 0.8,
+        CLEAN_ONLY: 0.2,
+    },
+}
+"""What was tuned on (see ``tuned_on``) -> row -> learning rate chosen on digits
+(``record.tuning``)."""
 
 TUNED = tuple(
-    Tuned(row, f"learning rate, {TUNED_ON[kind]}", RATES, rate, RULE, "300 digits of each seed")
-    for (kind, row), rate in CHOSEN.items()
+    Tuned(row, f"learning rate, {name}", RATES, rate, RULE, "300 digits of each repetition")
+    for name, rates in CHOSEN.items()
+    for row, rate in rates.items()
 )
+
+
+def tuned_on(spec: Spec) -> str:
+    """Name of the candidate sets of a run, and whether it is long: what its rate was chosen on."""
+    sets = HARD[1] if spec.candidates == "cyclic" else f"q = {spec.q:g}"
+    return f"{sets}, long" if spec.epochs >= LONG else sets
 
 
 @dataclass(frozen=True)
@@ -389,7 +428,7 @@ def vary(base: Spec, name: str) -> Spec:
         raise ValueError(f"unknown row {name!r}: expected one of {known}")
     plain = name.removesuffix(" +v")
     if base.dataset == "digits":
-        rate = CHOSEN[base.candidates, plain.partition(",")[0]]
+        rate = CHOSEN[tuned_on(base)][plain.partition(",")[0]]
         base = replace(base, optimiser=replace(base.optimiser, lr=rate))
     if name == CLEAN_ONLY:
         return replace(base, method="IM-avg", method_options=(), use="alone")

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from chapters.mogd.runs import REAL, TUNED_ON, Spec, divide
+from chapters.mogd.runs import HARD, REAL, Spec, divide
 from weaklabels.lab.candidate_sets import scores
 from weaklabels.lab.store import Record
 from weaklabels.press.claims import mean_std
@@ -16,7 +16,7 @@ from weaklabels.press.verdicts import NOT_RECORDED
 
 K = TypeVar("K", bound=Hashable)
 
-FASHION = {kind: f"Fashion-MNIST, {kind}" for kind in TUNED_ON.values()}
+FASHION = {kind: f"Fashion-MNIST, {kind}" for kind in HARD}
 """Kinds of drawn sets of the record on Fashion-MNIST -> their names in tables."""
 
 PLACES = REAL | FASHION
@@ -142,8 +142,8 @@ def at_epochs(
 ) -> dict[int, dict[str, np.ndarray]]:
     """Test accuracy ``(seeds,)`` by number of epochs and row.
 
-    Nothing in training depends on its planned length, so the first epochs of a longer run are the
-    run of that length.
+    Nothing in training depends on its planned length, so the first epochs of a longer run are a
+    run of that length at the same learning rate.
     """
     return {
         end: {
@@ -162,7 +162,7 @@ def length_table(longer: Results[int]) -> pd.DataFrame:
 def rate_table(record: Mapping[str, Any] | None) -> pd.DataFrame:
     """Validation accuracy (%) by learning rate, of the recorded choice; empty without a record."""
     lines = {
-        (TUNED_ON[line["kind"]], line["row"]): dict(
+        (line["tuned on"], line["row"]): dict(
             zip((f"{rate:g}" for rate in record["values"]), line["validation"], strict=True)
         )
         for line in (record["rows"] if record else ())
