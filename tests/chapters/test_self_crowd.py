@@ -479,7 +479,7 @@ def test_a_reason_of_one_setting_is_given_for_that_setting_alone():
 def test_comparators_are_met_at_their_best_and_at_the_end():
     records = made(RECALLS, BALANCED)
     for one in records:
-        one.values |= {"MV/early": np.full((2, 2), 99)}
+        one.values["MV/early"] = np.full((2, 2), 99)
         one.values["DS/recall"][1] = 99
     found = [row.verdict.outcome for row in claims.claim_7({"a": records})]
     assert found == ["fails", "fails", *["holds"] * 4]
