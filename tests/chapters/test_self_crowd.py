@@ -284,7 +284,7 @@ def test_record_of_real_crowds(monkeypatch):
     inference = tables.recorded_inference_table(content)
     assert len(inference) == 3 * 4
     assert tables.recorded_network_table(content).shape == (len(record.METHODS), 6)
-    rows = [*claims.claim_8abc(content), claims.claim_8d(content)]
+    rows = [*claims.claim_8abc(content), *claims.claim_8de(content)]
     assert [row.id for row in rows] == ["8a", "8b", "8c", "8d"]
     votes = [row["majority vote"][0] for row in content["truth_inference"] if row["set"] == "dog"]
     assert max(votes) <= 100
@@ -488,7 +488,7 @@ def test_comparators_are_met_at_their_best_and_at_the_end():
 @pytest.mark.parametrize(("last", "expected"), [(HIGH, "holds"), (LOW, "fails"), (WIDE, "open")])
 def test_claims_about_recorded_crowds_need_both_ratios(last, expected):
     rows = [("aware", 10, HIGH), ("aware", 30, last), ("plain", 10, LOW), ("plain", 30, LOW)]
-    rows += [("DL-CL", 10, LOW), ("DL-CL", 30, LOW)]
+    rows += [(name, size, LOW) for name in ("DL-CL", "MV") for size in (10, 30)]
     recorded = {
         "networks": [
             {"method": method, "ratio": size, "accuracy": values, "minority": values}
@@ -496,5 +496,5 @@ def test_claims_about_recorded_crowds_need_both_ratios(last, expected):
             for method, size, values in rows
         ]
     }
-    found = [*claims.claim_8abc(recorded), claims.claim_8d(recorded)]
-    assert outcomes(found) == [expected] * 4
+    found = [*claims.claim_8abc(recorded), *claims.claim_8de(recorded)]
+    assert outcomes(found) == [expected] * 5

@@ -75,6 +75,16 @@ def best(records: Records, name: str) -> np.ndarray:
     return np.array([each.mean(1).max() for each in looks])
 
 
+def best_table(groups: Mapping[str, Records]) -> pd.DataFrame:
+    """Accuracy (%) at the best moment of those that train on labels, and at Self-Crowd's end."""
+    rows = {
+        f"{TITLES[name]}, best moment": {k: mean_std(best(r, name)) for k, r in groups.items()}
+        for name in ("MV", "DS", "EM")
+    }
+    rows[f"{TITLES['aware']}, end"] = {k: mean_std(final(r, "aware")) for k, r in groups.items()}
+    return pd.DataFrame(rows).T
+
+
 def ratio(records: Records, name: str) -> np.ndarray:
     """max N_c / min N_c of the annotations, ``(seeds, rounds + 1)``."""
     return np.array([[imbalance(row) for row in r[f"{name}/counts"]] for r in records])
