@@ -285,7 +285,7 @@ def test_record_of_real_crowds(monkeypatch):
     assert len(inference) == 3 * 4
     assert tables.recorded_network_table(content).shape == (len(record.METHODS), 6)
     rows = [*claims.claim_8abc(content), *claims.claim_8de(content)]
-    assert [row.id for row in rows] == ["8a", "8b", "8c", "8d"]
+    assert [row.id for row in rows] == ["8a", "8b", "8c", "8d", "8e"]
     votes = [row["majority vote"][0] for row in content["truth_inference"] if row["set"] == "dog"]
     assert max(votes) <= 100
 
