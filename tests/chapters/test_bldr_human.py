@@ -5,16 +5,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from chapters.bldr import claims, figures, record, runs, tables
+from chapters.bldr import claims, figures, photographs, record, runs, tables
 
-from weaklabels import methods, models
+from tests.chapters.small_photographs import coarse_pixels
+from weaklabels import data, methods, models
+from weaklabels.data import Split, Splits
+from weaklabels.lab.features import WIDTH
 from weaklabels.lab.noisy_labels import run
 from weaklabels.lab.setting import Setting
+from weaklabels.lab.spec import options
 from weaklabels.lab.store import Record, Store
 from weaklabels.networks.two_heads import add_heads, outputs
 from weaklabels.press.chapter import Chapter
 
-BEST = 0.1
+BEST, STRENGTH = 0.1, 2
+PICKED = photographs.PICKED
 WRONG = np.arange(20) < 8
 
 
@@ -24,8 +29,9 @@ def setting(tmp_path):
 
 
 def made(spec):
-    """A run whose accuracy falls with the distance of its rate from the best one."""
+    """A run whose accuracy falls with the distance of its rate and its views from the best."""
     accuracy = 70 - 10 * abs(spec.optimiser.lr - BEST) + spec.seed / 1000
+    accuracy -= spec.weak != PICKED[STRENGTH]
     values = {
         "epoch": np.array([5, 10]),
         "test": np.array([50.0, accuracy]),
@@ -46,38 +52,46 @@ def recorded(setting, monkeypatch):
 
     def run_all(self, function, specs):
         specs = list(specs)
-        assert function is run
+        assert function is photographs.run
         asked.extend(specs)
         return [made(spec) for spec in specs]
 
     monkeypatch.setattr(Setting, "run", run_all)
+    monkeypatch.setattr(photographs, "on_features", lambda *_: None)
     return record.RECORDS["cifar10n"](setting), asked
 
 
 def test_rates_are_chosen_on_held_out_labels_of_another_seed(recorded):
     found, asked = recorded
-    assert {row["chosen"] for row in found["tried"]} == {BEST}
-    tuning = [spec for spec in asked if spec.seed >= 1000]
+    chosen = [(row["setting"], row["chosen"]) for row in found["tried"]]
+    assert set(chosen) == {("learning rate", BEST), ("strength of views", STRENGTH)}
+    tuning = [spec for spec in asked if spec.seed == 1000]
     assert {spec.noise for spec in tuning} == {record.CHOSEN_ON}
-    tried = {name: [s.optimiser.lr for s in tuning if s.method == name] for name in HUMAN}
-    assert all(tuple(rates) == record.LEARNING_RATES for rates in tried.values())
+    strengths = [PICKED[strength] for strength in record.STRENGTHS]
+    for name in HUMAN:
+        tried = [(s.optimiser.lr, s.weak) for s in tuning if s.method == name]
+        rates, views = tried[: len(record.LEARNING_RATES)], tried[len(record.LEARNING_RATES) :]
+        assert rates == [(rate, PICKED[1]) for rate in record.LEARNING_RATES]
+        assert views == [(BEST, weak) for weak in strengths]
     reported = [spec for spec in asked if spec.seed < 1000]
-    assert {spec.optimiser.lr for spec in reported} == {BEST}
+    assert {(s.optimiser.lr, s.weak) for s in reported} == {(BEST, PICKED[STRENGTH])}
     assert {spec.seed for spec in reported} == {100, 101, 102}
     assert all(spec.held_out == 0.1 for spec in asked)
 
 
-HUMAN = runs.HUMAN_METHODS
+HUMAN = photographs.METHODS
 
 
 def test_the_record_fills_table_figures_and_text(recorded):
     found, _ = recorded
     human = tables.human_runs(found)
-    assert list(human) == [(name, m) for name in runs.HUMAN_LABELS.values() for m in HUMAN]
+    assert list(human) == [(name, m) for name in photographs.LABELS.values() for m in HUMAN]
     table = tables.human_table(human)
     assert table.loc[("worst", "CE"), "AUC of weights"] == "-"
     assert table.loc[("worst", "BLDR"), "AUC of weights"] == "1.000 ± 0.000"
-    assert list(tables.human_rates(found)["chosen"]) == ["0.1"] * len(HUMAN)
+    rates = tables.human_rates(found)
+    assert list(rates["learning rate"]) == ["0.1"] * len(HUMAN)
+    assert list(rates["strength of views"]) == ["strong"] * len(HUMAN)
     assert "40.0 % wrong" in tables.human_findings(found)
     assert len(figures.draw_human(human).axes) == 3
     assert len(figures.draw_human_weights(found).axes) == 3
@@ -96,18 +110,45 @@ def test_without_a_record_everything_says_so():
 
 
 def test_every_method_is_made_for_photographs_with_its_own_options():
-    base = runs.human_labels(Chapter("bldr", "quick"), "worse_label")
+    base = photographs.human_labels(Chapter("bldr", "quick"), "worse_label")
     for name in HUMAN:
-        spec = runs.human_method(base, name)
+        spec = runs.with_method(base, name)
         assert methods.create(spec.method, **dict(spec.method_options)), name
         assert (spec.epochs, spec.weak) == (base.epochs, base.weak)
-    assert dict(runs.human_method(base, "Co-teaching").method_options) == {"forget": 0.4}
-    chosen = dict(runs.human_method(base, "BLDR").method_options)
+    assert dict(runs.with_method(base, "Co-teaching").method_options) == {"forget": 0.4}
+    chosen = dict(runs.with_method(base, "BLDR").method_options)
     model = models.build(base.network, 10, **dict(base.network_options))
-    add_heads(model, chosen["taps"], chosen["shrink"])
-    seen = outputs(model, torch.rand(3, 3, 32, 32))
+    add_heads(model, chosen["taps"])
+    seen = outputs(model, torch.rand(3, WIDTH))
     assert seen.middle.shape == (2, 3, 10)
     assert seen.middle_features.shape == (2, *seen.features.shape)
+
+
+@pytest.mark.parametrize("name", HUMAN)
+def test_a_run_on_features_in_miniature(name, monkeypatch, tmp_path):
+    """Pictures of ten plain greys, a tenth of them wrongly labelled."""
+    y = np.arange(200) % 10
+    x = np.broadcast_to((25 * y).astype(np.uint8)[:, None, None, None], (200, 3, 32, 32)).copy()
+    given = np.where(np.arange(200) % 10 == 3, 4, y)
+    part = Split(torch.from_numpy(x), torch.from_numpy(y), extra={"worse_label": given})
+    splits = Splits(tuple("abcdefghij"), part, None, part)
+    monkeypatch.setattr(data, "load", lambda *_, **__: splits)
+    monkeypatch.setattr(photographs, "extracted", coarse_pixels)
+    photographs.on_features.cache_clear()
+    setting = Setting("quick", "cpu", 1, str(tmp_path), Store(tmp_path / "runs"), tmp_path)
+    base = replace(
+        photographs.human_labels(setting, "worse_label"),
+        network_options=options(inputs=48, hidden=(16, 16, 16), batch_norm=True),
+        epochs=20,
+        evaluate_every=20,
+        constant_epochs=10,
+        batch_size=20,
+    )
+    found = photographs.run(runs.with_method(photographs.seen(base, 0), name))
+    photographs.on_features.cache_clear()
+    assert found["wrong"].shape == (180,)
+    assert found["test"].shape == (1,)
+    assert found["test"][0] > 30
 
 
 def test_held_out_images_are_not_trained_on_and_measured_by_their_given_labels():
@@ -129,7 +170,7 @@ ROWS = tuple(getattr(claims, f"claim_{number}") for number in range(12, 19))
 def human(method="", **changed):
     """BLDR is ten points ahead, its weights find the mistakes, and CE has fitted most of them."""
     found = {}
-    for labels in runs.HUMAN_LABELS.values():
+    for labels in photographs.LABELS.values():
         for name in HUMAN:
             test = {"BLDR": 80, "NLNL": 75}.get(name, 70)
             judged = 0.85 if name == "BLDR" else 0.7

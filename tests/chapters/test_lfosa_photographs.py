@@ -7,8 +7,10 @@ import pytest
 import torch
 from chapters.lfosa import claims, figures, record, runs, tables
 
+from tests.chapters.small_photographs import coarse_pixels
 from weaklabels import data
 from weaklabels.lab.setting import Setting
+from weaklabels.lab.spec import options
 from weaklabels.lab.store import Record, Store
 from weaklabels.press.chapter import Chapter
 
@@ -37,11 +39,12 @@ def small(monkeypatch):
     monkeypatch.setattr(runs, "load_splits", lambda _: splits(60))
     loaded = data.Splits(("a",), clothes, None, clothes)
     monkeypatch.setattr(data, "load", lambda *_, **__: loaded)
+    monkeypatch.setattr(runs, "extracted", coarse_pixels)
 
 
 def test_far_images_take_the_place_of_the_unknown_ones(small):
     pools = runs.small_photographs(Chapter("lfosa", "quick"))
-    near, far = runs.load_task(pools[runs.POOLS[0]]), runs.load_task(pools[runs.POOLS[2]])
+    near, far = (runs.load_task(replace(pools[runs.POOLS[k]], features="")) for k in (0, 2))
     assert (near.y < 4).sum() == (far.y < 4).sum() == 24
     assert len(near.y) == len(far.y)
     unknown = far.x[far.y == 4]
@@ -54,9 +57,11 @@ def test_far_images_take_the_place_of_the_unknown_ones(small):
     assert torch.equal(near.test_x, far.test_x)
 
 
-def test_pools_run_on_photographs_as_in_the_record(small):
-    for title, task in runs.small_photographs(Chapter("lfosa", "quick")).items():
-        spec = replace(task, initial=0.5, budget=10, rounds=2, steps=2)
+def test_pools_run_on_features_as_in_the_record(small):
+    network = options(inputs=48, hidden=(8, 4))
+    for title, task in runs.small_photographs(Chapter("lfosa", "quick", data_root="data")).items():
+        spec = replace(task, initial=0.5, budget=10, rounds=2, steps=2, network_options=network)
+        assert runs.load_task(spec).x.shape == (60, 48)
         found = runs.run(runs.vary(spec, "LfOSA"))
         assert found["queried"].sum() == 20, title
         assert 0 <= runs.held_out_accuracy(replace(spec, budget=5))["validation"] <= 100
@@ -109,7 +114,7 @@ def test_the_rate_is_chosen_for_all_with_a_seed_of_its_own(recorded):
     assert {tried["chosen"] for tried in found["tried"]} == {BEST}
     tuning = [spec for function, spec in asked if function is runs.held_out_accuracy]
     reported = [spec for function, spec in asked if function is runs.run]
-    assert {spec.seed for spec in tuning} == {1000}
+    assert {spec.seed for spec in tuning} == {1000, 1001, 1002}
     assert {spec.optimiser.lr for spec in tuning} == set(record.LEARNING_RATES)
     assert {spec.optimiser.lr for spec in reported} == {BEST}
     assert {spec.seed for spec in reported} == {100, 101, 102}

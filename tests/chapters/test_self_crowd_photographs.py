@@ -22,7 +22,7 @@ def test_a_record_in_miniature(tmp_path, monkeypatch):
     answers = np.where(wrong, rng.integers(0, 10, (200, 3)), truth[:, None])
     given = (x, truth, answers, x, truth)
     monkeypatch.setattr(photographs, "features", lambda *_: given)
-    monkeypatch.setattr(photographs, "FEATURES", 10)
+    monkeypatch.setattr(photographs, "WIDTH", 10)
     setting = Setting("smoke", "cpu", 2, str(tmp_path), Store(tmp_path / "runs"), tmp_path)
     record = photographs.sparse_crowd(setting)
     assert record["protocol"]["seeds"] == [100, 101]
@@ -43,7 +43,7 @@ def test_six_rounds_fill_half_of_what_is_missing(tmp_path):
     for level, spec in table.items():
         filled = spec.rounds * spec.share * given[level] / (columns - given[level])
         assert filled == pytest.approx(0.5, abs=0.03)
-        assert spec.network_options == options(inputs=photographs.FEATURES, hidden=(128,))
+        assert spec.network_options == options(inputs=photographs.WIDTH, hidden=(128,))
 
 
 def made(aware, plain, rising=(3.0, 4.0, 5.0, 6.0), flat=(3.0, 3.0, 2.5, 2.5)):

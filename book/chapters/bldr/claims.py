@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from chapters.bldr.runs import BARE, COMPARATORS, HUMAN_LABELS, HUMAN_METHODS
+from chapters.bldr import photographs
+from chapters.bldr.runs import BARE, COMPARATORS
 from chapters.bldr.tables import Groups, Human, best, detection_f1, last, time_to
 from weaklabels.press.claims import Row, Verdict, all_of, greater, not_testable
 from weaklabels.press.verdicts import FAILS, HOLDS, NOT_RECORDED, OPEN, answers
@@ -344,7 +345,7 @@ def _on_people(
             test(labels) if human else not_testable(NOT_RECORDED),
             figure="tab-bldr-human",
         )
-        for letter, labels in zip("abc", HUMAN_LABELS.values(), strict=True)
+        for letter, labels in zip("abc", photographs.LABELS.values(), strict=True)
     ]
 
 
@@ -353,7 +354,7 @@ def claim_12(human: Human) -> list[Row]:
 
     def test(labels: str) -> Verdict:
         ours = human[labels, "BLDR"]["test"]
-        rivals = [name for name in HUMAN_METHODS if name != "BLDR"]
+        rivals = [name for name in photographs.METHODS if name != "BLDR"]
         return all_of({name: greater(ours, human[labels, name]["test"]) for name in rivals})
 
     return _on_people("12", "BLDR ends above CE, GCE, NLNL and Co-teaching", PAPER, human, test)
@@ -421,7 +422,9 @@ def claim_18(human: Human) -> list[Row]:
     """Accuracy of BLDR against each comparator at the best epoch of each, on human labels."""
 
     def test(labels: str) -> Verdict:
-        highest = {name: human[labels, name]["test by epoch"].max(axis=1) for name in HUMAN_METHODS}
+        highest = {
+            name: human[labels, name]["test by epoch"].max(axis=1) for name in photographs.METHODS
+        }
         ours = highest.pop("BLDR")
         return all_of({name: greater(ours, other) for name, other in highest.items()})
 

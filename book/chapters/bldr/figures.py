@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from chapters.bldr.runs import HUMAN_LABELS, HUMAN_METHODS
+from chapters.bldr import photographs
 from chapters.bldr.tables import NOT_YET, Groups, Human, last
 from weaklabels.lab.store import Record
 from weaklabels.press import style
@@ -165,9 +165,9 @@ def draw_human(human: Human) -> Figure:
     """Test accuracy over epochs on the labels of people, one panel a kind of labels."""
     if not human:
         return style.draw_note(NOT_YET)
-    fig, axes = style.panels(len(HUMAN_LABELS), height=3.6, sharey=True)
-    for ax, labels in zip(axes, HUMAN_LABELS.values(), strict=True):
-        for method in HUMAN_METHODS:
+    fig, axes = style.panels(len(photographs.LABELS), height=3.6, sharey=True)
+    for ax, labels in zip(axes, photographs.LABELS.values(), strict=True):
+        for method in photographs.METHODS:
             found = human[labels, method]
             style.band(ax, found["epoch"], found["test by epoch"], method)
         style.epoch_axis(ax)
@@ -192,7 +192,7 @@ def draw_human_weights(record: Mapping[str, Any] | None) -> Figure:
             edges = np.linspace(0, 1, len(counts) + 1)
             name = f"{kind} labels"
             ax.stairs(counts, edges, fill=True, color=colour, alpha=0.6, label=name)
-        title = f"{HUMAN_LABELS[labels]}\n(AUC {np.mean(row['weights auc']):.3f})"
+        title = f"{photographs.LABELS[labels]}\n(AUC {np.mean(row['weights auc']):.3f})"
         ax.set(xlabel="final weight", yscale="log", xlim=(0, 1))
         ax.set_title(title, fontsize=10)
     axes[0].set_ylabel("training images")

@@ -177,53 +177,6 @@ def _photographs(chapter: Setting, dataset: str, noise: str) -> Spec:
     )
 
 
-HUMAN_METHODS = ("CE", "GCE", "NLNL", "Co-teaching", "BLDR")
-"""Those that train on human labels outside of the paper profile."""
-
-HUMAN_LABELS = {
-    "aggre_label": "aggregate",
-    "random_label1": "random 1",
-    "worse_label": "worst",
-}
-"""Labels of CIFAR-10N -> how they are called: the majority of three answers, the first one, and a
-wrong one of the three if there is any."""
-
-
-def human_labels(setting: Setting, labels: str) -> Spec:
-    """Cross-entropy on human labels of the images at hand, with a network that fits them.
-
-    The official settings, but for the length of the training, the network, and AutoAugment, which
-    is made image by image and would take longer than all the rest.
-    """
-    shared = (("pad_crop", 4), ("flip",))
-    return replace(
-        _photographs(setting, "cifar10n", labels),
-        network="cifar_resnet",
-        network_options=options(depth=8),
-        epochs=30,
-        constant_epochs=10,
-        strong=(*shared, ("cutout", 16)),
-        held_out=0.1,
-    )
-
-
-def human_method(base: Spec, name: str) -> Spec:
-    """The same run on human labels with another method; NLNL and BLDR as on digits.
-
-    NLNL spends half of the epochs on negative learning and a quarter on each phase that follows;
-    the negative head of BLDR spares its own prediction after the warm-up.
-    """
-    if name == "NLNL":
-        phases = {"negative": base.epochs // 2, "selective": base.epochs * 3 // 4}
-        return replace(base, method=name, method_options=options(**phases))
-    if name == "BLDR":
-        chosen = {"spare_prediction": "after warm-up", "taps": (3, 4), "shrink": (4, 2)}
-        return replace(
-            base, method=name, method_options=options(warm_up=base.constant_epochs, **chosen)
-        )
-    return _method(base, name)
-
-
 def seen(base: Spec, strength: float) -> Spec:
     """The same run on views of this strength."""
     return replace(base, weak=VIEWS[strength], strong=VIEWS[max(strength, STRONG)])
@@ -236,26 +189,30 @@ def vary(base: Spec, name: str) -> Spec:
         ValueError: if there is no such method.
     """
     if name.endswith(BARE):
-        return replace(_method(base, name.removesuffix(BARE)), weak=(), strong=())
-    spec = _method(base, name)
+        return replace(with_method(base, name.removesuffix(BARE)), weak=(), strong=())
+    spec = with_method(base, name)
     if base.dataset == "digits":
         return seen(spec, CHOSEN[_SAME_VIEWS.get(name, name)])
     return spec
 
 
-def _method(base: Spec, name: str) -> Spec:
-    """The same run with another method, on the views of ``base``."""
-    digits = base.dataset == "digits"
+def with_method(base: Spec, name: str) -> Spec:
+    """The same run with another method, on the views of ``base``.
+
+    Raises:
+        ValueError: if there is no such method.
+    """
+    small = base.network == "mlp"  # on digits, and on features of photographs
     if name in _PARTS:
         chosen: dict[str, object] = {"warm_up": base.constant_epochs}
-        if digits:
+        if small:
             # On small data the official rule makes the negative head collapse: see the chapter.
             chosen |= {"spare_prediction": "after warm-up", "taps": (3, 6)}
         else:
             chosen |= {"taps": (3, 4, 5), "shrink": (8, 4, 2)}
             chosen |= {"agreement": 10.0} if base.dataset == "cifar100n" else {}
         return replace(base, method="BLDR", method_options=options(**(chosen | _PARTS[name])))
-    if name == "NLNL" and digits:
+    if name == "NLNL" and small:
         phases = {"negative": base.epochs // 2, "selective": base.epochs * 3 // 4}
         return replace(base, method=name, method_options=options(**phases))
     if name == "NLNL":
@@ -285,5 +242,5 @@ def table(base: Spec, names: Sequence[str]) -> dict[str, Spec]:
 def tuning(chapter: Setting, name: str) -> dict[float, Spec]:
     """Strength of the views -> spec, symmetric noise, measured at the last epoch only."""
     base = settings(chapter)["symmetric"]
-    spec = _method(replace(base, evaluate_every=base.epochs), name)
+    spec = with_method(replace(base, evaluate_every=base.epochs), name)
     return {strength: seen(spec, strength) for strength in VIEWS}

@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from chapters.bldr.runs import HUMAN_LABELS
+from chapters.bldr import photographs
 from weaklabels.lab.store import Record
 from weaklabels.press.claims import mean_std
 
 FLAGGED = 0.05
 """A given label less likely than this is reported as wrong (official threshold)."""
+
+VIEWS = {"0": "none", "1": "weak", "2": "strong"}
+"""Strength of views on photographs -> how it is called."""
 
 NOT_YET = "These runs have not been recorded yet."
 
@@ -108,7 +111,7 @@ def human_runs(record: Mapping[str, Any] | None) -> Human:
     """The recorded runs on the labels of people; none if nothing is recorded."""
     rows = [] if record is None else record["rows"]
     return {
-        (HUMAN_LABELS[row["labels"]], row["method"]): {
+        (photographs.LABELS[row["labels"]], row["method"]): {
             name: np.array(value, float)
             for name, value in row.items()
             if name not in ("labels", "method")
@@ -137,16 +140,20 @@ def human_table(human: Human) -> pd.DataFrame:
 
 
 def human_rates(record: Mapping[str, Any] | None) -> pd.DataFrame:
-    """Accuracy (%) on held-out labels by learning rate, and the rate that was chosen.
+    """Accuracy (%) on held-out labels by learning rate, then by views, and what was chosen.
 
-    A choice at an end of what was tried is marked.
+    A rate at an end of what was tried is marked.
     """
-    rows = {}
+    rows: dict[str, dict[str, str]] = {}
     for row in [] if record is None else record["tried"]:
-        rates, chosen = list(row["validation"]), f"{row['chosen']:g}"
-        end = " (edge)" if chosen in (rates[0], rates[-1]) else ""
-        scores = {rate: mean_std(values) for rate, values in row["validation"].items()}
-        rows[row["method"]] = scores | {"chosen": chosen + end}
+        values, chosen = list(row["validation"]), f"{row['chosen']:g}"
+        cells = {value: mean_std(scores) for value, scores in row["validation"].items()}
+        if row["setting"] == "learning rate":
+            chosen += " (edge)" if chosen in (values[0], values[-1]) else ""
+        else:
+            cells = {f"views: {VIEWS[value]}": cell for value, cell in cells.items()}
+            chosen = VIEWS[chosen]
+        rows.setdefault(row["method"], {}).update(cells | {row["setting"]: chosen})
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
@@ -155,7 +162,7 @@ def human_findings(record: Mapping[str, Any] | None) -> str:
     if record is None:
         return NOT_YET
     human, lines = human_runs(record), []
-    for labels, name in HUMAN_LABELS.items():
+    for labels, name in photographs.LABELS.items():
         ce, ours = human[name, "CE"], human[name, "BLDR"]
         gains = ", ".join(
             f"{np.mean(ours['test'] - found['test']):+.1f} to {method}"

@@ -17,6 +17,7 @@ from chapters.lfosa import patches
 from weaklabels import data, models
 from weaklabels.data.augment import flip, pad_crop, to_float
 from weaklabels.dropout import add_dropout
+from weaklabels.lab.features import WIDTH, extracted, standardised
 from weaklabels.lab.loading import load_splits
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import Data, Options, options
@@ -69,6 +70,8 @@ class Spec(Data):
         rounds: number of rounds.
         network, network_options: for ``models.build``.
         dropout: share of dropped values.
+        features: folder in which the features of a frozen network are kept that take the place of
+            the photographs (see ``lab.features``); empty for the photographs themselves.
         steps: of each training; 0 where ``epochs`` count.
         epochs: passes over the data if ``steps`` is 0.
         batch_size, optimiser: of each training; the learning rate is halved after each fifth of it.
@@ -95,6 +98,7 @@ class Spec(Data):
     batch_size: int = 32
     optimiser: OptimiserSpec = OptimiserSpec("sgd", lr=0.05, weight_decay=5e-4)
     augment: bool = False
+    features: str = ""
     device: str = "cpu"
 
     def code(self) -> list[Any]:
@@ -292,14 +296,22 @@ def load_task(spec: Spec) -> Task:
         y = torch.cat([y[kept], torch.full((len(others),), len(known))])
     test = number[splits.test.y] < len(known)
     rows = _first_labels(y.numpy(), len(known), spec.initial, numpy_rng(seed, "first labels"))
-    return Task(x, y, kind, rows, splits.test.x[test], number[splits.test.y][test], len(known))
+    test_x = splits.test.x[test]
+    if spec.features:
+        assert spec.data_root is not None
+        x, test_x = _on_features(x, test_x, spec.data_root, spec.features)
+    return Task(x, y, kind, rows, test_x, number[splits.test.y][test], len(known))
+
+
+def _on_features(pool: Tensor, tested: Tensor, root: str, folder: str) -> tuple[Tensor, ...]:
+    return standardised(*(extracted(images, root, folder) for images in (pool, tested)))
 
 
 def far_images(spec: Spec, count: int, side: int) -> Tensor:
     """Grey images of another dataset as photographs: three equal channels, a black frame.
 
     Args:
-        spec: names the dataset, and the seed of the draw.
+        spec: names the dataset; the draw is the same for all seeds.
         count: images wanted.
         side: their height and width in pixels.
 
@@ -307,7 +319,7 @@ def far_images(spec: Spec, count: int, side: int) -> Tensor:
         ``(count, 3, side, side)`` uint8.
     """
     images = data.load(spec.far, spec.data_root, raw=True).train.x
-    drawn = numpy_rng(spec.seed, "far images").permutation(len(images))[:count]
+    drawn = numpy_rng(0, "far images").permutation(len(images))[:count]
     frame = (side - images.shape[-1]) // 2
     return F.pad(images[drawn], (frame,) * 4).expand(-1, 3, -1, -1)
 
@@ -391,7 +403,7 @@ POOLS = ("4 of 10 known, near", "2 of 10 known, near", "4 known, far")
 
 
 def small_photographs(setting: Setting) -> dict[str, Spec]:
-    """Three pools from the photographs at hand, with a network that fits them.
+    """Three pools from the photographs at hand, with the network of the digits on features of them.
 
     As in the paper the known classes are the first ones, and a round asks about 3 % of the pool;
     each training has so many steps instead of epochs, so that no strategy trains longer because it
@@ -403,10 +415,13 @@ def small_photographs(setting: Setting) -> dict[str, Spec]:
             initial=1 / 30,
             budget=450,
             rounds=6,
-            network="cifar_resnet",
-            network_options=options(depth=8),
+            network="mlp",
+            network_options=options(inputs=WIDTH, hidden=(128, 64)),
+            dropout=0.2,
             steps=500,
             epochs=0,
+            augment=False,
+            features=str(setting.store.folder.parent / "features"),
         )
         for known in (4, 2)
     }

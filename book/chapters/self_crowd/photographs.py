@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,20 +12,16 @@ import torch
 
 from chapters.self_crowd import runs, tables
 from weaklabels import data
-from weaklabels.backbones import extract_features, mobilenet_v1
-from weaklabels.data.files import find
+from weaklabels.lab.features import DESCRIPTION, WIDTH, extracted, standardised
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import options
 from weaklabels.lab.store import Record
 from weaklabels.train import OptimiserSpec
 
 COLUMNS = ("random_label1", "random_label2", "random_label3")
-WEIGHTS = "imagenet-weights/mobilenet_v1_imagenet_to_conv_dw_13.pth"
-RESOLUTION = 96
 IMAGES = 6000
 """Training images that are used, the first ones; all test images."""
 
-FEATURES = 1024
 FIRST_SEED = 100
 RATIO = 10
 
@@ -58,17 +53,12 @@ class Spec(runs.Spec):
 
 @lru_cache(maxsize=1)  # all crowds of a process
 def features(
-    root: str, cache: Path
+    root: str, cache: str
 ) -> tuple[torch.Tensor, np.ndarray, np.ndarray, torch.Tensor, np.ndarray]:
     """Training features, truth and answers, and the test features and truth."""
     splits = data.load("cifar10n", root, raw=True)
-    backbone = mobilenet_v1(find(root, WEIGHTS, "make data-imagenet-weights"))
-    parts = [
-        extract_features(x, backbone, resolution=RESOLUTION, cache=cache).float()
-        for x in (splits.train.x[:IMAGES], splits.test.x)
-    ]
-    mean, std = parts[0].mean(0), parts[0].std(0).clamp(min=1e-3)
-    train, test = ((x - mean) / std for x in parts)
+    parts = [extracted(x, root, cache) for x in (splits.train.x[:IMAGES], splits.test.x)]
+    train, test = standardised(*parts)
     answers = np.stack([splits.train.extra[name][:IMAGES] for name in COLUMNS], 1)
     return train, splits.train.y[:IMAGES].numpy(), answers, test, splits.test.y.numpy()
 
@@ -76,7 +66,7 @@ def features(
 def run(spec: Spec) -> dict[str, Any]:
     """All methods on one crowd (see ``runs.run``)."""
     assert spec.data_root is not None
-    train, truth, answers, test, test_y = features(spec.data_root, Path(spec.cache))
+    train, truth, answers, test, test_y = features(spec.data_root, spec.cache)
     task = runs.make_task(
         train, truth, test, test_y, answers=answers, ratio=spec.ratio,
         mean_answers=spec.mean_answers, workers=0, seed=spec.seed,
@@ -92,7 +82,7 @@ def table(setting: Setting) -> dict[int, Spec]:
         data_options=(),
         cache=str(setting.store.folder.parent / "features"),
         ratio=RATIO,
-        network_options=options(inputs=FEATURES, hidden=(128,)),
+        network_options=options(inputs=WIDTH, hidden=(128,)),
         optimiser=OptimiserSpec("adam", lr=1e-3),
     )
     if setting.profile == "smoke":
@@ -113,7 +103,7 @@ def sparse_crowd(setting: Setting) -> dict[str, Any]:
     """
     wanted = table(setting)
     first = next(iter(wanted.values()))
-    features(setting.data_root, Path(first.cache))  # once, before the processes want them
+    features(setting.data_root, first.cache)  # once, before the processes want them
     seeds = range(FIRST_SEED, FIRST_SEED + setting.seeds)
     found = setting.repeat(run, wanted, seeds)
     sizes = [int(records[0]["truth_counts"].sum()) for records in found.values()]
@@ -137,8 +127,8 @@ def sparse_crowd(setting: Setting) -> dict[str, Any]:
 
 def _protocol(spec: Spec, seeds: Sequence[int]) -> dict[str, Any]:
     return {
-        "features": f"frozen MobileNet v1 (ImageNet), {RESOLUTION} pixels, standardised",
-        "network": f"MLP {FEATURES}-128-10, dropout {spec.dropout:g}",
+        "features": DESCRIPTION,
+        "network": f"MLP {WIDTH}-128-10, dropout {spec.dropout:g}",
         "optimiser": f"Adam, rate {spec.optimiser.lr:g}, batch {spec.batch_size}",
         "steps": f"{spec.warm_up} on majority votes, {spec.base_steps} with the crowd layer, "
         f"{spec.rounds} rounds of {spec.round_steps}",

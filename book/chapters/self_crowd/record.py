@@ -6,15 +6,15 @@ They need the label-only sets, CIFAR-10 (or its subset) with CIFAR-10N, and Mobi
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from chapters.self_crowd import runs, tables
-from chapters.self_crowd.photographs import IMAGES, RESOLUTION, features, sparse_crowd
+from chapters.self_crowd.photographs import IMAGES, features, sparse_crowd
 from weaklabels import crowds, data
 from weaklabels.data.crowd import LABEL_ONLY
+from weaklabels.lab.features import DESCRIPTION
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import options
 from weaklabels.lab.store import Record
@@ -65,7 +65,7 @@ def truth_inference(root: str) -> list[dict[str, Any]]:
     return rows
 
 
-def networks(root: str, cache: Path) -> list[dict[str, Any]]:
+def networks(root: str, cache: str) -> list[dict[str, Any]]:
     """All methods on features of photographs, one answer an image, at two imbalance ratios."""
     train, truth, answers, test, test_y = features(root, cache)
     rows = []
@@ -116,8 +116,7 @@ def real_crowds(setting: Setting) -> dict[str, Any]:
             "truth inference": f"{len(DRAWS)} random draws of 1 + Poisson(m - 1) answers a task",
             "images": f"the first {IMAGES:,} training images and 3,000 test images of CIFAR-10 (a "
             "subset of both), thinned to the wanted imbalance",
-            "features": f"frozen MobileNet v1 (ImageNet), images scaled to {RESOLUTION} pixels, "
-            "standardised; MLP 1,024-128-10, dropout 0.3, Adam 1e-3, batch 64",
+            "features": f"{DESCRIPTION}; MLP 1,024-128-10, dropout 0.3, Adam 1e-3, batch 64",
             "answers": "one of three an image, drawn at random; a column of the label file counts "
             "as one worker, though many people stand behind it",
             "training": "300 steps on majority votes, 500 with the crowd layer, 3 rounds of 200; "
@@ -125,7 +124,7 @@ def real_crowds(setting: Setting) -> dict[str, Any]:
             "seeds": list(NETWORK_SEEDS),
         },
         "truth_inference": truth_inference(setting.data_root),
-        "networks": networks(setting.data_root, setting.store.folder.parent / "features"),
+        "networks": networks(setting.data_root, str(setting.store.folder.parent / "features")),
     }
 
 

@@ -80,9 +80,20 @@ def run(spec: Spec) -> dict[str, Any]:
         method traces. Once: ``wrong`` ``(N,)``, which labels are wrong, and ``found`` ``(N,)``, the
         final probability of each given label.
     """
-    splits, given, held_out = _parts(spec)
+    splits = loading.load_splits(spec)
+    return run_on(spec, splits, network(spec, len(splits.classes), spec.seed))
+
+
+def run_on(spec: Spec, splits: Splits, model: Network) -> dict[str, Any]:
+    """Train a network with its initial weights on data that are there, and evaluate (see ``run``).
+
+    Args:
+        spec: of the run.
+        splits: its data, or what takes the place of their images.
+        model: is trained in place.
+    """
+    splits, given, held_out = _parts(spec, splits)
     seed_torch(spec.seed, "method", spec.method)
-    model = network(spec, len(splits.classes), spec.seed)
     streams = {name: torch_rng(spec.seed, name) for name in ("views", ORDER)}
     weak, strong = (
         pipeline(steps, streams["views"], spec.device) for steps in (spec.weak, spec.strong)
@@ -108,9 +119,8 @@ HeldOut = tuple[Tensor, Tensor]
 """Images held out and their given labels."""
 
 
-def _parts(spec: Spec) -> tuple[Splits, Tensor, HeldOut | None]:
+def _parts(spec: Spec, splits: Splits) -> tuple[Splits, Tensor, HeldOut | None]:
     """The data with the images that are trained on, their given labels, and what is held out."""
-    splits = loading.load_splits(spec)
     given = torch.from_numpy(given_labels(spec, splits))
     if not spec.held_out:
         return splits, given, None
