@@ -38,11 +38,11 @@ def test_every_method_runs_and_reports(name):
 def test_every_method_has_the_views_that_were_chosen_for_it():
     for name in runs.TUNED_METHODS:
         spec, bare = smoke_spec(name), smoke_spec(name + runs.BARE)
-        assert spec.weak == runs.VIEWS[runs.CHOSEN[name]]
+        assert spec.weak == runs.VIEWS[runs.CHOSEN["symmetric"][name]]
         assert bare.weak == bare.strong == ()
         assert bare.method_options == spec.method_options
     assert smoke_spec("BL+weights").weak == smoke_spec("BL+DR").weak
-    assert runs.CHOSEN["NL"] == 0, "rows on bare digits take NL with its own views"
+    assert runs.CHOSEN["symmetric"]["NL"] == 0, "rows on bare digits take NL with its own views"
     strengths = [runs.seen(smoke_spec("BL"), strength) for strength in runs.VIEWS]
     assert strengths[0].strong == runs.VIEWS[runs.STRONG]
     assert strengths[-1].strong == strengths[-1].weak
@@ -65,21 +65,25 @@ def test_the_table_has_every_run_once():
 
 def test_the_findings_of_the_tuning_study_are_in_order():
     rows = [
-        {"method": "CE", "accuracy": [[50.0, 52.0], [90.0, 92.0]]},
-        {"method": "NL", "accuracy": [[85.0, 85.0], [60.0, 60.0]]},
+        {"noise": "symmetric", "method": "CE", "accuracy": [[50.0, 52.0], [90.0, 92.0]]},
+        {"noise": "symmetric", "method": "NL", "accuracy": [[85.0, 85.0], [60.0, 60.0]]},
+        {"noise": "asymmetric", "method": "NL", "accuracy": [[81.0, 83.0], [60.0, 60.0]]},
     ]
     text = tables.tuning_findings({"strengths": [0, 1], "rows": rows})
     assert "is varied even then): NL 85.0, CE 51.0." in text
-    assert "suit each method: CE 91.0, NL 85.0." in text
+    assert "- Symmetric noise, with the views that suit each method: CE 91.0, NL 85.0." in text
+    assert "- Asymmetric noise, with the views that suit each method: NL 82.0." in text
     assert tables.tuning_findings(None) == tables.NOT_YET
 
 
 def test_the_settings_are_those_that_the_tuning_study_chose():
-    assert [each.method for each in runs.TUNED] == list(runs.TUNED_METHODS)
+    assert [each.method for each in runs.TUNED] == 2 * list(runs.TUNED_METHODS)
     recorded = Chapter("bldr", "smoke").recorded("tuning")
     if recorded is None:
         pytest.skip("the tuning study is not recorded")
-    assert {row["method"]: row["chosen"] for row in recorded["rows"]} == runs.CHOSEN
+    chosen = {(row["noise"], row["method"]): row["chosen"] for row in recorded["rows"]}
+    used = {(noise, name): at for noise, each in runs.CHOSEN.items() for name, at in each.items()}
+    assert chosen == used
     for row in recorded["rows"]:
         means = np.mean(row["accuracy"], axis=1)
         assert recorded["strengths"][int(means.argmax())] == row["chosen"]
@@ -94,7 +98,8 @@ def test_the_tuning_study_tries_every_strength_on_seeds_of_its_own(tmp_path):
     chapter = Chapter("bldr", "smoke")
     object.__setattr__(chapter, "repeat", pretend)
     found = record.tuning(chapter)
-    assert [row["method"] for row in found["rows"]] == list(runs.TUNED_METHODS)
+    assert [row["method"] for row in found["rows"]] == 2 * list(runs.TUNED_METHODS)
+    assert [row["noise"] for row in found["rows"][::9]] == list(runs.RATES)
     assert all(row["chosen"] == 2 for row in found["rows"])
     assert all(len(row["accuracy"]) == len(runs.VIEWS) for row in found["rows"])
 

@@ -91,6 +91,20 @@ def test_a_ledger_shows_the_record_and_what_the_check_says(tmp_path: Path) -> No
     assert json.loads(ledger.path.read_text()) == ledger.rows
 
 
+def test_rows_that_are_read_from_the_record_are_not_checked() -> None:
+    """They would always agree, and make the test of the others laxer."""
+    rng = np.random.default_rng(4)
+    draw = [rng.normal(1, 1, 12) for _ in range(2)]
+    rows = [Row(str(n), "", "", greater(each, 0 * each)).as_dict() for n, each in enumerate(draw)]
+    ranks = Row("2", "", "", order(0.8, 0.5, 0.9, "x")).as_dict()
+    closed = Row("3", "", "", exact(True, "", "")).as_dict()
+    other = Row("1", "", "", greater(draw[1][:3] + 0.5, [0, 0, 0])).as_dict()
+    found = agreement.checked([*rows, ranks, closed], [rows[0], other, ranks, closed])
+    assert [row["check"]["says"] for row in found] == ["not checked", "yes", "not checked", "yes"]
+    alone = agreement.checked(rows[1:], [other])
+    assert alone[0]["check"]["p"] == found[1]["check"]["p"]
+
+
 @pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.parents[1].name)
 def test_three_seeds_of_a_record_agree_with_the_others(path: Path) -> None:
     rows = json.loads(path.read_text(encoding="utf-8"))

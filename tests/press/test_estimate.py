@@ -8,7 +8,8 @@ import pytest
 
 from tests.press.toy_book import ToyBook
 from weaklabels.press.html import pages
-from weaklabels.press.runner import estimate
+from weaklabels.press.runner import estimate, schedule
+from weaklabels.press.runner.options import Options
 
 
 def test_the_estimate_scales_with_machine_seeds_and_cores(tmp_path):
@@ -32,6 +33,26 @@ def test_the_estimate_scales_with_machine_seeds_and_cores(tmp_path):
     assert estimate.measured(book, jobs=1) == 100.0
     assert "**2 minutes** on two cores" in pages.duration(estimate.measured(book, jobs=2))
     assert pages.duration(None) == ""
+
+
+def test_the_bar_advances_by_what_a_chapter_usually_takes(tmp_path):
+    assert estimate.shares(tmp_path, ["long", "short"]) == {"long": 50.0, "short": 50.0}
+    costs = {"work": 1.0, "chapters": {"long": 90.0, "short": 10.0}}
+    (tmp_path / "costs.json").write_text(json.dumps(costs))
+    assert estimate.shares(tmp_path, ["long", "short"]) == {"long": 90.0, "short": 10.0}
+    some = estimate.shares(tmp_path, ["long", "short", "unknown"])  # the mean of the others
+    assert some["unknown"] == pytest.approx(100 / 3)
+
+
+def test_as_many_cores_count_as_are_busy(monkeypatch):
+    monkeypatch.setattr(schedule.joblib, "cpu_count", lambda: 4)
+    for options, chapters, cores in (
+        (Options(jobs=1, workers=1), 5, 1),
+        (Options(jobs=2, workers=1), 5, 2),
+        (Options(jobs=2, workers=1), 1, 1),
+        (Options(jobs=3, workers=2), 5, 4),
+    ):
+        assert schedule.cores_used(chapters, options) == cores
 
 
 def test_costs_are_those_of_one_core():

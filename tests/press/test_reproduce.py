@@ -142,6 +142,27 @@ def test_the_summary_ends_with_the_outcomes_in_words(toy: ToyBook) -> None:
     assert lines[-1] == "5 claims: 2 hold, 1 fails, 2 are open, 0 not testable"
 
 
+def test_the_totals_name_the_seeds_of_the_records(toy: ToyBook) -> None:
+    """Not those of single rows, which may stand on other runs."""
+    profile = toy.places.build / "smoke"
+    for folder in ("state", "claims"):
+        (profile / folder).mkdir(parents=True)
+    for slug, count in (("alone", 12), ("board", 30)):
+        (profile / "state" / f"{slug}.json").write_text('{"duration": 61}')
+        checks = {"1": "yes", "2": "not checked"}
+        rows = [
+            {"id": id, "outcome": "holds", "seeds": 3, "check": {"says": says}}
+            for id, says in checks.items()
+        ]
+        (profile / "claims" / f"{slug}.json").write_text(json.dumps(rows))
+        chapter = next(each for each in chapters_of(toy.places.book) if each.slug == slug)
+        recorded = chapter.path.parent / "recorded"
+        recorded.mkdir(exist_ok=True)
+        (recorded / "provenance.json").write_text(json.dumps({"seeds": count}))
+    text = report.summary(chapters_of(toy.places.book), profile, ["alone"])
+    assert text.endswith("(record, 12 to 30 seeds). This run agrees with 2 of 2.")
+
+
 def test_two_executions_give_the_same_bytes_and_record_how(toy: ToyBook) -> None:
     both = ("alone", "sharing")
     toy.reproduce(chapters=both, jobs=1)

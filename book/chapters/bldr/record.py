@@ -50,23 +50,25 @@ DIFFERENCES = (
 
 
 def tuning(setting: Setting) -> dict[str, Any]:
-    """Accuracy at the last epoch by method and strength of its views."""
+    """Accuracy at the last epoch by kind of wrong labels, method and strength of its views."""
     specs = {
-        (name, strength): spec
+        (noise, name, strength): spec
+        for noise, base in runs.settings(setting).items()
         for name in runs.TUNED_METHODS
-        for strength, spec in runs.tuning(setting, name).items()
+        for strength, spec in runs.tuning(base, name).items()
     }
     records = setting.repeat(run, specs, TUNING_SEEDS)
     rows = []
-    for name in runs.TUNED_METHODS:
-        scores = {
-            strength: [round(float(value), 2) for value in last(records[name, strength])]
-            for strength in runs.VIEWS
-        }
-        rows.append({"method": name, "chosen": best(scores), "accuracy": list(scores.values())})
+    for noise in runs.RATES:
+        for name in runs.TUNED_METHODS:
+            scores = {
+                strength: [round(float(value), 2) for value in last(records[noise, name, strength])]
+                for strength in runs.VIEWS
+            }
+            row = {"noise": noise, "method": name, "chosen": best(scores)}
+            rows.append(row | {"accuracy": list(scores.values())})
     return {
         "what": "Accuracy (%) on held-out digits at the last epoch, by the strength of the views",
-        "noise": "symmetric",
         "seeds": list(TUNING_SEEDS),
         "strengths": list(runs.VIEWS),
         "rows": rows,

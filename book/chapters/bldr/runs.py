@@ -99,12 +99,17 @@ _SAME_VIEWS = {
 }
 """Controls see what the method sees that they are a control of."""
 
-CHOSEN: dict[str, float] = {
-    "CE": 3, "GCE": 2, "NL": 0, "NLNL": 0, "Co-teaching": 2,
-    "PL": 1, "BL": 1, "BL+DR": 1, "BLDR": 0,
+CHOSEN: dict[str, dict[str, float]] = {
+    "symmetric": {
+        "CE": 3, "GCE": 2, "NL": 0, "NLNL": 0, "Co-teaching": 2,
+        "PL": 1, "BL": 1, "BL+DR": 1, "BLDR": 0,
+    },
+    "asymmetric": {
+        "CE": 3, "GCE": 2, "NL": 0, "NLNL": 0, "Co-teaching": 2,
+        "PL": 1, "BL": 1, "BL+DR": 1, "BLDR": 0,
+    },
 }  # fmt: skip
-"""Method -> strength of its views, for all kinds of wrong labels: as the challenge wants it, one
-setting a data set."""
+"""Kind of wrong labels -> method -> strength of its views."""
 
 TUNED = tuple(
     Tuned(
@@ -113,10 +118,11 @@ TUNED = tuple(
         tuple(VIEWS),
         strength,
         "best accuracy at the last epoch, mean of 3 seeds",
-        "held-out digits of seeds 1000 to 1002, symmetric noise",
+        f"held-out digits of seeds 1000 to 1002, {noise} noise",
         bound=(0,),
     )
-    for method, strength in CHOSEN.items()
+    for noise, strengths in CHOSEN.items()
+    for method, strength in strengths.items()
 )
 """Chosen by ``recorded/tuning.json``."""
 
@@ -192,7 +198,7 @@ def vary(base: Spec, name: str) -> Spec:
         return replace(with_method(base, name.removesuffix(BARE)), weak=(), strong=())
     spec = with_method(base, name)
     if base.dataset == "digits":
-        return seen(spec, CHOSEN[_SAME_VIEWS.get(name, name)])
+        return seen(spec, CHOSEN[base.noise][_SAME_VIEWS.get(name, name)])
     return spec
 
 
@@ -239,8 +245,7 @@ def table(base: Spec, names: Sequence[str]) -> dict[str, Spec]:
     return {name: vary(base, name) for name in names}
 
 
-def tuning(chapter: Setting, name: str) -> dict[float, Spec]:
-    """Strength of the views -> spec, symmetric noise, measured at the last epoch only."""
-    base = settings(chapter)["symmetric"]
+def tuning(base: Spec, name: str) -> dict[float, Spec]:
+    """Strength of the views -> spec, measured at the last epoch only."""
     spec = with_method(replace(base, evaluate_every=base.epochs), name)
     return {strength: seen(spec, strength) for strength in VIEWS}

@@ -88,17 +88,20 @@ def tuning_findings(record: Mapping[str, Any] | None) -> str:
     """What the views are worth in the recorded study of their strength, in Markdown."""
     if record is None:
         return NOT_YET
-    means = {row["method"]: np.mean(row["accuracy"], axis=1) for row in record["rows"]}
-    bare = {name: values[record["strengths"].index(0)] for name, values in means.items()}
-    own = {name: values.max() for name, values in means.items()}
-    lines = []
-    for where, scores in (
-        ("With digits as they are (strength 0; a strong view is varied even then)", bare),
-        ("With the views that suit each method", own),
-    ):
-        order = sorted(scores, key=lambda name: -scores[name])
-        lines.append(f"- {where}: {', '.join(f'{name} {scores[name]:.1f}' for name in order)}.")
-    return "\n".join(["Accuracy (%) in this study, the highest first:", "", *lines])
+    lines = ["Accuracy (%) in this study, the highest first:", ""]
+    for noise in dict.fromkeys(row["noise"] for row in record["rows"]):
+        rows = [row for row in record["rows"] if row["noise"] == noise]
+        means = {row["method"]: np.mean(row["accuracy"], axis=1) for row in rows}
+        bare = {name: values[record["strengths"].index(0)] for name, values in means.items()}
+        own = {name: values.max() for name, values in means.items()}
+        for where, scores in (
+            ("digits as they are (strength 0; a strong view is varied even then)", bare),
+            ("the views that suit each method", own),
+        ):
+            order = sorted(scores, key=lambda name: -scores[name])
+            ranking = ", ".join(f"{name} {scores[name]:.1f}" for name in order)
+            lines.append(f"- {noise.capitalize()} noise, with {where}: {ranking}.")
+    return "\n".join(lines)
 
 
 # -- recorded runs on human labels ----------------------------------------------------------------

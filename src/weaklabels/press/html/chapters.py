@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from weaklabels.press.runner.edition import Edition
+from weaklabels.press.runner.edition import Edition, edition_of
 from weaklabels.press.runner.files import read_json
 from weaklabels.press.runner.notebooks import Cell, Content, read_notebook, source_of, tags_of
 from weaklabels.press.verdicts import OUTCOMES
@@ -37,7 +37,7 @@ class Shown:
     @cached_property
     def edition(self) -> Edition:
         """The committed execution, which may not exist."""
-        return Edition(self.authored.parent / "recorded")
+        return edition_of(self.authored)
 
     @cached_property
     def source(self) -> Content:

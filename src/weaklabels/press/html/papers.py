@@ -12,7 +12,7 @@ import yaml
 from weaklabels.press.html.chapters import Shown
 from weaklabels.press.html.markup import plain, span
 from weaklabels.press.runner.files import read_json
-from weaklabels.press.verdicts import OUTCOMES, in_words
+from weaklabels.press.verdicts import FAILS, HOLDS, OPEN, OUTCOMES, in_words
 
 PAPERS = "papers.yml"
 COSTS = "chapters/head_to_head/recorded/cost.json"
@@ -105,16 +105,18 @@ def cards(chapters: Sequence[Shown], papers: Mapping[str, Paper]) -> str:
     return f"`````{{grid}} 1 1 2 2\n:gutter: 3\n:class-container: papers\n\n{body}\n`````\n"
 
 
-FOUND = {"holds": "What stands here", "fails": "What does not", "open": "What nobody knows yet"}
+FOUND = {HOLDS: "What stands here", FAILS: "What does not", OPEN: "What nobody knows yet"}
 
 
 def found(chapters: Sequence[Shown], papers: Mapping[str, Paper]) -> str:
-    """The first of the main rows of every paper by its outcome, in Markdown; empty without rows."""
+    """Main rows of every paper by outcome, in Markdown: the first one, and of the others those that
+    are open; empty without rows."""
     lines: dict[str, list[str]] = {outcome: [] for outcome in FOUND}
     for chapter in chapters:
-        main = papers[chapter.slug].main[:1] if chapter.slug in papers else ()
+        main = papers[chapter.slug].main if chapter.slug in papers else ()
         for row in chapter.claims:
-            if row["id"] in main and row["outcome"] in lines:
+            wanted = main if row["outcome"] == OPEN else main[:1]
+            if row["id"] in wanted and row["outcome"] in lines:
                 lines[row["outcome"]].append(f"{_link_to(chapter, row)} {_effect(row)}".rstrip())
     return "\n".join(
         f"- **{title}:** {'; '.join(lines[outcome])}."
@@ -131,8 +133,9 @@ def _link_to(chapter: Shown, row: Mapping[str, Any]) -> str:
 
 def _effect(row: Mapping[str, Any]) -> str:
     """``(+1.2 [0.4, 2.0])`` of a claim that is one comparison, else nothing."""
-    parts = row.get("parts") or []
-    numbers = [parts[0].get(name) for name in ("effect", "low", "high")] if len(parts) == 1 else []
+    parts = [p for p in row.get("parts") or () if p["kind"] in ("comparison", "margin")]
+    one = len(parts) == 1 == len(row["parts"])
+    numbers = [parts[0].get(name) for name in ("effect", "low", "high")] if one else []
     if not numbers or None in numbers:
         return ""
     effect, low, high = numbers

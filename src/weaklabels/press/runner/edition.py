@@ -94,6 +94,11 @@ class Edition:
         return {cell["id"]: recorded[cell["id"]] if same else _empty(cell) for cell in wanted}
 
 
+def edition_of(notebook: Path) -> Edition:
+    """The edition of a chapter, which stands in the room of its notebook."""
+    return Edition(notebook.parent / "recorded")
+
+
 def pack(
     folder: Path, executed: Content, claims: Any, state: Mapping[str, Any], command: str
 ) -> None:

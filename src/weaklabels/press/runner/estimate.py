@@ -46,6 +46,16 @@ def seconds(
     return max(total / jobs, longest) * work / costs["work"]
 
 
+def shares(book: Path, slugs: Sequence[str]) -> dict[str, float]:
+    """What each chapter takes of their execution, in percent; all the same if nothing is known."""
+    costs = read_json(book / COSTS)
+    known = costs["chapters"] if isinstance(costs, dict) else {}
+    usual = statistics.mean(known.values()) if known else 1.0
+    weights = {slug: known.get(slug, usual) for slug in slugs}
+    total = sum(weights.values())
+    return {slug: 100 * weight / total for slug, weight in weights.items()}
+
+
 def measured(book: Path, jobs: int) -> float | None:
     """Seconds that the check of all chapters takes on a machine as fast as the one it was timed on.
 

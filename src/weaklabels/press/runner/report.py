@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from weaklabels.press.runner.edition import edition_of
 from weaklabels.press.runner.files import read_json
 from weaklabels.press.runner.notebooks import Notebook
 from weaklabels.press.runner.outcome import Outcome
@@ -33,6 +34,7 @@ def summary(chapters: Sequence[Notebook], profile: Path, executed: Iterable[str]
     """
     now, total, seconds = set(executed), Counter(dict.fromkeys(OUTCOMES, 0)), 0.0
     claims: dict[str, list[dict[str, Any]]] = {}
+    seeds_of: dict[str, int] = {}
     rows: list[tuple[str, ...]] = [("chapter", "time", "", *OUTCOMES)]
     for chapter in chapters:
         state = read_json(profile / "state" / f"{chapter.slug}.json")
@@ -40,6 +42,8 @@ def summary(chapters: Sequence[Notebook], profile: Path, executed: Iterable[str]
             rows.append((chapter.slug, "-", "not executed", *("" for _ in OUTCOMES)))
             continue
         claims[chapter.slug] = _rows(profile / "claims" / f"{chapter.slug}.json")
+        if count := edition_of(chapter.path).provenance.get("seeds"):
+            seeds_of[chapter.slug] = count
         found = Counter(row["outcome"] for row in claims[chapter.slug])
         total.update(found)
         seconds += state["duration"]
@@ -49,7 +53,7 @@ def summary(chapters: Sequence[Notebook], profile: Path, executed: Iterable[str]
     rows.append(("total", clock(seconds), "", *(str(total[name]) for name in OUTCOMES)))
     counted = f"{total.total()} claim{'' if total.total() == 1 else 's'}"
     text = f"{_table(rows)}\n\n{counted}: {', '.join(in_words(total))}"
-    return text + _agreement(claims)
+    return text + _agreement(claims, seeds_of)
 
 
 def failure_text(outcome: Outcome, profile: Path) -> str:
@@ -65,13 +69,15 @@ def failure_text(outcome: Outcome, profile: Path) -> str:
     return "\n".join(lines)
 
 
-def _agreement(claims: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+def _agreement(
+    claims: Mapping[str, Sequence[Mapping[str, Any]]], seeds_of: Mapping[str, int]
+) -> str:
     """Whose outcomes were counted, and how many this run agrees with; empty without a record."""
     every = {f"{slug} {row['id']}": row for slug, rows in claims.items() for row in rows}
     checked = {name: row for name, row in every.items() if "check" in row}
     if not checked:
         return ""
-    seeds = sorted({row["seeds"] for row in checked.values()} - {0})
+    seeds = sorted(seeds_of[slug] for slug, rows in claims.items() if rows and slug in seeds_of)
     span = " to ".join(str(each) for each in dict.fromkeys((*seeds[:1], *seeds[-1:])))
     many = f", {span} seeds" if span else ""
     without = [slug for slug, rows in claims.items() if rows and "check" not in rows[0]]

@@ -20,6 +20,9 @@ from weaklabels.press.runner.options import Options, UsageError
 from weaklabels.press.runner.outcome import Outcome
 
 BookBuilder = Callable[[str, Path], Path]
+BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
+"""The bar of the book: it advances by what the chapters usually take."""
+
 COUNT_GPUS = "import torch; print(torch.cuda.device_count())"
 
 
@@ -92,13 +95,15 @@ def _execute_stale(chosen: Sequence[Notebook], options: Options, places: Places)
             execute_all,  # papermill takes a second to import
         )
 
-        with tqdm(total=len(stale), desc="book", unit="chapter", disable=None) as overall:
+        shares = estimate.shares(places.book, [chapter.slug for chapter in stale])
+        with tqdm(total=100, desc="book", disable=None, bar_format=BAR) as overall:
             for chapter in stale:
                 overall.write(f"{chapter.slug}: {reasons[chapter]}")
             if said := _duration(stale, options, places):
                 overall.write(said)
             for outcome in execute_all(stale, options, places, overall):
                 outcomes.append(outcome)
+                overall.update(shares[outcome.slug])
                 how = "failed after" if outcome.failure else "done in"
                 overall.write(f"{outcome.slug}: {how} {report.clock(outcome.seconds)}")
     return outcomes
@@ -110,10 +115,10 @@ def _duration(stale: Sequence[Notebook], options: Options, places: Places) -> st
         return ""
     if not (places.book / estimate.COSTS).is_file():
         return ""
-    import joblib  # brings NumPy, which nobody needs when nothing changed
+    from weaklabels.press.runner.schedule import cores_used  # as above
 
     slugs = [chapter.slug for chapter in stale]
-    cores = min(len(slugs), joblib.cpu_count())
+    cores = cores_used(len(slugs), options)
     work = estimate.work_here()
     seconds = estimate.seconds(places.book, slugs, jobs=cores, seeds=options.seeds, work=work)
     return f"On this machine this takes about {report.clock(seconds)}." if seconds else ""

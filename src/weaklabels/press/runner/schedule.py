@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from weaklabels.press import machine
 from weaklabels.press.runner import stamps
-from weaklabels.press.runner.edition import Edition
+from weaklabels.press.runner.edition import edition_of
 from weaklabels.press.runner.execute import execute
 from weaklabels.press.runner.files import SCRATCH, read_json, write_atomically
 from weaklabels.press.runner.notebooks import Cell, Notebook, Places, read_notebook
@@ -37,13 +37,12 @@ def execute_all(
         chapters: what to execute.
         options: parameters, jobs, workers and scheduler.
         places: the folders.
-        overall: the bar of the whole book; it advances by one a chapter.
+        overall: the bar of the whole book, to be drawn again now and then.
 
     Yields:
         An outcome as soon as a chapter ends.
     """
-    jobs = min(len(chapters), options.jobs or default_jobs(options.device))
-    workers = options.workers or machine.default_workers(options.device, jobs)
+    jobs, workers = _at_a_time(len(chapters), options)
     overall.write(f"notebooks at a time: {jobs}, processes for the runs of each: {workers}")
     positions: SimpleQueue[int] = SimpleQueue()
     for position in range(1, jobs + 1):
@@ -62,7 +61,6 @@ def execute_all(
             overall.refresh()
             for future in done:
                 waiting.pop(future)
-                overall.update()
                 yield future.result()
     shutil.rmtree(scratch)
 
@@ -70,6 +68,18 @@ def execute_all(
 def default_jobs(device: str) -> int:
     """How many notebooks to execute at a time, if so many are asked for (see ``Options``)."""
     return 2 if device == "cpu" and joblib.cpu_count() >= 2 else 1
+
+
+def _at_a_time(chapters: int, options: Options) -> tuple[int, int]:
+    """Notebooks at a time, and processes for the runs of each."""
+    jobs = min(chapters, options.jobs or default_jobs(options.device))
+    return jobs, options.workers or machine.default_workers(options.device, jobs)
+
+
+def cores_used(chapters: int, options: Options) -> int:
+    """How many cores so many chapters keep busy."""
+    jobs, workers = _at_a_time(chapters, options)
+    return min(jobs * workers, joblib.cpu_count())
 
 
 class _Running:
@@ -180,7 +190,7 @@ def _left_to_the_record(chapter: Notebook) -> Mapping[str, Cell]:
         source = read_notebook(chapter.path)
     except ValueError:  # execution will say so
         return {}
-    return Edition(chapter.path.parent / "recorded").studies_in(source)
+    return edition_of(chapter.path).studies_in(source)
 
 
 def _circumstances(parameters: Mapping[str, Any], places: Places) -> dict[str, Any]:
