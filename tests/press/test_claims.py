@@ -1,6 +1,7 @@
 """Outcomes follow from the numbers by the rules of the book, at the error rates they promise."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,48 +26,104 @@ from weaklabels.press.claims import (
 from weaklabels.press.ledger import Ledger
 from weaklabels.press.verdicts import FAILS, HOLDS, NOT_TESTABLE, OPEN
 
+RECORDS = sorted((Path(__file__).parents[2] / "book" / "chapters").glob("*/recorded/claims.json"))
+
 SEEDS = 20
 REPETITIONS = 300
 
 
-def expected_rates(effect, spread, worth):
-    """Probabilities of holding and of an upper end below ``worth``, from the noncentral t."""
-    critical, freedom = stats.t.ppf(0.95, SEEDS - 1), SEEDS - 1
-    noncentral = np.sqrt(SEEDS) / spread
-    holds = stats.nct.sf(critical, freedom, effect * noncentral)
-    below = stats.nct.cdf(-critical, freedom, (effect - worth) * noncentral)
-    return holds, below
+def expected_rates(effect, spread, worth, margin=0.0, parts=1):
+    """Probabilities of holding and of failing, computed without drawing.
+
+    Given the sample's deviation, which has a chi-squared distribution, the ends of the interval
+    follow from the mean, which is normal. With several independent parts all have to hold, and one
+    of them fails at 5 % divided by their number.
+    """
+    quantiles = (np.arange(20_000) + 0.5) / 20_000
+    deviation = spread * np.sqrt(stats.chi2.ppf(quantiles, SEEDS - 1) / (SEEDS - 1))
+    error = spread / np.sqrt(SEEDS)
+    half, strict = (
+        stats.t.ppf(1 - 0.05 / count, SEEDS - 1) * deviation / np.sqrt(SEEDS)
+        for count in (1, parts)
+    )
+    decisive = margin if margin < 0 else max(worth, margin)
+    holds = stats.norm.sf((margin + half - effect) / error).mean()
+    highest = np.minimum(decisive - strict, margin + half)  # what holds does not fail as well
+    fails = stats.norm.cdf((highest - effect) / error).mean()
+    return holds**parts, 1 - (1 - fails) ** parts
 
 
+def assert_rates(outcomes, expected):
+    """Holding and failing are as frequent as they should be, neither more nor less."""
+    for outcome, rate in zip((HOLDS, FAILS), expected, strict=True):
+        count = outcomes.count(outcome)
+        assert stats.binomtest(count, len(outcomes), rate).pvalue > 1e-3, outcome
+
+
+@pytest.mark.parametrize("margin", [0.0, 1.0, -1.0])
 @pytest.mark.parametrize("spread", [0.3, 1.5])
 @pytest.mark.parametrize("times", [0, 0.5, 1, 2])
-def test_error_rates_are_those_of_the_t_test(times, spread):
+def test_error_rates_are_those_of_the_t_test(times, spread, margin):
     rng = np.random.default_rng(round(10 * times + spread))
-    effect = times * WORTH
+    effect = margin + times * WORTH
     drawn = effect + spread * rng.standard_normal((REPETITIONS, SEEDS))
-    outcomes = [greater(values, np.zeros(SEEDS)).outcome for values in drawn]
-    holds, below = expected_rates(effect, spread, WORTH)
-    count = outcomes.count(HOLDS)
-    assert stats.binomtest(count, REPETITIONS, holds).pvalue > 1e-3
-    assert outcomes.count(FAILS) <= stats.binom.ppf(0.9999, REPETITIONS, below)
-    if times >= 1:  # an effect that counts is called absent in one of twenty cases at most
+    outcomes = [greater(values, np.zeros(SEEDS), margin=margin).outcome for values in drawn]
+    assert_rates(outcomes, expected_rates(effect, spread, WORTH, margin))
+    if times >= 1 and margin <= 0:  # what counts is called absent in one of twenty cases at most
         assert outcomes.count(FAILS) <= stats.binom.ppf(0.9999, REPETITIONS, 0.05)
+
+
+@pytest.mark.parametrize("parts", [2, 5])
+@pytest.mark.parametrize("times", [0, 0.5, 1, 2])
+def test_error_rates_of_a_conjunction(times, parts):
+    rng = np.random.default_rng(round(10 * times + parts))
+    drawn = times * WORTH + 0.8 * rng.standard_normal((REPETITIONS, parts, SEEDS))
+    outcomes = [
+        all_of({str(k): greater(each, np.zeros(SEEDS)) for k, each in enumerate(values)}).outcome
+        for values in drawn
+    ]
+    assert_rates(outcomes, expected_rates(times * WORTH, 0.8, WORTH, parts=parts))
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.8, 0.95])
+def test_error_rates_of_shares_of_seeds(share):
+    rng = np.random.default_rng(round(100 * share))
+    passed = rng.random((REPETITIONS, SEEDS)) < share
+    outcomes = [every_seed(values, "x", "y").outcome for values in passed]
+    counts = np.arange(SEEDS + 1)
+    tail = stats.binom.sf(counts - 1, SEEDS, 0.5), stats.binom.cdf(counts, SEEDS, 0.5)
+    expected = [stats.binom.pmf(counts, SEEDS, share)[each < 0.05].sum() for each in tail]
+    assert_rates(outcomes, expected)
 
 
 values = st.lists(st.floats(-50, 50).map(lambda v: round(v, 3)), min_size=2, max_size=25)
 
 
-@given(values, st.sampled_from([0.1, 0.5, 2.0]))
-def test_no_outcome_says_more_than_its_interval(found, worth):
-    part = greater(found, [0.0] * len(found), worth=worth).parts[0]
-    assert part.low <= part.effect <= part.high
-    if part.outcome == FAILS:
-        assert part.high < worth
-    if part.outcome == HOLDS:
-        assert part.low > 0
-    if part.outcome == OPEN:
-        assert part.low <= 0
-        assert part.high >= worth
+def assert_says_no_more_than_its_interval(part):
+    """Of a part as ``Part.as_dict`` gives it, or as it is committed."""
+    decisive = part["margin"] if part["margin"] < 0 else max(part["worth"], part["margin"])
+    assert part["low"] <= part["effect"] <= part["high"]
+    if part["outcome"] == FAILS:
+        assert part["high"] < decisive
+    if part["outcome"] == HOLDS:
+        assert part["low"] > part["margin"]
+    if part["outcome"] == OPEN:
+        assert part["low"] <= part["margin"]
+        assert part["high"] >= decisive
+
+
+@given(values, st.sampled_from([0.1, 0.5, 2.0]), st.sampled_from([-1.0, 0.0, 0.3, 5.0]))
+def test_no_outcome_says_more_than_its_interval(found, worth, margin):
+    verdict = greater(found, [0.0] * len(found), worth=worth, margin=margin)
+    assert_says_no_more_than_its_interval(verdict.parts[0].as_dict())
+
+
+@pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.parents[1].name)
+def test_no_recorded_outcome_says_more_than_its_interval(path):
+    for row in json.loads(path.read_text(encoding="utf-8")):
+        for part in row["parts"]:
+            if part["kind"] in ("comparison", "margin") and part["effect"] is not None:
+                assert_says_no_more_than_its_interval(part)
 
 
 @given(values)

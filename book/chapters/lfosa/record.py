@@ -16,7 +16,7 @@ from weaklabels.lab.setting import Setting
 from weaklabels.lab.store import Record
 from weaklabels.lab.tuned import FIRST_TUNING_SEED, best
 
-LEARNING_RATES = (0.003, 0.01, 0.03, 0.1, 0.3)
+LEARNING_RATES = (0.001, 0.003, 0.01, 0.03, 0.1)
 TUNING_SEEDS = range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + 3)
 
 DIFFERENCES = (
