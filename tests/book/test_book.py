@@ -8,17 +8,16 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from bs4 import BeautifulSoup
 
 from tests.book import toy
 from tests.book.conftest import ToyBook
+from weaklabels.press.claims_table import claims_table
 from weaklabels.press.html import BOOK, BookError, build, pages
 from weaklabels.press.html.__main__ import main
 from weaklabels.press.html.markup import plain
-from weaklabels.press.html.papers import Paper, found
 from weaklabels.press.html.staging import stage
 
 
@@ -107,13 +106,26 @@ def test_scoreboard_shows_every_claim_with_its_evidence(toy_book: ToyBook) -> No
 def test_a_chapter_says_what_it_rests_on(toy_book: ToyBook, copy: ToyBook) -> None:
     head = text(page(toy_book, "executed"), "div.admonition.rests")
     assert head.startswith("TOY Toys are played with.")
-    assert 'When to use it: On rainy days. In the library: Classifier("AN")' in head
+    assert (
+        "When to use it: On rainy days. What a step costs: an hour in 81.0 ± 0.5 seconds." in head
+    )
+    lines = (
+        page(toy_book, "executed").select_one("div.admonition.rests pre").get_text().splitlines()
+    )
+    assert lines == ["from weaklabels import Classifier", 'Classifier("AN").fit(images, labels)']
+    marks = page(toy_book, "executed").select("div.admonition.rests .verdict")
+    assert [mark.get_text() for mark in marks] == ["holds", "fails", "open"]  # one of each
     assert "Of its 12 claims here 6 hold, 4 fail, 1 is open, 1 not testable." in head
     assert "Read of the paper: abstract and code. Measured on: digits, photographs." in head
     card = page(toy_book, "index").select_one(".papers .sd-card")
     assert card.select_one("a")["href"] == "executed.html"
     assert card.select_one(".verdict").get_text() == "holds"
-    assert card.select_one(".outcomes")["aria-label"].startswith("6 holds, 4 fails, 1 open")
+    assert "Someone, A Conference 2020" in card.get_text()
+    assert card.select_one(".counts").get_text() == "6 hold, 4 fail, 1 is open, 1 not testable"
+    words = (copy.book / "papers.yml").read_text()
+    (copy.book / "papers.yml").write_text(words.replace("someone2020title", "nobody1999"))
+    with pytest.raises(ValueError, match=r"papers\.yml: references\.bib has no 'nobody1999'"):
+        stage("smoke", copy.build / "smoke", copy.book)
     (copy.book / "papers.yml").write_text("executed: {name: TOY}")
     with pytest.raises(ValueError, match=r"papers\.yml, executed: .*'idea'"):
         stage("smoke", copy.build / "smoke", copy.book)
@@ -173,39 +185,48 @@ def test_the_front_page_counts_the_outcomes(toy_book: ToyBook) -> None:
     assert "Without a record yet, and with the few seeds of a check: Executed executed" in said
 
 
-def test_the_front_page_says_how_the_first_claim_of_every_paper_came_out() -> None:
-    row = {"id": "2", "claim": "It is *better*.", "outcome": "holds", "parts": [toy.part("holds")]}
-    row["parts"][0] |= {"effect": 1.26, "low": 0.4, "high": 2.0}
-    other = row | {"id": "3"}
-    several = row | {"outcome": "open", "parts": [toy.part("open")] * 2}
-    unsure = row | {"id": "3", "outcome": "open", "parts": [toy.part("open", kind="every seed")]}
-    paper = Paper("M", "An idea.", "all", ("digits",), "", "", main=("2", "3"))
-    chapters = [
-        SimpleNamespace(slug=slug, claims=claims)
-        for slug, claims in {"a": [other, row], "b": [several, unsure], "no_paper": [row]}.items()
+def test_table_and_forest_plot_of_the_claims_are_made_of_the_rows(copy: ToyBook) -> None:
+    results = copy.build / "smoke"
+    path = results / "notebooks" / "executed.ipynb"
+    for where, cells in ((path, toy.executed("executed")), (None, toy.authored("executed"))):
+        drawn = {"name": "fig-executed-claims", "caption": "All claims."}
+        cell = toy._cell("code", "forest;", mystnb={"figure": drawn, "image": {"alt": "Lines."}})
+        cells["cells"].append(cell | {"outputs": [toy._shown({"image/svg+xml": toy.SVG})]})
+        toy.write_json(where or toy.notebook(copy.book, "executed"), cells)
+    rows = toy.claims("executed", number=4)
+    rows[0]["claim"] = "Reworded since."
+    toy.write_json(results / "claims" / "executed.json", rows)
+    notebook = json.loads((stage("smoke", results, copy.book) / "executed.ipynb").read_text())
+    found = {
+        cell["metadata"]["mystnb"]["figure"]["name"]: cell["outputs"]
+        for cell in notebook["cells"]
+        if "mystnb" in cell["metadata"]
+    }
+    [table] = found["tab-executed-claims"]
+    assert table["data"] == {"text/html": claims_table(rows)}
+    assert "Reworded since." in table["data"]["text/html"]
+    [forest] = found["fig-executed-claims"]
+    assert "<!-- 1  Reworded since. -->" in forest["data"]["image/svg+xml"]
+    assert found["fig-executed-line"][0]["data"]["image/svg+xml"] == toy.SVG
+
+
+def test_a_chapter_names_what_decides_its_claims_by_number(toy_book: ToyBook) -> None:
+    cells = page(toy_book, "executed").select("#tab-executed-claims td.test")
+    links = [cell.a and (cell.a.get_text(), cell.a["href"]) for cell in cells]
+    assert links[:4] == [
+        ("Figure 1.1", "#fig-executed-line"),
+        None,
+        ("Figure 1.1", "#fig-executed-line"),
+        ("Table 1.1", "#tab-executed-scores"),
     ]
-    said = found(chapters, {"a": paper, "b": paper}).replace("\\", "")
-    stands, unknown = said.splitlines()
-    link = '<a href="scoreboard.html#claim-{}-2">It is *better*</a>'
-    assert stands == f"- **What stands here:** {link.format('a')} (+1.3 [+0.4, +2]).".replace(
-        "\\", ""
-    )
-    nobody = f"{link.format('b')}; {link.format('b').replace('b-2', 'b-3')}"
-    assert unknown == f"- **What nobody knows yet:** {nobody}."
 
 
-@pytest.mark.parametrize(
-    ("parts", "said"),
-    [
-        ([{"needed": 12}, {"needed": 40}, {"outcome": "holds"}], "about 40 seeds would decide"),
-        ([{"needed": 12}, {"needed": None}], "more than 1000 seeds would decide"),
-        ([{"kind": "order"}], ""),
-        ([{"outcome": "fails"}, {"outcome": "holds"}], ""),
-    ],
-)
-def test_an_open_claim_says_how_many_seeds_would_decide(parts: list[dict], said: str) -> None:
-    row = {"parts": [toy.part("open") | each for each in parts]}
-    assert pages._needed(row) == said
+def test_a_claim_that_nothing_decides_fails_the_build(copy: ToyBook) -> None:
+    rows = toy.claims("executed")
+    rows[0]["figure"] = "fig-nowhere"
+    toy.write_json(copy.build / "smoke" / "claims" / "executed.json", rows)
+    with pytest.raises(BookError, match="a claim is decided by fig-nowhere, which is no figure"):
+        build("smoke", copy.build, copy.book)
 
 
 def test_the_front_page_shows_a_figure_that_a_chapter_computed(
@@ -215,7 +236,7 @@ def test_the_front_page_shows_a_figure_that_a_chapter_computed(
     results = tmp_path / "smoke"
     shutil.copytree(toy_book.build / "smoke" / "notebooks", results / "notebooks")
     source = stage("smoke", results, toy_book.book)
-    assert "![A rising line" in (source / "generated" / "front.md").read_text()
+    assert ":alt: A rising line" in (source / "generated" / "front.md").read_text()
     assert (source / "generated" / "front.svg").read_text() == toy.SVG
     (results / "notebooks" / "executed.ipynb").unlink()
     stage("smoke", results, toy_book.book)

@@ -23,6 +23,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from tests.book.conftest import ToyBook
+from tests.book.front import build_front
 from weaklabels.press.html import BOOK, build
 from weaklabels.press.verdicts import OUTCOMES
 
@@ -408,3 +409,44 @@ def test_pages_are_accessible(site: Site) -> None:
         pytest.skip(f"{AXE} is missing: `make test` fetches it where npm is installed")
     found = {name: one.inaccessible for name, one in site.visits.items()}
     assert {name: rules for name, rules in found.items() if any(rules.values())} == {}
+
+
+@pytest.fixture(scope="session")
+def front(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Address of the folder with the front page and the list of methods, made from the record."""
+    return build_front(tmp_path_factory.mktemp("front")).as_uri()
+
+
+EDGES = """(selector) => {
+  const box = document.querySelector(selector).getBoundingClientRect();
+  return [box.left, box.top, box.right, box.bottom];
+}"""
+
+
+def test_the_first_screen_shows_figure_and_findings(front: str, browser: Any) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.goto(f"{front}/index.html")
+    page.evaluate(READY)
+    figure = page.evaluate(EDGES, ".front-figure figure img")
+    assert figure[2] - figure[0] > 400  # pixels: its letters, 9 points in 672 pixels, have 8
+    assert figure[3] <= 800
+    found = page.evaluate(EDGES, ".front-found")
+    assert found[0] >= figure[2]
+    assert found[3] <= 800
+    page.set_viewport_size(PHONE)
+    assert page.evaluate(EDGES, ".front-figure figure")[3] <= PHONE["height"]
+    assert page.evaluate(EDGES, ".front-found p")[1] <= PHONE["height"] - 60  # pixels: two lines
+    page.close()
+
+
+def test_the_list_of_methods_fits_a_phone(front: str, browser: Any) -> None:
+    page = browser.new_page(viewport=PHONE)
+    page.goto(f"{front}/methods.html")
+    wide = page.locator("table.methods tbody td").evaluate_all(
+        "all => all.filter((cell) => cell.scrollWidth > cell.clientWidth + 1).length"
+    )
+    assert page.locator("table.methods tbody tr").count() > 50
+    assert wide == 0
+    assert page.evaluate(EDGES, "table.methods")[2] <= PHONE["width"]
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    page.close()

@@ -50,12 +50,16 @@ Cited: {cite:t}`someone2020title`. Much is known about {term}`zebras <zebra>`.
 
 PAPERS = """executed:
   name: TOY
+  cite: someone2020title
   idea: Toys are played with.
   read: abstract and code
   data: [digits, photographs]
   use: On rainy days.
-  library: Classifier("AN")
+  library: |
+    from weaklabels import Classifier
+    Classifier("AN").fit(images, labels)
   costs: [AN, unknown]
+  step: an hour in {1} seconds
   main: ["1"]
 """
 

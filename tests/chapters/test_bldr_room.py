@@ -49,11 +49,8 @@ def test_every_method_has_the_views_that_were_chosen_for_it():
 
 
 def test_what_self_distillation_adds_is_asked_on_the_same_views():
-    for name, other in runs.ON_VIEWS.items():
-        spec, same = smoke_spec(name), smoke_spec(other)
-        assert (spec.weak, spec.strong) == (same.weak, same.strong)
-        plain = smoke_spec(name.partition(", views")[0])
-        assert spec.method_options == plain.method_options
+    chosen = runs.CHOSEN["symmetric"]
+    assert chosen["BLDR"] == chosen["BL+DR"], "rows 7 and 8 would compare views as well"
     options = dict(smoke_spec("BL+DR, faster u, v").method_options)
     usual = methods.create("BLDR")
     assert options["u_rate"] / usual.u_rate == options["v_rate"] / usual.v_rate == 3
@@ -222,7 +219,7 @@ def test_speed_is_the_time_to_eighty_per_cent_with_the_margins_of_the_text():
         (claims.claim_6a, "BL", "PL"),
         (claims.claim_6e, "BLDR", "PL"),
         (claims.claim_7a, "BLDR", "BL+DR"),
-        (claims.claim_7b, "BLDR", "BL+DR, faster u, v, views of BLDR"),
+        (claims.claim_7b, "BLDR", "BL+DR, faster u, v"),
     ],
 )
 def test_steps_of_the_ladder_are_compared_at_the_last_epoch(claim, ours, other):
@@ -268,8 +265,8 @@ def test_without_views_both_directions_are_held_against_each_single_one():
 def test_the_summary_names_the_rows_that_are_shown():
     ids = {id for rows in claims.QUESTIONS.values() for id in rows}
     text = claims.summary(dict.fromkeys(ids, "open") | {"6a": "holds"})
-    assert "6a **holds**" in text
-    assert text.count("open") == len(ids) - 1
+    assert "**holds** (6a)" in text
+    assert all(id in text for id in ids)
 
 
 def test_telling_labels_apart_is_a_matter_of_auc():
@@ -284,21 +281,13 @@ def test_telling_labels_apart_is_a_matter_of_auc():
 
 def test_finding_wrong_labels_is_a_matter_of_f1():
     some, most = (made(90, 90, 90, missed=missed) for missed in (5, 1))
-    groups = {"BLDR": most, "BL+DR": some, "BL+DR, views of BLDR": most}
-    rows = claims.claim_8(groups)
-    assert [(row.id, outcome(row)) for row in rows] == [("8a", "holds"), ("8b", "fails")]
     mixed = [most[0], *some[:2]]
-    groups |= {"BLDR": mixed, "BL+DR, views of BLDR": some}
-    assert [outcome(row) for row in claims.claim_8(groups)] == ["open", "open"]
-
-
-def test_self_distillation_is_asked_on_the_views_of_either():
-    low, high, wide = made(80, 81, 83), made(90, 91, 92), made(70, 81, 99)
-    groups = {"BLDR": high, "BL+DR": high, "BL+DR, views of BLDR": low, "BLDR, views of BL+DR": low}
-    rows = claims.claim_7cd(groups)
-    assert [(row.id, outcome(row)) for row in rows] == [("7c", "holds"), ("7d", "fails")]
-    groups |= {"BLDR": wide}
-    assert outcome(claims.claim_7cd(groups)[0]) == "open"
+    for ours, other, expected in (
+        (most, some, "holds"),
+        (some, most, "fails"),
+        (mixed, some, "open"),
+    ):
+        assert outcome(claims.claim_8({"BLDR": ours, "BL+DR": other})) == expected
 
 
 def test_the_winner_has_to_beat_every_comparator():

@@ -365,9 +365,9 @@ def test_the_choices_are_those_of_the_record():
 
 def test_the_takeaway_lists_the_rows():
     text = claims.takeaway({"1a": OPEN, "1b": HOLDS, "12a": FAILS, "15c": HOLDS})
-    assert "at three rates: 1a **open**, 1b **holds**.\n" in text
-    assert "with the same warm-up: 12a **fails**.\n" in text
-    assert "thirty classes: 15c **holds**.\n" in text
+    assert "at three rates: **holds** (1b), **open** (1a).\n" in text
+    assert "with the same warm-up: **fails** (12a).\n" in text
+    assert "thirty classes: **holds** (15c)." in text
     assert "One threshold beats BCE there, last epoch: not recorded yet." in text
 
 

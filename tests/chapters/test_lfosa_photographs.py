@@ -14,7 +14,7 @@ from weaklabels.lab.spec import options
 from weaklabels.lab.store import Record, Store
 from weaklabels.press.chapter import Chapter
 
-BEST = 0.03
+BEST = 0.01
 ROUNDS = 6
 
 
@@ -131,7 +131,7 @@ def test_the_record_fills_tables_figure_and_text(recorded):
     assert tables.recorded_scores(groups).shape == (15, 6)
     pools = tables.recorded_pools(found)
     assert list(pools) == list(runs.POOLS)
-    assert list(pools.loc["chosen"]) == ["0.03"] * 3
+    assert list(pools.loc["chosen"]) == ["0.01"] * 3
     assert len(figures.draw_recorded(groups).axes) == 9
     assert tables.recorded_findings(groups).count("\n") == 2
 

@@ -411,8 +411,8 @@ def test_knowing_who_answered_is_held_against_one_matrix_for_all():
 def test_the_summary_names_the_rows_that_are_shown():
     ids = {id for rows in claims.QUESTIONS.values() for id in rows}
     text = claims.summary(dict.fromkeys(ids, "open") | {"9a": "holds"})
-    assert "9a **holds**" in text
-    assert text.count("open") == len(ids) - 1
+    assert "**holds** (9a)" in text
+    assert all(id in text for id in ids)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Outcomes follow from the numbers by the rules of the book, at the error rates they promise."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -253,6 +254,10 @@ def test_mean_and_sample_deviation():
     assert mean_std([1.0]) == "1.0"
 
 
+def ids_shown(ledger: Ledger) -> list[str]:
+    return re.findall("<tr><th>([^<]+)</th>", str(ledger.table().data))
+
+
 def test_ledger_is_written_whole_and_ids_are_unique(tmp_path):
     ledger = Ledger(tmp_path / "claims" / "x.json")
     why = {HOLDS: "it does", FAILS: "it does not"}
@@ -269,7 +274,7 @@ def test_ledger_is_written_whole_and_ids_are_unique(tmp_path):
     assert all(set(part) == set(fields.split()) for row in rows for part in row["parts"])
     assert [row["why"] for row in rows] == ["it does", "no data", ""]
     assert ledger.outcomes() == {"1": HOLDS, "2": NOT_TESTABLE, "3": OPEN}
-    assert list(ledger.table().index) == ["1", "2", "3"]
+    assert ids_shown(ledger) == ["1", "2", "3"]
     assert [p.name for p in ledger.path.parent.iterdir()] == ["x.json"]
 
 
@@ -282,7 +287,7 @@ def test_rows_are_shown_by_number_in_whatever_order_they_were_added(tmp_path):
     ledger.save()
     again = Ledger(tmp_path / "y.json", record=ledger.path)
     again.add(*(Row(id, "a claim", "", exact(True, "", "")) for id in ids[:3]))
-    assert list(again.table().index) == list(again.outcomes()) == wanted
+    assert ids_shown(again) == list(again.outcomes()) == wanted
 
 
 def test_order_of_methods():

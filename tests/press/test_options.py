@@ -74,6 +74,33 @@ def test_a_mistyped_variable_of_make_is_refused() -> None:
         assert f"{variable} is unknown: expected one of ARCHIVE BUDGET CHAPTERS" in done.stderr
 
 
+@pytest.mark.parametrize("name", ["CHAPTER", "SEED", "WORKER", "JOB", "PROFIL"])
+def test_a_mistyped_variable_of_the_environment_is_refused(name: str) -> None:
+    root = Path(__file__).parents[2]
+    for flags, environment in ([], {name: "x"}), (["-e"], {name: "x"}):
+        command = ["make", "-n", *flags, "book"]
+        told = {"capture_output": True, "text": True, "env": {**os.environ, **environment}}
+        done = subprocess.run(command, cwd=root, **told)
+        assert done.returncode == 2
+        assert f"{name}=x is unknown: expected one of ARCHIVE BUDGET CHAPTERS" in done.stderr
+
+
+def test_variables_of_other_programs_are_let_through() -> None:
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "COLOUR": "red", "CHAPTERS": "cap", "SEEDS": "2"}
+    command = ["make", "-n", "book"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+
+
+def test_jupyterlab_gets_its_options() -> None:
+    root = Path(__file__).parents[2]
+    command = ["make", "-n", "lab", "LAB=--port=9999 --no-browser"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "jupyter lab --notebook-dir=book --port=9999 --no-browser\n" in done.stdout
+
+
 def test_several_gpus_are_for_this_machine_and_have_to_be_there(
     toy: ToyBook, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,9 @@ from weaklabels.press.verdicts import (
     NOT_RECORDED,
     NOT_TESTABLE,
     OPEN,
+    answers,
     carried_over,
+    tally,
     together,
 )
 
@@ -71,3 +73,15 @@ def test_what_carries_over_is_counted():
     assert "2 hold on the scenes; of these on photographs: 1 holds, 1 fails" in text
     assert text.endswith("Of the other 1 on photographs: 1 holds.")
     assert NOT_RECORDED in carried_over([("1a", "x")], OUTCOMES | {"x": NOT_RECORDED})
+
+
+def test_questions_are_answered_by_the_rows_that_could_be_tested():
+    outcomes = OUTCOMES | {"4a": NOT_TESTABLE}
+    asked = {"is it so": ("1a", "2b", "1b", "4a"), "and this": ("4a", "5")}
+    assert answers(asked, outcomes) == "- Is it so: **holds** (1a, 1b), **fails** (2b)."
+    assert answers({"and this": ("4a",)}, outcomes) == f"{NOT_RECORDED.capitalize()}."
+
+
+def test_rows_of_a_kind_are_counted_in_words():
+    assert tally({"x": ("2", "3")}, OUTCOMES) == "- x: of 4 rows 2 hold, 1 fails, 1 is open."
+    assert tally({"x": ("9",)}, OUTCOMES) == ""

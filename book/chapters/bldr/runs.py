@@ -23,13 +23,6 @@ CONTROLS = ("BL+rho", "BL+weights", "BL, faster u, v", "BL+DR, faster u, v", "BL
 of samples; and with the two branches of BLDR three losses train u and v instead of one: "faster
 u, v" has three times their rates and no branches."""
 
-ON_VIEWS = {
-    "BL+DR, views of BLDR": "BLDR",
-    "BL+DR, faster u, v, views of BLDR": "BLDR",
-    "BLDR, views of BL+DR": "BL+DR",
-}
-"""What self-distillation adds where nothing else changes: name -> the method whose views it has."""
-
 BARE = ", no views"
 """Ends the name of a method that trains on the images as they are, all views being the same."""
 
@@ -40,7 +33,6 @@ MAIN = ("CE", "CE" + BARE, "NL", "PL", "BL", "BLDR")
 STUDIES = (
     *("GCE", "NLNL", "Co-teaching", "BL+DR"),
     *CONTROLS,
-    *ON_VIEWS,
     OFFICIAL_RULE,
     *(name + BARE for name in TUNED_METHODS if name != "CE"),
 )
@@ -49,7 +41,6 @@ STUDIES = (
 ORDER = (
     *TUNED_METHODS,
     *CONTROLS,
-    *ON_VIEWS,
     OFFICIAL_RULE,
     *(name + BARE for name in TUNED_METHODS),
 )
@@ -67,9 +58,6 @@ _PARTS = {
     "BL, faster u, v": {**_BL, **_FASTER},
     "BL+DR, faster u, v": {"distil": False, **_FASTER},
     "BLDR without DR": {"reweight": False, "estimate": False},
-    "BL+DR, views of BLDR": {"distil": False},
-    "BL+DR, faster u, v, views of BLDR": {"distil": False, **_FASTER},
-    "BLDR, views of BL+DR": {},
     OFFICIAL_RULE: {**_BL, "spare_prediction": "always"},
 }
 
@@ -95,18 +83,17 @@ _SAME_VIEWS = {
     "BL+DR, faster u, v": "BL+DR",
     "BLDR without DR": "BLDR",
     OFFICIAL_RULE: "BL",
-    **ON_VIEWS,
 }
 """Controls see what the method sees that they are a control of."""
 
 CHOSEN: dict[str, dict[str, float]] = {
     "symmetric": {
         "CE": 3, "GCE": 2, "NL": 0, "NLNL": 0, "Co-teaching": 2,
-        "PL": 1, "BL": 1, "BL+DR": 1, "BLDR": 0,
+        "PL": 1, "BL": 1, "BL+DR": 1, "BLDR": 1,
     },
     "asymmetric": {
-        "CE": 3, "GCE": 2, "NL": 0, "NLNL": 0, "Co-teaching": 2,
-        "PL": 1, "BL": 1, "BL+DR": 1, "BLDR": 0,
+        "CE": 4, "GCE": 3, "NL": 0, "NLNL": 0, "Co-teaching": 3,
+        "PL": 2, "BL": 1, "BL+DR": 1, "BLDR": 1,
     },
 }  # fmt: skip
 """Kind of wrong labels -> method -> strength of its views."""

@@ -77,10 +77,10 @@ def against_each(
     """Is LfOSA's measure larger than that of each rival? The text names the differences."""
     parts = against(groups, "LfOSA", rivals, measure, values)
     text = ", ".join(
-        f"{name} {verdict.parts[0].effect:+.1f}"
+        f"{name} {part.effect:+.1f} [{part.low:+.1f}, {part.high:+.1f}]"
         + ("" if verdict.outcome == HOLDS else f" ({verdict.outcome})")
         for name, verdict in parts.items()
-        if verdict.parts[0].effect is not None
+        if (part := verdict.parts[0]).effect is not None
     )
     ours = mean_std(measure(groups["LfOSA"]))
     return replace(all_of(parts), ours=f"{ours}; mean difference to {text or 'none: one seed'}")

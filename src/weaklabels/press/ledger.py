@@ -9,13 +9,15 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from weaklabels.press.agreement import checked
 from weaklabels.press.claims import Row
+from weaklabels.press.claims_table import claims_table
 from weaklabels.press.verdicts import NOT_RECORDED
+
+if TYPE_CHECKING:
+    from IPython.display import HTML
 
 
 @dataclass
@@ -63,14 +65,11 @@ class Ledger:
         found.update({row["id"]: row["outcome"] for row in self.rows})
         return found
 
-    def table(self) -> pd.DataFrame:
+    def table(self) -> HTML:
         """The claims as a table for the reader."""
-        rows = [{**row, **row.get("check", {})} for row in self.rows]
-        columns = {"claim": "claim", "paper": "paper", "ours": "here", "outcome": "outcome"}
-        if any("check" in row for row in rows):
-            columns |= {"found": "this run", "says": "agrees"}
-        frame = pd.DataFrame(rows).set_index("id").rename_axis(None)
-        return frame[[*columns, "why"]].rename(columns=columns)
+        from IPython.display import HTML  # not needed to compute a record
+
+        return HTML(claims_table(self.rows))
 
     def save(self) -> None:
         """Write the claims that are shown as JSON, atomically."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +18,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from weaklabels.lab.tuned import Tuned
 from weaklabels.press.claims import mean_std
+from weaklabels.press.line_labels import line_labels
 from weaklabels.press.verdicts import FAILS, HOLDS, OPEN
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31")
@@ -27,6 +27,8 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 WIDTH = 7.0
 """Width of a figure in inches: that of the text column."""
 
+KEPT: dict[str, Any] = {"bbox_inches": "tight", "metadata": {"Date": None}}
+"""How a figure is written: no more ground than it needs, and the same bytes on every day."""
 
 OUTCOME_STYLES: dict[str, dict[str, Any]] = {
     HOLDS: {"color": PALETTE[2], "marker": "o", "markerfacecolor": PALETTE[2]},
@@ -74,6 +76,12 @@ def use_style() -> None:
     pd.set_option("display.max_colwidth", None)
     pd.set_option("display.max_rows", None)  # else rows of a long table are left out in silence
     pd.set_option("display.max_columns", None)
+    style_figures()
+    _show_in_notebooks()
+
+
+def style_figures() -> None:
+    """Set the style of the figures that follow; within ``matplotlib.rc_context`` of those alone."""
     sns.set_theme(context="notebook", style="whitegrid", palette=PALETTE)
     plt.rcParams.update(
         {
@@ -94,7 +102,6 @@ def use_style() -> None:
             "axes.edgecolor": "#888888",
         }
     )
-    _show_in_notebooks()
 
 
 def as_html(frame: pd.DataFrame) -> str:
@@ -111,8 +118,7 @@ def _show_in_notebooks() -> None:
     if shell is not None and shell.display_formatter is not None:
         backend = InlineBackend.instance(parent=shell)
         backend.figure_formats = {"svg"}
-        kept: dict[str, Any] = {"bbox_inches": "tight", "metadata": {"Date": None}}
-        backend.print_figure_kwargs = kept
+        backend.print_figure_kwargs = dict(KEPT)
         shell.display_formatter.formatters["text/html"].for_type(pd.DataFrame, as_html)
 
 
@@ -269,15 +275,22 @@ def show_image(ax: Axes, image: np.ndarray, title: str = "") -> None:
     ax.set_axis_off()
 
 
-def draw_note(text: str) -> Figure:
-    """A sentence in place of a figure for which there is nothing to draw."""
-    figure, ax = plt.subplots(figsize=(WIDTH, 0.5))
+def draw_note(text: str, figure: Figure | None = None) -> Figure:
+    """A sentence in place of a figure for which there is nothing to draw.
+
+    Args:
+        text: the sentence.
+        figure: to draw on; by default a new one of pyplot's, which a notebook shows.
+    """
+    figure = figure or plt.figure()
+    figure.set_size_inches(WIDTH, 0.5)
+    ax = figure.subplots()
     ax.set_axis_off()
     ax.text(0, 0.5, text, fontsize=10, va="center")
     return figure
 
 
-def draw_forest(rows: Sequence[Mapping[str, Any]]) -> Figure:
+def draw_forest(rows: Sequence[Mapping[str, Any]], figure: Figure | None = None) -> Figure:
     """Forest plot of a ledger: one line a test, the effect between the ends of its interval.
 
     Comparisons are drawn in units of the smallest effect that would count, so that effects of any
@@ -287,46 +300,54 @@ def draw_forest(rows: Sequence[Mapping[str, Any]]) -> Figure:
 
     Args:
         rows: claims as they are saved, see ``claims.Row.as_dict``.
+        figure: to draw on; by default a new one of pyplot's, which a notebook shows.
     """
-    lines = [(row, part) for row in rows for part in row["parts"] if part["effect"] is not None]
+    drawn = [(row, part) for row in rows for part in row["parts"] if part["effect"] is not None]
+    lines = [(*line, label) for line, label in zip(drawn, line_labels(drawn), strict=True)]
     shown = [
         (panel, found)
         for panel in FOREST_PANELS
         if (found := [line for line in lines if line[1]["kind"] in panel.kinds])
     ]
     if not shown:
-        return draw_note("No claim of this chapter is decided by a comparison over seeds.")
+        return draw_note("No claim of this chapter is decided by a comparison over seeds.", figure)
+    figure = figure or plt.figure()
+    figure.set_layout_engine("constrained")
     heights = [LINE_HEIGHT * (len(found) + 1) + 0.5 for _, found in shown]
-    figure, axes = plt.subplots(
-        len(shown),
-        figsize=(WIDTH, sum(heights) + 0.4),
-        height_ratios=[len(found) + 1 for _, found in shown],
-        squeeze=False,
-        layout="constrained",
-    )
+    figure.set_size_inches(WIDTH, sum(heights) + 0.4)
+    ratios = [len(found) + 1 for _, found in shown]
+    axes = figure.subplots(len(shown), height_ratios=ratios, squeeze=False)
     for ax, (panel, found) in zip(axes[:, 0], shown, strict=True):
         _draw_forest_panel(ax, panel, found)
-    outcomes = {part["outcome"] for _, found in shown for _, part in found}
+    figure.legend(**_forest_legend([part for _, found in shown for _, part, _ in found]))
+    return figure
+
+
+def _forest_legend(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the marks mean that are drawn of some parts."""
+    outcomes = {part["outcome"] for part in parts}
     handles = [
         Line2D([], [], label=outcome, **options)
         for outcome, options in OUTCOME_STYLES.items()
         if outcome in outcomes
     ]
     handles.append(Line2D([], [], color="black", marker="|", ls="", label="what is claimed"))
-    if any(part["paper_effect"] is not None for _, part in lines):
+    if any(part["paper_effect"] is not None for part in parts):
         label = "the paper's effect"
         handles.append(Line2D([], [], color="black", marker="v", mfc="none", ls="", label=label))
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), fontsize=9)
-    return figure
+    place = "outside upper center"
+    return {"handles": handles, "loc": place, "ncols": len(handles), "fontsize": 9}
 
 
 def _draw_forest_panel(
-    ax: Axes, panel: ForestPanel, lines: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]
+    ax: Axes,
+    panel: ForestPanel,
+    lines: Sequence[tuple[Mapping[str, Any], Mapping[str, Any], str]],
 ) -> None:
     """Draw the lines of one panel from top to bottom, every second claim on a shaded ground."""
-    ids = list(dict.fromkeys(row["id"] for row, _ in lines))
+    ids = list(dict.fromkeys(row["id"] for row, *_ in lines))
     scaled = panel is EFFECTS
-    for y, (row, part) in enumerate(lines):
+    for y, (row, part, _) in enumerate(lines):
         if ids.index(row["id"]) % 2:
             ax.axhspan(y - 0.5, y + 0.5, color="#F2F2F2", lw=0, zorder=0)
         unit = unit_of(part) if scaled else 1.0
@@ -350,7 +371,7 @@ def _draw_forest_panel(
         ax.axvline(value, color="#888888", ls=style, lw=1.0, zorder=1)
     if scaled:
         symmetric_log_axis(ax)
-    labels = [_line_label(row, part) for row, part in lines]
+    labels = [label for *_, label in lines]
     ax.set_yticks(range(len(lines)), labels, fontsize=9, parse_math=False)
     ax.set_ylim(len(lines) - 0.5, -0.5)
     ax.tick_params(axis="x", labelsize=9)
@@ -385,9 +406,3 @@ def _effect_text(part: Mapping[str, Any], unit: float) -> str:
     sign = "" if part["kind"] == "every seed" else "+"
     effect, low, high = (f"{part[name]:{sign}.{digits}f}" for name in ("effect", "low", "high"))
     return f"{effect} [{low}, {high}]"
-
-
-def _line_label(row: Mapping[str, Any], part: Mapping[str, Any]) -> str:
-    """``"4a EPR, 10 %"``, shortened; the claim's first words where the part has no name."""
-    name = part["name"] or row["claim"]
-    return f"{row['id']}  {textwrap.shorten(name, 30, placeholder='…')}"

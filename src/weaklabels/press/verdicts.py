@@ -37,25 +37,30 @@ def tally(told: Mapping[str, Sequence[str]], outcomes: Mapping[str, str]) -> str
     lines = []
     for what, prefixes in told.items():
         found = [outcome for id, outcome in outcomes.items() if id[:-1] in prefixes]
-        counts = [f"{found.count(word)} {word}" for word in (HOLDS, FAILS, OPEN) if word in found]
-        if counts:
-            lines.append(f"- {what}: of {len(found)} rows {', '.join(counts)}.")
+        counts = Counter({word: found.count(word) for word in (HOLDS, FAILS, OPEN)})
+        if said := in_words(+counts):
+            lines.append(f"- {what}: of {len(found)} rows {', '.join(said)}.")
     return "\n".join(lines)
 
 
 def answers(questions: Mapping[str, Sequence[str]], outcomes: Mapping[str, str]) -> str:
-    """What the rows answer, one line a question, in Markdown.
+    """What the rows answer, one line a question, in Markdown: ``holds (1a, 1b), fails (1c)``.
 
     Args:
         questions: question -> ids of the rows that answer it.
-        outcomes: id -> outcome; rows that it lacks are left out.
+        outcomes: id -> outcome; rows that it lacks, or that are not testable, are left out, and so
+            is a question of which none remains.
     """
     lines = []
     for question, ids in questions.items():
-        found = [f"{id} **{outcomes[id]}**" for id in ids if id in outcomes]
-        begin = f"{question[0].upper()}{question[1:]}"
-        lines.append(f"- {begin}: {', '.join(found) or NOT_RECORDED}.")
-    return "\n".join(lines)
+        found = {
+            outcome: [id for id in ids if outcomes.get(id) == outcome]
+            for outcome in (HOLDS, FAILS, OPEN)
+        }
+        said = [f"**{outcome}** ({', '.join(each)})" for outcome, each in found.items() if each]
+        if said:
+            lines.append(f"- {question[0].upper()}{question[1:]}: {', '.join(said)}.")
+    return "\n".join(lines) or NOT_RECORDED.capitalize() + "."
 
 
 def together(ids: str, outcomes: Mapping[str, str]) -> str:

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from weaklabels.press.html.absent import absent_in, labels_of
 from weaklabels.press.runner.edition import Edition, edition_of
 from weaklabels.press.runner.files import read_json
 from weaklabels.press.runner.notebooks import Cell, Content, read_notebook, source_of, tags_of
@@ -106,10 +107,24 @@ class Shown:
         """Committed claims of an earlier execution, where this build has none."""
         return [] if self.executed else self.edition.claims
 
-    @property
+    @cached_property
+    def absent(self) -> dict[str, str]:
+        """Cells that show nothing for want of a record, by id, with the command that makes it."""
+        if not self.from_record or self.executed is None:
+            return {}
+        return absent_in(self.executed, self.slug, self.edition.folder)
+
+    @cached_property
+    def absent_labels(self) -> set[str]:
+        """Labels of the figures and tables that are not there."""
+        return labels_of(self.executed, self.absent) if self.executed else set()
+
+    @cached_property
     def claims(self) -> list[dict[str, Any]]:
-        """The claims that the book shows."""
-        return self.computed or self.recorded
+        """The claims that the book shows; one whose figure is not there names none."""
+        rows = self.computed or self.recorded
+        lost = self.absent_labels
+        return [row | {"figure": ""} if row.get("figure") in lost else row for row in rows]
 
     def picture(self, label: str) -> tuple[bytes, dict[str, Any]] | None:
         """A figure of this execution: its SVG and its cell's ``mystnb`` metadata, or None."""

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from weaklabels.press.claims_table import claims_table as as_html
+from weaklabels.press.html.absent import without_absent
 from weaklabels.press.html.chapters import HEADING, Shown
+from weaklabels.press.html.forest import draw_chapter
 from weaklabels.press.html.pages import claims_table
 from weaklabels.press.runner.edition import placeholder
 from weaklabels.press.runner.notebooks import Cell, Content, source_of, tags_of
 
+SVG = "image/svg+xml"
 NOT_EXECUTED = "Appears here once the chapter has been executed."
 
 
@@ -27,6 +33,9 @@ def _executed(chapter: Shown, executed: Content, profile: str) -> Content:
     notebook = copy.deepcopy(executed)
     if not chapter.edited_since:
         _take_metadata(notebook, chapter.source)
+    if chapter.claims:
+        _show_claims(notebook, chapter.claims)
+    without_absent(notebook, chapter.absent)
     notebook.get("metadata", {}).pop("papermill", None)  # it holds paths of the machine
     for cell in notebook["cells"]:
         cell.get("metadata", {}).pop("papermill", None)
@@ -42,6 +51,19 @@ def _executed(chapter: Shown, executed: Content, profile: str) -> Content:
             ),
         )
     return notebook
+
+
+def _show_claims(notebook: Content, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Put the table and the forest plot of claims, made of the rows, in the place of stored ones.
+
+    Their cells are named ``tab-...-claims`` and ``fig-...-claims``.
+    """
+    for cell in notebook["cells"]:
+        name = cell.get("metadata", {}).get("mystnb", {}).get("figure", {}).get("name", "")
+        kind, last = name.partition("-")[0], name.rpartition("-")[2]
+        if last == "claims" and kind in ("tab", "fig"):
+            shown = {"text/html": as_html(rows)} if kind == "tab" else {SVG: draw_chapter(rows)}
+            cell["outputs"] = [{"output_type": "display_data", "metadata": {}, "data": shown}]
 
 
 def _unexecuted(chapter: Shown, profile: str) -> Content:
@@ -78,7 +100,7 @@ def _recorded(chapter: Shown, label: str) -> Cell:
     text = (
         f"({label})=\n## Recorded claims\n\n"
         "These verdicts were **recorded** in an earlier execution; nothing on this page was "
-        f"computed in this build.\n\n{claims_table([chapter])}"
+        f"computed in this build.\n\n{claims_table([chapter], {})}"
     )
     return {"cell_type": "markdown", "id": "recorded-claims", "metadata": {}, "source": text}
 

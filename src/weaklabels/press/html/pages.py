@@ -8,14 +8,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from weaklabels import __version__
+from weaklabels.press.fine_print import conditions, needed
 from weaklabels.press.html.chapters import Shown
+from weaklabels.press.html.data_kinds import kind_of
 from weaklabels.press.html.forest import draw_book
 from weaklabels.press.html.markup import plain, span, table
 from weaklabels.press.html.papers import Paper
 from weaklabels.press.runner.report import clock
 from weaklabels.press.verdicts import (
     AGREES,
-    MOST_SEEDS,
     NOT_CHECKED,
     OPEN,
     OUTCOMES,
@@ -25,19 +26,23 @@ from weaklabels.press.verdicts import (
 FRONT = "fig-llm-photograph-memorisation"
 FRONT_FILE = "generated/front"
 FRONT_CAPTION = """\
-Training on photographs of which one label is known each, and every other class is taken for absent.
-Orange: the loss of classes that are there but were not written down (*false negatives*); blue: that
-of classes that are absent. Left: a typical label of each kind. Right: their means, with the spread
-of the seeds. Where the orange curve is high, the network knows better than its labels; where that
-curve falls, it learns them by heart."""
+Loss of labels on photographs of which one class each was written down. Orange: classes that are
+there and were left out. While it is high the network knows better; where it falls, it learns the
+gaps by heart."""
 UNKNOWN = "–"
 FOREST_FILE = "generated/forest.svg"
 FOREST_TEXT = f"""\
 One line a comparison, largest effect first within each chapter: a mark at the effect, a bar to the
-ends of its interval. The scale is what each comparison would have to reach to count, so 0 is no
-effect and 1 is just worth a sentence; beyond it is logarithmic.
+ends of its interval; a hollow triangle is the effect in the paper, where the paper gives it. The
+scale is what each comparison would have to reach to count, so 0 is no effect and 1 is just worth a
+sentence; beyond it is logarithmic.
 
-![Forest plot of all comparisons by chapter; the table below says the same.]({FOREST_FILE})
+![Forest plot of all comparisons by chapter; the table above says the same.]({FOREST_FILE})
+"""
+BELOW = "{ref}`One picture <all-comparisons>` below the table shows all comparisons.\n"
+DATA_TEXT = """\
+A claim is listed under the kind of data that its words, or the name of its figure or table, say;
+one that names none was measured on the first kind of its chapter.
 """
 ENDINGS = tuple(f", {outcome}" for outcome in OUTCOMES)
 WIDE = "---\nhtml_theme.sidebar_secondary.remove: true\n---\n"
@@ -95,9 +100,14 @@ def scoreboard(
             "not executed in this build.\n"
         )
     text += ["## Totals\n", totals(chapters, papers)]
+    text += [
+        "## All claims\n",
+        BELOW if pictured else "",
+        DATA_TEXT,
+        claims_table(chapters, papers),
+    ]
     if pictured:
-        text += ["## All comparisons\n", FOREST_TEXT]
-    text += ["## All claims\n", claims_table(chapters)]
+        text += ["(all-comparisons)=\n## All comparisons\n", FOREST_TEXT]
     return "\n".join(text)
 
 
@@ -179,20 +189,26 @@ def front_figure(chapters: Sequence[Shown]) -> dict[str, bytes]:
         if found := chapter.picture(FRONT):
             svg, settings = found
             alt = plain(settings["image"]["alt"])
-            text = f"![{alt}]({FRONT_FILE}.svg)\n\n{FRONT_CAPTION} From {_link(chapter)}.\n"
+            image = f"```{{figure}} {FRONT_FILE}.svg\n:alt: {alt}\n```"
+            text = f"{image}\n\n{FRONT_CAPTION} From {_link(chapter)}.\n"
             return {f"{FRONT_FILE}.md": text.encode(), f"{FRONT_FILE}.svg": svg}
     return {f"{FRONT_FILE}.md": b""}
 
 
-def claims_table(chapters: Sequence[Shown]) -> str:
-    """All claims of some chapters; the page's script makes it sortable and filterable."""
+def claims_table(chapters: Sequence[Shown], papers: Mapping[str, Paper]) -> str:
+    """All claims of some chapters; the page's script makes it sortable and filterable.
+
+    Args:
+        chapters: whose claims are shown.
+        papers: what they rest on, by slug.
+    """
     rows = [
         [
             _link(chapter),
             _anchor(chapter, row),
             _claim(row),
             plain(row.get("paper") or UNKNOWN),
-            _ours(row),
+            _ours(row, kind_of(row, papers.get(chapter.slug))),
             _outcome(row, recorded=bool(chapter.recorded)),
             _evidence(chapter, row),
         ]
@@ -291,15 +307,13 @@ def _claim(row: dict[str, Any]) -> str:
     return f"{text}\n\n{span(plain(row['why']), 'small')}" if row.get("why") else text
 
 
-def _ours(row: dict[str, Any]) -> str:
+def _ours(row: dict[str, Any], kind: str) -> str:
+    """What was measured, by which rule, and on which kind of data."""
     text = _measured(str(row.get("ours") or UNKNOWN))
-    test, seeds = str(row.get("test") or "-"), row.get("seeds")
-    rule = [] if test == "-" else [f"Test: {test}"]
-    rule += [f"{seeds} seed{'' if seeds == 1 else 's'}"] if seeds else []
-    effects = [part.get("paper_effect") for part in row.get("parts", [])]
-    if len(effects) == 1 and effects[0] is not None:
-        rule.append(f"effect in the paper {effects[0]:+g}")
-    return f"{text}\n\n{span(plain('; '.join(rule)), 'small')}" if rule else text
+    rule = plain("; ".join(conditions(row)))
+    notes = [span(rule, "small")] if rule else []
+    notes += [f"{span('on', 'small')} {span(plain(kind), 'small', 'data')}"] if kind else []
+    return "\n\n".join([text, *notes])
 
 
 def _measured(ours: str) -> str:
@@ -315,7 +329,7 @@ def _measured(ours: str) -> str:
 
 def _outcome(row: dict[str, Any], recorded: bool) -> str:
     outcome = str(row.get("outcome") or UNKNOWN)
-    notes = [needed] if outcome == OPEN and (needed := _needed(row)) else []
+    notes = [needed(row)] if outcome == OPEN else []
     notes += ["recorded"] if recorded else []
     notes += [_checked(row["check"])] if "check" in row else []
     return "\n\n".join(
@@ -331,16 +345,6 @@ def _checked(check: dict[str, Any]) -> str:
     if check["says"] == NOT_CHECKED:
         return "from the record, not checked here"
     return f"this run {'agrees' if check['says'] == AGREES else 'does not agree'}: {check['found']}"
-
-
-def _needed(row: dict[str, Any]) -> str:
-    """How many seeds would decide all that is open; empty for an order of methods."""
-    parts = [part for part in row.get("parts", []) if part["outcome"] == OPEN]
-    if not parts or any(part["kind"] == "order" for part in parts):
-        return ""  # more seeds narrow its interval little: it is as wide as the methods are few
-    needed = [part["needed"] for part in parts]
-    many = f"more than {MOST_SEEDS}" if None in needed else f"about {max(needed)}"
-    return f"{many} seeds would decide"
 
 
 def _evidence(chapter: Shown, row: dict[str, Any]) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+from pybtex.database import Entry, parse_file
 
 from weaklabels.press.html.chapters import Shown
 from weaklabels.press.html.markup import plain, span
@@ -15,7 +17,9 @@ from weaklabels.press.runner.files import read_json
 from weaklabels.press.verdicts import FAILS, HOLDS, OPEN, OUTCOMES, in_words
 
 PAPERS = "papers.yml"
+BIBLIOGRAPHY = "references.bib"
 COSTS = "chapters/head_to_head/recorded/cost.json"
+_IN_BRACES = re.compile(r"\{(\w+)\}")
 
 
 @dataclass(frozen=True)
@@ -28,11 +32,14 @@ class Paper:
     data: tuple[str, ...]
     use: str
     library: str
+    cite: str = ""
+    step: str = ""
     costs: tuple[str, ...] = ()
     main: tuple[str, ...] = ()
+    found_by: tuple[str, ...] = ()
 
 
-def papers_of(book: Path) -> dict[str, Paper]:
+def entries_of(book: Path) -> dict[str, Paper]:
     """slug -> what the chapter rests on; empty if the book has no such file.
 
     Raises:
@@ -51,6 +58,34 @@ def papers_of(book: Path) -> dict[str, Paper]:
     return found
 
 
+def papers_of(book: Path) -> dict[str, Paper]:
+    """The entries of the chapters that reproduce a paper (see ``entries_of``)."""
+    return {slug: entry for slug, entry in entries_of(book).items() if entry.cite}
+
+
+def sources_of(book: Path, papers: Mapping[str, Paper]) -> dict[str, str]:
+    """slug -> authors, venue and year of its paper, from the bibliography.
+
+    Raises:
+        ValueError: if the bibliography lacks a paper.
+    """
+    if not papers:
+        return {}
+    known = parse_file(book / BIBLIOGRAPHY).entries
+    if lost := [paper.cite for paper in papers.values() if paper.cite not in known]:
+        raise ValueError(f"{PAPERS}: {BIBLIOGRAPHY} has no {lost[0]!r}")
+    return {slug: _source(known[paper.cite]) for slug, paper in papers.items()}
+
+
+def _source(entry: Entry) -> str:
+    """``"Kim et al., CVPR 2022"``; what appeared nowhere else is of arXiv."""
+    names = [" ".join([*p.prelast_names, *p.last_names]) for p in entry.persons["author"]]
+    several = f"{names[0]} et al." if len(names) > 2 else " and ".join(names)
+    fields = entry.fields
+    venue = fields.get("booktitle") or fields.get("journal") or "arXiv"
+    return f"{several}, {venue} {fields['year']}"
+
+
 def box(paper: Paper, chapter: Shown, steps: Mapping[str, float]) -> str:
     """What stands below the title of a chapter, in Markdown.
 
@@ -63,27 +98,48 @@ def box(paper: Paper, chapter: Shown, steps: Mapping[str, float]) -> str:
     if chapter.claims:
         counts = in_words({name: count for name, count in chapter.totals().items() if count})
         lines.append(f"*Of its {len(chapter.claims)} claims here* {', '.join(counts)}.")
-        lines += _main_rows(chapter, paper)
+        lines += [_with_outcome(row) for row in _one_of_each(chapter, paper)]
     lines.append(f"*When to use it:* {paper.use}")
+    lines += _cost(paper, chapter, steps)
+    lines += [
+        f"*In the library:*\n\n```python\n{paper.library.strip()}\n```",
+        f"*Read of the paper:* {paper.read}. *Measured on:* {', '.join(paper.data)}.",
+    ]
+    body = "\n\n".join(lines)
+    names = ", ".join([paper.name, *paper.found_by])
+    return (
+        f"```{{found-by}} {names}\n```\n\n"
+        f"````{{admonition}} {paper.name}\n:class: rests\n{body}\n````"
+    )
+
+
+def _cost(paper: Paper, chapter: Shown, steps: Mapping[str, float]) -> list[str]:
+    """What a step costs, of what has been measured; nothing else is said."""
+    lines = []
     if costs := [f"{steps[name]:.2f} ({name})" for name in paper.costs if name in steps]:
         lines.append(
             f"*A training step takes,* in those of its simplest rival: {', '.join(costs)}."
         )
-    lines += [
-        f"*In the library:* `{paper.library}`",
-        f"*Read of the paper:* {paper.read}. *Measured on:* {', '.join(paper.data)}.",
-    ]
-    body = "\n\n".join(lines)
-    return f"```{{admonition}} {paper.name}\n:class: rests\n{body}\n```"
+    measured = {row["id"]: row["ours"] for row in chapter.claims}
+    if paper.step and set(_IN_BRACES.findall(paper.step)) <= measured.keys():
+        said = _IN_BRACES.sub(lambda found: measured[found[1]], paper.step)
+        lines.append(f"*What a step costs:* {plain(said)}.")
+    return lines
 
 
-def _main_rows(chapter: Shown, paper: Paper) -> list[str]:
-    """The rows that a chapter is about, each with its outcome."""
-    rows = {row["id"]: row for row in chapter.claims}
-    return [
-        f"{span(row['outcome'], 'verdict', row['outcome'].split()[0])} {plain(row['claim'])}"
-        for row in (rows[id] for id in paper.main if id in rows)
-    ]
+def _one_of_each(chapter: Shown, paper: Paper) -> list[dict[str, Any]]:
+    """The rows that a chapter is about, and the first of each outcome that these lack."""
+    main = [row for row in chapter.claims if row["id"] in paper.main]
+    had = {row["outcome"] for row in main}
+    for outcome in (HOLDS, FAILS, OPEN):
+        rows = [row for row in chapter.claims if row["outcome"] == outcome]
+        main += rows[:1] if outcome not in had else []
+    return main
+
+
+def _with_outcome(row: Mapping[str, Any]) -> str:
+    """A claim behind its outcome."""
+    return f"{span(row['outcome'], 'verdict', row['outcome'].split()[0])} {plain(row['claim'])}"
 
 
 def steps_of(book: Path) -> dict[str, float]:
@@ -96,58 +152,32 @@ def steps_of(book: Path) -> dict[str, float]:
     }
 
 
-def cards(chapters: Sequence[Shown], papers: Mapping[str, Paper]) -> str:
-    """The chapters that have a paper, as cards for the front page, in Markdown."""
-    shown = [_card(c, papers[c.slug]) for c in chapters if c.slug in papers]
+def cards(
+    chapters: Sequence[Shown], papers: Mapping[str, Paper], sources: Mapping[str, str]
+) -> str:
+    """The chapters that have a paper, as cards for the front page, in Markdown.
+
+    Args:
+        chapters: of the book.
+        papers: what they rest on, by slug.
+        sources: authors, venue and year of their papers, by slug.
+    """
+    shown = [_card(c, papers[c.slug], sources[c.slug]) for c in chapters if c.slug in papers]
     if not shown:
         return ""
     body = "\n\n".join(shown)
     return f"`````{{grid}} 1 1 2 2\n:gutter: 3\n:class-container: papers\n\n{body}\n`````\n"
 
 
-FOUND = {HOLDS: "What stands here", FAILS: "What does not", OPEN: "What nobody knows yet"}
-
-
-def found(chapters: Sequence[Shown], papers: Mapping[str, Paper]) -> str:
-    """Main rows of every paper by outcome, in Markdown: the first one, and of the others those that
-    are open; empty without rows."""
-    lines: dict[str, list[str]] = {outcome: [] for outcome in FOUND}
-    for chapter in chapters:
-        main = papers[chapter.slug].main if chapter.slug in papers else ()
-        for row in chapter.claims:
-            wanted = main if row["outcome"] == OPEN else main[:1]
-            if row["id"] in wanted and row["outcome"] in lines:
-                lines[row["outcome"]].append(f"{_link_to(chapter, row)} {_effect(row)}".rstrip())
-    return "\n".join(
-        f"- **{title}:** {'; '.join(lines[outcome])}."
-        for outcome, title in FOUND.items()
-        if lines[outcome]
-    )
-
-
-def _link_to(chapter: Shown, row: Mapping[str, Any]) -> str:
-    """A claim in its own words without the final stop, which leads to its row."""
-    claim = plain(row["claim"].rstrip("."))
-    return f'<a href="scoreboard.html#claim-{chapter.slug}-{row["id"]}">{claim}</a>'
-
-
-def _effect(row: Mapping[str, Any]) -> str:
-    """``(+1.2 [0.4, 2.0])`` of a claim that is one comparison, else nothing."""
-    parts = [p for p in row.get("parts") or () if p["kind"] in ("comparison", "margin")]
-    one = len(parts) == 1 == len(row["parts"])
-    numbers = [parts[0].get(name) for name in ("effect", "low", "high")] if one else []
-    if not numbers or None in numbers:
-        return ""
-    effect, low, high = numbers
-    return f"({effect:+.2g} [{low:+.2g}, {high:+.2g}])"
-
-
-def _card(chapter: Shown, paper: Paper) -> str:
-    lines = [plain(paper.idea), *_main_rows(chapter, paper)]
+def _card(chapter: Shown, paper: Paper, source: str) -> str:
+    rows = {row["id"]: row for row in chapter.claims}
+    main = [_with_outcome(rows[id]) for id in paper.main if id in rows]
+    lines = [plain(source), plain(paper.idea), *main]
     lines.append(span(plain(f"{paper.read}; {', '.join(paper.data)}"), "small"))
-    counts = chapter.totals()
     if chapter.claims:
-        lines.append(_bar([counts[outcome] for outcome in OUTCOMES]))
+        counts = chapter.totals()
+        said = ", ".join(in_words({name: count for name, count in counts.items() if count}))
+        lines += [_bar(counts), span(plain(said), "small", "counts")]
     body = "\n\n".join(lines)
     return (
         f"````{{grid-item-card}} {plain(chapter.title)}\n:link: {chapter.slug}\n:link-type: doc\n\n"
@@ -155,12 +185,11 @@ def _card(chapter: Shown, paper: Paper) -> str:
     )
 
 
-def _bar(counts: Sequence[int]) -> str:
-    """Outcomes as a bar of colours, said in words for those who do not see it."""
+def _bar(counts: Mapping[str, int]) -> str:
+    """Outcomes as a bar of colours; the words below it say the same."""
     parts = [
-        f'<span class="{outcome.split()[0]}" style="flex-grow:{count}"></span>'
-        for outcome, count in zip(OUTCOMES, counts, strict=True)
-        if count
+        f'<span class="{outcome.split()[0]}" style="flex-grow:{counts[outcome]}"></span>'
+        for outcome in OUTCOMES
+        if counts[outcome]
     ]
-    words = ", ".join(f"{count} {name}" for name, count in zip(OUTCOMES, counts, strict=True))
-    return f'<div class="outcomes" role="img" aria-label="{words}">{"".join(parts)}</div>'
+    return f'<div class="outcomes" aria-hidden="true">{"".join(parts)}</div>'

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from weaklabels.press.html.builder import BOOK, BookError, only_one, run_sphinx
+from weaklabels.press.html.slices import Slice, slices
 from weaklabels.press.html.staging import stage
 from weaklabels.press.runner.files import PART
 from weaklabels.press.runner.options import PROFILES
@@ -16,28 +17,71 @@ ONLINE = "dl.py, section#all-claims"
 """What is looked up and not read: entries of the API, and the rows that the chapters have as well;
 two hundred sheets."""
 
-READY = """async ([sheet, online]) => {
-  document.querySelectorAll(online).forEach((part) => part.remove());
-  document.querySelectorAll("a[href*='scoreboard.html#claim-']").forEach((link) => {
+READY = """async ([sheet, online, slices]) => {
+  const all = (selector) => [...document.querySelectorAll(selector)];
+  all(online).forEach((part) => part.remove());
+  all("a[href*='scoreboard.html#claim-']").forEach((link) => {
     link.href = "#" + link.hash.split("-")[1].replaceAll("_", "-");
   });
   if (document.querySelector(".math")) await MathJax.startup.promise;
-  document.querySelectorAll("details.sd-dropdown").forEach((folded) => { folded.open = true; });
-  document.querySelectorAll("img[loading=lazy]").forEach((image) => { image.loading = "eager"; });
+  all("details.sd-dropdown").forEach((folded) => { folded.open = true; });
+  all("img[loading=lazy]").forEach((image) => { image.loading = "eager"; });
   await Promise.all([...document.images].map((image) => image.decode().catch(() => null)));
-  document.querySelectorAll("figure, details.sd-dropdown").forEach((part) => {
-    part.classList.toggle("long", part.offsetHeight > sheet);
+
+  const piece = (image, [top, height], number, parts) => {
+    const part = image.cloneNode();
+    const [last, rest] = parts.at(-1);
+    const width = image.naturalWidth / image.naturalHeight * (last + rest);
+    part.src = `${image.src}#svgView(viewBox(0,${top},${width},${height}))`;
+    part.alt = number ? "" : image.alt;
+    part.className = "slice";
+    part.style.aspectRatio = `${width} / ${height}`;
+    return part;
+  };
+  const cut = (image) => {
+    const parts = slices[image.name].map((...part) => piece(image, ...part));
+    (image.closest(".scrolls") ?? image).replaceWith(...parts);
+  };
+  all("img").forEach((image) => {
+    image.name = decodeURIComponent(image.src.split("/").pop());
+    const tall = image.offsetHeight / sheet;
+    if (tall > 0.5 && image.name in slices) cut(image);
+    else if (tall > 0.5) image.style.width = `${100 * Math.max(0.8, 0.5 / tall)}%`;
+  });
+  await Promise.all([...document.images].map((image) => image.decode().catch(() => null)));
+
+  all("table").forEach((table) => {
+    const box = table.closest("figure") ?? table.parentElement;
+    const fits = (room) => Math.min(1, room / table.offsetWidth);
+    const size = parseFloat(getComputedStyle(table).fontSize);
+    if (fits(box.clientWidth) < 0.9) box.classList.add("across");
+    const scale = fits(box.clientWidth);
+    if (scale < 1) table.style.fontSize = `${size * scale}px`;
+  });
+  const splits = ".numbered-table, figure:has(.slice)";
+  all("figure, .text_html, .sd-card, .admonition").forEach((part) => {
+    const tall = part.offsetHeight / sheet;
+    part.classList.toggle("long", tall > (part.matches(splits) ? 0.3 : 0.9));
+  });
+  all("span[id^='document-'] + section").forEach((chapter) => {
+    for (let last = chapter; last;) {
+      for (const name of ["margin-bottom", "padding-bottom", "border-bottom-width"]) {
+        last.style.setProperty(name, "0", "important");
+      }
+      last = [...last.children].findLast((part) => part.offsetHeight);
+    }
   });
 }"""
-"""A claim is found in its chapter; solutions are unfolded; what is longer than a sheet may be
-split."""
+"""A claim is found in its chapter; solutions are unfolded. A forest plot may be split between its
+lines, a table between its rows, and everything that is longer than a sheet; a table that is too
+wide is set smaller, or on a sheet that is laid across. The space below the end of a chapter is
+taken away, because it would make a sheet of its own where the last one is full."""
 
 WIDTH, HEIGHT = 673, 994
 """CSS pixels within the margins of a sheet."""
 
 SHEET: dict[str, Any] = {
-    "format": "A4",
-    "margin": {"top": "16mm", "bottom": "18mm", "left": "16mm", "right": "16mm"},
+    "prefer_css_page_size": True,  # the style sheet says how large sheets and margins are
     "print_background": True,
     "outline": True,
     "tagged": True,
@@ -85,6 +129,12 @@ def build_pdf(profile: str, build: Path, book: Path = BOOK) -> Path:
     return target
 
 
+def _slices(folder: Path) -> dict[str, list[Slice]]:
+    """Pictures that can be cut between their lines: file name -> where."""
+    found = {path.name: slices(path.read_text("utf-8")) for path in folder.glob("*.svg")}
+    return {name: parts for name, parts in found.items() if len(parts) > 1}
+
+
 def _print(browser: str, page: Path, target: Path) -> None:
     from playwright.sync_api import sync_playwright  # only this command needs it
 
@@ -96,7 +146,7 @@ def _print(browser: str, page: Path, target: Path) -> None:
             )
             tab.emulate_media(media="print")
             tab.goto(page.as_uri(), timeout=0)  # a book on a busy machine takes minutes
-            tab.evaluate(READY, [HEIGHT, ONLINE])
+            tab.evaluate(READY, [HEIGHT, ONLINE, _slices(page.parent / "_images")])
             tab.pdf(path=target, **SHEET)
         finally:
             chromium.close()

@@ -11,14 +11,29 @@ from typing import Any
 import yaml
 
 from weaklabels.press.html import pages
+from weaklabels.press.html.absent import unlinked, without_references
 from weaklabels.press.html.chapters import Shown
+from weaklabels.press.html.findings import FINDINGS, findings_of, found, guide
+from weaklabels.press.html.method_list import method_list
 from weaklabels.press.html.notebooks import staged
-from weaklabels.press.html.papers import PAPERS, box, cards, found, papers_of, steps_of
+from weaklabels.press.html.papers import (
+    PAPERS,
+    box,
+    cards,
+    entries_of,
+    papers_of,
+    sources_of,
+    steps_of,
+)
+from weaklabels.press.html.repository import repository, where_to_report, with_buttons
 from weaklabels.press.runner.estimate import COSTS, measured
 from weaklabels.press.runner.files import PART
 from weaklabels.press.runner.notebooks import chapters_of
 
-NOT_STAGED = ("chapters", "_build", "pyproject.toml", PAPERS, COSTS)
+NOT_STAGED = ("chapters", "_build", "pyproject.toml", PAPERS, FINDINGS, COSTS)
+METHODS = b"- file: methods\n"
+"""How the table of contents asks for the page of all methods."""
+
 SMOKE = (
     "Built from the <strong>smoke</strong> profile, which only tests that every cell runs: "
     "the numbers in this copy of the book mean nothing."
@@ -37,34 +52,43 @@ def stage(profile: str, results: Path, book: Path) -> Path:
         The folder of the staged sources.
 
     Raises:
-        UsageError: if the table of contents is missing or names no notebook.
+        UsageError: if the table of contents is missing or names no notebook, or if the address of
+            the repository is none.
     """
     chapters = [
         Shown(chapter.slug, chapter.path, results, from_record=profile == "record")
         for chapter in chapters_of(book)
     ]
-    papers = papers_of(book)
+    entries, papers = entries_of(book), papers_of(book)
+    findings = findings_of(book)
     contents: dict[str, bytes] = dict(_texts(book))
     for chapter in chapters:  # a chapter's page is found under its slug, not under its room
         room = chapter.authored.relative_to(book).with_suffix("").as_posix().encode()
         contents["_toc.yml"] = contents["_toc.yml"].replace(room, chapter.slug.encode())
-    steps = steps_of(book)
+    steps, lost = steps_of(book), set().union(*(chapter.absent_labels for chapter in chapters))
     for chapter in chapters:
-        paper = papers.get(chapter.slug)
-        head = box(paper, chapter, steps) if paper else ""
-        notebook = json.dumps(staged(chapter, profile, head), indent=1, ensure_ascii=False)
-        contents[f"{chapter.slug}.ipynb"] = f"{notebook}\n".encode()
+        entry = entries.get(chapter.slug)
+        head = box(entry, chapter, steps) if entry else ""
+        notebook = unlinked(staged(chapter, profile, head), lost)
+        text = json.dumps(notebook, indent=1, ensure_ascii=False)
+        contents[f"{chapter.slug}.ipynb"] = f"{text}\n".encode()
     forest = pages.forest(chapters)
-    contents["scoreboard.md"] = pages.scoreboard(chapters, papers, pictured=bool(forest)).encode()
+    contents["scoreboard.md"] = pages.scoreboard(chapters, entries, pictured=bool(forest)).encode()
     contents["provenance.md"] = pages.provenance(chapters).encode()
     contents["generated/duration.md"] = pages.duration(measured(book, jobs=2)).encode()
     contents["generated/title.md"] = pages.title_page(profile).encode()
-    contents["generated/found.md"] = found(chapters, papers).encode()
-    contents["generated/cards.md"] = cards(chapters, papers).encode()
+    contents["generated/found.md"] = found(findings, chapters).encode()
+    contents["generated/guide.md"] = guide(findings, chapters).encode()
+    contents["generated/cards.md"] = cards(chapters, papers, sources_of(book, papers)).encode()
+    if METHODS in contents["_toc.yml"]:
+        contents["methods.md"] = method_list({chapter.slug for chapter in chapters}).encode()
     contents["generated/totals.md"] = pages.totals_sentence(chapters).encode()
     contents |= pages.front_figure(chapters) | forest
-    if profile == "smoke":
-        contents["_config.yml"] = _with_banner(contents["_config.yml"])
+    for name in [name for name in contents if name.endswith(".md")]:
+        contents[name] = without_references(contents[name].decode(), lost).encode()
+    address = repository()
+    contents["generated/errors.md"] = where_to_report(address).encode()
+    contents["_config.yml"] = _configured(contents["_config.yml"], profile, address)
     source = results / "source"
     _synchronise(source, contents)
     return source
@@ -80,9 +104,11 @@ def _texts(book: Path) -> Iterator[tuple[str, bytes]]:
             yield name.as_posix(), path.read_bytes()
 
 
-def _with_banner(config: bytes) -> bytes:
-    settings: dict[str, Any] = yaml.safe_load(config)
-    settings.setdefault("html", {})["announcement"] = SMOKE
+def _configured(config: bytes, profile: str, address: str) -> bytes:
+    """``_config.yml`` with what this build knows: its repository, and whether its numbers count."""
+    settings: dict[str, Any] = with_buttons(yaml.safe_load(config), address)
+    if profile == "smoke":
+        settings["html"] = settings.get("html", {}) | {"announcement": SMOKE}
     return yaml.safe_dump(settings, allow_unicode=True, sort_keys=False).encode()
 
 

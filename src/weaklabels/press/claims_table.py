@@ -1,0 +1,68 @@
+"""The claims of a chapter as one table: what its notebook shows, and the book that is built of it.
+
+It is made from the rows alone, so that a change of its form needs no execution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from weaklabels.press.fine_print import conditions, needed
+from weaklabels.press.verdicts import OPEN, OUTCOMES
+
+COLUMNS = ("claim", "paper", "here", "outcome", "test", "why")
+CHECKED = ("this run", "agrees")
+"""Columns of a check, which has measured anew what was recorded."""
+
+
+def claims_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """HTML of a table with a row a claim; cells have the name of their column as class.
+
+    The test, its seeds, the paper's effect, the smallest that counts and the figure that decides
+    share a cell. A figure is named by its label: a book puts its number there.
+
+    Args:
+        rows: of the ledger, as ``claims.Row.as_dict`` gives them; those of a check have what it
+            found under ``"check"``.
+    """
+    checked = any("check" in row for row in rows)
+    columns = (*COLUMNS[:4], *(CHECKED if checked else ()), *COLUMNS[4:])
+    head = "".join(f'<th class="{_class(name)}">{name}</th>' for name in columns)
+    lines = []
+    for row in rows:
+        cells = _cells(row)
+        texts = [f'<td class="{_class(name)}">{cells.get(name, "")}</td>' for name in columns]
+        lines.append(f"<tr><th>{escape(row['id'])}</th>{''.join(texts)}</tr>")
+    body = "\n".join(lines)
+    return (
+        f'<table class="dataframe">\n<thead><tr><th></th>{head}</tr></thead>\n'
+        f"<tbody>\n{body}\n</tbody>\n</table>"
+    )
+
+
+def _class(column: str) -> str:
+    return column.replace(" ", "-")
+
+
+def _cells(row: Mapping[str, Any]) -> dict[str, str]:
+    """HTML by column."""
+    texts = {"claim": row["claim"], "paper": row["paper"], "here": row["ours"], "why": row["why"]}
+    if check := row.get("check"):
+        texts |= {"this run": check["found"], "agrees": check["says"]}
+    cells = {name: escape(text) for name, text in texts.items()}
+    return cells | {"outcome": _outcome(row), "test": _test(row)}
+
+
+def _outcome(row: Mapping[str, Any]) -> str:
+    outcome = row["outcome"]
+    kind = outcome.split()[0] if outcome in OUTCOMES else "unknown"
+    mark = f'<span class="verdict {kind}">{escape(outcome)}</span>'
+    return f'{mark} <span class="small">{needed(row)}</span>' if outcome == OPEN else mark
+
+
+def _test(row: Mapping[str, Any]) -> str:
+    said, label = [escape(text) for text in conditions(row)], escape(row["figure"])
+    said += [f'decided by <a class="decides" href="#{label}">{label}</a>'] if label else []
+    return f'<span class="small">{"; ".join(said)}</span>' if said else ""

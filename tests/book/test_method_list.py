@@ -1,0 +1,81 @@
+"""The page of all methods, and the lines of the chapters' boxes that use them."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from weaklabels import Classifier, methods
+from weaklabels.press.html import BOOK
+from weaklabels.press.html.method_list import method_list
+from weaklabels.press.html.papers import entries_of, steps_of
+from weaklabels.press.runner.notebooks import chapters_of
+
+CHAPTERS = {chapter.slug for chapter in chapters_of(BOOK)}
+ROWS = {
+    name: row
+    for row in method_list(CHAPTERS).split("\n* - ")[1:]
+    for name in re.findall(r"^`([^`]+)`", row)
+}
+
+
+@pytest.mark.parametrize("name", methods.names())
+def test_every_registered_method_has_a_row_with_its_chapter(name: str) -> None:
+    [slug] = re.findall(r"\{doc\}`(\w+)`", ROWS[name])
+    assert slug in CHAPTERS
+
+
+def test_only_registered_methods_have_a_row() -> None:
+    assert list(ROWS) == methods.names()
+
+
+@pytest.mark.parametrize("kind", ["missing", "candidates", "noisy", "partly labelled", "crowd"])
+def test_a_method_stands_under_its_kinds_of_labels(kind: str) -> None:
+    cells = {name: row.split("\n  - ")[2].strip().split(", ") for name, row in ROWS.items()}
+    assert [name for name, kinds in cells.items() if kind in kinds] == Classifier.methods(kind)
+
+
+def test_options_have_their_defaults_also_those_of_the_class_below() -> None:
+    assert "`alpha` [no default]{.small}, `epsilon=1e-05`" in ROWS["EM"]
+    assert "`threshold=0.6`, `warm_up=" in ROWS["CDCR"]
+    assert "`local_global=None`" in ROWS["PU-MLC"]
+    assert "`gamma=0.55`" in ROWS["PU-MLC"]
+    assert not re.search("`(self|args|kwargs)[`=]", "".join(ROWS.values()))
+
+
+def given() -> dict[str, object]:
+    """What the lines of the boxes take: twelve images, four classes, three workers."""
+    torch.manual_seed(0)
+    generator = np.random.default_rng(0)
+    classes = torch.arange(12) % 4
+    present = nn.functional.one_hot(classes, 4)
+    labels = (2 * present - 1).to(torch.int8)
+    labels[:, 3] = 0
+    return {
+        "images": torch.rand(12, 3, 16, 16),
+        "labels": labels,
+        "partly_labelled": torch.cat([labels[:8].abs() * (2 * present[:8] - 1), 0 * labels[8:]]),
+        "candidates": present.bool() | present.roll(1, 1).bool(),
+        "classes": classes,
+        "clean_images": torch.rand(4, 3, 16, 16),
+        "clean_classes": torch.arange(4),
+        "model": nn.Sequential(nn.Flatten(), nn.Linear(768, 4)),
+        "logits": torch.randn(12, 4),
+        "K": 3,
+        "answers": np.where(generator.random((12, 3)) < 0.5, -1, 1),
+        "predicted_answers": generator.dirichlet(np.ones(4), (12, 3)),
+        "theta": torch.zeros(3, dtype=torch.float64),
+        "loss": lambda theta: ((theta - 1) ** 2).sum(),
+    }
+
+
+@pytest.mark.parametrize("slug", entries_of(BOOK))
+def test_the_lines_of_a_box_import_and_call_what_they_name(slug: str) -> None:
+    entry = entries_of(BOOK)[slug]
+    first, *rest = entry.library.splitlines()
+    assert first.startswith("from weaklabels")
+    assert any("(" in line for line in rest)
+    exec(entry.library, given())
+    assert set(entry.costs) <= steps_of(BOOK).keys()
