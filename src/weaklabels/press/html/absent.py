@@ -21,6 +21,8 @@ NOTE = re.compile(r"[\w\s]*\bnot (been )?recorded yet\.?", re.IGNORECASE)
 EMPTY = re.compile(r"Empty DataFrame\b.*\bIndex: \[\]", re.DOTALL)
 """How a table without rows begins and ends, as plain text."""
 
+SENTENCE = "*What stands here is not recorded yet: {} makes it.*"
+
 _TAG = re.compile(r"<[^>]+>")
 _COMMENT = re.compile(r"<!--(.*?)-->", re.DOTALL)
 _AXES = re.compile(r'id="axes_\d+"')
@@ -29,7 +31,7 @@ _APART = re.compile(r"^#|^\([\w-]+\)=|^:label:", re.MULTILINE)
 
 
 def absent_in(notebook: Content, slug: str, recorded: Path) -> dict[str, str]:
-    """Cells that have nothing to show because a record does not exist.
+    """Cells of which an output shows nothing because a record does not exist.
 
     Args:
         notebook: with the outputs of its record.
@@ -48,7 +50,7 @@ def absent_in(notebook: Content, slug: str, recorded: Path) -> dict[str, str]:
         if lost:
             made = [f"`make record CHAPTERS={slug} NAME={name}`" for name in lost]
             command = " and ".join(made)
-        if command and cell["outputs"] and all(map(_says_nothing, cell["outputs"])):
+        if command and any(map(_says_nothing, cell["outputs"])):
             found[cell["id"]] = command
     return found
 
@@ -89,12 +91,16 @@ def _says_nothing(output: Mapping[str, Any]) -> bool:
     return bool(NOTE.fullmatch(data.get("text/markdown", "").strip("* \n")))
 
 
+def _is_empty(cell: Cell) -> bool:
+    return all(map(_says_nothing, cell["outputs"]))
+
+
 def labels_of(notebook: Content, absent: Mapping[str, str]) -> set[str]:
-    """Labels of the figures and tables among some cells."""
+    """Labels of the figures and tables of which nothing is shown."""
     figures = [
         cell.get("metadata", {}).get("mystnb", {}).get("figure", {})
         for cell in notebook["cells"]
-        if cell.get("id") in absent
+        if cell.get("id") in absent and _is_empty(cell)
     ]
     return {figure["name"] for figure in figures if "name" in figure}
 
@@ -103,13 +109,18 @@ def without_absent(notebook: Content, absent: Mapping[str, str]) -> None:
     """Take the displays off the page, and put one sentence in the place of those of a record.
 
     What stands between two of them tells what is seen there, and goes as well; headings, labels and
-    what stands before and after stay.
+    what stands before and after stay. In a cell that shows something else, too, the sentence stands
+    in the place of the output.
     """
     cells: list[Cell] = []
     waiting: list[Cell] = []
     last = ""
     for cell in notebook["cells"]:
-        if command := absent.get(cell.get("id", "")):
+        command = absent.get(cell.get("id", ""), "")
+        if command and not _is_empty(cell):
+            cell["outputs"] = [_told(output, command) for output in cell["outputs"]]
+            command = ""
+        if command:
             if command == last:
                 waiting = []
             else:
@@ -127,8 +138,14 @@ def without_absent(notebook: Content, absent: Mapping[str, str]) -> None:
 
 
 def _sentence(cell: Cell, command: str) -> Cell:
-    text = f"*What stands here is not recorded yet: {command} makes it.*"
+    text = SENTENCE.format(command)
     return {"cell_type": "markdown", "id": f"{cell['id']}-not", "metadata": {}, "source": text}
+
+
+def _told(output: dict[str, Any], command: str) -> dict[str, Any]:
+    if not _says_nothing(output):
+        return output
+    return output | {"data": {"text/markdown": SENTENCE.format(command)}}
 
 
 def without_references(text: str, labels: set[str]) -> str:
