@@ -27,7 +27,7 @@ from sphinx.writers.html5 import HTML5Translator
 
 LOGGER = logging.getLogger(__name__)
 REPRESENTATION = re.compile(r"<(?:[^<>]|<[^<>]*>)+>")
-AFTER_THE_THEME = 600
+BEFORE_THE_THEME, AFTER_THE_THEME = 400, 600
 EVIDENCE = re.compile(r'<a class="decides" href="#([\w-]+)">\1</a>')
 
 
@@ -172,7 +172,10 @@ def number_evidence(
         label = link[1]
         place, anchor = app.env.domains["std"].anonlabels.get(label, (None, ""))
         kind = "table" if label.startswith("tab-") else "figure"
-        number = app.env.toc_fignumbers.get(place, {}).get(kind, {}).get(anchor)
+        known = app.env.toc_fignumbers
+        # A book on one page has the numbers of all documents under its first one.
+        single = known.get(app.config.root_doc, {}).get(f"{place}/{kind}", {})
+        number = (single or known.get(place, {}).get(kind, {})).get(anchor)
         if number is None:
             LOGGER.warning("a claim is decided by %s, which is no %s", label, kind, location=page)
             return link[0]
@@ -188,6 +191,18 @@ def typeset_maths(app: Sphinx) -> None:
     """Load MathJax also for the one page of ``singlehtml``, which Sphinx finds no equations in."""
     if app.builder.name == "singlehtml":
         app.set_html_assets_policy("always")
+
+
+def listings_are_plain(
+    _app: Sphinx,
+    page: str,
+    _template: str,
+    context: dict[str, Any],
+    _doctree: nodes.document | None,
+) -> None:
+    """Leave the side bar out of listings of code: for each of them it takes most of the time."""
+    if page.startswith("_modules/"):
+        context["sidebars"] = []
 
 
 def launch_from_its_room(
@@ -218,6 +233,7 @@ def setup(app: Sphinx) -> dict[str, object]:
     app.connect("html-page-context", entries_are_items)
     app.connect("html-page-context", number_evidence)
     app.connect("html-page-context", launch_from_its_room, priority=AFTER_THE_THEME)
+    app.connect("html-page-context", listings_are_plain, priority=BEFORE_THE_THEME)
     app.connect("builder-inited", typeset_maths)
     source = hashlib.sha256(Path(__file__).read_bytes()).digest()
     return {

@@ -3,6 +3,7 @@ sentence without it."""
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,15 @@ def test_buttons_lead_to_what_the_repository_holds(
 
 def test_the_front_page_says_where_to_report() -> None:
     assert "```{include} generated/errors.md\n```" in (BOOK / "index.md").read_text("utf-8")
+
+
+def test_binder_installs_the_library_and_the_chapters() -> None:
+    """Its environment is that of conda, without what `make env` adds to it."""
+    script = BOOK.parent / "postBuild"
+    assert script.stat().st_mode & 0o111 == 0o111
+    installed = re.findall(r"--editable (\S+)", script.read_text(encoding="utf-8"))
+    assert installed == [".", "book"]
+    assert (BOOK.parent / "environment.yml").is_file()
 
 
 def test_publishing_sets_the_address() -> None:

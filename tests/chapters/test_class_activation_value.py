@@ -345,11 +345,13 @@ def test_the_summary_counts_outcomes():
     text = claims.summary(found | {"17g": NOT_TESTABLE, "5b": HOLDS, "6la": FAILS})
     assert "guiding the training): of 1 rows 1 holds." in text  # and not row 10
     assert "An early start, but not none: of 1 rows 1 holds." in text
-    assert "hard self-training: of 2 rows 1 holds, 1 open." in text  # and not 5b, which repeats 5a
-    assert "one epoch of warm-up: of 2 rows 1 fails, 1 open." in text
+    assert (
+        "hard self-training: of 2 rows 1 holds, 1 is open." in text
+    )  # and not 5b, which repeats 5a
+    assert "one epoch of warm-up: of 2 rows 1 fails, 1 is open." in text
     assert "later start: of 1 rows 1 fails." in text
     assert "PRODEN and CC ahead of CAVL: of 1 rows 1 holds." in text
-    assert "given by ours: of 1 rows 1 open." in text
+    assert "given by ours: of 1 rows 1 is open." in text
 
 
 def test_every_q_is_a_row_and_so_is_what_is_lost_in_between():

@@ -111,3 +111,14 @@ def test_entries_lead_to_their_code_without_a_network():
     config = yaml.safe_load((REPOSITORY / "book" / "_config.yml").read_text())["sphinx"]["config"]
     assert "sphinx.ext.viewcode" in config["extensions"]
     assert config["autodoc_preserve_defaults"] is True
+
+
+@pytest.mark.parametrize(("page", "kept"), [("_modules/weaklabels/ema", []), ("api", ["nav"])])
+def test_listings_of_code_cost_little(monkeypatch, page, kept):
+    """The side bar takes nine tenths of the time of such a page, and there is one a module."""
+    monkeypatch.syspath_prepend(REPOSITORY / "book" / "_ext")
+    from weaklabels_book import listings_are_plain
+
+    context = {"sidebars": ["nav"]}
+    listings_are_plain(None, page, "page.html", context, None)
+    assert context["sidebars"] == kept
