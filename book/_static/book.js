@@ -181,7 +181,8 @@
     for (const summary of document.querySelectorAll("details.hide > summary[aria-label]")) {
       summary.removeAttribute("aria-label"); // its text says what it shows
     }
-    for (const head of document.querySelectorAll("table.dataframe thead th:empty")) {
+    for (const head of document.querySelectorAll(".bd-article thead th")) {
+      if (head.textContent.trim()) continue;
       const corner = document.createElement("td");
       for (const { name, value } of head.attributes) corner.setAttribute(name, value);
       head.replaceWith(corner);

@@ -1,13 +1,20 @@
-"""The toy book, built once for all tests of this folder."""
+"""Two books, built and visited once for all tests of this folder.
+
+The toy book has one of everything; the real one is that of the committed record.
+"""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.book import toy
+from tests.book.browsing import ARGUMENTS, CHROMIUM, Site, served
 from weaklabels.press.html import build
 
 
@@ -31,3 +38,39 @@ def toy_book(tmp_path_factory: pytest.TempPathFactory) -> ToyBook:
     toy.write(made.book, made.build / "smoke")
     build("smoke", made.build, made.book)
     return made
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    if not Path(CHROMIUM).exists():
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{CHROMIUM} is missing: in CI the browser tests must run")
+        pytest.skip(f"{CHROMIUM} is missing: install Debian's chromium to run the browser tests")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def real_book(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build("record", tmp_path_factory.mktemp("real")).parent
+
+
+@pytest.fixture(scope="session")
+def toy_site(toy_book: ToyBook, browser: Any) -> Iterator[Site]:
+    with served(toy_book.html, browser) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def real_site(real_book: Path, browser: Any) -> Iterator[Site]:
+    with served(real_book, browser) as made:
+        yield made
+
+
+@pytest.fixture(params=["toy_site", "real_site"])
+def site(request: pytest.FixtureRequest) -> Site:
+    return request.getfixturevalue(request.param)

@@ -221,6 +221,14 @@ def test_a_chapter_names_what_decides_its_claims_by_number(toy_book: ToyBook) ->
     ]
 
 
+def test_an_explanation_names_figures_and_tables_by_number(toy_book: ToyBook) -> None:
+    why = page(toy_book, "executed").select("#tab-executed-claims td.why")[1]
+    claim = page(toy_book, "scoreboard").select("table.claims tbody tr")[1].select("td")[2]
+    for cell, address in ((why, ""), (claim, "executed.html")):
+        assert cell.get_text().strip().endswith("No images (Table 1.1).")
+        assert cell.a["href"] == f"{address}#tab-executed-scores"
+
+
 def test_a_claim_that_nothing_decides_fails_the_build(copy: ToyBook) -> None:
     rows = toy.claims("executed")
     rows[0]["figure"] = "fig-nowhere"

@@ -1,20 +1,13 @@
 """The built book in a real browser: headless Chromium, through Playwright.
 
-Two sites are visited: the toy book, which has one of everything, and the real book as it can be
-built at once: from smoke results if there are any, else from its sources.
+Two sites are visited: the toy book, which has one of everything, and the real book as its record
+is published.
 """
 
 from __future__ import annotations
 
-import functools
-import http.server
 import os
 import re
-import shutil
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
@@ -22,186 +15,12 @@ from urllib.parse import unquote, urljoin, urlsplit
 import pytest
 from bs4 import BeautifulSoup
 
-from tests.book.conftest import ToyBook
+from tests.book.browsing import AXE, DESKTOP, PHONE, READY, Site
 from tests.book.front import build_front
-from weaklabels.press.html import BOOK, build
 from weaklabels.press.verdicts import OUTCOMES
 
 # Every page of the book is opened, by whichever test comes first: minutes on a busy machine.
 pytestmark = pytest.mark.timeout(1200)
-
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-AXE = BOOK.parent / "build" / "axe" / "node_modules" / "axe-core" / "axe.min.js"
-CHECK = """async () => {
-  const found = await axe.run(document, %s);
-  return found.violations.map((rule) => `${rule.id}: ${rule.nodes[0].html.slice(0, 200)}`);
-}"""
-# The theme shows a keyboard shortcut on its search button, which the button's name leaves out.
-ACCESSIBLE = (
-    CHECK
-    % """{
-  runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"],
-  rules: {"label-content-name-mismatch": {enabled: false}},
-}"""
-)
-LEGIBLE = CHECK % '{runOnly: {type: "rule", values: ["color-contrast"]}}'
-DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
-
-OBSERVE = """() => {
-  const article = document.querySelector("article");  // the search page has none
-  const prose = (article ?? document.body).cloneNode(true);
-  prose.querySelectorAll("pre, code, script, mjx-container").forEach((node) => node.remove());
-  return {
-    formulas: document.querySelectorAll(".math").length,
-    typeset: document.querySelectorAll(".math mjx-container").length,
-    broken: document.querySelectorAll("mjx-merror, [data-mjx-error]").length,
-    raw: prose.textContent.match(/\\$\\$|\\\\[([]|\\\\begin\\{/g) ?? [],
-    images: [...document.images].map((image) => ({
-      src: image.getAttribute("src"), width: image.naturalWidth, alt: image.alt,
-      inArticle: article?.contains(image) ?? false,
-    })),
-  };
-}"""
-
-DARK = """() => ({
-  body: getComputedStyle(document.body).backgroundColor,
-  images: [...document.querySelectorAll("article img")].map((image) => {
-    const style = getComputedStyle(image);
-    return [style.backgroundColor, style.filter];
-  }),
-})"""
-
-READY = """async () => {
-  if (document.querySelector(".math")) await MathJax.startup.promise;
-  document.querySelectorAll("img[loading=lazy]").forEach((image) => { image.loading = "eager"; });
-  await Promise.all([...document.images].map((image) => image.decode().catch(() => null)));
-}"""
-
-
-@dataclass
-class Visit:
-    """What was seen on one page."""
-
-    seen: dict[str, Any]
-    dark: dict[str, Any]
-    phone_width: int
-    inaccessible: dict[str, list[str]]
-    complaints: list[str] = field(default_factory=list)
-
-
-@dataclass
-class Site:
-    """Built HTML, its address and the visits of its pages."""
-
-    folder: Path
-    address: str
-    visits: dict[str, Visit] = field(default_factory=dict)
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    if not Path(CHROMIUM).exists():
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"{CHROMIUM} is missing: in CI the browser tests must run")
-        pytest.skip(f"{CHROMIUM} is missing: install Debian's chromium to run the browser tests")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture(scope="session")
-def real_book(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    generated = tmp_path_factory.mktemp("real")
-    results = Path(os.environ.get("WEAKLABELS_BUILD", BOOK.parent / "build")) / "smoke"
-    for name in ("notebooks", "claims", "state"):
-        if (results / name).is_dir():
-            shutil.copytree(results / name, generated / "smoke" / name)
-    return build("smoke", generated).parent
-
-
-@contextmanager
-def served(folder: Path, browser: Any) -> Iterator[Site]:
-    """Serve a folder and visit each of its pages once."""
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            pass
-
-    handler = functools.partial(Quiet, directory=folder)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        made = Site(folder, f"http://127.0.0.1:{server.server_port}/")
-        context = browser.new_context(viewport=DESKTOP)
-        for path in sorted(folder.glob("*.html")):
-            made.visits[path.name] = visit(context, made.address, path.name)
-        context.close()
-        yield made
-        server.shutdown()
-
-
-@pytest.fixture(scope="session")
-def toy_site(toy_book: ToyBook, browser: Any) -> Iterator[Site]:
-    with served(toy_book.html, browser) as made:
-        yield made
-
-
-@pytest.fixture(scope="session")
-def real_site(real_book: Path, browser: Any) -> Iterator[Site]:
-    with served(real_book, browser) as made:
-        yield made
-
-
-@pytest.fixture(params=["toy_site", "real_site"])
-def site(request: pytest.FixtureRequest) -> Site:
-    return request.getfixturevalue(request.param)
-
-
-def visit(context: Any, address: str, name: str) -> Visit:
-    """Open a page, wait for maths and images; look at it in light and dark, then on a phone.
-
-    All that is asked of every page is asked here: typesetting its maths takes longest.
-    """
-    complaints: list[str] = []
-    page = context.new_page()
-    page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
-    page.on("console", lambda said: said.type == "error" and complaints.append(said.text))
-    page.on("requestfailed", lambda request: complaints.append(f"failed: {request.url}"))
-    page.on("response", lambda got: got.status >= 400 and complaints.append(f"lost: {got.url}"))
-    page.on("request", lambda asked: outside(asked.url, address) and complaints.append(asked.url))
-    page.emulate_media(color_scheme="light")
-    page.goto(address + name, wait_until="load")
-    page.evaluate(READY)
-    seen = page.evaluate(OBSERVE)
-    page.add_style_tag(content="* { transition: none !important; }")
-    inaccessible = {}
-    if AXE.exists():
-        page.evaluate(AXE.read_text(encoding="utf-8"))
-        inaccessible["light"] = page.evaluate(ACCESSIBLE)
-    page.emulate_media(color_scheme="dark")
-    page.wait_for_selector("html[data-theme=dark]")
-    dark = page.evaluate(DARK)
-    if AXE.exists():
-        inaccessible["dark"] = page.evaluate(LEGIBLE)
-    page.set_viewport_size(PHONE)
-    narrow = page.evaluate("() => document.documentElement.scrollWidth")
-    page.close()
-    return Visit(seen, dark, narrow, inaccessible, complaints)
-
-
-def outside(url: str, address: str) -> bool:
-    return not url.startswith((address, "data:", "blob:"))
 
 
 def soups(folder: Path) -> dict[str, BeautifulSoup]:
@@ -317,6 +136,12 @@ def test_the_scoreboard_is_sorted_and_filtered_by_keyboard(toy_site: Site, brows
     page.get_by_label("Chapter").select_option("Executed executed")
     assert sorted(ids(), key=int) == ["3", "6", "9", "12"]
     page.get_by_label("Chapter").select_option("all")
+    page.get_by_label("Data").select_option("photographs")
+    assert ids() == []
+    page.get_by_label("Outcome").select_option("all")
+    assert ids() == ["7"]
+    page.get_by_label("Data").select_option("all")
+    page.get_by_label("Outcome").select_option("fails")
     page.get_by_label("Words in the row").fill("unexecuted CLAIM")
     assert ids() == ["3"]
     page.get_by_label("Words in the row").fill("no such words")
@@ -338,7 +163,9 @@ def test_filters_survive_a_reload_and_an_address_shows_its_claim(
     page.get_by_label("Outcome").select_option("open")
     page.get_by_label("Words in the row").fill("about")
     assert rows.count() == 1
+    page.get_by_label("Data").select_option("digits")
     page.reload()
+    assert page.get_by_label("Data").input_value() == "digits"
     assert page.get_by_label("Outcome").input_value() == "open"
     assert page.get_by_label("Words in the row").input_value() == "about"
     assert rows.count() == 1

@@ -101,7 +101,8 @@ def test_rows_that_are_read_from_the_record_are_not_checked() -> None:
     ranks = Row("2", "", "", order(0.8, 0.5, 0.9, "x")).as_dict()
     closed = Row("3", "", "", exact(True, "", "")).as_dict()
     other = Row("1", "", "", greater(draw[1][:3] + 0.5, [0, 0, 0])).as_dict()
-    found = agreement.checked([*rows, ranks, closed], [rows[0], other, ranks, closed])
+    rounded = Row("2", "", "", order(0.8 + 1e-15, 0.5, 0.9, "x")).as_dict()
+    found = agreement.checked([*rows, ranks, closed], [rows[0], other, rounded, closed])
     assert [row["check"]["says"] for row in found] == ["not checked", "yes", "not checked", "yes"]
     alone = agreement.checked(rows[1:], [other])
     assert alone[0]["check"]["p"] == found[1]["check"]["p"]

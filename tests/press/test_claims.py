@@ -298,11 +298,19 @@ def test_order_of_methods():
 
 def test_rank_agreement():
     orders = np.arange(8.0)[:, None] + np.zeros((8, 3))
-    assert rank_agreement(orders, orders[:, 0]) == (1.0, 1.0, 1.0)
-    assert rank_agreement(-orders, orders[:, 0])[0] == -1.0
+    assert rank_agreement(orders, orders[:, 0]) == pytest.approx((1.0, 1.0, 1.0))
+    assert rank_agreement(-orders, orders[:, 0])[0] == pytest.approx(-1.0)
     rng = np.random.default_rng(0)
     rho, low, high = rank_agreement(rng.normal(size=(15, 5)), rng.normal(size=15))
     assert low < rho < high
     assert high - low > 0.5
     with pytest.raises(ValueError, match="at least 3 methods"):
         rank_agreement(np.zeros((2, 3)), [0, 1])
+
+
+@pytest.mark.filterwarnings("error")
+def test_ties_have_their_mean_rank_and_resamples_of_one_method_are_left_aside():
+    scores = np.array([[1.0, 1.0], [2.0, 2.0], [2.0, 2.0]])
+    rho, low, high = rank_agreement(scores, [1.0, 2.0, 3.0])  # ranks 1, 2.5, 2.5 and 1, 2, 3
+    assert rho == pytest.approx(np.sqrt(3) / 2)
+    assert np.isfinite([low, high]).all()

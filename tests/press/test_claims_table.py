@@ -58,6 +58,14 @@ def test_the_fine_print_has_the_test_the_seeds_both_effects_and_the_link():
     assert cells(html, "why") == ["", "", "no data"]
 
 
+def test_an_explanation_leads_to_the_figures_that_it_names():
+    why = {"holds": "As x - 1 < 2 says (tab-x-scores), and fig-x-line-2."}
+    html = claims_table(rows(Row("1", "c", "", greater(GAIN, 0 * GAIN), why=why)))
+    [cell] = BeautifulSoup(html, "html.parser").select("td.why")
+    assert cell.get_text() == why["holds"]
+    assert [link["href"] for link in cell.select("a.named")] == ["#tab-x-scores", "#fig-x-line-2"]
+
+
 def test_several_parts_say_their_effects_by_name_and_what_counts_as_a_range():
     parts = {
         "A": greater(GAIN, 0 * GAIN, paper_effect=1.0),

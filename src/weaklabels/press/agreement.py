@@ -65,10 +65,12 @@ def _read_from_the_record(recorded: Mapping[str, Any], measured: Mapping[str, An
     """
     if recorded["kind"] in ("exact", "not testable"):
         return False
-    numbers = ("effect", "low", "high")
-    return list(recorded["values"]) == list(measured["values"]) and all(
-        recorded.get(name) == measured.get(name) for name in numbers
+    ours, theirs = (
+        np.array([part.get(name) for name in ("effect", "low", "high")], float)
+        for part in (recorded, measured)
     )
+    alike = np.allclose(ours, theirs, rtol=1e-9, atol=1e-12, equal_nan=True)  # libraries round
+    return alike and list(recorded["values"]) == list(measured["values"])
 
 
 def p_same(recorded: Mapping[str, Any], measured: Mapping[str, Any]) -> float | None:

@@ -4,7 +4,9 @@
     make verify ARCHIVE=file.zip       check its checksums, recompute, compare
 
 The zip holds the HTML book, the executed notebooks, the claims, the records of all runs, where
-they come from (``state``), and ``SHA256SUMS``, which ``sha256sum --check`` understands.
+they come from (``state``), and ``SHA256SUMS``, which ``sha256sum --check`` understands. That of
+the record edition has in their place what is committed in ``recorded/`` of every chapter; it is
+held against this book's, because computing it again takes days.
 """
 
 from __future__ import annotations
@@ -14,10 +16,10 @@ import sys
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from weaklabels.press import html
@@ -36,31 +38,52 @@ from weaklabels.press.runner.reproduction import BookBuilder, places_of, reprodu
 
 REPOSITORY = Path(__file__).parents[3]
 PARTS = ("html", "notebooks", "claims", "state", "runs")
+RECORDS = "chapters/*/recorded/*"
+UNFINISHED = (PART, ".tmp")
 SUMS = "SHA256SUMS"
 FIRST_DAY = (1980, 1, 1, 0, 0, 0)
 """The same time stamp for every file, so that equal contents make equal archives."""
 
 
-def pack(profile: Path, target: Path) -> Path:
+def pack(profile: Path, target: Path, book: Path | None = None) -> Path:
     """Write the archive of a profile's build folder, atomically.
 
+    Args:
+        profile: the build folder.
+        target: the zip.
+        book: folder of the book's sources, for the record edition: its chapters' records are
+            packed, and of the build folder the HTML alone.
+
     Raises:
-        UsageError: if nothing has been reproduced there.
+        UsageError: if nothing has been reproduced, or no record edition been built, there.
     """
-    files = [path for part in PARTS for path in sorted((profile / part).rglob("*"))]
-    files = [p for p in files if p.is_file() and p.suffix not in (PART, ".tmp")]
-    if not any((profile / "notebooks").glob("*.ipynb")) or not (profile / "html").is_dir():
+    if book and not (profile / "html").is_dir():
+        raise UsageError(f"{profile} holds no book: call `make book PROFILE=record` first.")
+    if not book and not (any(profile.glob("notebooks/*.ipynb")) and (profile / "html").is_dir()):
         raise UsageError(f"{profile} holds no reproduced book: call `make reproduce` first.")
     part = target.with_name(target.name + PART)
     sums = []
     with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in files:
-            name, content = path.relative_to(profile).as_posix(), path.read_bytes()
+        for name, path in _contents(profile, book).items():
+            content = path.read_bytes()
             sums.append(f"{sha256(content).hexdigest()}  {name}\n")
             archive.writestr(_entry(name), content)
         archive.writestr(_entry(SUMS), "".join(sums))
     part.replace(target)
     return target
+
+
+def _contents(profile: Path, book: Path | None) -> dict[str, Path]:
+    """Name in the archive -> file."""
+    parts = ("html",) if book else PARTS
+    made = _named(profile, [path for part in parts for path in (profile / part).rglob("*")])
+    return made | (_named(book, book.glob(RECORDS)) if book else {})
+
+
+def _named(folder: Path, paths: Iterable[Path]) -> dict[str, Path]:
+    """Files by their names below a folder, sorted, without those that are being written."""
+    files = (path for path in sorted(paths) if path.is_file() and path.suffix not in UNFINISHED)
+    return {path.relative_to(folder).as_posix(): path for path in files}
 
 
 def damaged(path: Path) -> list[str]:
@@ -134,12 +157,29 @@ def verify(
         print(f"{archive}: damaged: {', '.join(wrong[:5])}{' ...' if len(wrong) > 5 else ''}")
         return 1
     print(f"{archive}: every file agrees with its checksum.")
+    if records := _records(archive):
+        return _verify_records(records, places.book)
     request = _options_of(archive, places, data_root)
     with tempfile.TemporaryDirectory(prefix="verify-", dir=archive.parent) as build:
         status = reproduce(request, replace(places, build=Path(build)), build_book)
         found = differences(archive, Path(build) / request.profile)
     print("\n".join(found) or "Everything was computed again and is the same.")
     return 1 if found or status else 0
+
+
+def _records(archive: Path) -> dict[str, bytes]:
+    """What an archive of the record edition has of the chapters; nothing in any other."""
+    with zipfile.ZipFile(archive) as held:
+        return {name: held.read(name) for name in held.namelist() if PurePath(name).match(RECORDS)}
+
+
+def _verify_records(records: Mapping[str, bytes], book: Path) -> int:
+    """Hold an archive's records against those of the book, and say which differ."""
+    here = {name: path.read_bytes() for name, path in _named(book, book.glob(RECORDS)).items()}
+    changed = [name for name in sorted({**records, **here}) if records.get(name) != here.get(name)]
+    same = "Every record is that of this book; `make record CHAPTERS=<slug>` computes one anew."
+    print("\n".join(f"{name}: not the same in this book" for name in changed) or same)
+    return 1 if changed else 0
 
 
 def _options_of(archive: Path, places: Places, data_root: str | None) -> Options:
@@ -212,7 +252,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given.action == "verify":
             data = options.data_root(given.data) if given.data else None
             return verify(path.absolute(), places, html.build, data)
-        print(pack(places.build / given.profile, path))
+        book = places.book if given.profile == "record" else None
+        print(pack(places.build / given.profile, path, book))
         return 0
     except UsageError as error:
         print(error, file=sys.stderr)

@@ -5,6 +5,7 @@ It is made from the rows alone, so that a change of its form needs no execution.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
@@ -16,12 +17,16 @@ COLUMNS = ("claim", "paper", "here", "outcome", "test", "why")
 CHECKED = ("this run", "agrees")
 """Columns of a check, which has measured anew what was recorded."""
 
+LABEL = re.compile(r"\b(?:fig|tab)-[a-z0-9]+(?:-[a-z0-9]+)*")
+"""The label of a figure or table, in a text."""
+
 
 def claims_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """HTML of a table with a row a claim; cells have the name of their column as class.
 
     The test, its seeds, the paper's effect, the smallest that counts and the figure that decides
-    share a cell. A figure is named by its label: a book puts its number there.
+    share a cell. A figure is named by its label, in explanations as well: a book puts its number
+    there.
 
     Args:
         rows: of the ledger, as ``claims.Row.as_dict`` gives them; those of a check have what it
@@ -52,7 +57,8 @@ def _cells(row: Mapping[str, Any]) -> dict[str, str]:
     if check := row.get("check"):
         texts |= {"this run": check["found"], "agrees": check["says"]}
     cells = {name: escape(text) for name, text in texts.items()}
-    return cells | {"outcome": _outcome(row), "test": _test(row)}
+    why = LABEL.sub(lambda label: _link(label[0], "named"), cells["why"])
+    return cells | {"outcome": _outcome(row), "test": _test(row), "why": why}
 
 
 def _outcome(row: Mapping[str, Any]) -> str:
@@ -64,5 +70,9 @@ def _outcome(row: Mapping[str, Any]) -> str:
 
 def _test(row: Mapping[str, Any]) -> str:
     said, label = [escape(text) for text in conditions(row)], escape(row["figure"])
-    said += [f'decided by <a class="decides" href="#{label}">{label}</a>'] if label else []
+    said += [f"decided by {_link(label, 'decides')}"] if label else []
     return f'<span class="small">{"; ".join(said)}</span>' if said else ""
+
+
+def _link(label: str, kind: str) -> str:
+    return f'<a class="{kind}" href="#{label}">{label}</a>'

@@ -12,7 +12,7 @@ NAMED = {
     kind: re.compile(words, re.IGNORECASE)
     for kind, words in {
         "Fashion-MNIST": "Fashion-MNIST",
-        "real candidate sets": r"real-world sets|BirdSong|MSRCv2|\bLost,|; Lost\b|MirFlickr",
+        "real candidate sets": r"real-world sets|BirdSong|MSRCv2|(?-i:; Lost\b)|MirFlickr",
         "real crowds": "^real labels",
         "features of photographs": "(heads on|features of) photographs|CIFAR-10|-features$",
         "photographs": "photograph",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from weaklabels.press.claims_table import LABEL
+
 _MATHS = re.compile(r"(\$[^$\s](?:[^$\n]*[^$\s])?\$)")
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 
@@ -15,6 +17,14 @@ def plain(value: object) -> str:
     return "".join(
         part if number % 2 else _PUNCTUATION.sub(r"\\\1", part) for number, part in enumerate(parts)
     )
+
+
+def numbered(text: str) -> str:
+    """The same, with figures and tables that it names by their labels referred to by number."""
+    shown = plain(text)
+    for label in sorted(LABEL.findall(text), key=len, reverse=True):
+        shown = shown.replace(plain(label), f"{{numref}}`{label}`")
+    return shown
 
 
 def span(text: str, *classes: str) -> str:

@@ -12,7 +12,7 @@ from weaklabels.press.fine_print import conditions, needed
 from weaklabels.press.html.chapters import Shown
 from weaklabels.press.html.data_kinds import kind_of
 from weaklabels.press.html.forest import draw_book
-from weaklabels.press.html.markup import plain, span, table
+from weaklabels.press.html.markup import numbered, plain, span, table
 from weaklabels.press.html.papers import Paper
 from weaklabels.press.runner.report import clock
 from weaklabels.press.verdicts import (
@@ -304,7 +304,7 @@ def _anchor(chapter: Shown, row: dict[str, Any]) -> str:
 
 def _claim(row: dict[str, Any]) -> str:
     text = plain(row.get("claim", ""))
-    return f"{text}\n\n{span(plain(row['why']), 'small')}" if row.get("why") else text
+    return f"{text}\n\n{span(numbered(row['why']), 'small')}" if row.get("why") else text
 
 
 def _ours(row: dict[str, Any], kind: str) -> str:

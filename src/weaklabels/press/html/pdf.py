@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from weaklabels.press.html.builder import BOOK, BookError, only_one, run_sphinx
+from weaklabels.press.html.downloads import PDF
 from weaklabels.press.html.slices import Slice, slices
 from weaklabels.press.html.staging import stage
 from weaklabels.press.runner.files import PART
@@ -110,13 +111,9 @@ def build_pdf(profile: str, build: Path, book: Path = BOOK) -> Path:
     """
     if profile not in PROFILES:
         raise ValueError(f"profile is {profile!r}: expected {', '.join(PROFILES)}")
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if browser is None:
-        raise BookError(
-            "The PDF is printed by Chromium or Chrome, which is not installed (Debian: chromium)."
-        )
+    browser = find_browser()
     results = build.absolute() / profile
-    target = results / "weak-labels.pdf"
+    target = results / PDF
     with only_one(results):
         source = stage(profile, results, book)
         pages = run_sphinx(source, results / "sphinx-pdf", "singlehtml")
@@ -127,6 +124,20 @@ def build_pdf(profile: str, build: Path, book: Path = BOOK) -> Path:
         finally:
             part.unlink(missing_ok=True)
     return target
+
+
+def find_browser() -> str:
+    """Path of the browser that prints the book.
+
+    Raises:
+        BookError: if there is none.
+    """
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if browser is None:
+        raise BookError(
+            "The book is printed by Chromium or Chrome, which is not installed (Debian: chromium)."
+        )
+    return browser
 
 
 def _slices(folder: Path) -> dict[str, list[Slice]]:

@@ -13,6 +13,7 @@ import yaml
 from weaklabels.press.html import pages
 from weaklabels.press.html.absent import unlinked, without_references
 from weaklabels.press.html.chapters import Shown
+from weaklabels.press.html.downloads import needs, offered
 from weaklabels.press.html.findings import FINDINGS, findings_of, found, guide
 from weaklabels.press.html.method_list import method_list
 from weaklabels.press.html.notebooks import staged
@@ -70,6 +71,7 @@ def stage(profile: str, results: Path, book: Path) -> Path:
         entry = entries.get(chapter.slug)
         head = box(entry, chapter, steps) if entry else ""
         notebook = unlinked(staged(chapter, profile, head), lost)
+        notebook["cells"].insert(0, needs(chapter.slug))
         text = json.dumps(notebook, indent=1, ensure_ascii=False)
         contents[f"{chapter.slug}.ipynb"] = f"{text}\n".encode()
     forest = pages.forest(chapters)
@@ -88,6 +90,7 @@ def stage(profile: str, results: Path, book: Path) -> Path:
         contents[name] = without_references(contents[name].decode(), lost).encode()
     address = repository()
     contents["generated/errors.md"] = where_to_report(address).encode()
+    contents["generated/downloads.md"] = offered(profile, address).encode()
     contents["_config.yml"] = _configured(contents["_config.yml"], profile, address)
     source = results / "source"
     _synchronise(source, contents)

@@ -1,0 +1,85 @@
+"""What the search of the built book finds first, and what it shows of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.book.browsing import DESKTOP, Site
+
+pytestmark = pytest.mark.timeout(1200)  # the book is visited by whichever test comes first
+
+CHAPTERS = {
+    "MoGD": ("mogd",),
+    "LfOSA": ("lfosa",),
+    "CDCR": ("cdcr",),
+    "PU-MLC": ("pu_mlc",),
+    "Self-Crowd": ("self_crowd",),
+    "BLDR": ("bldr",),
+    "L2D": ("l2d",),
+    "CAP": ("cap",),
+    "ISGD": ("isgd_pinn",),
+    "ISGD-PINN": ("isgd_pinn",),
+    "ALL-E": ("all_e",),
+    "LL-R": ("large_loss_matters",),
+    "LL-Ct": ("large_loss_matters",),
+    "LL-Cp": ("large_loss_matters",),
+    "IAT": ("cap",),
+    "ROLE": ("acknowledging_the_unknown", "large_loss_matters"),
+    "VPU": ("pu_mlc",),
+    "PRODEN": ("class_activation_value",),
+    "CAVL": ("class_activation_value",),
+    "EM": ("acknowledging_the_unknown",),
+    "APL": ("acknowledging_the_unknown",),
+}
+"""Name of a method -> chapters on it: its paper's, or else those that run it as a rival."""
+
+FINISHED = """() => document.querySelector(".search-summary")?.innerText.includes("finished")
+  && [...document.querySelectorAll("#search-results li")]
+    .every((found) => found.querySelector("p.context, span:not(.highlighted, .section-number)"))"""
+"""Every hit has its excerpt, or is an entry of the API, which has none."""
+
+
+def search(page: Any, site: Site, words: str) -> list[str]:
+    """Addresses of what was found, best first."""
+    page.goto(f"{site.address}search.html?q={words}")
+    page.wait_for_function(FINISHED, timeout=60_000)
+    return page.locator("#search-results li > a").evaluate_all(
+        "all => all.map((link) => link.getAttribute('href'))"
+    )
+
+
+def test_the_name_of_a_method_leads_to_its_chapter(real_site: Site, browser: Any) -> None:
+    page = browser.new_page(viewport=DESKTOP)
+    first = {name: search(page, real_site, name)[0] for name in CHAPTERS}
+    page.close()
+    wrong = {
+        name: found
+        for name, found in first.items()
+        if found not in {f"{chapter}.html" for chapter in CHAPTERS[name]}
+    }
+    assert wrong == {}
+
+
+def test_pages_stand_before_entries_of_the_api(real_site: Site, browser: Any) -> None:
+    page = browser.new_page(viewport=DESKTOP)
+    found = search(page, real_site, "known_posterior")
+    page.close()
+    entries = ["#weaklabels." in link for link in found]
+    assert any(entries)
+    assert not all(entries)
+    assert entries == sorted(entries)
+
+
+@pytest.mark.parametrize("word", ["epsilon", "lambda"])
+def test_excerpts_are_sentences_of_the_article(real_site: Site, browser: Any, word: str) -> None:
+    page = browser.new_page(viewport=DESKTOP)
+    search(page, real_site, word)
+    texts = page.locator("#search-results p.context").all_inner_texts()
+    page.close()
+    assert len(texts) > 3
+    for text in texts:
+        assert 40 < len(text) < 250, text
+        for wrong in ("\\", "$", ".pdf", ".ipynb", "Contents", "Toggle", "Show code"):
+            assert wrong not in text, text
