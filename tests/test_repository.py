@@ -137,11 +137,23 @@ TYPED = re.compile(
 """A verdict, or a count of verdicts, that somebody typed."""
 
 
-@pytest.mark.parametrize(
-    "page", [*NOTEBOOKS, ROOT / "README.md", ROOT / "book" / "index.md"], ids=lambda path: path.stem
-)
+ON_THE_WORDS = {"verdicts.md", "when_something_goes_wrong.md"}
+"""Pages that explain the outcomes, or quote messages with these words."""
+
+TEXTS = [
+    *NOTEBOOKS,
+    *ROOT.glob("*.md"),
+    *(path for path in (ROOT / "book").glob("*.md") if path.name not in ON_THE_WORDS),
+    *(ROOT / "book").glob("*.yml"),
+    *(ROOT / "book" / "chapters").glob("*/*.py"),
+]
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_no_verdict_is_typed(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
+    if page.suffix == ".py":
+        text = re.sub(r'"\s*\n\s*f?"', "", text)  # strings that go on in the next line
     if page.suffix == ".ipynb":
         cells = read_notebook(page)["cells"]
         prose = [source_of(cell) for cell in cells if cell["cell_type"] == "markdown"]

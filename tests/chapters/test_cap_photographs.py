@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
-from chapters.cap import claims, figures, record, runs, tables
+from chapters.cap import claims, figures, record, tables
 from matplotlib import pyplot as plt
 
 from tests.chapters.small_photographs import miniature
@@ -15,7 +14,9 @@ from weaklabels.lab import photographs
 from weaklabels.lab.spec import options
 from weaklabels.press.verdicts import FAILS, HOLDS, NOT_RECORDED, NOT_TESTABLE, OPEN
 
-DIALS = runs.DIALS
+DIALS = {
+    name: (option, usual, values[:1]) for name, (option, usual, values) in record.DIALS.items()
+}
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +27,8 @@ def recorded(tmp_path_factory):
         own = {"network_options": options(pretrained=False)}
         patch.setattr(photographs, "photographs", lambda setting: usual(setting) | own)
         patch.setattr(photographs, "EPOCHS", 2)
-        patch.setattr(runs, "DIALS", {n: replace(d, values=d.values[:1]) for n, d in DIALS.items()})
-        for name, value in {"SHARES": (0.3,), "RATES": (1e-4,), "FIRST_EPOCHS": 1}.items():
+        small = {"SHARES": (0.3,), "RATES": (1e-4,), "FIRST_EPOCHS": 1, "DIALS": DIALS}
+        for name, value in small.items():
             patch.setattr(record, name, value)
         yield record.on_photographs(setting)
 

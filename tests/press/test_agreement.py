@@ -133,3 +133,23 @@ def split(
             rest["parts"].append({**part, "values": values[order_of[3:]].tolist()})
             few["parts"].append({**part, "values": values[order_of[:3]].tolist()})
     return rest, few
+
+
+def test_of_rows_on_the_same_runs_the_first_counts() -> None:
+    rng = np.random.default_rng(5)
+    ours, other, rival = (rng.normal(2, 1, 12) for _ in range(3))
+    ledger = Ledger(Path("unused"))
+    ledger.add(
+        Row("3a", "the same", "", greater(ours, other)),
+        Row("1a", "first", "", greater(ours, other)),
+        Row("1b", "another rival", "", greater(ours, rival)),
+        Row("2", "another margin", "", greater(ours, other, margin=-1.0)),
+        Row("4", "by chance", "", greater(np.ones(3), np.zeros(3))),
+        Row("5", "by chance", "", greater(np.ones(3), np.zeros(3))),
+    )
+    rows = {row["id"]: row for row in ledger.rows}
+    assert rows["3a"]["outcome"] == "not testable here"
+    assert rows["3a"]["why"].startswith("The same runs as 1a:")
+    assert rows["3a"]["parts"][0]["effect"] is None, "it would be drawn twice"
+    assert {id for id, row in rows.items() if row["why"]} == {"3a"}
+    assert ledger.outcomes()["1a"] != "not testable here"

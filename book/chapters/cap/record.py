@@ -53,14 +53,14 @@ LABELLED, UNLABELLED = 16, 32
 """Photographs of each kind in a batch of the second stage, for every method."""
 
 DECAY = 0.98
-RATES = photographs.LEARNING_RATES
+RATES = (1e-5, *photographs.LEARNING_RATES)
 
-DIALS: Mapping[str, tuple[str, float]] = {
-    "CAP": ("positive_share", 1.0),
-    "IAT": ("probability", 0.8),
-    "Top-k": ("k", 2),
+DIALS: Mapping[str, tuple[str, float, tuple[float, ...]]] = {
+    "CAP": ("positive_share", 1.0, (0.4, 0.6, 0.8, 0.9, 1.0)),
+    "IAT": ("probability", 0.8, runs.DIALS["IAT"].values),
+    "Top-k": ("k", 2, runs.DIALS["Top-k"].values),
 }
-"""Rule -> its option that is chosen, and what it is while the learning rate is."""
+"""Rule -> its option that is chosen, what it is while the learning rate is, and what is tried."""
 
 NOTES = (
     f"{photographs.EPOCHS} epochs over the unlabelled photographs, {UNLABELLED} of them and "
@@ -146,8 +146,8 @@ def photograph_row(base: Spec, name: str) -> Row:
     spec = runs.vary(base, name)
     if name not in DIALS:
         return Row(spec)
-    option, usual = DIALS[name]
-    return Row(with_option(spec, option, usual), option, runs.DIALS[name].values)
+    option, usual, values = DIALS[name]
+    return Row(with_option(spec, option, usual), option, values)
 
 
 def _first_rates(setting: Setting) -> dict[float, dict[str, Any]]:

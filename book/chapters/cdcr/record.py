@@ -70,7 +70,7 @@ NOISE = (0.1, 0.4)
 FIRST_EPOCHS = 5
 BATCH = 32
 DECAY = 0.98
-RATES = photographs.LEARNING_RATES
+RATES = (1e-5, *photographs.LEARNING_RATES, 3e-3)
 
 NOTES = (
     f"{FIRST_EPOCHS} epochs on all candidates, then {photographs.EPOCHS} with the selection, in "

@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from weaklabels.press.agreement import checked
 from weaklabels.press.claims import Row
 from weaklabels.press.claims_table import claims_table
-from weaklabels.press.verdicts import NOT_RECORDED
+from weaklabels.press.verdicts import NOT_RECORDED, NOT_TESTABLE
 
 if TYPE_CHECKING:
     from IPython.display import HTML
@@ -53,10 +53,10 @@ class Ledger:
         The recorded ones, with what the check says of each under ``"check"`` (see
         ``agreement.checked``); without a record the measured ones.
         """
-        shown = self.measured
         if self.record is not None and self.record.exists():
-            shown = checked(json.loads(self.record.read_text(encoding="utf-8")), shown)
-        return sorted(shown, key=_number)
+            record = json.loads(self.record.read_text(encoding="utf-8"))
+            return sorted(checked(record, self.measured), key=_number)
+        return without_repeats(sorted(self.measured, key=_number))
 
     def outcomes(self) -> dict[str, str]:
         """id -> outcome, of the rows that are shown; ``NOT_RECORDED`` for any other, such as a row
@@ -83,3 +83,40 @@ def _number(row: Mapping[str, Any]) -> tuple[bool, int, str]:
     """2a, 2b, 10, r1: studies add their rows after those of the main comparison."""
     digits = "".join(re.findall(r"^\d+", row["id"]))
     return not digits, int(digits or 0), row["id"].removeprefix(digits)
+
+
+def without_repeats(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of which no two count the same runs.
+
+    Where a choice makes two methods one training (a distillation of weight 0, the first epoch as
+    the start), two claims compare the same values seed by seed. The first of them stands; the
+    others are not testable, and say of which they are the runs.
+
+    Args:
+        rows: of a ledger, in the order in which they are shown.
+    """
+    first: dict[Any, str] = {}
+    return [_repeat(row, first.setdefault(_compared(row), row["id"])) for row in rows]
+
+
+def _compared(row: Mapping[str, Any]) -> Any:
+    """The test and the values of all parts; the id of a row that has parts without a spread.
+
+    Shares of seeds and values that are all the same coincide by chance, so they prove nothing.
+    """
+    parts = row["parts"]
+    telling = all(
+        part["kind"] in ("comparison", "margin") and len(set(part["values"])) > 1 for part in parts
+    )
+    if not telling:
+        return row["id"]
+    return tuple((part["kind"], part["margin"], tuple(part["values"])) for part in parts)
+
+
+def _repeat(row: dict[str, Any], first: str) -> dict[str, Any]:
+    if first == row["id"]:
+        return row
+    why = f"The same runs as {first}: the settings that were chosen make two comparisons one."
+    left_out = dict.fromkeys(("effect", "low", "high", "needed")) | {"outcome": NOT_TESTABLE}
+    parts = [{**part, **left_out} for part in row["parts"]]
+    return {**row, "outcome": NOT_TESTABLE, "why": why, "parts": parts}
