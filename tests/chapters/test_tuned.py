@@ -25,7 +25,11 @@ AT_AN_EDGE = {
         *("voc2012_features ASL focus_negative", "voc2012_features EM+APL learning rate"),
         *(f"voc2012_more_labels EM+APL, {share}% beta" for share in (20, 50, 80)),
     },
-    "cap": {f"TUNED {name} labelled batch" for name in ("IAT", "Top-k", "FreeMatch")},
+    "cap": {
+        *(f"TUNED {name} labelled batch" for name in ("IAT", "Top-k", "FreeMatch")),
+        *("photographs Supervised, 10 % learning rate", "photographs Top-k, 10 % learning rate"),
+        "photographs CAP, 5 % positive_share",
+    },
     "cdcr": {
         "TUNED CDCR, one threshold epochs of the warm-up",
         "mirflickr CDCR, one threshold threshold",
