@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from chapters.bldr import photographs
+from chapters.bldr import photographs, reasons
 from chapters.bldr.runs import BARE, COMPARATORS
 from chapters.bldr.tables import Groups, Human, best, detection_f1, last, time_to
 from weaklabels.lab.store import Record
@@ -82,7 +82,7 @@ def claim_2(symmetric: Groups) -> list[Row]:
         ),
     )
     return [
-        Row(id, claim, paper, greater(one, other), figure=where[place])
+        Row(id, claim, paper, greater(one, other), where[place], reasons.why(id))
         for id, claim, paper, one, other, place in rows
     ]
 
@@ -154,6 +154,7 @@ def claim_5(symmetric: Groups) -> list[Row]:
                 digits=3,
             ),
             figure="tab-bldr-symmetric",
+            why=reasons.why(id),
         )
         for id, name, other, words, views in (
             ("5a", "NL", "CE", "negative learning", "each with the views that suit it"),
@@ -171,6 +172,7 @@ def claim_6a(symmetric: Groups) -> Row:
         PAPER,
         greater(last(symmetric["BL"]), last(symmetric["PL"])),
         figure="fig-bldr-ladder",
+        why=reasons.why("6a"),
     )
 
 
@@ -183,6 +185,7 @@ def claim_6e(symmetric: Groups) -> Row:
         PAPER,
         greater(last(symmetric["BLDR"]), last(symmetric["PL"])),
         figure="fig-bldr-ladder",
+        why=reasons.why("6e"),
     )
 
 
@@ -195,6 +198,7 @@ def claim_6bcd(symmetric: Groups) -> list[Row]:
             paper,
             greater(last(symmetric[name]), last(symmetric["BL"])),
             figure="fig-bldr-ladder",
+            why=reasons.why(id),
         )
         for id, name, words, paper in (
             ("6b", "BL+DR", "Re-weighting", PAPER),
@@ -244,6 +248,7 @@ def claim_8(symmetric: Groups) -> Row:
         OURS,
         greater(detection_f1(symmetric["BLDR"]), detection_f1(symmetric["BL+DR"])),
         figure="tab-bldr-symmetric",
+        why=reasons.why("8"),
     )
 
 
@@ -304,6 +309,7 @@ def claim_11(symmetric: Groups) -> list[Row]:
             OURS,
             greater(last(symmetric["BL" + BARE]), last(symmetric[name + BARE])),
             figure="fig-bldr-views",
+            why=reasons.why(id),
         )
         for id, name, words in (
             ("11a", "CE", "cross-entropy"),

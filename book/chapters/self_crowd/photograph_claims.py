@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from chapters.self_crowd.claims import OURS, PAPER, WORTH_RATIO
+from chapters.self_crowd.claims import BELOW_THE_VOTE, OURS, PAPER, WORTH_RATIO
 from chapters.self_crowd.tables import TITLES, Cells
 from weaklabels.press.claims import Row, Verdict, every_seed, greater, mean_std, not_testable
-from weaklabels.press.verdicts import NOT_RECORDED
+from weaklabels.press.verdicts import FAILS, NOT_RECORDED
 
 FIGURE = "tab-crowd-photographs"
 BALANCE = "fig-crowd-photograph-balance"
@@ -16,6 +16,27 @@ BEST = ", its end against the best moment of the other, chosen on the test set"
 
 LEVELS = {1: "one answer", 2: "two answers"}
 """Answers an image -> in words; the rows of a claim are lettered in this order."""
+
+CHOSEN_ON_TEST = (
+    "The other's moment is chosen on the test set and Self-Crowd's is not: row 14{} compares both "
+    "at the end. The difference between the two rows is what stopping at that moment would be "
+    "worth to the other, if it could be found."
+)
+WHY: Mapping[str, str] = {f"13{letter}": CHOSEN_ON_TEST.format(letter) for letter in "abcdef"} | {
+    "13h": "Plain self-training costs the crowd layer some accuracy here, and Self-Crowd does no "
+    "more than make up for that (row 12b and tab-crowd-photographs). Perhaps little can change: "
+    "the rounds fill half of the pairs that are missing, and with two answers an image these are "
+    "few.",
+    "14a": f"{BELOW_THE_VOTE.format(table=FIGURE, gain='12a')} That a column of these labels is "
+    "not a person cannot be the whole reason: with two answers from the same columns the layer is "
+    "above the vote (same table).",
+    "14e": "EM with network ends above the crowd layer, from which Self-Crowd starts, though both "
+    "estimate the errors of the same three columns (tab-crowd-photographs). What Self-Crowd adds "
+    "to the layer (row 13g) does not make that up.",
+    "14f": "EM with network ends about level with the crowd layer (tab-crowd-photographs), from "
+    "which Self-Crowd starts and to which it adds nothing that counts (row 13h).",
+}
+"""Row -> why it fails."""
 
 
 def _each_level(
@@ -30,11 +51,12 @@ def _each_level(
     """The rows of one claim, one a number of answers; not testable without a record."""
     return [
         Row(
-            f"{number}{letter}",
+            id := f"{number}{letter}",
             f"Photographs (CIFAR-10N, {words} an image, recorded): {text}",
             source,
             decide(level) if cells else not_testable(NOT_RECORDED),
             figure=figure,
+            why={FAILS: WHY[id]} if id in WHY else {},
         )
         for letter, (level, words) in zip(letters, LEVELS.items(), strict=True)
     ]
