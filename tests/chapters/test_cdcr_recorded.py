@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import scipy.io
-from chapters.cdcr import claims, figures, real_candidates, record, runs, tables
+from chapters.cdcr import figures, photograph_claims, real_candidates, record, runs, tables
 from matplotlib import pyplot as plt
 
 from tests.chapters.small_photographs import miniature
@@ -142,7 +142,11 @@ def made_up(lead=2.0, spread=0.1, purer=5.0, grows=3.0, warm_up=0):
 
 
 def on_photographs(**chosen):
-    return {(name, rate): row for rate in claims.NOISE for name, row in made_up(**chosen).items()}
+    return {
+        (name, rate): row
+        for rate in photograph_claims.NOISE
+        for name, row in made_up(**chosen).items()
+    }
 
 
 def on_mirflickr(**chosen):
@@ -150,8 +154,8 @@ def on_mirflickr(**chosen):
 
 
 def decided(rows, mirflickr):
-    parts = (claims.claim_16, claims.claim_17, claims.claim_18, claims.claim_19, claims.claim_20)
-    found = [row for part in parts for row in part(rows)] + claims.claim_21(mirflickr)
+    parts = [getattr(photograph_claims, f"claim_{number}") for number in range(16, 21)]
+    found = [row for part in parts for row in part(rows)] + photograph_claims.claim_21(mirflickr)
     return {row.id: row.verdict.outcome for row in found}
 
 

@@ -321,6 +321,19 @@ def test_tuned_runs_have_rows_of_their_own(lead, spread, outcome):
     assert tables.tuned(tuned).loc["BCE", "ten classes"] == "50.5 ± 0.7"
 
 
+@pytest.mark.parametrize(("gain", "outcome"), [(2.0, HOLDS), (-2.0, FAILS)])
+def test_a_longer_warm_up_is_all_that_the_tuned_threshold_has(gain, outcome):
+    base, name = runs.settings(Chapter("cdcr", "quick"))[0.3], "CDCR, one threshold"
+    spec = runs.tuned_table({runs.KINDS[0]: base})[runs.KINDS[0], name]
+    usual = runs.vary(base, name)
+    assert replace(spec, warm_up=usual.warm_up) == usual
+    assert replace(spec.warm_up, epochs=usual.warm_up.epochs) == usual.warm_up
+    usual, longer = ({name: scored([80 + more, 81 + 1.1 * more])} for more in (0.0, gain))
+    given = ({(runs.KINDS[0], name): longer[name]}, {(name, 0.3): usual[name]}, 0.3)
+    assert outcomes([claims.claim_15g(*given, "quick")]) == {"15g": outcome}
+    assert outcomes([claims.claim_15g(*given, "paper")]) == {"15g": NOT_TESTABLE}
+
+
 def test_every_method_is_tuned_alike():
     assert {len(each.values) for each in runs.TUNED} == {5}
     base = runs.settings(Chapter("cdcr", "quick"))[0.3]
