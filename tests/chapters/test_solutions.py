@@ -30,6 +30,7 @@ def solutions(slug: str) -> list[str]:
 NOTEBOOKS = sorted(path.stem for path in CHAPTERS.glob("*/*.ipynb"))
 WITH_EXERCISES = [slug for slug in NOTEBOOKS if solutions(slug)]
 FIGURES = {
+    "all_e": "fig-alle-judge",
     "head_to_head": "fig-h2h-cd",
     "isgd_pinn": "fig-pinn-spectra",
     "l2d": "fig-l2d-scores",
@@ -96,4 +97,5 @@ def test_one_solution_ends_with_a_figure_of_the_chapter(slug: str, label: str) -
         for cell in cells(slug, studies=True)
         if cell["metadata"].get("mystnb", {}).get("figure", {}).get("name") == label
     )
-    assert any(drawers(code.strip().splitlines()[-1]) & drawn for code in solutions(slug))
+    last = [ast.unparse(ast.parse(code).body[-1]) for code in solutions(slug)]
+    assert any(drawers(statement) & drawn for statement in last)
