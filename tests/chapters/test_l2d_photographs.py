@@ -35,9 +35,8 @@ def setting(tmp_path_factory, patch):
         return replace(whole(setting), network_options=own, checkpoint=False)
 
     patch.setattr(photographs, "teacher_spec", small)
-    patch.setattr(photographs.photographs, "FROZEN", 17)
     patch.setattr(photographs, "DECODER", options(width=16, heads=2, hidden=16))
-    small_ones = {"EPOCHS": 1, "BATCH_SIZE": 16, "RATES": (1e-4,), "SHARES": (0.0, 0.3)}
+    small_ones = {"EPOCHS": 1, "BATCH_SIZE": 16, "RATES": (1e-4,), "SHARES": (0.0, 0.1)}
     for name, value in small_ones.items():
         patch.setattr(photographs, name, value)
     return made

@@ -91,7 +91,7 @@ def test_the_record_in_miniature(setting, monkeypatch):
     ]
     assert {each.chosen for each in photographs.tuned(content)} <= {1e-4, 1e-3}
     assert len(photographs.tuned_table(content)) == len(names)
-    assert "The branches add" in photographs.cost_text(content)
+    assert "The branch adds" in photographs.cost_text(content)
     assert figures.draw_proportions(photographs.frame(found), (("", ("PU-MLC",)),), "best").axes
 
 

@@ -49,6 +49,17 @@ TOO_EARLY = (
     "tab-cdcr-map is the warm-up. Perhaps the rare classes have too few confidences above the "
     "threshold when the selection begins early."
 )
+LEAVES_OUT = (
+    "Class difficulty is the stricter rule there: it selects fewer than one label an image where "
+    "one threshold selects two, and half as many of the true ones "
+    "(fig-cdcr-photographs-selection). Class by class the two select about as purely, so perhaps "
+    "what is left out costs more than the wrong labels would."
+)
+STEEP = (
+    "The first selection, after five epochs of warm-up, takes four labels an image, of which two "
+    "in three are wrong; the next ones give up recall for purity, and from its lowest point on the "
+    "recall grows (fig-cdcr-photographs-selection)."
+)
 NEARLY_ALL = (
     "With class difficulty nearly nine in ten candidates are selected there, and they are purer by "
     "five points only (tab-cdcr-mirflickr, row 21d), so perhaps it is too close to training on "

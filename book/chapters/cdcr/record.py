@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from chapters.cdcr import real_candidates, runs, tables
+from chapters.cdcr import cost, real_candidates, runs, tables
 from chapters.cdcr.real_candidates import DIALS, with_dial, with_rate
 from weaklabels.lab import photographs, trunk
 from weaklabels.lab.loading import load_splits
@@ -217,4 +217,9 @@ def mirflickr(setting: Setting) -> dict[str, Any]:
     }
 
 
-RECORDS = {"tuning": tuning, "photographs": on_photographs, "mirflickr": mirflickr}
+RECORDS = {
+    "tuning": tuning,
+    "photographs": on_photographs,
+    "mirflickr": mirflickr,
+    "cost": cost.measure,
+}

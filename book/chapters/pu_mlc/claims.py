@@ -411,7 +411,7 @@ FEW = photographs.FEW
 
 
 def claim_14(found: Scores) -> list[Row]:
-    """14a to 14d: claim 1 with the last layers trained on photographs, a row a proportion."""
+    """14a to 14d: claim 1 with the last convolution trained on photographs, by proportion."""
     return [
         Row(
             f"14{letter}",

@@ -117,6 +117,7 @@ def _repeat(row: dict[str, Any], first: str) -> dict[str, Any]:
     if first == row["id"]:
         return row
     why = f"The same runs as {first}: the settings that were chosen make two comparisons one."
+    why = f"{why} {row['why']}".strip()
     left_out = dict.fromkeys(("effect", "low", "high", "needed")) | {"outcome": NOT_TESTABLE}
     parts = [{**part, **left_out} for part in row["parts"]]
     return {**row, "outcome": NOT_TESTABLE, "why": why, "parts": parts}
