@@ -10,7 +10,7 @@ from torch import nn
 from weaklabels import Classifier, methods
 from weaklabels.press.html import BOOK
 from weaklabels.press.html.method_list import method_list
-from weaklabels.press.html.papers import entries_of, steps_of
+from weaklabels.press.html.papers import entries_of
 from weaklabels.press.runner.notebooks import chapters_of
 
 CHAPTERS = {chapter.slug for chapter in chapters_of(BOOK)}
@@ -78,4 +78,3 @@ def test_the_lines_of_a_box_import_and_call_what_they_name(slug: str) -> None:
     assert first.startswith("from weaklabels")
     assert any("(" in line for line in rest)
     exec(entry.library, given())
-    assert set(entry.costs) <= steps_of(BOOK).keys()

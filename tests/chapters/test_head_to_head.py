@@ -226,13 +226,11 @@ def test_gaps_and_tables_mark_what_does_not_apply() -> None:
     assert table.loc["all", "u"] == "99.0"
 
 
-def test_ratios_of_time_are_taken_within_a_round() -> None:
-    def work(n: int):
-        return lambda: sum(i * i for i in range(n))
-
-    found = cost.ratios([("plain", work(40_000)), ("twice", work(80_000))], "plain", 5)
-    assert found["plain"] == [1, 1, 1]
-    assert 1.4 < found["twice"][1] < 2.8
+def test_time_is_taken_of_training_and_in_that_of_the_plain_methods() -> None:
+    flip = next(iter(comparison(setting("smoke")).flips.values()))
+    for train in (cost.scene_trial("AN"), cost.set_trial(flip, runs.AVERAGING)):
+        train()
+    assert (next(iter(entries.METHODS)), runs.PARTIAL[0]) == ("AN", runs.AVERAGING)
 
 
 def test_the_recorded_cost_names_every_method() -> None:

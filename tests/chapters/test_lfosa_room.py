@@ -57,6 +57,15 @@ def test_strategies_of_a_seed_start_alike():
     assert len({float(found["accuracy"][0]) for found in first.values()}) == 1
 
 
+def test_a_single_query_is_the_first_one_of_a_run():
+    spec = replace(runs.vary(runs.settings(SMOKE)["near unknowns"], "LfOSA"), rounds=1)
+    task = runs.load_task(spec)
+    asked = runs.ask(spec, task)
+    assert len(set(asked) - set(task.initial)) == spec.budget
+    kinds = np.bincount(task.kind[asked], minlength=task.kind.max() + 2)
+    np.testing.assert_array_equal(kinds, runs.run(spec)["queried"][0])
+
+
 def test_a_query_may_empty_the_pool():
     spec = replace(runs.settings(SMOKE)["near unknowns"], budget=2000, rounds=1, steps=2)
     found = runs.run(runs.vary(spec, "LfOSA"))

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
-from chapters.all_e import runs
+from chapters.all_e import cost, runs
 from chapters.all_e.comparators import FIXED, enhancer
 from chapters.all_e.photographs import photographs
 from chapters.all_e.released import audit
@@ -96,5 +96,9 @@ def _rounded(values: Iterable[float]) -> list[float]:
     return [round(float(value), 4) for value in values]
 
 
-RECORDS: dict[str, Callable[[Setting], dict[str, Any]]] = {"lime": lime, "released_policy": audit}
+RECORDS: dict[str, Callable[[Setting], dict[str, Any]]] = {
+    "lime": lime,
+    "released_policy": audit,
+    "cost": cost.measure,
+}
 """Name of a recorded result -> what computes its content."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from chapters.bldr import photographs, runs
+from chapters.bldr import cost, photographs, runs
 from chapters.bldr.tables import last
 from weaklabels.lab.features import DESCRIPTION
 from weaklabels.lab.noisy_labels import run
@@ -181,4 +181,4 @@ def _measures(records: Sequence[Record]) -> dict[str, Any]:
     return kept
 
 
-RECORDS = {"tuning": tuning, "cifar10n": cifar10n}
+RECORDS = {"tuning": tuning, "cifar10n": cifar10n, "cost": cost.measure}

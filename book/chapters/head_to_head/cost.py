@@ -1,23 +1,17 @@
-"""What a training step costs, method by method, as a ratio within one process.
-
-Times differ between machines and moments, ratios less; even so they are recorded and not computed
-in the chapter, whose outputs must be the same at every execution.
-"""
+"""What a training step costs, method by method, as ratios (see ``weaklabels.lab.cost``)."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
 
 from chapters.head_to_head.entries import METHODS, RATES, scene_spec, specify
-from chapters.head_to_head.runs import AVERAGING, PARTIAL
+from chapters.head_to_head.runs import PARTIAL
 from weaklabels import methods
-from weaklabels.lab import candidate_sets, multilabel, sweep
+from weaklabels.lab import candidate_sets, cost, multilabel
 from weaklabels.lab.candidate_setting import comparison, vary
 from weaklabels.lab.execute import started
 from weaklabels.lab.setting import Setting
@@ -31,29 +25,24 @@ EPOCHS = 3
 """Per measurement; the second and third do all that a method ever does."""
 
 
-def measure(chapter: Setting, rounds: int = 15) -> dict[str, Any]:
+def measure(chapter: Setting, rounds: int = cost.ROUNDS) -> dict[str, Any]:
     """Processor time of training, all methods in turn, round after round.
 
     Returns:
         ``what``, and ``scenes`` and ``sets``, each method -> ratio of its time to that of the plain
-        method of the same round: median and quartiles over rounds.
+        method, which stands first, in the same round: quartiles over rounds.
     """
     flip = replace(next(iter(comparison(chapter).flips.values())), q=0.5)
-    with sweep.one_thread():
-        return {
-            "what": "Processor time of training without evaluation, divided by that of AN "
-            "(scenes) or IM-avg (candidate sets) in the same round: lower quartile, median, "
-            f"upper quartile over {rounds} rounds of {EPOCHS} epochs",
-            "scenes": ratios([scene_trial(name) for name in METHODS], "AN", rounds),
-            "sets": ratios([set_trial(flip, name) for name in PARTIAL], AVERAGING, rounds),
-        }
+    plain = "AN (scenes) or IM-avg (candidate sets)"
+    return {
+        "what": cost.what(plain, rounds, f"{EPOCHS} epochs"),
+        "scenes": cost.ratios({name: scene_trial(name) for name in METHODS}, rounds),
+        "sets": cost.ratios({name: set_trial(flip, name) for name in PARTIAL}, rounds),
+    }
 
 
-Trial = tuple[str, Any]
-
-
-def scene_trial(name: str) -> Trial:
-    """A method's name and a function that trains with it for a few epochs."""
+def scene_trial(name: str) -> Callable[[], None]:
+    """A function that trains with a method for a few epochs."""
     spec = specify(scene_spec(), name, "50 % known", 0, RATES[0], METHODS[name].default)
     # Every part of a method is to be at work: no warm-up but the first epoch.
     own = {"warm_up": 1, "epochs": EPOCHS}
@@ -69,10 +58,10 @@ def scene_trial(name: str) -> Trial:
         method.prepare(model)
         _train(model, splits.train.x, method, spec.batch_size, spec.optimiser)
 
-    return name, train
+    return train
 
 
-def set_trial(base: candidate_sets.Spec, name: str) -> Trial:
+def set_trial(base: candidate_sets.Spec, name: str) -> Callable[[], None]:
     """The same on the candidate sets of a run."""
     spec = vary(base, name)
     splits = candidate_sets.load_splits(spec)
@@ -84,7 +73,7 @@ def set_trial(base: candidate_sets.Spec, name: str) -> Trial:
         model = candidate_sets.build_network(spec, splits)
         _train(model, splits.train.x, method, spec.batch_size, spec.optimiser)
 
-    return name, train
+    return train
 
 
 def _train(
@@ -99,17 +88,3 @@ def _train(
         optimiser=optimiser.build(model, method),
         order=torch_rng(0, "batch order"),
     )
-
-
-def ratios(trials: Sequence[Trial], plain: str, rounds: int) -> dict[str, list[float]]:
-    """Quartiles over rounds of each trial's time over that of the plain one in the same round."""
-    times = np.zeros((rounds + 1, len(trials)))
-    for times_of_round in times:
-        for i, (_, train) in enumerate(trials):
-            start = time.process_time()
-            train()
-            times_of_round[i] = time.process_time() - start
-    names = [name for name, _ in trials]
-    relative = times[1:] / times[1:, [names.index(plain)]]  # the first round warms up
-    quartiles = np.percentile(relative, [25, 50, 75], axis=0).T.round(2).tolist()
-    return dict(zip(names, quartiles, strict=True))

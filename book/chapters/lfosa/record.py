@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from chapters.lfosa import runs
+from chapters.lfosa import cost, runs
 from chapters.lfosa.tables import curve, evenness, same_counts
 from weaklabels.lab.features import DESCRIPTION
 from weaklabels.lab.photographs import FIRST_SEED, rounded
@@ -118,4 +118,4 @@ def _measures(records: Sequence[Record]) -> dict[str, Any]:
     }
 
 
-RECORDS = {"cifar10": cifar10}
+RECORDS = {"cifar10": cifar10, "cost": cost.measure}

@@ -209,6 +209,13 @@ def _train_and_look(
     )
 
 
+def ask(spec: Spec, task: Task) -> np.ndarray:
+    """The first round's query: ``(budget,)`` rows of the training examples, best first."""
+    pool = np.setdiff1d(np.arange(len(task.y)), task.initial)
+    situation = _train_and_look(spec, task, 0, pool, task.initial.tolist(), [])
+    return pool[lfosa.STRATEGIES[spec.strategy](situation)]
+
+
 def held_out_accuracy(spec: Spec) -> dict[str, Any]:
     """How good a classifier is that learns from random known examples, on those that are left.
 

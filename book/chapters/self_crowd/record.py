@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from chapters.self_crowd import runs, tables
+from chapters.self_crowd import cost, runs, tables
 from chapters.self_crowd.photographs import IMAGES, features, sparse_crowd
 from weaklabels import crowds, data
 from weaklabels.data.crowd import LABEL_ONLY
@@ -128,4 +128,4 @@ def real_crowds(setting: Setting) -> dict[str, Any]:
     }
 
 
-RECORDS = {"real_crowds": real_crowds, "sparse_crowd": sparse_crowd}
+RECORDS = {"real_crowds": real_crowds, "sparse_crowd": sparse_crowd, "cost": cost.measure}

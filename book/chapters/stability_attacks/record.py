@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from chapters.stability_attacks import runs
+from chapters.stability_attacks import cost, runs
 from chapters.stability_attacks.photographs import photographs
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.tuned import FIRST_TUNING_SEED, best
@@ -39,5 +39,6 @@ def tune(chapter: Setting) -> dict[str, Any]:
 RECORDS: dict[str, Callable[[Setting], dict[str, Any]]] = {
     "tuning": tune,
     "photographs": photographs,
+    "cost": cost.measure,
 }
 """Name of a recorded result -> what computes its content."""

@@ -18,7 +18,15 @@ from weaklabels.press.verdicts import FAILS, HOLDS, OPEN, OUTCOMES, in_words
 
 PAPERS = "papers.yml"
 BIBLIOGRAPHY = "references.bib"
-COSTS = "chapters/head_to_head/recorded/cost.json"
+SHARED = "head_to_head"
+"""The room that measures methods of several chapters."""
+
+KINDS = ("steps", "scenes", "sets")
+"""Where a room's record ``cost`` has its ratios; one of another form is for its room alone."""
+
+Steps = Mapping[str, Mapping[str, float]]
+"""Room -> method -> time of a training step, in those of its simplest rival, which stands first."""
+
 _IN_BRACES = re.compile(r"\{(\w+)\}")
 
 
@@ -86,13 +94,13 @@ def _source(entry: Entry) -> str:
     return f"{several}, {venue} {fields['year']}"
 
 
-def box(paper: Paper, chapter: Shown, steps: Mapping[str, float]) -> str:
+def box(paper: Paper, chapter: Shown, steps: Steps) -> str:
     """What stands below the title of a chapter, in Markdown.
 
     Args:
         paper: what the chapter rests on.
         chapter: whose rows are counted.
-        steps: method -> time of a training step, in those of its simplest rival.
+        steps: of all rooms.
     """
     lines = [paper.idea]
     if chapter.claims:
@@ -113,13 +121,14 @@ def box(paper: Paper, chapter: Shown, steps: Mapping[str, float]) -> str:
     )
 
 
-def _cost(paper: Paper, chapter: Shown, steps: Mapping[str, float]) -> list[str]:
+def _cost(paper: Paper, chapter: Shown, steps: Steps) -> list[str]:
     """What a step costs, of what has been measured; nothing else is said."""
     lines = []
-    if costs := [f"{steps[name]:.2f} ({name})" for name in paper.costs if name in steps]:
-        lines.append(
-            f"*A training step takes,* in those of its simplest rival: {', '.join(costs)}."
-        )
+    found = costs_of(paper, chapter.slug, steps)
+    if costs := [f"{step:.2f} ({plain(name)})" for name, step in found.items()]:
+        own = steps.get(chapter.slug, {}) if chapter.slug != SHARED else {}
+        rival = plain(next(iter(own), "its simplest rival"))
+        lines.append(f"*A training step takes,* where that of {rival} takes 1: {', '.join(costs)}.")
     measured = {row["id"]: row["ours"] for row in chapter.claims}
     if paper.step and set(_IN_BRACES.findall(paper.step)) <= measured.keys():
         said = _IN_BRACES.sub(lambda found: measured[found[1]], paper.step)
@@ -142,14 +151,27 @@ def _with_outcome(row: Mapping[str, Any]) -> str:
     return f"{span(row['outcome'], 'verdict', row['outcome'].split()[0])} {plain(row['claim'])}"
 
 
-def steps_of(book: Path) -> dict[str, float]:
-    """Method -> median time of a training step in the record of the head to head."""
-    record = read_json(book / COSTS) or {}
-    return {
-        name: median
-        for kind in ("scenes", "sets")
-        for name, (_, median, _) in record.get(kind, {}).items()
-    }
+def steps_of(book: Path) -> dict[str, dict[str, float]]:
+    """Room -> method -> median time of a training step, of every room that has recorded it."""
+    found = {}
+    for path in sorted(book.glob("chapters/*/recorded/cost.json")):
+        record = read_json(path) or {}
+        rows = (row for kind in KINDS for row in record.get(kind, {}).items())
+        if medians := {name: median for name, (_, median, _) in rows}:
+            found[path.parents[1].name] = medians
+    return found
+
+
+def costs_of(paper: Paper, slug: str, steps: Steps) -> dict[str, float]:
+    """Method -> time of a training step, of the methods that the entry names.
+
+    They are those of one record: that of the chapter's room or else of the head to head, whichever
+    has them all; none if both lack one.
+    """
+    for known in (steps.get(room, {}) for room in (slug, SHARED)):
+        if known.keys() >= set(paper.costs):
+            return {name: known[name] for name in paper.costs}
+    return {}
 
 
 def cards(
