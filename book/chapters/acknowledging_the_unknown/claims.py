@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from chapters.acknowledging_the_unknown.reasons import REASONS
 from chapters.acknowledging_the_unknown.runs import ALL_NEGATIVES, FULL, OTHERS, SIMPLE
 from chapters.acknowledging_the_unknown.tables import (
     MOMENTS,
@@ -74,16 +75,25 @@ def _on_both(
 ) -> list[Row]:
     """The same claim, test and paper's figures on scenes and on photographs.
 
-    ``why`` and ``reference``, the figure that decides it, belong to the row on scenes.
+    ``reference``, the figure that decides it, belongs to the row on scenes; so does ``why``, which
+    stands in for its ``REASONS``.
     """
     return [
-        Row(ids[0], f"{text} (scenes).", paper, test(scores), reference, why or {}),
+        Row(
+            ids[0],
+            f"{text} (scenes).",
+            paper,
+            test(scores),
+            reference,
+            why or REASONS.get(ids[0], {}),
+        ),
         Row(
             ids[1],
             f"{text} (linear heads on photographs, recorded).",
             paper,
             test(photographs),
             PHOTOGRAPHS,
+            REASONS.get(ids[1], {}),
         ),
     ]
 
@@ -323,6 +333,7 @@ def claim_10(distances: Mapping[str, Mapping[str, np.ndarray]]) -> list[Row]:
                 "96.25 % of the 80 COCO classes",
                 greater(share, np.full_like(share, 90), paper_effect=6.25),
                 figure=LOOKS[place][0],
+                why=REASONS.get(f"10{letter}", {}),
             )
         )
     return rows
@@ -391,6 +402,7 @@ def claim_12(gains: Mapping[str, np.ndarray]) -> list[Row]:
             "nearly all classes of VOC and COCO, by up to 14 and 23 points",
             greater(share, np.full_like(share, 90)),
             figure=LOOKS[place][2],
+            why=REASONS.get(f"12{letter}", {}),
         )
         for letter, (place, share) in zip("ab", better.items(), strict=False)
     ]

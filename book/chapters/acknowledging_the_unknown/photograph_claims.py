@@ -13,6 +13,7 @@ import numpy as np
 
 from chapters.acknowledging_the_unknown import photographs
 from chapters.acknowledging_the_unknown.photographs import PUBLISHED_EM, Rows
+from chapters.acknowledging_the_unknown.reasons import REASONS
 from chapters.acknowledging_the_unknown.runs import ALL_NEGATIVES, FULL, SIMPLE
 from chapters.acknowledging_the_unknown.tables import PUBLISHED
 from weaklabels.press.claims import Row, Verdict, greater, order
@@ -97,6 +98,7 @@ def _pairs(number: str, ours: str, others: Sequence[str], rows: Rows) -> list[Ro
             f"{_effect(ours, other):+g} (VOC)" if when == "best" else LATE,
             _better(rows, ours, other, when),
             TABLE,
+            REASONS.get(f"{number}{letter}", {}),
         )
         for letter, (when, other) in zip("abcdefghij", cells, strict=False)
     ]
@@ -135,6 +137,7 @@ def claims_23_to_25(rows: Rows) -> list[Row]:
             "89.1 against 87.6 (VOC)",
             _better(rows, "EM", ALL_NEGATIVES),
             TABLE,
+            REASONS["23"],
         ),
         Row(
             "24",
@@ -142,6 +145,7 @@ def claims_23_to_25(rows: Rows) -> list[Row]:
             "89.09 against 89.42 (VOC)",
             _better(rows, "EM", FULL, margin=-0.5),
             TABLE,
+            REASONS["24"],
         ),
         Row(
             "25",
@@ -174,6 +178,7 @@ def claim_26(rows: Rows) -> list[Row]:
                 f"{_effect(name, 'AN'):+g} (VOC)",
                 _better(rows, name, "AN"),
                 TABLE,
+                REASONS[f"26{letter}"],
             )
             for letter, name in (("c", "LS"), ("d", "N-LS"))
         ),
@@ -247,6 +252,7 @@ def claim_30(rows: Rows) -> Row:
         "nearly all classes of VOC, by up to 14 points",
         greater(share, np.full_like(share, 90)),
         "fig-atu-photograph-class-gain",
+        REASONS["30"],
     )
 
 

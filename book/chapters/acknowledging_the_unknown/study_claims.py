@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from chapters.acknowledging_the_unknown.claims import PHOTOGRAPHS, Scores
+from chapters.acknowledging_the_unknown.reasons import REASONS
 from chapters.acknowledging_the_unknown.runs import RATES
 from chapters.acknowledging_the_unknown.tables import MOMENTS, MORE_LABELS_PUBLISHED
 from weaklabels.lab.missing_labels import mean_ap
@@ -92,7 +93,14 @@ def claim_15(
     meet = "At 80 % Ign., EM and EM+APL meet: Ign. and EM+APL are within 1 point of EM"
     found.append((meet, "89.1, 89.2, 89.1 (read off)", all_of(together)))
     return [
-        Row(f"15{letter}", f"{text} ({place}).", paper, verdict, figure="fig-atu-mlml")
+        Row(
+            f"15{letter}",
+            f"{text} ({place}).",
+            paper,
+            verdict,
+            figure="fig-atu-mlml",
+            why=REASONS.get(f"15{letter}", {}),
+        )
         for letter, (text, paper, verdict) in zip(letters, found, strict=True)
     ]
 
@@ -172,6 +180,7 @@ def claim_18(photographs: Mapping[str, Scores]) -> list[Row]:
                 paper_effect=published[other] if when == "best" else None,
             ),
             figure=PHOTOGRAPHS,
+            why=REASONS.get(f"18{letter}", {}),
         )
         for letter, (when, other) in zip("abcdef", cells, strict=True)
     ]

@@ -10,6 +10,7 @@ from string import ascii_lowercase
 import numpy as np
 from scipy import stats
 
+from chapters.class_activation_value.reasons import REASONS
 from chapters.class_activation_value.runs import CHOSEN_STARTS
 from chapters.class_activation_value.tables import (
     PLENCH,
@@ -245,7 +246,10 @@ def best(
     rivals: Sequence[str] = COMPARATORS,
     ours: str = "CAVL",
 ) -> list[Row]:
-    """One row for each data set or network: is ``ours`` better than each rival that was run?"""
+    """One row for each data set or network: is ``ours`` better than each rival that was run?
+
+    Without a ``why`` for all of them, each has that of ``REASONS``, if there is one.
+    """
     paper = OURS if "(ours" in claim else WORDS
     return [
         Row(
@@ -254,7 +258,7 @@ def best(
             paper,
             all_of({name: greater(found[ours], found[name]) for name in rivals if name in found}),
             figure=figure,
-            why=why or {},
+            why=why or REASONS.get(f"{id}{letter}", {}),
         )
         for letter, (label, found) in zip(ascii_lowercase, results.items(), strict=False)
     ]
@@ -353,7 +357,14 @@ def claim_13(losses: Mapping[tuple[float, int, str], np.ndarray]) -> list[Row]:
          greater(base, losses[high, narrow, first])),
     ]  # fmt: skip
     return [
-        Row(f"13{letter}", f"{claim} (ours)", OURS, verdict, figure="tab-cavl-intervention")
+        Row(
+            f"13{letter}",
+            f"{claim} (ours)",
+            OURS,
+            verdict,
+            figure="tab-cavl-intervention",
+            why=REASONS.get(f"13{letter}", {}),
+        )
         for letter, (claim, verdict) in zip("abcd", rows, strict=True)
     ]
 
@@ -397,6 +408,7 @@ def claim_15(found: Mapping[tuple[str, float], np.ndarray], ours: np.ndarray) ->
             OURS,
             greater(ours, values),
             figure="tab-cavl-leverage",
+            why=REASONS.get(f"15{letter}", {}),
         )
         for letter, (beta, values) in zip(ascii_lowercase, cells, strict=False)
     ]
