@@ -42,6 +42,7 @@ AT_AN_EDGE = {
             *("L-BFGS, fixed step", "Adam", "SGD"),
         )
     },
+    "l2d": {"photographs MLD weight"},
     "large_loss_matters": {
         *("photographs WAN weight", "photographs LSAN smoothing", "photographs LL-R rate"),
         *("voc2012_features LSAN learning rate", "voc2012_features LSAN smoothing"),
