@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from chapters.pu_mlc import demo, photographs, tables
+from chapters.pu_mlc import demo, photographs, reasons, tables
 from chapters.pu_mlc.runs import PRETRAINED, RATES
 from chapters.pu_mlc.studies import Scores
 from chapters.pu_mlc.tables import Records, average_scores, scores
@@ -322,7 +322,8 @@ def claim_11(features: Scores) -> list[Row]:
                 (name, "as extracted", percent),
                 (other, "as extracted", percent),
             ),
-            figure="tab-pumlc-features",
+            "tab-pumlc-features",
+            reasons.why(f"11{letter}"),
         )
         for text, (name, other, letters, paper) in pairs.items()
         for letter, percent in zip(letters, (10, 50), strict=True)
@@ -377,7 +378,7 @@ def claim_13(heads: Scores) -> list[Row]:
             f"part of the paper's network; {UNREAD}",
             _studied(heads, ("PU-MLC", "graph"), ("PU-MLC", "maximum")),
             figure="tab-pumlc-heads",
-            why={FAILS: "Perhaps because independent digits have no graph that could help."},
+            why=reasons.why("13a"),
         ),
         Row(
             "13b",
@@ -385,6 +386,7 @@ def claim_13(heads: Scores) -> list[Row]:
             IMPROVES,
             _studied(heads, ("PU-MLC", "graph"), ("partial BCE", "graph")),
             figure="tab-pumlc-heads",
+            why=reasons.why("13b"),
         ),
     ]
 
@@ -418,7 +420,8 @@ def claim_14(found: Scores) -> list[Row]:
             f"On photographs PU-MLC beats partial BCE, {percent} % known.",
             IMPROVES,
             _studied(found, ("PU-MLC", percent), ("partial BCE", percent)),
-            figure="fig-pumlc-photographs",
+            "fig-pumlc-photographs",
+            reasons.why(f"14{letter}"),
         )
         for letter, percent in zip("abcd", photographs.PERCENTS, strict=True)
     ]
@@ -453,7 +456,8 @@ def claim_16(found: Scores) -> list[Row]:
             f"On photographs {text}, {FEW} % known ({name} over {other}).",
             paper,
             _studied(found, (name, FEW), (other, FEW)),
-            figure="tab-pumlc-photograph-parts",
+            "tab-pumlc-photograph-parts",
+            reasons.why(f"16{letter}"),
         )
         for letter, (text, name, other, paper) in zip("abcd", parts, strict=True)
     ]
@@ -467,7 +471,8 @@ def claim_17(found: Scores) -> list[Row]:
             f"On photographs the local-global convolution raises the mAP of {name}, {FEW} % known.",
             f"“to capture both local and global dependencies” (abstract); {UNREAD}",
             _studied(found, (changed, FEW), (name, FEW)),
-            figure="tab-pumlc-photograph-parts",
+            "tab-pumlc-photograph-parts",
+            reasons.why(f"17{letter}"),
         )
         for letter, (changed, name) in zip(
             "ab",

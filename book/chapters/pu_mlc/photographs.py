@@ -51,7 +51,7 @@ FOR_VOC = {"gamma": 0.85, "alpha": 2.0}
 NOTHING = "The runs on photographs have not been recorded yet."
 
 BATCH_SIZE, EPOCHS = 64, 15
-RATES = (*photographs.LEARNING_RATES, 3e-3)
+RATES = (1e-5, *photographs.LEARNING_RATES, 3e-3)
 
 NOTES = (
     f"Here batches hold {BATCH_SIZE} images instead of 16, near the 70 of the authors' code, since "

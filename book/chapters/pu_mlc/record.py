@@ -86,7 +86,7 @@ def heads(setting: Setting) -> dict[str, Any]:
     """The graph head, for a rival as well (see ``studies.heads``)."""
     return {
         "what": "Test mAP (%) on scenes with 10 % of the labels known, by head of the network",
-        "rows": studies.compare(setting, studies.heads(setting)),
+        "rows": studies.compare(setting, studies.heads(setting), studies.HEAD_RATES),
     }
 
 

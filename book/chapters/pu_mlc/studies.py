@@ -35,8 +35,9 @@ from weaklabels.lab.tuned import best
 from weaklabels.seeding import torch_rng
 
 RESULT_SEEDS = tuple(range(100, 108))
-FEATURE_RATES = (1e-4, 4e-4, 1.6e-3, 6.4e-3, 2.5e-2, 1e-1)
+FEATURE_RATES = (1e-4, 4e-4, 1.6e-3, 6.4e-3, 2.5e-2, 1e-1, 4e-1)
 FEATURE_PERCENTS = (10, 50)
+HEAD_RATES = (3e-4, *RATES)
 
 # -- data that is changed -------------------------------------------------------------------------
 
