@@ -370,6 +370,8 @@ def test_the_claims_are_about_longer_training():
     settings = runs.settings(Chapter("all_e"))
     assert {spec.episodes for spec in runs.long(settings).values()} == {1200}
     assert {spec.episodes for spec in runs.table(settings).values()} == {400}
+    whole = runs.whole(settings)[runs.WHOLE]
+    assert (whole.episodes, whole.training.cell) == (1200, whole.crop)
     coded = runs.as_coded(settings)[runs.AS_CODED]
     assert (coded.training.weights, coded.training.local) == (all_e.Weights(), False)
 

@@ -59,6 +59,15 @@ def test_claims_on_simple_methods():
     assert outcomes(*claims.claim_4(groups)) == [OPEN] * 6
 
 
+def test_the_brightness_of_a_patch_against_that_of_every_cell():
+    cells, patch = given_outcomes(), given_outcomes(psnr=16.0, ssim=0.6)
+    rows = claims.claim_9({runs.ALL: cells, runs.WHOLE: patch})
+    assert [row.id for row in rows] == ["9a", "9b"]
+    assert outcomes(*rows) == [HOLDS, FAILS]
+    unclear = {runs.ALL: cells, runs.WHOLE: given_outcomes(spread=2000)}
+    assert outcomes(*claims.claim_9(unclear)) == [OPEN] * 2
+
+
 def test_claims_on_what_pixels_do():
     cases = ({"follows": -0.5}, {"follows": -0.02, "spread": 50}, {"spread": 500})
     rows = (claims.claim_5a({runs.ALL: given_outcomes(**each)}) for each in cases)

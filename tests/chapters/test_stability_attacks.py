@@ -449,13 +449,10 @@ def test_claims_on_victims_that_the_crafting_network_does_not_know():
 def test_the_price_of_a_larger_budget_is_told_from_that_of_the_poison():
     larger = runs.chosen_budget(0.1)
 
-    def swept(clean):
-        return found() | {(0.1, "clean", larger): records(80.0, clean)}
-
     # 50 with the conventional budget on clean images; 49 with the larger one on hypocritical ones.
     expected = {45.0: [HOLDS, HOLDS], 50.0: [FAILS, HOLDS], 55.0: [FAILS, FAILS]}
     for clean, wanted in expected.items():
-        rows = claims.claim_17(swept(clean))
+        rows = claims.claim_17(found() | {(0.1, "clean", larger): records(80.0, clean)})
         assert [row.id for row in rows] == ["17a", "17c"]
         assert outcomes(rows) == wanted
 

@@ -260,6 +260,15 @@ def long(settings: Settings) -> dict[str, Spec]:
     return {name: replace(ablation[name], episodes=settings.long) for name in (ALL, NO_SCORE)}
 
 
+WHOLE = "all terms, exposure of the whole patch"
+
+
+def whole(settings: Settings) -> dict[str, Spec]:
+    """Agents trained as long with one exposure term for the whole patch, not one for every cell."""
+    spec = long(settings)[ALL]
+    return {WHOLE: replace(spec, training=replace(spec.training, cell=spec.crop))}
+
+
 def as_coded(settings: Settings) -> dict[str, Spec]:
     """The reward as coded.
 
