@@ -195,7 +195,6 @@ def human(method="", **changed):
         ("15", "CE", {"fitted": 20}, {"fitted": [20, 90, 50]}),
         ("16", "NLNL", {"test": 60}, {"test": [60, 95, 70]}),
         ("17", "BLDR", {"auc": 0.6}, {"auc": [0.5, 0.99, 0.8]}),
-        ("18", "GCE", {"test by epoch": [[85, 70]] * 3}, {"test by epoch": [[60], [95], [84]]}),
     ],
 )
 def test_rows_hold_fail_and_stay_open(number, method, fails, undecided):
@@ -208,3 +207,17 @@ def test_rows_hold_fail_and_stay_open(number, method, fails, undecided):
         rows = claim(found)
         assert [row.id for row in rows] == [f"{number}{letter}" for letter in "abc"]
         assert {row.verdict.outcome for row in rows} == {outcome}
+
+
+def test_at_the_best_epoch_every_comparator_is_a_row():
+    better = {"test by epoch": [[85, 70]] * 3}
+    undecided = {"test by epoch": [[60], [95], [84]]}
+    for changed, outcome in (({}, "holds"), (better, "fails"), (undecided, "open")):
+        rows = claims.claim_18(human("GCE", **changed))
+        assert [row.id for row in rows] == [f"18{letter}" for letter in "abcdefghijkl"]
+        found = {
+            name: {r.verdict.outcome for r in rows if r.claim.endswith(f" {name}.")}
+            for name in HUMAN
+            if name != "BLDR"
+        }
+        assert found == {key: {"holds"} for key in found} | {"GCE": {outcome}}
