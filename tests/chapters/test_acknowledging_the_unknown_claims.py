@@ -48,6 +48,7 @@ def test_claims_about_the_benchmark(claim, change, wanted):
     assert first.verdict.outcome == wanted
     assert second.verdict.outcome == (HOLDS if claim is claims.claim_6 else FAILS)
     assert {part.name for part in second.verdict.parts}.isdisjoint({"EM over ROLE+LI"})
+    assert "ROLE+LI" not in second.claim
 
 
 def test_comparisons_carry_the_effect_of_the_paper():

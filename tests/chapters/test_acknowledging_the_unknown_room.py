@@ -135,12 +135,30 @@ def test_the_recorded_study_is_that_of_the_code():
     assert [(row["factor"], row["setting"]) for row in recorded["rows"]] == cases_here
 
 
+def test_em_with_pseudo_labels_has_the_alpha_that_was_chosen_for_em(monkeypatch):
+    asked = {}
+
+    def compute(setting, wanted):
+        asked.update(wanted)
+        best = {"EM, 20%": 0.4, "EM, 80%": 0.1}
+        return [{"row": name, "options": {"alpha": best.get(name)}} for name in wanted]
+
+    monkeypatch.setattr(voc_features, "compute", compute)
+    chapter = Chapter("acknowledging_the_unknown")
+    row = record.rows(voc_features.protocol(chapter))["EM+APL"]
+    wanted = {f"{name}, {rate}%": row for rate in (20, 80) for name in ("EM", "EM+APL")}
+    found = record.with_alpha_of_em(chapter, wanted)
+    assert [each["row"] for each in found] == list(wanted)
+    alphas = {name: dict(each.spec.method_options)["alpha"] for name, each in asked.items()}
+    assert alphas == {"EM, 20%": 0.2, "EM, 80%": 0.2, "EM+APL, 20%": 0.4, "EM+APL, 80%": 0.1}
+
+
 def test_the_recorded_table_is_that_of_the_code():
     chapter = Chapter("acknowledging_the_unknown")
-    rows = record.rows(voc_features.protocol(chapter))
+    rows = record.feature_rows(chapter)
     assert [*rows, "ROLE+LI"] != list(runs.ROWS)
     assert {*rows, "ROLE+LI"} == set(runs.ROWS)
-    assert {len(row.values) for row in rows.values()} == {0, len(voc_features.LEARNING_RATES)}
+    assert {len(row.values) for row in rows.values()} == {0, 7}  # as many for each method
     apl = dict(rows["EM+APL"].spec.method_options)
     assert apl == {"alpha": 0.2, "beta": 0.02, "share": 0.9, "warm_up": 12, "epochs": 25}
     recorded = chapter.recorded("voc2012_features")
