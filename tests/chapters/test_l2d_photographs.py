@@ -121,7 +121,9 @@ def scores(structure=1.0, **points):
     names = ("teacher", *photographs.STUDENTS)
     return {
         name: {
+            "options": {"weight": 0.5},
             "best": points.get(name, BASE),
+            "last": BASE,
             "structure": [[structure if name == "LED" else 1.0] * 2] * 3,
         }
         for name in names
@@ -154,10 +156,25 @@ def test_structure_is_compared_with_that_of_the_vanilla_student(structure, outco
     assert (found["12a"], found["12b"]) == (outcome, outcome)
 
 
+def test_a_distillation_of_weight_zero_is_no_rival():
+    found = scores(L2D=AHEAD)
+    found["RKD"] = found["RKD"] | {"options": {"weight": 0.0}}
+    decided = outcomes(found)
+    assert (decided["11c"], decided["11d"]) == (HOLDS, NOT_TESTABLE)
+
+
+def test_gains_are_over_the_student_without_distillation():
+    shown = photographs.gain_table(scores(L2D=[81.0, 83, 81.5]))
+    assert shown.loc["L2D", "best epoch"] == "+1.3 [+0.4, +2.3]"  # 4/3 +- 2.92 / 3
+    assert shown.loc["L2D", "last epoch"] == "+0.0 [+0.0, +0.0]"
+    assert not {"teacher", "Vanilla"} & {*shown.index}
+
+
 def test_without_a_record_nothing_is_decided_and_nothing_breaks():
     nothing = photographs.found(None)
     assert set(outcomes(nothing).values()) == {NOT_TESTABLE}
     assert photographs.score_table(nothing).empty
+    assert photographs.gain_table(nothing).empty
     assert photographs.tuned_table(None).empty
     assert photographs.size_text(None) == photographs.NOTHING
     assert figures.draw_scores(photographs.long_table(nothing)).axes
