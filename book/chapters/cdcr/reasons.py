@@ -21,7 +21,8 @@ STARVED = (
     "Where one threshold is behind, perhaps it starves the rare classes, whose candidates have low "
     "confidences; the figure over classes looks at the middle rate. Class difficulty is all that "
     "differs in rows 3a to 3c, and is worth most of the distance; where classes are equally "
-    "frequent it is worth less (row 3d)."
+    "frequent it is worth less (row 3d). At the middle rate a longer warm-up removes the distance "
+    "too (row 15g): either change is enough there."
 )
 GENEROUS = (
     "Perhaps the first selection after the warm-up is generous, and the next ones give up recall "
@@ -31,7 +32,9 @@ BREAKS = (
     "Negatives always count, positives only where they are selected: with negatives in proportion "
     "more than half of the distance is gone, and recall is much higher (rows 13a and 13b; "
     "tab-cdcr-many). Perhaps the warm-up of ten classes is too short for the first selections: "
-    "rows 15c, 15d and 15f have one of the length that was chosen for each method (tab-cdcr-grid)."
+    "rows 15c, 15d and 15f have one of the length that was chosen for each method (tab-cdcr-grid). "
+    "A lower threshold after the same warm-up undoes it as well (fig-cdcr-alpha; no row, since it "
+    "was read off test scenes)."
 )
 NOT_ALL = (
     "The balance of positives and negatives is not all: with negatives in proportion, too, the "
@@ -46,8 +49,8 @@ TAIL = (
 )
 TOO_EARLY = (
     "The learning rate and all else are the same, so most of what one threshold is behind in "
-    "tab-cdcr-map is the warm-up. Perhaps the rare classes have too few confidences above the "
-    "threshold when the selection begins early."
+    "tab-cdcr-map at this rate is the warm-up. Perhaps the rare classes have too few confidences "
+    "above the threshold when the selection begins early."
 )
 LEAVES_OUT = (
     "Class difficulty is the stricter rule there: it selects fewer than one label an image where "
