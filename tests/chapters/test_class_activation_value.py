@@ -85,6 +85,9 @@ def test_every_method_trains_at_the_rate_that_was_chosen_for_it():
     assert runs.vary(base, "CAVL, official masking").optimiser.lr == runs.CHOSEN_RATES["CAVL"]
     later = dict(runs.vary(base, "CAVL, later start").method_options)
     assert later["start_epoch"] == runs.CHOSEN_STARTS["CAVL"]
+    flipped = dataclasses.replace(base, candidates="flip", q=0.1)
+    assert runs.vary(flipped, "CAVL").optimiser.lr == runs.CHOSEN_AT_Q[0.1]["CAVL"]
+    assert runs.vary(flipped, "supervised").optimiser.lr == runs.CHOSEN_RATES["supervised"]
     elsewhere = dataclasses.replace(base, dataset="fashion_mnist")
     assert runs.vary(elsewhere, "CC").optimiser == base.optimiser
 
@@ -97,8 +100,9 @@ def test_the_intervention_changes_one_thing_at_a_time():
     spec = table[0.7, 30, "T0 = 20"]
     assert (spec.q, dict(spec.network_options)["hidden"]) == (0.7, (30, 31))
     assert dict(spec.method_options) == {"start_epoch": 20}
-    other = table[0.3, 30, "T0 = 20"]
-    assert dataclasses.replace(spec, q=0.3) == other
+    other = table[0.3, 30, "T0 = 20"]  # at another q with the rate that was chosen there
+    assert dataclasses.replace(spec, q=0.3, optimiser=other.optimiser) == other
+    assert other.optimiser.lr == runs.CHOSEN_AT_Q[0.3]["CAVL"]
     betas = [dict(spec.method_options)["beta"] for spec in runs.leverage_table(base).values()]
     assert betas == [*runs.LEVERAGES, *runs.LEVERAGES]
 
@@ -175,6 +179,11 @@ def test_chosen_settings_are_those_of_the_record():
         (RECORDED["starts"], runs.CHOSEN_STARTS),
     ):
         assert {line["method"]: line["chosen"] for line in lines} == chosen
+    at_q = {
+        float(q): {line["method"]: line["chosen"] for line in lines}
+        for q, lines in RECORDED["flips"].items()
+    }
+    assert at_q == runs.CHOSEN_AT_Q
 
 
 def test_plench_stands_beside_what_its_code_gives():

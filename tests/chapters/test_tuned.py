@@ -19,11 +19,7 @@ AT_AN_EDGE = {
         *("photographs DW weight", "photographs LS smoothing", "photographs N-LS smoothing"),
         *("photographs EntMin alpha", "photographs ASL learning rate"),
         *("photographs EM+APL learning rate", "photographs EM+APL beta"),
-        *("voc2012_features DW weight", "voc2012_features LS learning rate"),
-        *("voc2012_features LS smoothing", "voc2012_features N-LS learning rate"),
-        *("voc2012_features N-LS smoothing", "voc2012_features EntMin alpha"),
-        *("voc2012_features ASL focus_negative", "voc2012_features EM+APL learning rate"),
-        *(f"voc2012_more_labels EM+APL, {share}% beta" for share in (20, 50, 80)),
+        "voc2012_more_labels EM+APL, 50% beta",
     },
     "cap": {
         *(f"TUNED {name} labelled batch" for name in ("IAT", "Top-k", "FreeMatch")),
@@ -34,7 +30,6 @@ AT_AN_EDGE = {
         "TUNED CDCR, one threshold epochs of the warm-up",
         "mirflickr CDCR, one threshold threshold",
     },
-    "class_activation_value": {"TUNED IM-avg learning rate"},
     "isgd_pinn": {
         f"TUNED {name} learning rate"
         for name in (

@@ -15,7 +15,7 @@ TEXTS: Mapping[str, str] = {
     "something here too, as row 16 finds with the MLP.",
     "7a 7b 7c": "Perhaps hard labels cost here what they cost on uniform sets (row 16): IM-max is "
     "as far behind as CAVL (tab-cavl-flipping), and a later start does not close the gap (rows 13a "
-    "and 13b). The learning rates are those chosen on uniform sets, for every method.",
+    "and 13b). Every method has the learning rate that it chose at that q (tab-cavl-tuned-q).",
     "7d": "As for rows 7a to 7c, and more so as the sets grow: the gap to PRODEN is larger at "
     "q = 0.7 than at q = 0.3 (row 13c), and IM-max falls as far as CAVL (tab-cavl-flipping).",
     "7ra 7rb 7rc": "Averaging alone has a higher mean than CAVL there, and is within two points of "

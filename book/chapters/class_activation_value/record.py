@@ -264,9 +264,18 @@ def _rates(
 
 
 def tuning(chapter: Setting) -> dict[str, Any]:
-    """The learning rates on digits, then the starting epochs at these rates, chosen anew."""
+    """The learning rates on digits, for every kind of sets, then the starting epochs, on uniform
+    sets and at the rates chosen there."""
     chosen = runs.settings(replace(chapter, profile="quick"))
-    trial = replace(chosen.start, data_options=options(test=1000, val=300), track=())
+    held_out = {"data_options": options(test=1000, val=300), "track": ()}
+    trial = replace(chosen.start, **held_out)
+    (flip,) = chosen.flips.values()
+    flips = {
+        f"{q:g}": _rates(
+            chapter, replace(flip, q=q, **held_out), runs.FLIPPED, TUNING_SEEDS, chosen.last
+        )
+        for q in chosen.qs
+    }
     rates = _rates(chapter, trial, runs.TABLE, TUNING_SEEDS, chosen.last)
     rate = {line["method"]: line["chosen"] for line in rates}
     table = {
@@ -281,10 +290,11 @@ def tuning(chapter: Setting) -> dict[str, Any]:
         means = [round(float(each.mean()), 2) for each in values.values()]
         starts.append({"method": name, "chosen": best_of(values), "validation": means})
     return {
-        "what": "Learning rates and starting epochs on digits with uniform sets",
+        "what": "Learning rates on digits with uniform and with flipped sets, and starting epochs",
         "rule": RULE,
         "values": {"learning rate": list(RATES), "starting epoch": list(STARTS)},
         "rates": rates,
+        "flips": flips,
         "starts": starts,
     }
 

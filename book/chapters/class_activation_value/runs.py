@@ -29,7 +29,7 @@ LATER = ("IM-max, later start", "CAVL, later start")
 MORE = ("CAVL, official masking",)
 PILOT = ("IM-avg", "CAM", "CAVL")
 
-RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
+RATES = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 """Learning rates among which every method chooses."""
 
 GRID = tuple(
@@ -58,17 +58,71 @@ CHOSEN_RATES = {
 }
 """Method -> learning rate chosen on digits with uniform sets (``record.tuning``)."""
 
+CHOSEN_AT_Q = {
+    0.1: {
+        "IM-avg": 3e-05,
+        "IM-max": 0.001,
+        "CC": 0.001,
+        "RC": 0.001,
+        "PRODEN": 0.001,
+        "LWS": 0.0003,
+        "LWC": 0.0003,
+        "CAVL": 0.001,
+    },
+    0.3: {
+        "IM-avg": 0.0001,
+        "IM-max": 0.001,
+        "CC": 0.001,
+        "RC": 0.003,
+        "PRODEN": 0.01,
+        "LWS": 0.0003,
+        "LWC": 0.003,
+        "CAVL": 0.03,
+    },
+    0.5: {
+        "IM-avg": 0.0001,
+        "IM-max": 0.01,
+        "CC": 0.001,
+        "RC": 0.01,
+        "PRODEN": 0.01,
+        "LWS": 0.0003,
+        "LWC": 0.01,
+        "CAVL": 0.01,
+    },
+    0.7: {
+        "IM-avg": 0.0001,
+        "IM-max": 0.01,
+        "CC": 0.003,
+        "RC": 0.01,
+        "PRODEN": 0.01,
+        "LWS": 0.0003,
+        "LWC": 0.03,
+        "CAVL": 0.01,
+    },
+}
+"""Flipping probability -> method -> learning rate chosen on digits with such sets."""
+
 CHOSEN_STARTS = {"IM-max": 1, "CAVL": 1}
 """Method -> starting epoch chosen there, at that learning rate."""
 
-ON = "300 digits of each seed, uniform sets"
-TUNED = (
-    *(Tuned(name, "learning rate", RATES, rate, RULE, ON) for name, rate in CHOSEN_RATES.items()),
+ON = "300 digits of each seed, {}"
+UNIFORM = ON.format("uniform sets")
+TUNED_AT_Q = tuple(
+    Tuned(name, "learning rate", RATES, rate, RULE, ON.format(f"q = {q:g}"))
+    for q, chosen in CHOSEN_AT_Q.items()
+    for name, rate in chosen.items()
+)
+TUNED_ON_UNIFORM = (
     *(
-        Tuned(f"{name}, later start", "starting epoch", STARTS, start, RULE, ON, bound=(1,))
+        Tuned(name, "learning rate", RATES, rate, RULE, UNIFORM)
+        for name, rate in CHOSEN_RATES.items()
+    ),
+    *(
+        Tuned(f"{name}, later start", "starting epoch", STARTS, start, RULE, UNIFORM, bound=(1,))
         for name, start in CHOSEN_STARTS.items()
     ),
 )
+TUNED = (*TUNED_ON_UNIFORM, *TUNED_AT_Q)
 
 LEVERAGES = (0.0, 0.5, 1.0, 2.0, 4.0)
 """Beta of LWS and LWC, the weight of what is no candidate."""
@@ -237,7 +291,8 @@ def vary(base: Spec, name: str, **method_options: Any) -> Spec:
     plain = name.removesuffix(", later start")
     if plain != name:
         method_options["start_epoch"] = min(CHOSEN_STARTS[plain], base.epochs - 1)
-    rate = CHOSEN_RATES.get(plain.removesuffix(", official masking"))
+    chosen = CHOSEN_RATES | (CHOSEN_AT_Q.get(base.q, {}) if base.candidates == "flip" else {})
+    rate = chosen.get(plain.removesuffix(", official masking"))
     spec = by_name(base, plain, **method_options)
     if base.dataset == "digits" and base.network == "mlp" and rate is not None:
         spec = replace(spec, optimiser=replace(spec.optimiser, lr=rate))
@@ -285,7 +340,7 @@ def leverage_table(base: Spec) -> dict[tuple[str, float], Spec]:
 def intervention_table(base: Spec) -> dict[tuple[float, int, str], Spec]:
     """PRODEN, and CAVL by starting epoch, at each flipping probability and width.
 
-    The learning rates are those of the widest network.
+    The learning rates are those of the widest network at each flipping probability.
     """
     table = {}
     for q in QS:
