@@ -42,7 +42,8 @@ TEXTS: Mapping[str, str] = {
     "perhaps the network fits the false candidates during the average, which alone ends far below "
     "CAVL (IM-avg in tab-cavl-flipping), and then selects among what it has memorised. With 30 "
     "hidden units a later start costs little or helps. The learning rate was chosen for a start "
-    "after the first epoch, and is a hundred times the one that averaging chose (tab-cavl-tuned).",
+    "after the first epoch, and is a hundred times the one that averaging chose, or more "
+    "(tab-cavl-tuned-q).",
     "15b 15c 15d 15e": "With beta = 0 the loss of LWS leaves alone what is no candidate, which the "
     "softmax of CAVL pushes down, and LWS is below CAVL (row 15a); any larger beta pushes it down "
     "too. What LWS then has beyond CAVL is perhaps its soft weights: row 16 says what soft labels "
