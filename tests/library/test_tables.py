@@ -242,6 +242,24 @@ def test_labels_are_names(folder):
             read_labels(write(folder, text), folder)
 
 
+def test_one_number_in_two_spellings_is_one_class(folder):
+    text = "file,label\n0.png,1\n1.png,1.0\n2.png,0.0\n3.png,1.\n"
+    data = read_labels(write(folder, text), folder)
+    assert (data.classes, data.observed.tolist()) == (("0", "1"), [1, 1, 0, 1])
+    same = read_labels(write(folder, text), folder, classes=(2, "1.0", "0"))
+    assert (same.classes, same.observed.tolist()) == (("2", "1", "0"), [1, 1, 2, 1])
+    with pytest.raises(ValueError, match="expected names that differ"):
+        read_labels(write(folder, text), folder, classes=("1", "1.0", "0"))
+    text = "task,worker,label\n7,3,1.0\n7.0,4.0,1\n8,3.0,2\n"
+    answers = read_answers(write(folder, text))
+    assert (answers.files, answers.workers, answers.classes) == (("7", "8"), ("3", "4"), ("1", "2"))
+    assert answers.observed.tolist() == [[0, 0], [1, -1]]
+    with pytest.raises(ValueError, match="row 3: 3 answers 7 a second time"):
+        read_answers(write(folder, "task,worker,label\n7,3,1\n7.0,3,2\n"))
+    kept = read_labels(write(folder, "file,label\n0.png,v1.0\n1.png,007\n2.png,1.50\n"), folder)
+    assert kept.classes == ("007", "1.50", "v1.0")
+
+
 @given(st.data())
 @settings(max_examples=40, deadline=None)
 def test_answers_are_those_of_the_rows(tmp_path_factory, data):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Mapping
 from inspect import Parameter, signature
+from numbers import Integral, Real
 from typing import Any
 
 from torch import Tensor
@@ -76,6 +77,26 @@ def fitting(kind: str) -> list[str]:
     if kind not in KINDS:
         raise ValueError(f"unknown kind of labels {kind!r}: expected one of {', '.join(KINDS)}")
     return [name for name in methods.names() if kind in kinds_of(name)]
+
+
+def check_settings(method: str, epochs: Any, batch_size: Any, lr: Any) -> None:
+    """Refuse settings of a training that no method takes.
+
+    Raises:
+        ValueError: if one is of another kind, or out of its range.
+    """
+    if method not in methods.names():
+        methods.get(method)  # says so
+    for name, value in (("epochs", epochs), ("batch_size", batch_size)):
+        if not isinstance(value, Integral) or isinstance(value, bool):
+            raise ValueError(f"{name} is {value!r}: expected a whole number")
+    if epochs < 1 or batch_size < 2:
+        raise ValueError(
+            f"{epochs} epochs of batches of {batch_size}: expected one epoch and batches of two, "
+            "or more"
+        )
+    if lr is not None and not (isinstance(lr, Real) and 0 < float(lr) < math.inf):
+        raise ValueError(f"lr is {lr!r}: expected a positive number")
 
 
 # --- options -------------------------------------------------------------------------------------

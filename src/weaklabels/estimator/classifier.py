@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -172,13 +171,15 @@ class Classifier(ClassifierMixin, BaseEstimator):
             observed: the labels. Missing and partly labelled: ``(N, C)``, +1 present, -1 absent, 0
                 unknown. Candidates: ``(N, C)`` bool. Noisy: ``(N,)`` numbers or names. Crowd:
                 ``(N, R)`` whole numbers, -1 where a worker gave no answer. None takes the second
-                entries of a dataset's items.
-            classes: C names in the order of the columns, or of the class numbers.
+                entries of a dataset's items. What is masked (``numpy.ma``) is not known.
+            classes: C names in the order of the columns, or of the class numbers; default: the
+                columns of a frame, or the numbers.
             validation: further inputs with labels that are known to be right. Several labels a row:
-                1 and 0, or +1, -1 and 0 for unknown; else the class. Training keeps the weights of
-                the epoch with the best mean average precision, or accuracy, on them, and chooses
-                thresholds where positives and negatives are annotated.
-            zeros: ``"absent"`` or ``"unknown"``, what 0 means where the labels are 1 and 0 alone.
+                +1, -1 and 0 for unknown, or 1 and 0 as ``zeros`` says; else the class. Training
+                keeps the weights of the epoch with the best mean average precision, or accuracy, on
+                them, and chooses thresholds where positives and negatives are annotated.
+            zeros: ``"absent"`` or ``"unknown"``, what 0 means where the labels are 1 and 0 alone,
+                here, in ``validation``, and in what the classifier is judged by later.
             aggregate: how answers become one label a row, for methods that do not take them
                 directly: ``"Dawid-Skene"`` or ``"majority"``.
             expected_positives: mean number of present labels of a row, for EPR, ROLE and nnPU.
@@ -198,11 +199,9 @@ class Classifier(ClassifierMixin, BaseEstimator):
             ValueError: in one sentence, if inputs, labels, method and settings do not fit.
             FloatingPointError: if a loss is not finite.
         """
-        x, given = self._read(x, observed, classes, zeros, aggregate)
-        self._warn(given)
+        inputs.same_rows(x, truth)
+        x, form, given, judged = self._read(x, observed, classes, validation, zeros, aggregate)
         told = extras.Told(expected_positives, clean, views, teacher, truth)
-        form = inputs.form_of(x, bounded=self.bounded)
-        judged = None if validation is None else self._validation(validation, given, form)
         device = networks.device_of(self.device)
         with torch.random.fork_rng(devices=_all_devices(device)):
             course = self._train(x, form, given, told, judged, device, folder)
@@ -214,14 +213,17 @@ class Classifier(ClassifierMixin, BaseEstimator):
         x: Any,
         observed: Any,
         classes: Sequence[Any] | None,
+        validation: tuple[Any, Any] | None,
         zeros: str | None,
         aggregate: str,
-    ) -> tuple[Tensor, labels.Labels]:
-        self._check_settings()
+    ) -> tuple[Tensor, Form, labels.Labels, tuple[Tensor, np.ndarray] | None]:
+        inputs.same_rows(x, observed)
+        choices.check_settings(self.method, self.epochs, self.batch_size, self.lr)
         if observed is None:
             if not isinstance(x, Dataset):
                 raise ValueError("no labels are given: fit(x, observed), or fit(dataset)")
             observed = inputs.labels_of(x)
+        names = inputs.columns_of(x)
         x = inputs.tensors(x, self.side or SIDE, bounded=self.bounded)
         if len(x) < 2:
             raise ValueError("there is one input: expected two or more")
@@ -229,38 +231,14 @@ class Classifier(ClassifierMixin, BaseEstimator):
             self.method, observed, classes, len(x),
             zeros=zeros, aggregate=aggregate, seed=self.seed,
         )  # fmt: skip
-        return x, given
-
-    def _check_settings(self) -> None:
-        if self.method not in methods.names():
-            methods.get(self.method)  # says so
-        if self.epochs < 1 or self.batch_size < 2:
-            raise ValueError(
-                f"{self.epochs} epochs of batches of {self.batch_size}: expected one epoch and "
-                "batches of two, or more"
-            )
-        if self.lr is not None and not 0 < self.lr < float("inf"):
-            raise ValueError(f"lr is {self.lr}: expected a positive number")
-
-    def _warn(self, given: labels.Labels) -> None:
-        if given.asks:
-            warnings.warn(
-                f"{given.asks} (it counts as unknown now)", labels.ZerosAreUnclear, stacklevel=3
-            )
-        nobody = labels.unknown_to_all(given) if given.several else []
-        if nobody:
-            names = ", ".join(nobody[:5]) + (" ..." if len(nobody) > 5 else "")
-            warnings.warn(f"no label of {names} is known in any row", stacklevel=3)
-
-    def _validation(
-        self, validation: tuple[Any, Any], given: labels.Labels, form: Form
-    ) -> tuple[Tensor, np.ndarray]:
-        """Validation inputs, and known labels ``(N, C)`` or classes ``(N,)``."""
-        x = form.read(validation[0])
-        truth = labels.array_of(validation[1])
-        if given.several:
-            return x, judging.stated_labels(truth, (len(x), len(given.classes)))
-        return x, labels.of_rows(given.classes, truth, len(x), "validation labels")
+        labels.warn(given)
+        form = inputs.form_of(x, bounded=self.bounded, names=names)
+        if validation is None:
+            return x, form, given, None
+        judged = judging.read(
+            form, *validation, given.classes, several=given.several, said=given.zeros
+        )
+        return x, form, given, judged
 
     def _train(
         self,
@@ -289,6 +267,7 @@ class Classifier(ClassifierMixin, BaseEstimator):
         model = networks.build(plan, form, count, seed=self.seed, statistics=statistics).to(device)
         self.model_, self.form_, self.plan_ = model, form, plan
         self.classes_, self.several_, self.by_name_ = given.classes, given.several, given.by_name
+        self.zeros_ = given.zeros
         self.thresholds_ = np.full(count, 0.5)
         self.method_options_ = options
         seed_torch(self.seed, "training")
@@ -335,7 +314,8 @@ class Classifier(ClassifierMixin, BaseEstimator):
             said.append(f"weights of epoch {self.best_epoch_}, validation {name} {score:.1f} %")
             both = self.several_ and (judged[1] == -1).any()
             if both:
-                self.choose_thresholds(*judged)
+                p = self._logits(judged[0]).sigmoid().numpy()
+                self.thresholds_ = judging.best_thresholds(p, judged[1])
                 low, high = self.thresholds_.min(), self.thresholds_.max()
                 said.append(f"thresholds from {low:.2f} to {high:.2f} chosen on validation labels")
         if self.several_ and (judged is None or not both):
@@ -346,11 +326,31 @@ class Classifier(ClassifierMixin, BaseEstimator):
 
     # --- use -------------------------------------------------------------------------------------
 
+    @property
+    def feature_names_in_(self) -> np.ndarray:
+        """Names of the columns of the inputs, if they were a frame: later ones have the same."""
+        names = self.form_.names if hasattr(self, "form_") else None
+        if names is None:
+            raise AttributeError("the inputs have no names")
+        return np.array(names, dtype=object)
+
     def _inputs(self, x: Any) -> Tensor:
         """Inputs as they were in training."""
+        self._check_trained()
+        return self.form_.read(x)
+
+    def _check_trained(self) -> None:
         if not hasattr(self, "model_"):
             raise ValueError("this classifier is not trained yet: call fit, or Classifier.load")
-        return self.form_.read(x)
+
+    def _judged(
+        self, x: Any, truth: Any, zeros: str | None, *, gaps: bool
+    ) -> tuple[Tensor, np.ndarray]:
+        """Inputs and what is known of their labels, see ``judging.read``."""
+        self._check_trained()
+        return judging.read(
+            self.form_, x, truth, self.classes_, self.several_, zeros, self.zeros_, gaps=gaps
+        )
 
     def _logits(self, x: Tensor) -> Tensor:
         """Scores ``(N, C)`` float64 on the CPU.
@@ -399,47 +399,55 @@ class Classifier(ClassifierMixin, BaseEstimator):
         Raises:
             ValueError: if no positive or no negative is annotated, or a row has one label.
         """
+        inputs.same_rows(x, observed)
         p = self.predict_proba(x)
         if not self.several_:
             raise ValueError("a row has one label: the most probable class needs no threshold")
-        known = judging.known_labels(labels.array_of(observed), "ignore", p.shape)
+        known = judging.known_labels(observed, len(p), self.classes_, zeros="unknown")
         self.thresholds_ = judging.best_thresholds(p, known)
         return self
 
-    def evaluate(self, x: Any, truth: Any, *, unknown: str | None = None) -> pd.DataFrame:
+    def evaluate(
+        self, x: Any, truth: Any, *, unknown: str | None = None, zeros: str | None = None
+    ) -> pd.DataFrame:
         """How good it is, class by class, and on average.
 
         Args:
             x: test inputs.
-            truth: several labels a row: ``(N, C)``, 1 present and 0 absent; with
-                ``unknown="ignore"`` +1, -1 and 0, of which 0 does not count. One label: ``(N,)``.
-            unknown: see ``truth``.
+            truth: several labels a row: ``(N, C)``, +1 present and -1 absent, or 1 and 0. One
+                label: ``(N,)``.
+            unknown: ``"ignore"`` judges by what is known, +1 and -1, and leaves 0 out; default:
+                unknown labels are refused.
+            zeros: ``"absent"`` or ``"unknown"``, what 0 means where ``truth`` is 1 and 0 alone;
+                default: unknown with ``unknown="ignore"``, else absent, with a warning if ``fit``
+                was told that it is unknown in the labels of the training.
 
         Returns:
             average precision and F1 (:func:`judging.several_labels`) or recall, precision and F1
             (:func:`judging.one_label`), in percent.
 
+        Raises:
+            ValueError: in one sentence, if inputs and labels do not fit, or 0 is not clear.
         """
-        x = self._inputs(x)
-        scores, values = self._logits(x), labels.array_of(truth)
+        if unknown not in (None, "ignore"):
+            raise ValueError(f"unknown is {unknown!r}: expected 'ignore', or None")
+        zeros = zeros or ("unknown" if unknown else None)
+        x, known = self._judged(x, truth, zeros, gaps=unknown is not None)
+        scores = self._logits(x)
         if self.several_:
-            known = judging.known_labels(values, unknown, (len(x), len(self.classes_)))
             chosen = scores.sigmoid().numpy() >= self.thresholds_
             names, thresholds = self.classes_, self.thresholds_
             return judging.several_labels(scores, chosen, known, names, thresholds)
-        if unknown is not None:
-            raise ValueError(f"unknown={unknown!r} is for several labels a row: leave it out")
-        places = labels.of_rows(self.classes_, values, len(x), "truth")
-        return judging.one_label(scores.argmax(1).numpy(), places, self.classes_)
+        if zeros is not None:
+            raise ValueError("unknown and zeros are for several labels a row: leave them out")
+        return judging.one_label(scores.argmax(1).numpy(), known, self.classes_)
 
-    def score(self, x: Any, observed: Any) -> float:
-        """Mean AP, or accuracy, in [0, 1]; labels of +1, -1, 0 where known, of 1 and 0 complete."""
-        x = self._inputs(x)
-        values = labels.array_of(observed)
-        if not self.several_:
-            return self._score_of(x, labels.of_rows(self.classes_, values, len(x), "labels")) / 100
-        known = judging.stated_labels(values, (len(x), len(self.classes_)))
-        return self._score_of(x, known) / 100
+    def score(self, x: Any, observed: Any, *, zeros: str | None = None) -> float:
+        """Mean AP of labels of +1, -1, 0 where known (``zeros``: see ``evaluate``), or accuracy.
+
+        In [0, 1].
+        """
+        return self._score_of(*self._judged(x, observed, zeros, gaps=True)) / 100
 
     def maps(self, x: Any) -> Tensor:
         """Class activation maps ``(N, C, h, w)``; see ``cam.class_activation_maps``.
@@ -467,8 +475,7 @@ class Classifier(ClassifierMixin, BaseEstimator):
         A module of your own is code and stays where it is: :meth:`load` is given it again.
 
         """
-        if not hasattr(self, "model_"):
-            raise ValueError("this classifier is not trained yet: there is nothing to save")
+        self._check_trained()
         saving.save(self, Path(path))
 
     @classmethod

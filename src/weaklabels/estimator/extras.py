@@ -11,7 +11,7 @@ from torch import Tensor
 
 from weaklabels import methods
 from weaklabels.data.augment import to_float
-from weaklabels.estimator import choices, labels
+from weaklabels.estimator import choices, judging, labels
 from weaklabels.estimator.inputs import Form
 from weaklabels.models import Network
 from weaklabels.seeding import torch_rng
@@ -70,7 +70,7 @@ class Told:
             "clean": self._clean(form, classes, observed.device),
             "generator": torch_rng(seed, "method"),
             "teacher": self._teacher(form, len(classes), observed.device),
-            "truth": self._truth(observed),
+            "truth": self._truth(observed, classes),
             "views": self.views,
         }
         for need in sorted(kind.needs):
@@ -84,10 +84,8 @@ class Told:
     ) -> tuple[Tensor, Tensor] | None:
         if self.clean is None:
             return None
-        x = form.read(self.clean[0])
-        given = labels.array_of(self.clean[1])
-        places = torch.from_numpy(labels.of_rows(classes, given, len(x), "clean classes"))
-        places = places.to(device)
+        x, found = judging.read(form, *self.clean, classes, several=False)
+        places = torch.from_numpy(found).to(device)
         x = x.to(device)
         return to_float(x) if form.are_images else x, places
 
@@ -106,9 +104,10 @@ class Told:
             network = network.model_
         return network.to(device)
 
-    def _truth(self, observed: Tensor) -> Tensor | None:
+    def _truth(self, observed: Tensor, classes: np.ndarray) -> Tensor | None:
         if self.truth is None:
             return None
+        labels.check_columns(self.truth, classes)
         truth = labels.array_of(self.truth)
         if truth.shape != tuple(observed.shape) or not np.isin(truth, (0, 1)).all():
             raise ValueError(

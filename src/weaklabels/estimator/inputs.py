@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from PIL import Image
+from scipy.sparse import issparse
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -31,19 +33,35 @@ class Form:
     Attributes:
         shape: of one input: ``(c, h, w)`` of images or ``(d,)`` of features.
         reach: smallest and largest value of the training images, where these need not be in [0, 1].
+        names: of the features, where they were columns of a frame.
     """
 
     shape: tuple[int, ...]
     reach: tuple[float, float] | None = None
+    names: tuple[str, ...] | None = None
 
     @property
     def are_images(self) -> bool:
         return len(self.shape) == 3
 
     def read(self, x: Any) -> Tensor:
-        """Inputs that look the same (see ``tensors``); files are read at the size of the images."""
+        """Inputs that look the same (see ``tensors``); files are read at the size of the images.
+
+        Raises:
+            ValueError: as ``tensors`` and ``check``, or if a frame has other columns.
+        """
+        names = columns_of(x)
         x = tensors(x, self.shape[-1], bounded=self.reach is None)
         self.check(x)
+        if names and self.names and names != self.names:
+            raise ValueError(f"the inputs have columns {differing(names, self.names)} as in fit")
+        if (names is None) != (self.names is None):
+            given, other = ("these", "the training") if names else ("the training", "these")
+            warnings.warn(
+                f"the columns of {given} inputs have names, and those of {other} have none: they "
+                "are taken in their order",
+                stacklevel=4,
+            )
         return x
 
     def check(self, x: Tensor) -> None:
@@ -82,11 +100,69 @@ def _words(shape: Sequence[int]) -> str:
     return f"rows of {' x '.join(map(str, shape))} features"
 
 
-def form_of(x: Tensor, *, bounded: bool) -> Form:
+def form_of(x: Tensor, *, bounded: bool, names: tuple[str, ...] | None = None) -> Form:
     """The form of training inputs."""
     free = x.ndim == 4 and not bounded
     reach = (x.min().item(), x.max().item()) if free else None
-    return Form(tuple(x.shape[1:]), reach)
+    return Form(tuple(x.shape[1:]), reach, names)
+
+
+def columns_of(x: Any) -> tuple[str, ...] | None:
+    """Names of the columns of a frame, None for anything else and for columns merely numbered."""
+    if not isinstance(x, pd.DataFrame) or x.columns.equals(pd.RangeIndex(x.shape[1])):
+        return None
+    return tuple(map(str, x.columns))
+
+
+def differing(found: Sequence[str], wanted: Sequence[str]) -> str:
+    """Where two lists of names begin to differ, in words."""
+    if len(found) != len(wanted):
+        return f"in the number of {len(found)}: expected {len(wanted)}"
+    place = next(i for i, pair in enumerate(zip(found, wanted, strict=True)) if len(set(pair)) > 1)
+    return f"of which number {place} is {found[place]!r}: expected {wanted[place]!r}"
+
+
+def same_rows(x: Any, observed: Any) -> None:
+    """Refuse inputs and labels of pandas whose rows are called otherwise, or lie in another order.
+
+    Raises:
+        ValueError: if their indexes differ.
+    """
+    both = all(isinstance(each, pd.DataFrame | pd.Series) for each in (x, observed))
+    if both and len(x) == len(observed) and not x.index.equals(observed.index):
+        pairs = list(zip(x.index, observed.index, strict=True))
+        place = next((i for i, (one, other) in enumerate(pairs) if one != other), 0)
+        raise ValueError(
+            f"row {place} is {pairs[place][0]!r} in the index of the inputs and "
+            f"{pairs[place][1]!r} in that of the labels: expected the same index in the same "
+            "order, or labels without one (to_numpy())"
+        )
+
+
+def plain(values: Any, what: str) -> np.ndarray:
+    """An array without a mask; objects that are numbers, truth values or gaps become numbers.
+
+    These are float64 with NaN for gaps (of pandas, or None), or int64 if all are whole numbers.
+
+    Raises:
+        ValueError: if something is masked, which the array would show.
+    """
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        row = int(np.argwhere(np.ma.getmaskarray(values))[0][0])
+        raise ValueError(f"{what} are masked in row {row}: expected values that are all known")
+    array = np.asarray(values)
+    if array.dtype.kind != "O" or not array.ndim:
+        return array
+    gaps = pd.isna(array)
+    known = array[~gaps]
+    whole = bool | int | np.bool_ | np.integer
+    if not all(isinstance(value, whole | float | np.floating) for value in known):
+        return array
+    if len(known) == array.size and all(isinstance(value, whole) for value in known):
+        return array.astype(np.int64)
+    numbers = np.full(array.shape, np.nan)
+    numbers[~gaps] = known.astype(np.float64)
+    return numbers
 
 
 def tensors(x: Any, side: int, *, bounded: bool = True, cache: str | Path | None = None) -> Tensor:
@@ -117,8 +193,10 @@ def tensors(x: Any, side: int, *, bounded: bool = True, cache: str | Path | None
         if not bounded:
             raise ValueError("bounded=False is for arrays of floats: image files have a scale")
         return images(paths, side, cache, paths[0].parent)
+    if issparse(x):
+        raise ValueError(f"inputs are a sparse {type(x).__name__}: expected an array (x.toarray())")
     if not isinstance(x, Tensor):
-        array = np.asarray(x)
+        array = plain(x, "inputs")
         if array.dtype.kind not in "biuf":
             raise ValueError(f"inputs are {array.dtype}: expected numbers, or names of image files")
         if array.dtype not in TORCH_TYPES:  # long doubles, sixteen bits, another byte order
@@ -186,7 +264,7 @@ def _materialised(data: Dataset, side: int) -> Tensor:
         if isinstance(item, Image.Image):
             pixels = to_rgb(item, upright=True).resize((side, side), Image.Resampling.BILINEAR)
             item = np.asarray(pixels).transpose(2, 0, 1).copy()
-        value = torch.as_tensor(np.asarray(item) if not isinstance(item, Tensor) else item)
+        value = item if isinstance(item, Tensor) else torch.as_tensor(plain(item, "inputs"))
         if items and (value.shape, value.dtype) != (items[0].shape, items[0].dtype):
             raise ValueError(
                 f"item {number} of the dataset is {tuple(value.shape)} {value.dtype}: the first "
@@ -209,7 +287,7 @@ def labels_of(data: Dataset) -> Any:
     """The second entries of a dataset's items, as one array.
 
     Raises:
-        ValueError: if an item is not a tuple of input and label.
+        ValueError: if an item is not a tuple of input and label, or its label is masked.
     """
     _counted(data)
     labels = []
@@ -217,7 +295,7 @@ def labels_of(data: Dataset) -> Any:
         item = data[number]
         if not isinstance(item, tuple | list) or len(item) < 2:
             raise ValueError(f"item {number} of the dataset has no label: give them as observed")
-        labels.append(item[1].numpy() if isinstance(item[1], Tensor) else np.asarray(item[1]))
+        labels.append(item[1].numpy() if isinstance(item[1], Tensor) else plain(item[1], "labels"))
     return np.stack(labels)
 
 

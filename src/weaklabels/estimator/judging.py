@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import torch
 from sklearn.metrics import precision_recall_curve
 
 from weaklabels import metrics
+from weaklabels.estimator import inputs, labels
 
 FEWEST = 5
 """Annotated positives and negatives that a class needs for a threshold of its own."""
@@ -15,40 +19,90 @@ FEWEST = 5
 IN_MEAN = "in the mean"
 
 
-def known_labels(truth: np.ndarray, unknown: str | None, shape: tuple[int, int]) -> np.ndarray:
-    """Truth of 0 and 1, or labels of +1, -1 and 0 of which the known ones count, as +1, -1 and 0.
+AS_ABSENT = (
+    "the labels to judge by are 1 and 0 alone, and 0 is taken for absent, though in training it "
+    "was unknown: say zeros='absent' if they are complete, zeros='unknown' if not"
+)
+
+
+def read(
+    form: inputs.Form,
+    x: Any,
+    truth: Any,
+    classes: np.ndarray,
+    several: bool,
+    zeros: str | None = None,
+    said: str | None = None,
+    *,
+    gaps: bool = True,
+) -> tuple[torch.Tensor, np.ndarray]:
+    """Inputs in the form of the training, and what is known of their labels.
+
+    Args:
+        form: of the training inputs.
+        x: inputs, see ``inputs.tensors``.
+        truth: their labels, of several classes a row or of one.
+        classes: C names, or the values that the labels had.
+        several: whether a row may have several labels.
+        zeros, said, gaps: see ``known_labels``.
+
+    Returns:
+        the inputs, and labels ``(N, C)`` int8 or positions in the classes ``(N,)`` int64.
 
     Raises:
-        ValueError: if the labels have another shape or other values, or nobody said what is to be
-            done with unknown ones.
+        ValueError: if inputs and labels do not fit each other or the training.
     """
-    if unknown not in (None, "ignore"):
-        raise ValueError(f"unknown is {unknown!r}: expected 'ignore', or None for complete truth")
-    if truth.shape != shape:
-        raise ValueError(f"truth {truth.shape}: expected {shape}, a label for each input and class")
-    values = truth.astype(np.float64)
-    other = values[~np.isin(values, (-1, 0, 1))]
-    if len(other):
-        raise ValueError(f"truth holds {other[0]:g}: expected 1 present and 0 absent")
-    if unknown == "ignore":
-        return values.astype(np.int8)
-    if (values == -1).any():
+    inputs.same_rows(x, truth)
+    x = form.read(x)
+    if several:
+        known = known_labels(truth, len(x), classes, zeros=zeros, said=said, gaps=gaps)
+        rankable(known)
+        return x, known
+    return x, labels.of_rows(classes, labels.array_of(truth), len(x), "labels")
+
+
+def known_labels(
+    truth: Any,
+    rows: int,
+    classes: np.ndarray,
+    *,
+    zeros: str | None = None,
+    said: str | None = None,
+    gaps: bool = True,
+) -> np.ndarray:
+    """Labels ``(N, C)`` as +1 present, -1 absent and 0 unknown, int8; masked ones are unknown.
+
+    Labels of 1 and 0 alone are complete, 0 being absent, unless it is said otherwise.
+
+    Args:
+        truth: labels of that form, or of 1 and 0.
+        rows: N.
+        classes: C names; a frame has such columns.
+        zeros: "absent" or "unknown", what 0 means in labels of 1 and 0 alone.
+        said: the same of the labels of the training: after "unknown" a warning says how 0 is taken.
+        gaps: whether some may be unknown.
+
+    Raises:
+        ValueError: if the labels have another shape or other values, or some are unknown and none
+            may be.
+    """
+    labels.check_columns(truth, classes)
+    values, hidden = labels.with_mask(truth)
+    shape = (rows, len(classes))
+    if values.shape != shape:
         raise ValueError(
-            "truth holds -1: if 0 means unknown there, say unknown='ignore' to judge by what is "
-            "known; complete truth is 1 present, 0 absent"
+            f"labels {values.shape}: expected {shape}, a label for each input and class"
         )
-    return np.where(values == 1, 1, -1).astype(np.int8)
-
-
-def stated_labels(truth: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Labels as +1, -1 and 0: with -1 in them 0 is unknown, without it they are complete truth.
-
-    Raises:
-        ValueError: as ``known_labels`` and ``rankable``.
-    """
-    unknown = "ignore" if (truth == -1).any() else None
-    known = known_labels(truth, unknown, shape)
-    rankable(known)
+    known, unclear = labels.signs_of(values, hidden, zeros)
+    if unclear:
+        if said == "unknown":
+            warnings.warn(AS_ABSENT, labels.ZerosAreUnclear, stacklevel=5)
+        known, _ = labels.signs_of(values, hidden, "absent")
+    if not gaps and (known == 0).any():
+        raise ValueError(
+            "some of the labels are unknown: say unknown='ignore' to judge by those that are "
+            "known, or zeros='absent' if 0 means absent"
+        )
     return known
 
 

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
+from scipy.sparse import issparse
 from torch import Tensor
 
 from weaklabels import methods
 from weaklabels.crowds import dawid_skene, majority_vote
 from weaklabels.estimator.choices import KINDS, NEED_NEGATIVES, SETS_OF_LABELS, is_any, kinds_of
+from weaklabels.estimator.inputs import columns_of, differing, plain
 from weaklabels.seeding import numpy_rng
 
 AGGREGATIONS = ("Dawid-Skene", "majority")
@@ -35,6 +38,7 @@ class Labels:
         asks: a question to the user, or "".
         by_name: whether a prediction is a value of ``classes``, as the labels were; else it is a
             position in them.
+        zeros: "absent" or "unknown", what 0 means in labels of 1 and 0 alone; None if nobody said.
     """
 
     observed: Tensor
@@ -42,6 +46,7 @@ class Labels:
     several: bool
     asks: str = ""
     by_name: bool = False
+    zeros: str | None = None
 
 
 def of_method(
@@ -59,7 +64,7 @@ def of_method(
     Args:
         name: of the method.
         observed: array or tensor of one of the ``KINDS``.
-        classes: names, or None to take them from the labels.
+        classes: names, or None to take them from the labels, or from the columns of their frame.
         rows: number of inputs.
         zeros: "absent" or "unknown", what 0 means in labels of 1 and 0 alone.
         aggregate: how answers of a crowd become one class a row, for methods that take that:
@@ -69,26 +74,28 @@ def of_method(
     Raises:
         ValueError: if the labels are none that the method takes, or do not fit the inputs.
     """
-    values = array_of(observed)
-    if values.ndim not in (1, 2) or len(values) != rows:
+    values, hidden = with_mask(observed)
+    if values.ndim not in (1, 2) or len(values) != rows or not values.size:
         raise ValueError(
             f"labels {values.shape} for {rows} inputs: expected one row of labels for each input"
         )
-    if zeros not in (None, "absent", "unknown"):
-        raise ValueError(f"zeros is {zeros!r}: expected 'absent' or 'unknown'")
     form = methods.get(name).label_form
     if form == "partial":
-        return _presence(name, values, classes, zeros)
-    if form == "candidates":
-        return _candidates(name, values, classes)
+        return _presence(name, values, hidden, _named(observed, classes), zeros)
     if form == "answers":
-        return _answers(name, values, classes)
-    distributions = form == "distributions"
-    if distributions and values.ndim == 2 and values.dtype.kind == "f":
-        return _shares(values, classes)
-    if values.ndim == 2:
-        return _aggregated(name, values, classes, aggregate, seed, distributions)
-    given = _single(name, values, classes)
+        return _answers(name, values, hidden, classes)
+    distributions, one = form == "distributions", values.ndim == 1 or values.shape[1] == 1
+    crowd = not one and form != "candidates"
+    if distributions and crowd and values.dtype.kind == "f" and not _are_answers(values):
+        crowd = False
+    if crowd:
+        return _aggregated(name, values, hidden, classes, aggregate, seed, distributions)
+    array_of(observed)  # says where it is masked
+    if form == "candidates":
+        return _candidates(name, values, _named(observed, classes))
+    if not one:
+        return _shares(values, _named(observed, classes))
+    given = _single(name, values.reshape(-1), classes)
     if not distributions:
         return given
     one_hot = torch.nn.functional.one_hot(given.observed, len(given.classes)).float()
@@ -99,30 +106,64 @@ def array_of(observed: Any) -> np.ndarray:
     """Labels as an array of finite numbers, truth values or names.
 
     Raises:
-        ValueError: if they are anything else.
+        ValueError: if they are anything else, or masked.
     """
     if isinstance(observed, Tensor):
         observed = observed.detach().cpu().numpy()
-    values = np.asarray(observed)
-    if values.dtype.kind == "O":
-        values = _of_one_kind(values)
+    values = plain(observed.toarray() if issparse(observed) else observed, "labels")
+    if values.dtype.kind == "O" and values.ndim:
+        gaps = np.argwhere(pd.isna(values))
+        if len(gaps):
+            raise ValueError(f"the label of row {gaps[0][0]} is missing: leave such rows out")
+        if all(isinstance(v, str) for v in values.flat):
+            values = values.astype(str)
     if values.dtype.kind not in "biufUS":
         raise ValueError(f"labels are {values.dtype}: expected numbers, truth values or names")
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise ValueError(
-            "labels hold a value that is not finite: expected 0 for what is unknown (-1 for an "
-            "answer that was not given)"
+            "labels hold a gap, or a value that is not finite: expected 0 for what is unknown (-1 "
+            "for an answer that was not given)"
         )
     return values
 
 
-def _of_one_kind(values: np.ndarray) -> np.ndarray:
-    """Objects, as pandas has them in mixed tables, as names or numbers if all are such."""
-    if all(isinstance(v, str) for v in values.flat):
-        return values.astype(str)
-    if all(isinstance(v, bool | int | float | np.bool_ | np.number) for v in values.flat):
-        return values.astype(np.float64)
-    return values
+def with_mask(observed: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Labels (see ``array_of``), 0 where they are masked, and where that is, bool.
+
+    Raises:
+        ValueError: as ``array_of``.
+    """
+    if not isinstance(observed, np.ma.MaskedArray):
+        values = array_of(observed)
+        return values, np.zeros(values.shape, bool)
+    return array_of(observed.filled(0)), np.ma.getmaskarray(observed)
+
+
+def check_columns(observed: Any, classes: Sequence[Any] | np.ndarray) -> None:
+    """Refuse a frame of labels whose columns are not the classes in their order.
+
+    Classes that are but numbered are the columns of an array: other names say nothing about them.
+
+    Raises:
+        ValueError: naming the first that differs.
+    """
+    columns, wanted = columns_of(observed), [str(name) for name in classes]
+    if columns is None or list(columns) == wanted:
+        return
+    numbered = wanted == [str(number) for number in range(len(wanted))]
+    if not numbered or set(columns) == set(wanted):
+        raise ValueError(
+            f"the labels have columns {differing(columns, wanted)} as in the classes (to_numpy() "
+            "goes without names)"
+        )
+
+
+def _named(observed: Any, classes: Sequence[Any] | None) -> Sequence[Any] | None:
+    """The classes, or the names of the columns of a frame if there are none."""
+    if classes is None:
+        return columns_of(observed)
+    check_columns(observed, classes)
+    return classes
 
 
 def _names(classes: Sequence[Any] | None, count: int) -> np.ndarray:
@@ -149,41 +190,68 @@ QUESTION = (
 )
 
 
-def _presence(
-    name: str, values: np.ndarray, classes: Sequence[Any] | None, zeros: str | None
-) -> Labels:
-    if values.ndim != 2 or values.dtype.kind not in "biuf":
-        raise _refuse(name, values)
-    other = values[~np.isin(values, (-1, 0, 1))]
-    if len(other):
-        raise ValueError(f"labels hold {other[0]}: expected +1 present, -1 absent, 0 unknown")
+def signs_of(values: np.ndarray, hidden: np.ndarray, zeros: str | None) -> tuple[np.ndarray, bool]:
+    """Labels of +1 present, -1 absent and 0 unknown, int8, and whether it is unclear what 0 means.
+
+    Args:
+        values: labels of that form, or of 1 and 0.
+        hidden: which are masked, bool of the same shape: they are unknown, and 0 in ``values``.
+        zeros: "absent" or "unknown", what 0 means in labels of 1 and 0 alone; None if nobody said.
+
+    Raises:
+        ValueError: if there are other values, or ``zeros`` contradicts them.
+    """
+    if zeros not in (None, "absent", "unknown"):
+        raise ValueError(f"zeros is {zeros!r}: expected 'absent' or 'unknown'")
+    other = values[~np.isin(values, (-1, 0, 1))].tolist()
+    if other:
+        raise ValueError(f"labels hold {other[0]!r}: expected +1 present, -1 absent, 0 unknown")
     signs = values.astype(np.int8)
+    zero, alone = (signs == 0) & ~hidden, not (signs == -1).any()
+    if zeros == "absent":
+        if zero.any() and not alone:
+            raise ValueError(
+                "zeros='absent', but -1 means absent in these labels and there are 0 beside it: "
+                "expected zeros='unknown', or labels of 1 and 0 alone"
+            )
+        signs[zero] = -1
+    return signs, bool(zeros is None and alone and zero.any())
+
+
+def _presence(
+    name: str,
+    values: np.ndarray,
+    hidden: np.ndarray,
+    classes: Sequence[Any] | None,
+    zeros: str | None,
+) -> Labels:
+    sets = is_any(name, SETS_OF_LABELS)  # what is no candidate is surely absent
+    mixed = sets and np.isin(-1, values) and (values == 0).any()
+    if values.ndim != 2 or values.dtype.kind not in "biuf" or mixed:
+        raise _refuse(name, values)
+    zeros = "absent" if sets else zeros
+    signs, unclear = signs_of(values, hidden, zeros)
     names = _names(classes, signs.shape[1])
     if not (signs == 1).any():
         raise ValueError("no label is annotated as present: there is nothing to learn from")
-    asks = ""
-    if is_any(name, SETS_OF_LABELS):  # what is no candidate is surely absent
-        if (signs == -1).any() and (signs == 0).any():
-            raise _refuse(name, values)
-        zeros = "absent"
-    if zeros == "absent" and (signs == -1).any() and (signs == 0).any():
-        raise ValueError("zeros='absent', but -1 means absent in these labels")
-    if zeros == "absent":
-        signs = np.where(signs == 0, np.int8(-1), signs)
-    if not (signs == -1).any() and (signs == 0).any():
-        asks = QUESTION if zeros is None else ""
-        if is_any(name, NEED_NEGATIVES):
-            raise ValueError(
-                f"method {name!r} learns from negative labels (-1), and there is none"
-                + (f"; {asks}" if asks else "")
-            )
-    return Labels(torch.from_numpy(signs), names, True, asks)
+    asks = QUESTION if unclear else ""
+    if not (signs == -1).any() and (signs == 0).any() and is_any(name, NEED_NEGATIVES):
+        raise ValueError(
+            f"method {name!r} learns from negative labels (-1), and there is none"
+            + (f"; {asks}" if asks else "")
+        )
+    return Labels(torch.from_numpy(signs), names, True, asks, zeros=zeros)
 
 
-def unknown_to_all(labels: Labels) -> list[str]:
-    """Classes of which no label is known."""
-    known = (labels.observed != 0).any(0).numpy()
-    return [str(name) for name in labels.classes[~known]]
+def warn(given: Labels) -> None:
+    """Ask what 0 means where nobody said so, and name classes of which no label is known."""
+    if given.asks:
+        warnings.warn(f"{given.asks} (it counts as unknown now)", ZerosAreUnclear, stacklevel=4)
+    known = (given.observed != 0).any(0).numpy()
+    if given.several and not known.all():
+        nobody = [str(name) for name in given.classes[~known]]
+        names = ", ".join(nobody[:5]) + (" ..." if len(nobody) > 5 else "")
+        warnings.warn(f"no label of {names} is known in any row", stacklevel=4)
 
 
 # --- one label a row -----------------------------------------------------------------------------
@@ -202,9 +270,15 @@ def _single(name: str, values: np.ndarray, classes: Sequence[Any] | None) -> Lab
             raise _refuse(name, values)
         values = values.astype(np.int64)
     if classes is None:
+        _refuse_wrapped(values)
         found, positions = np.unique(values, return_inverse=True)
+        if values.dtype.kind == "i" and (found == -1).any() and found.tolist() != [-1, 1]:
+            raise ValueError(
+                "labels hold -1: expected a class for each row; leave rows without a label out of "
+                "inputs and labels, or give the class -1 another number"
+            )
         if len(found) < 2:
-            raise ValueError(f"every label is {found[0]!r}: expected two classes or more")
+            raise ValueError(f"every label is {found.tolist()[0]!r}: expected two classes or more")
         return Labels(torch.from_numpy(positions.astype(np.int64)), found, False, by_name=True)
     names = _names(classes, len(classes))
     positions = positions_in(names, values)
@@ -213,11 +287,13 @@ def _single(name: str, values: np.ndarray, classes: Sequence[Any] | None) -> Lab
 
 
 def of_rows(classes: np.ndarray, values: np.ndarray, rows: int, what: str) -> np.ndarray:
-    """One class for each row, as positions in the list of classes.
+    """One class for each row, ``(N,)`` or a column ``(N, 1)``, as positions in the list of classes.
 
     Raises:
         ValueError: if there are more or fewer, or a value is no class.
     """
+    if values.shape == (rows, 1):
+        values = values[:, 0]
     if values.shape != (rows,):
         raise ValueError(f"{what} {values.shape}: expected one class for each of {rows} inputs")
     return positions_in(classes, values)
@@ -252,10 +328,28 @@ def _shares(values: np.ndarray, classes: Sequence[Any] | None) -> Labels:
 # --- crowds --------------------------------------------------------------------------------------
 
 
-def _answers(name: str, values: np.ndarray, classes: Sequence[Any] | None) -> Labels:
-    if values.ndim != 2 or values.dtype.kind not in "iu":
+def _are_answers(values: np.ndarray) -> bool:
+    """Whether floats are numbers of classes, -1 for none, and no shares of them."""
+    return not (values % 1).any() and bool((values < 0).any() or (values > 1).any())
+
+
+def _refuse_wrapped(values: np.ndarray) -> None:
+    """Refuse the number that -1 becomes in an unsigned type."""
+    if values.dtype.kind == "u" and values.size and values.max() == np.iinfo(values.dtype).max:
+        raise ValueError(
+            f"labels hold {values.max()}, which is what -1 becomes in {values.dtype}: give them as "
+            "signed numbers, such as int64"
+        )
+
+
+def _answers(
+    name: str, values: np.ndarray, hidden: np.ndarray, classes: Sequence[Any] | None
+) -> Labels:
+    """Answers ``(N, R)`` of whole numbers; masked ones were not given."""
+    if values.ndim != 2 or values.dtype.kind not in "iuf" or (values % 1).any():
         raise _refuse(name, values)
-    answers = values.astype(np.int64)
+    _refuse_wrapped(values)
+    answers = np.where(hidden, -1, values.astype(np.int64))
     count = int(answers.max()) + 1 if classes is None else len(classes)
     if answers.min() < -1 or answers.max() >= count or count < 2:
         raise ValueError(
@@ -294,12 +388,13 @@ def _refuse_presence(name: str, answers: np.ndarray, classes: int) -> None:
 def _aggregated(
     name: str,
     values: np.ndarray,
+    hidden: np.ndarray,
     classes: Sequence[Any] | None,
     aggregate: str,
     seed: int,
     distributions: bool,
 ) -> Labels:
-    given = _answers(name, values, classes)
+    given = _answers(name, values, hidden, classes)
     answers, count = given.observed.numpy(), len(given.classes)
     _refuse_presence(name, answers, count)
     if aggregate not in AGGREGATIONS:

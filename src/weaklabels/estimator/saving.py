@@ -42,6 +42,8 @@ def save(classifier: Classifier, path: Path) -> None:
         "network": OWN if own else pack(classifier.plan_, "network"),
         "shape": list(classifier.form_.shape),
         "reach": classifier.form_.reach,
+        "columns": classifier.form_.names,
+        "zeros": classifier.zeros_,
         "classes": classifier.classes_.tolist(),
         "several": classifier.several_,
         "by name": classifier.by_name_,
@@ -72,7 +74,7 @@ def load(kind: type[C], path: Path, network: nn.Module | None, device: str) -> C
         )
     parameters = content["parameters"] | {"device": device}
     classifier = kind(**(parameters | ({"network": network} if own else {})))
-    form = Form(tuple(content["shape"]), content["reach"])
+    form = Form(tuple(content["shape"]), content["reach"], content.get("columns"))
     classes = np.array(content["classes"])
     plan: dict[str, Any] | nn.Module = content["network"]
     if network is not None:
@@ -89,7 +91,7 @@ def load(kind: type[C], path: Path, network: nn.Module | None, device: str) -> C
     classifier.model_ = model.to(networks.device_of(device)).eval().requires_grad_(False)
     classifier.form_, classifier.plan_ = form, content["network"] if network is None else network
     classifier.classes_, classifier.several_ = classes, content["several"]
-    classifier.by_name_ = content["by name"]
+    classifier.by_name_, classifier.zeros_ = content["by name"], content.get("zeros")
     classifier.thresholds_ = np.array(content["thresholds"])
     classifier.prepared_ = content["prepared"] is not None
     classifier.method_options_ = content["prepared"] or {}

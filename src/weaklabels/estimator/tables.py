@@ -24,6 +24,7 @@ from weaklabels.estimator.files import SUFFIXES, find, images
 SEPARATORS = (",", ";", "\t", "|")
 UNKNOWN = {"", "nan", "na", "<na>", "n/a", "none", "null"}
 WORDS = {"true": 1, "false": 0}
+WHOLE = re.compile(r"([+-]?\d+)(\.0*|,0?)")
 NUMBER = re.compile(r"[+-]?\d+([.,]\d*)?")
 
 
@@ -120,6 +121,8 @@ def read_labels(
 ) -> Labelled:
     """Read a table of two columns, image and the name of its one class (see ``read_table``).
 
+    A class that is a whole number may be written ``1`` or ``1.0``, and is called ``1``.
+
     Args:
         classes: their names in the order that is wanted; default: those that occur, sorted by
             name. Tables that are to fit together need the same list, as a class that does not
@@ -137,7 +140,7 @@ def read_labels(
         raise ValueError(f"{table}: {len(header)} columns, expected two: the image and its class")
     _refuse_images(table, header, folder)
     names = [_named(cells[1], table, number, header[1]) for number, cells in rows]
-    order = _in_order(sorted(set(names)), classes, table)
+    order = _in_order(sorted(set(names)), classes, table, whole=True)
     paths = _paths([(number, cells[0]) for number, cells in rows], table, Path(folder))
     files = tuple(cells[0].strip() for _, cells in rows)
     observed = torch.tensor([order.index(name) for name in names])
@@ -155,6 +158,8 @@ def read_answers(
     encoding: str | None = None,
 ) -> Labelled:
     """Read a long table of what workers said: columns ``task``, ``worker`` and ``label``.
+
+    What is a whole number may be written ``1`` or ``1.0``, and is called ``1``.
 
     Args:
         table: one row an answer (see ``read_table``).
@@ -188,7 +193,7 @@ def read_answers(
         said[task, worker] = label
         first.setdefault(task, number)
     tasks, workers = list(first), sorted({worker for _, worker in said})
-    order = _in_order(sorted(set(said.values())), classes, table)
+    order = _in_order(sorted(set(said.values())), classes, table, whole=True)
     observed = torch.full((len(tasks), len(workers)), -1)
     row, column, value = ({name: i for i, name in enumerate(v)} for v in (tasks, workers, order))
     for (task, worker), label in said.items():
@@ -311,14 +316,17 @@ def _class_names(table: str | Path, header: Sequence[str]) -> tuple[str, ...]:
     return names
 
 
-def _in_order(found: Sequence[str], wanted: Sequence[str] | None, table: str | Path) -> list[str]:
-    """The classes in the order that is wanted, or as found.
+def _in_order(
+    found: Sequence[str], wanted: Sequence[str] | None, table: str | Path, *, whole: bool = False
+) -> list[str]:
+    """The classes in the order that is wanted, or as found; if ``whole``, ``1.0`` is called ``1``.
 
     Raises:
         ValueError: if a class is not among those that are wanted, or one of these is named twice.
     """
     if wanted is None:
         return list(found)
+    wanted = [_one_spelling(str(name)) for name in wanted] if whole else wanted
     if len(set(wanted)) != len(wanted):
         raise ValueError(f"classes are {', '.join(wanted)}: expected names that differ")
     for name in found:
@@ -353,7 +361,13 @@ def _named(cell: str, table: str | Path, number: int, column: str) -> str:
     text = cell.strip()
     if text.lower() in ("", "nan"):
         raise ValueError(f"{table}, row {number}: {column or 'a column'} is {text!r}, a gap")
-    return text
+    return _one_spelling(text)
+
+
+def _one_spelling(name: str) -> str:
+    """A whole number without the decimals that pandas gives to a column with gaps."""
+    whole = WHOLE.fullmatch(name)
+    return whole[1] if whole else name
 
 
 # --- files ---------------------------------------------------------------------------------------
