@@ -287,6 +287,23 @@ def test_provenance_tells_what_an_execution_used(toy_book: ToyBook) -> None:
     assert "torch 2.6.0" in text(soup, "table.versions")
 
 
+def test_provenance_lists_where_records_were_made(copy: ToyBook) -> None:
+    folder = toy.notebook(copy.book, "executed").parent / "recorded"
+    processor = {"device": "x86_64", "python": "3.11.7", "torch": "2.6.0", "numpy": "2.4.6"}
+    card = {**processor, "device": "NVIDIA H100", "torch": "2.5.0"}
+    for name, made in {"tuning": processor, "cost": processor, "photographs": card}.items():
+        toy.write_json(folder / f"{name}.json", {"what": "A table", "provenance": made})
+    toy.write_json(folder / "strange.json", {"provenance": "unknown"})
+    told = (stage("smoke", copy.build / "smoke", copy.book) / "provenance.md").read_text()
+    head, *rows = told.partition("## Records")[2].partition("## Versions")[0].split("* - ")[1:]
+    assert [row.split("  - ")[-1].split("\n")[0] for row in (head, *rows)] == [
+        "Records of",
+        "{doc}`executed` (1)",
+        "{doc}`executed` (2)",
+    ]
+    assert all("NVIDIA" in row or "x86" in row for row in rows)
+
+
 def test_provenance_bears_missing_and_strange_fields(copy: ToyBook) -> None:
     toy.write_json(copy.build / "smoke" / "state" / "executed.json", {"versions": None})
     source = stage("smoke", copy.build / "smoke", copy.book)

@@ -14,6 +14,7 @@ import nbformat
 import pytest
 
 from tests.press.toy_book import CLAIM, ToyBook
+from weaklabels import __version__
 from weaklabels.press import record
 from weaklabels.press.figure_data import numbers
 from weaklabels.press.runner.edition import Edition
@@ -76,6 +77,7 @@ def test_the_edition_is_written_with_its_provenance(toy: ToyBook) -> None:
     assert found.provenance["what"].endswith("the 4 seeds 100 to 103")
     assert found.provenance["command"] == "make record CHAPTERS=toy NAME=claims SEEDS=4"
     assert found.provenance["keys"]["code"] == []
+    assert found.provenance["versions"]["weaklabels"] == __version__
     assert record.stale(toy.places.book) == []
     assert str(toy.root) not in (folder / "edition.ipynb").read_text() + json.dumps(
         found.provenance

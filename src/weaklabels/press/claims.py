@@ -1,4 +1,4 @@
-"""The ledger of claims: what a paper says, what was measured here, and an outcome by rule.
+"""Claims and their tests: what a paper says, what was measured here, and an outcome by rule.
 
 A claim *holds* if the interval of its effect lies on the claim's side, it *fails* if the interval
 excludes every effect that would count, and it is *open* if the interval allows both. So an outcome

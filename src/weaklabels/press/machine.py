@@ -11,8 +11,10 @@ from pathlib import Path
 
 import joblib
 
+from weaklabels import __version__
+
 PACKAGES = (
-    "weaklabels", "torch", "torchvision", "torchmetrics", "numpy", "scipy", "scikit-learn",
+    "torch", "torchvision", "torchmetrics", "numpy", "scipy", "scikit-learn",
     "pandas", "joblib", "matplotlib", "papermill", "ipykernel", "jupyter-book",
 )  # fmt: skip
 
@@ -28,7 +30,8 @@ def default_workers(device: str, jobs: int = 1) -> int:
 
 def versions() -> Mapping[str, str]:
     """Python's, and those of the packages that matter."""
-    found = {"python": platform.python_version()}
+    # The metadata of an editable installation is as old as the installation.
+    found = {"python": platform.python_version(), "weaklabels": __version__}
     for package in PACKAGES:
         with suppress(importlib.metadata.PackageNotFoundError):
             found[package] = importlib.metadata.version(package)

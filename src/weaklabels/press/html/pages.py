@@ -14,6 +14,7 @@ from weaklabels.press.html.data_kinds import kind_of
 from weaklabels.press.html.forest import draw_book
 from weaklabels.press.html.markup import numbered, plain, span, table
 from weaklabels.press.html.papers import Paper
+from weaklabels.press.runner.files import read_json
 from weaklabels.press.runner.report import clock
 from weaklabels.press.verdicts import (
     AGREES,
@@ -42,7 +43,8 @@ sentence; beyond it is logarithmic.
 BELOW = "{ref}`One picture <all-comparisons>` below the table shows all comparisons.\n"
 DATA_TEXT = """\
 A claim is listed under the kind of data that its words, or the name of its figure or table, say;
-one that names none was measured on the first kind of its chapter.
+one that names none was measured on the first kind of its chapter, and one for which nothing was
+measured has none.
 """
 ENDINGS = tuple(f", {outcome}" for outcome in OUTCOMES)
 WIDE = "---\nhtml_theme.sidebar_secondary.remove: true\n---\n"
@@ -220,7 +222,7 @@ def claims_table(chapters: Sequence[Shown], papers: Mapping[str, Paper]) -> str:
 
 
 def provenance(chapters: Sequence[Shown]) -> str:
-    """What was executed when, where, with what and for how long."""
+    """What was executed when, where, with what and for how long, and where records were made."""
     rows, seconds = [], 0.0
     for chapter in chapters:
         state = chapter.state
@@ -250,7 +252,8 @@ def provenance(chapters: Sequence[Shown]) -> str:
             *[""] * 4,
         ]
     )
-    header = ["Chapter", "Status", "Start (UTC)", "Duration", "Device", "Seeds", "Profile"]
+    lasted = "Duration, with stored runs"
+    header = ["Chapter", "Status", "Start (UTC)", lasted, "Device", "Seeds", "Profile"]
     text = [
         f"{WIDE}(provenance)=\n# Execution statistics and provenance\n",
         "When and on what each chapter was executed, and with which versions. "
@@ -259,9 +262,38 @@ def provenance(chapters: Sequence[Shown]) -> str:
         "byte.\n",
         "## Executions\n",
         table([*header, "Commit"], rows, classes="executions"),
-        "A `+` after the commit says that files differed from it.\n",
+        "A duration is that of the last execution, which looks up every run that was finished and "
+        "stored before: it does not tell how long the runs took. A `+` after the commit says that "
+        "files differed from it.\n",
     ]
-    return "\n".join([*text, _versions(chapters)])
+    return "\n".join([*text, _records(chapters), _versions(chapters)])
+
+
+def _records(chapters: Sequence[Shown]) -> str:
+    """On what the recorded tables were computed, one row for each machine and set of versions."""
+    names = ("device", "python", "torch", "numpy")
+    groups: dict[tuple[str, ...], Counter[str]] = {}
+    for chapter in chapters:
+        for path in sorted(chapter.edition.folder.glob("*.json")):
+            record = read_json(path)
+            made = record.get("provenance") if isinstance(record, dict) else None
+            if isinstance(made, dict):
+                key = tuple(str(made.get(name, UNKNOWN)) for name in names)
+                groups.setdefault(key, Counter())[_link(chapter)] += 1
+    if not groups:
+        return ""
+    rows = [
+        [*map(plain, key), ", ".join(f"{link} ({count})" for link, count in found.items())]
+        for key, found in sorted(groups.items())
+    ]
+    text = (
+        "## Records\n\n"
+        "What takes too long for an execution was computed by commands of its own and is read from "
+        "the records that they left; behind a chapter stands how many. Where no graphics card is "
+        "named the processor computed, and only its kind is known.\n"
+    )
+    header = ["Device", "Python", "torch", "numpy", "Records of"]
+    return f"{text}\n{table(header, rows, classes='records')}"
 
 
 def _versions(chapters: Sequence[Shown]) -> str:

@@ -24,7 +24,6 @@ from weaklabels import data
 from weaklabels.data import Split, Splits
 from weaklabels.seeding import numpy_rng, torch_rng
 
-CATEGORIES = 20
 ANSWERS = 59
 
 
