@@ -59,6 +59,31 @@ def test_claims_on_simple_methods():
     assert outcomes(*claims.claim_4(groups)) == [OPEN] * 6
 
 
+@pytest.mark.parametrize(("psnr", "outcome"), [(12.0, HOLDS), (18.0, FAILS)])
+def test_one_curve_for_all_pixels_is_a_rival(psnr, outcome):
+    curve = {"psnr": psnr + SPREAD, "ssim": np.array([0.75] * len(SPREAD))}
+    groups = {f"agents, {runs.ALL}": given_outcomes(psnr=15.0), "constant curve": curve}
+    rows = claims.claim_4_curve(groups)
+    assert [row.id for row in rows] == ["4g", "4h"]
+    assert rows[0].verdict.outcome == outcome
+
+
+def test_the_summary_names_every_row_that_can_be_decided_by_seeds():
+    ids = {id for rows in claims.QUESTIONS.values() for id in rows}
+    assert {"4g", "4h", "10a", "10d"} <= ids
+    text = claims.summary({"1a": HOLDS, "8a": OPEN, "2a": NOT_TESTABLE})
+    assert text == "- The aesthetic term raises the judge's score: **holds** (1a), **open** (8a)."
+
+
+@pytest.mark.parametrize(("score", "outcome"), [(5.0, HOLDS), (7.0, FAILS)])
+def test_methods_without_a_judge_are_judged_as_well(score, outcome):
+    simple = {"gamma 0.5", "histogram equalisation"}
+    groups = {name: {"score": np.array([score])} for name in simple}
+    groups[f"agents, {runs.ALL}"] = given_outcomes(score=6.0)
+    assert outcomes(*claims.claim_10(groups, groups)) == [outcome] * 4
+    assert outcomes(*claims.claim_10(groups, {}))[2:] == [NOT_TESTABLE] * 2
+
+
 def test_the_brightness_of_a_patch_against_that_of_every_cell():
     cells, patch = given_outcomes(), given_outcomes(psnr=16.0, ssim=0.6)
     rows = claims.claim_9({runs.ALL: cells, runs.WHOLE: patch})
@@ -101,7 +126,14 @@ def test_terms_and_actions_are_told_over_all_seeds():
         for s, share in ((0.0, 0.5), (2.0, 0.7))
     ]
     assert tables.sizes(records).startswith("colour 0.00 ± 1.41, spatial -1.00 ± 1.41")
-    assert tables.most_frequent(records) == "60.0 ± 14.1"
+    shown = tables.common({"ours": records}, {"share_at_least": [99.5, 99, 100]})
+    assert shown.loc["ours"].tolist() == ["90.0 ± 0.0", "60.0 ± 14.1", "100.0 ± 0.0"]
+    assert shown.loc["released policy (recorded)"].tolist() == [
+        "99.5 or more",
+        "99 or more",
+        "100 or more",
+    ]
+    assert tables.common({"ours": records}, None).index.tolist() == ["ours"]
 
 
 def test_differences_have_the_digits_of_their_measure():

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from chapters.bldr import claims, figures, photographs, record, runs, tables
+from chapters.bldr import claims, figures, human_claims, photographs, record, runs, tables
 
 from tests.chapters.small_photographs import coarse_pixels
 from weaklabels import data, methods, models
@@ -164,7 +164,7 @@ def test_held_out_images_are_not_trained_on_and_measured_by_their_given_labels()
 # -- claims ---------------------------------------------------------------------------------------
 
 SPREAD = np.array([-0.1, 0.0, 0.1])
-ROWS = tuple(getattr(claims, f"claim_{number}") for number in range(12, 19))
+ROWS = tuple(getattr(human_claims, f"claim_{number}") for number in (*range(12, 19), 22))
 
 
 def human(method="", **changed):
@@ -198,7 +198,7 @@ def human(method="", **changed):
     ],
 )
 def test_rows_hold_fail_and_stay_open(number, method, fails, undecided):
-    claim = getattr(claims, f"claim_{number}")
+    claim = getattr(human_claims, f"claim_{number}")
     for found, outcome in (
         (human(), "holds"),
         (human(method, **fails), "fails"),
@@ -209,11 +209,18 @@ def test_rows_hold_fail_and_stay_open(number, method, fails, undecided):
         assert {row.verdict.outcome for row in rows} == {outcome}
 
 
+def test_rivals_that_tell_mistakes_apart_are_rows():
+    for auc, outcome in ((0.7, "holds"), (0.95, "fails"), ([0.5, 0.99, 0.95], "open")):
+        rows = human_claims.claim_22(human("GCE", auc=auc))
+        assert [row.id for row in rows] == [f"22{letter}" for letter in "abcdef"]
+        assert [row.verdict.outcome for row in rows] == [outcome, "holds"] * 3
+
+
 def test_at_the_best_epoch_every_comparator_is_a_row():
     better = {"test by epoch": [[85, 70]] * 3}
     undecided = {"test by epoch": [[60], [95], [84]]}
     for changed, outcome in (({}, "holds"), (better, "fails"), (undecided, "open")):
-        rows = claims.claim_18(human("GCE", **changed))
+        rows = human_claims.claim_18(human("GCE", **changed))
         assert [row.id for row in rows] == [f"18{letter}" for letter in "abcdefghijkl"]
         found = {
             name: {r.verdict.outcome for r in rows if r.claim.endswith(f" {name}.")}

@@ -229,6 +229,13 @@ def test_steps_of_the_ladder_are_compared_at_the_last_epoch(claim, ours, other):
     assert outcome(claim({ours: wide, other: low})) == "open"
 
 
+def test_where_wrong_labels_agree_both_are_held_against_the_positive_head():
+    low, high, wide = made(80, 81, 83), made(90, 91, 92), made(70, 81, 97)
+    rows = claims.claim_6fg({"PL": low, "BL": high, "BLDR": wide})
+    assert [(row.id, outcome(row)) for row in rows] == [("6f", "holds"), ("6g", "open")]
+    assert [outcome(row) for row in claims.claim_6fg({})] == ["not testable here"] * 2
+
+
 @pytest.mark.parametrize(("ours", "expected"), [(95, "holds"), (75, "fails")])
 def test_views_cure_memorising_by_more_than_ten_points(ours, expected):
     groups = {"CE": made(ours, ours + 1, ours), "CE, no views": made(70, 71, 72)}

@@ -138,7 +138,7 @@ def test_the_record_fills_tables_figure_and_text(recorded):
 
 ROWS = (
     *(claims.claim_13, claims.claim_14, claims.claim_15),
-    *(claims.claim_16, claims.claim_17, claims.claim_18),
+    *(claims.claim_16, claims.claim_17, claims.claim_18, claims.claim_20),
 )
 
 

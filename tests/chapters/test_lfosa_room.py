@@ -332,6 +332,16 @@ def test_balance_has_to_gain_accuracy(accuracy, expected):
     assert outcomes(claims.claim_8(groups)) == ["holds", expected]
 
 
+@pytest.mark.parametrize(
+    ("accuracy", "expected"),
+    [((0.5, 0.51, 0.52), "holds"), ((0.99, 0.98, 0.99), "fails"), ((0.99, 0.6, 0.95), "open")],
+)
+def test_a_balanced_choice_has_to_beat_random_queries(accuracy, expected):
+    ours = {runs.BALANCED: made(0.9, 0.9, 0.9, accuracy=(0.90, 0.91, 0.92))}
+    random = {"Random": made(0.9, 0.9, 0.9, accuracy=accuracy)}
+    assert outcomes(claims.claim_19(both(ours | random))) == ["fails", expected]
+
+
 def test_every_mismatch_ratio_counts():
     assert claims.claim_10(both()).verdict.outcome == "holds"
     assert claims.claim_10(both({"Random": HIGH})).verdict.outcome == "fails"

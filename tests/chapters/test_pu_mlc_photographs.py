@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from chapters.pu_mlc import claims, figures, photographs, runs
+from chapters.pu_mlc import claims, figures, photograph_claims, photographs, runs
 
 from tests.library import tiny_datasets as tiny
 from weaklabels import methods
@@ -113,7 +113,13 @@ def scores(**points):
 
 
 def outcomes(found):
-    every = (claims.claim_14, claims.claim_15, claims.claim_16, claims.claim_17)
+    every = (
+        photograph_claims.claim_14,
+        photograph_claims.claim_15,
+        photograph_claims.claim_16,
+        photograph_claims.claim_17,
+        photograph_claims.claim_18,
+    )
     return {row.id: row.verdict.outcome for claim in every for row in claim(found)}
 
 
@@ -123,9 +129,15 @@ def outcomes(found):
 @pytest.mark.parametrize(
     ("name", "ids"),
     [
-        ("PU-MLC", ("14a", "14b", "14c", "14d", "15a", "15b", "16b", "16d")),
-        ("VPU + R", ("16a",)),
-        ("VPU", ("16c",)),
+        (
+            "PU-MLC",
+            (
+                *("14a", "14b", "14c", "14d", "15a", "15b", "16b", "16d"),
+                *("18a", "18b", "18c", "18d", "18e", "18f", "18h", "18j"),
+            ),
+        ),
+        ("VPU + R", ("16a", "18g")),
+        ("VPU", ("16c", "18i")),
         ("PU-MLC with LgConv", ("17a",)),
         ("partial BCE with LgConv", ("17b",)),
     ],
@@ -134,6 +146,14 @@ def test_claims_follow_the_recorded_scores(name, ids, ours, outcome):
     found = outcomes(scores(**{name: ours}))
     assert {found[id] for id in ids} == {outcome}
     assert set(outcomes(scores()).values()) == {"fails"}
+
+
+def test_either_epoch_can_be_asked_for():
+    row = {"best": [62.0, 63.0], "last": [60.0, 61.0]}
+    found = {("PU-MLC", 10): row}
+    assert photographs.scores(found)["PU-MLC", 10].tolist() == [62.0, 63.0]
+    assert photographs.scores(found, "last")["PU-MLC", 10].tolist() == [60.0, 61.0]
+    assert photographs.score_table(found, "last").loc["PU-MLC", "10 % known"] == "60.5 ± 0.7"
 
 
 def test_every_proportion_has_a_row_of_its_own():

@@ -30,9 +30,9 @@ def test_a_record_in_miniature(tmp_path, monkeypatch):
     assert cells[1, "aware"]["balance"].shape == (2, 4)
     assert cells[2, "plain"]["agreement"].shape == (2, 3)
     assert "balance" not in cells[1, "DS"]
-    assert tables.photograph_table(cells).shape == (9, 6)
+    assert tables.photograph_table(cells).shape == (9, 8)
     assert len(figures.draw_photograph_balance(cells).axes) == 2
-    assert len(photograph_claims.on_photographs(cells)) == 24
+    assert len(photograph_claims.on_photographs(cells)) == 26
 
 
 def test_six_rounds_fill_half_of_what_is_missing(tmp_path):
@@ -49,7 +49,9 @@ def test_six_rounds_fill_half_of_what_is_missing(tmp_path):
 def made(aware, plain, rising=(3.0, 4.0, 5.0, 6.0), flat=(3.0, 3.0, 2.5, 2.5)):
     """Cells in which both numbers of answers have the same values."""
     steps = np.arange(5)[:, None] / 10
-    methods = {"aware": aware, "plain": plain} | dict.fromkeys(("MV", "DS", "EM", "DL-CL"), LOW)
+    methods = {"aware": aware, "plain": plain} | dict.fromkeys(
+        ("MV", "DS", "EM", "DL-CL", "random"), LOW
+    )
     balance = {"aware": np.array(flat) + steps, "plain": np.array(rising) + steps}
     return {
         (level, name): dict.fromkeys(("accuracy", "best", "minority"), np.array(values))
@@ -77,6 +79,7 @@ def test_rows_on_accuracy():
         assert outcomes(photograph_claims.claim_12(cells)) == {expected}
         assert outcomes(photograph_claims.claim_13(cells)) == {expected}
         assert outcomes(photograph_claims.claim_14(cells)) == {expected}
+        assert outcomes(photograph_claims.claim_15(cells)) == {expected}
 
 
 def test_rivals_without_a_crowd_layer_are_met_at_their_best():

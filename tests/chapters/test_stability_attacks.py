@@ -471,6 +471,8 @@ def test_reasons_belong_to_what_was_measured():
     text = claims.claim_2(found(hypocritical=(81.0, 37.0)))[0].why[FAILS]
     assert "82.0 %" in text
     assert not claims.claim_2(found())[0].why.get(HOLDS)
+    assert claims._outlier(np.array([2.0, 3.0, 4.0, 12.0])) == {}
+    assert "One of 4 seeds has +26.8" in claims._outlier(np.array([2.0, 26.8, 3.0, 4.0]))[OPEN]
 
 
 def test_runs_that_collapse_are_counted():

@@ -50,14 +50,6 @@ def sizes(records: Sequence[Record]) -> str:
     return ", ".join(f"{term} {mean_std(ends[:, i], 2)}" for i, term in enumerate(TERMS))
 
 
-def most_frequent(records: Sequence[Record]) -> str:
-    """``mean ± std`` over seeds of the share (%) of a step's most frequent action.
-
-    Mean over photographs and steps, in the channel in which it is smallest.
-    """
-    return mean_std([100 * record["common"].min() for record in records])
-
-
 def typical(records: Sequence[Record]) -> Record:
     """The run in the middle of the seeds, by PSNR."""
     return records[int(np.argsort(final(records, "psnr"))[len(records) // 2])]
@@ -80,6 +72,28 @@ def comparators(found: Mapping[str, Sequence[Record]]) -> dict[str, dict[str, np
 def agents(trained: Outcomes) -> dict[str, Mapping[str, np.ndarray]]:
     """Those agents that meet the comparators."""
     return {f"agents, {name}": trained[name] for name in (ALL, NO_SCORE, AS_CODED)}
+
+
+def common(groups: Mapping[str, Sequence[Record]], audit: Mapping[str, Any] | None) -> pd.DataFrame:
+    """Share (%) of the pixels that take a step's most frequent action, by channel.
+
+    Args:
+        groups: agents -> a record a seed.
+        audit: what is recorded of the released policy.
+    """
+    channels = ("leading channel", "second channel", "third channel")
+    rows = {
+        name: [
+            mean_std(100 * np.array([record["common"][c] for record in records]))
+            for c in range(len(channels))
+        ]
+        for name, records in groups.items()
+    }
+    if audit is not None:
+        rows["released policy (recorded)"] = [
+            f"{share:g} or more" for share in audit["share_at_least"]
+        ]
+    return pd.DataFrame(rows, index=channels).T
 
 
 def quality(groups: Outcomes) -> pd.DataFrame:

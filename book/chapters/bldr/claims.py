@@ -2,21 +2,19 @@
 
 ``symmetric`` and ``asymmetric`` are method -> records, one a seed, by kind of wrong labels. Every
 method has the views of the digits that suit it; ``BARE`` ends the names of those that train on the
-digits as they are. ``human`` are the recorded runs on the labels of people (see ``human_runs``).
+digits as they are. Those on the labels of people stand in ``human_claims``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 
-import numpy as np
-
-from chapters.bldr import photographs, reasons
+from chapters.bldr import reasons
 from chapters.bldr.runs import BARE, COMPARATORS
-from chapters.bldr.tables import Groups, Human, best, detection_f1, last, time_to
+from chapters.bldr.tables import Groups, best, detection_f1, last, time_to
 from weaklabels.press.claims import Row, Verdict, all_of, greater, not_testable
-from weaklabels.press.verdicts import FAILS, HOLDS, NOT_RECORDED, OPEN, answers
+from weaklabels.press.verdicts import FAILS, HOLDS, OPEN, answers
 
 PAPER = "Stated in the paper (CIFAR-10N, CIFAR-100N); its tables could not be read"
 OURS = "Ours; no such comparison of the paper could be read"
@@ -190,6 +188,30 @@ def claim_6e(symmetric: Groups) -> Row:
     )
 
 
+def claim_6fg(asymmetric: Groups) -> list[Row]:
+    """Last accuracy against PL where wrong labels agree: of BL (6f) and of BLDR (6g)."""
+    return [
+        Row(
+            id,
+            f"{text}; asymmetric noise.",
+            PAPER,
+            greater(last(asymmetric[name]), last(asymmetric["PL"]))
+            if asymmetric
+            else not_testable(NOT_IN_PAPER_PROFILE),
+            figure="tab-bldr-asymmetric",
+            why=reasons.why(id),
+        )
+        for id, name, text in (
+            (
+                "6f",
+                "BL",
+                "Learning in both directions is better than in the positive one (BL over PL)",
+            ),
+            ("6g", "BLDR", "All steps together pay: BLDR ends above its positive head alone (PL)"),
+        )
+    ]
+
+
 def claim_6bcd(symmetric: Groups) -> list[Row]:
     """Last accuracy of BL with all of re-weighting, or with one of its parts, against BL."""
     return [
@@ -307,7 +329,7 @@ def claim_10() -> Row:
         "One setting per data set wins on the human noise of CIFAR-10N and CIFAR-100N.",
         PAPER,
         not_testable("Needs hours of a GPU on the CIFAR images; the paper profile runs it."),
-        figure="tab-bldr-symmetric",
+        figure="tab-bldr-human",
     )
 
 
@@ -329,114 +351,6 @@ def claim_11(symmetric: Groups) -> list[Row]:
     ]
 
 
-def _on_people(
-    number: str, text: str, paper: str, human: Human, test: Callable[[str], Verdict]
-) -> list[Row]:
-    """One row a kind of human labels, all by the same test, which is called with their name."""
-    return [
-        Row(
-            f"{number}{letter}",
-            f"Human labels of CIFAR-10N ({labels}, recorded): {text}.",
-            paper,
-            test(labels) if human else not_testable(NOT_RECORDED),
-            figure="tab-bldr-human",
-        )
-        for letter, labels in zip("abc", photographs.LABELS.values(), strict=True)
-    ]
-
-
-def claim_12(human: Human) -> list[Row]:
-    """Last accuracy of BLDR against each comparator, on human labels."""
-
-    def test(labels: str) -> Verdict:
-        ours = human[labels, "BLDR"]["test"]
-        rivals = [name for name in photographs.METHODS if name != "BLDR"]
-        return all_of({name: greater(ours, human[labels, name]["test"]) for name in rivals})
-
-    return _on_people("12", "BLDR ends above CE, GCE, NLNL and Co-teaching", PAPER, human, test)
-
-
-def claim_13(human: Human) -> list[Row]:
-    """AUC of BLDR's final weights against that of the probabilities of CE, on human labels."""
-
-    def test(labels: str) -> Verdict:
-        ours, other = human[labels, "BLDR"]["weights auc"], human[labels, "CE"]["auc"]
-        return greater(ours, other, worth=WORTH_AUC, digits=3)
-
-    text = "BLDR's weights tell mistakes from right labels better than the probabilities of CE"
-    return _on_people("13", f"{text} (AUC)", PAPER, human, test)
-
-
-def claim_14(human: Human) -> list[Row]:
-    """AUC of BLDR's final weights against 0.8, on human labels."""
-
-    def test(labels: str) -> Verdict:
-        ours = human[labels, "BLDR"]["weights auc"]
-        return greater(ours, [0.8] * len(ours), worth=WORTH_AUC, digits=3)
-
-    return _on_people("14", "BLDR's weights find the mistakes, AUC above 0.8", OURS, human, test)
-
-
-def claim_15(human: Human) -> list[Row]:
-    """Share of the mistakes that CE fits by the last epoch, against a half, on human labels."""
-
-    def test(labels: str) -> Verdict:
-        fitted = human[labels, "CE"]["fitted"]
-        return greater(fitted, [50] * len(fitted))
-
-    text = "cross-entropy learns mistakes by heart, more than half of them"
-    return _on_people("15", text, PAPER, human, test)
-
-
-def claim_16(human: Human) -> list[Row]:
-    """Last accuracy of NLNL against CE, on human labels."""
-
-    def test(labels: str) -> Verdict:
-        return greater(human[labels, "NLNL"]["test"], human[labels, "CE"]["test"])
-
-    return _on_people(
-        "16",
-        "negative learning, then selection (NLNL), ends above cross-entropy",
-        PAPER,
-        human,
-        test,
-    )
-
-
-def claim_17(human: Human) -> list[Row]:
-    """AUC of the given label's probability at the end, BLDR's negative head against CE."""
-
-    def test(labels: str) -> Verdict:
-        ours, other = human[labels, "BLDR"]["auc"], human[labels, "CE"]["auc"]
-        return greater(ours, other, worth=WORTH_AUC, digits=3)
-
-    text = "probabilities of BLDR's negative head tell mistakes from right labels better than"
-    return _on_people("17", f"{text} those of CE, measured alike (AUC)", PAPER, human, test)
-
-
-def claim_18(human: Human) -> list[Row]:
-    """Accuracy of BLDR against each comparator at the best epoch of each, on human labels."""
-
-    def highest(labels: str, name: str) -> np.ndarray:
-        return human[labels, name]["test by epoch"].max(axis=1)
-
-    rivals = [name for name in photographs.METHODS if name != "BLDR"]
-    pairs = [(labels, name) for labels in photographs.LABELS.values() for name in rivals]
-    return [
-        Row(
-            f"18{letter}",
-            f"Human labels of CIFAR-10N ({labels}, recorded): where each stops at its best epoch "
-            f"on test images, BLDR is above {name}.",
-            OURS,
-            greater(highest(labels, "BLDR"), highest(labels, name))
-            if human
-            else not_testable(NOT_RECORDED),
-            figure="tab-bldr-human",
-        )
-        for letter, (labels, name) in zip("abcdefghijkl", pairs, strict=True)
-    ]
-
-
 QUESTIONS = {
     "Cross-entropy memorises wrong labels, and views cure most of it": ("1a", "1b", "1c"),
     "Negative learning is more robust": ("2a", "2b", "2c"),
@@ -446,6 +360,7 @@ QUESTIONS = {
     "cross-entropy": ("5a", "5b", "5c"),
     "Both directions together end higher than positive learning": ("6a",),
     "All of BLDR does so": ("6e",),
+    "The same where wrong labels agree, for both directions and for all of BLDR": ("6f", "6g"),
     "Re-weighting helps; so do its weights alone; so does its estimate alone": ("6b", "6c", "6d"),
     "Self-distillation helps": ("7a",),
     "and by more than training u and v faster": ("7b",),
@@ -471,6 +386,9 @@ QUESTIONS = {
         *("14a", "14b", "14c"),
     ),
     "there its negative head does so, measured as cross-entropy is": ("17a", "17b", "17c"),
+    "and better than GCE and NLNL, measured as they are": (
+        *("22a", "22b", "22c", "22d", "22e", "22f"),
+    ),
     "there cross-entropy learns more than half of the mistakes by heart": ("15a", "15b", "15c"),
     "there negative learning with selection ends above cross-entropy": ("16a", "16b", "16c"),
 }

@@ -26,8 +26,14 @@ REASONS: Mapping[str, str] = {
     "6c": DOUBTFUL,
     "6d": "Perhaps because hardly any wrong label is fitted at the fixed share either (BL in "
     "tab-bldr-symmetric), so that a better one has little to mend.",
-    "6e": "Two of the steps cost accuracy here, the weights (row 6c) and self-distillation (row "
-    "7a), and learning in both directions adds nothing that makes it up (row 6a).",
+    "6e": "Two of the steps cost accuracy here, the weights (row 6c) and the step to "
+    "self-distillation (row 7a), of which training u and v three times as fast makes up a part "
+    "(BL+DR, faster u, v in tab-bldr-symmetric); and learning in both directions adds nothing that "
+    "makes it up (row 6a).",
+    "6f": "No explanation was found: a few seeds end far lower in both directions than in the "
+    "positive one (spreads in tab-bldr-asymmetric).",
+    "6g": "As for rows 6e and 6f: every step after the positive head costs something there "
+    "(tab-bldr-asymmetric).",
     "8": "Training u and v three times as fast, which self-distillation does on the way, gives "
     "about the same F1 without any branches (BL+DR, faster u, v in tab-bldr-symmetric).",
     "11b": "On bare digits the positive head alone fits most of the wrong labels, and both "

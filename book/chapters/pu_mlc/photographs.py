@@ -180,9 +180,9 @@ def found(content: Mapping[str, Any] | None) -> dict[tuple[str, int], Mapping[st
     return {key: by_name[row_name(*key)] for key in keys if row_name(*key) in by_name}
 
 
-def scores(rows: Found) -> dict[tuple[str, int], np.ndarray]:
-    """Test mAP (%) at the best validation epoch, a value a seed."""
-    return {key: np.array(row["best"]) for key, row in rows.items()}
+def scores(rows: Found, epoch: str = "best") -> dict[tuple[str, int], np.ndarray]:
+    """Test mAP (%) at the ``"best"`` validation epoch or the ``"last"`` one, a value a seed."""
+    return {key: np.array(row[epoch]) for key, row in rows.items()}
 
 
 def frame(rows: Found) -> pd.DataFrame:
@@ -197,11 +197,11 @@ def frame(rows: Found) -> pd.DataFrame:
     )
 
 
-def score_table(rows: Found) -> pd.DataFrame:
-    """Test mAP (%) at the best validation epoch, a row a method, a column a known percent."""
+def score_table(rows: Found, epoch: str = "best") -> pd.DataFrame:
+    """Test mAP (%) as ``scores`` has it, a row a method, a column a known percent."""
     cells: dict[str, dict[str, str]] = {}
-    for (name, percent), row in rows.items():
-        cells.setdefault(f"{percent} % known", {})[name] = mean_std(row["best"])
+    for (name, percent), values in scores(rows, epoch).items():
+        cells.setdefault(f"{percent} % known", {})[name] = mean_std(values)
     return pd.DataFrame(cells).fillna("-")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -275,6 +276,15 @@ def study_table(study: Scores, columns: int = 1) -> pd.DataFrame:
             ", ".join(str(name) for name in part) for part in (names[:-columns], names[-columns:])
         )
         table.setdefault(column, {})[row or "test mAP (%)"] = mean_std(values)
+    return pd.DataFrame(table).fillna("-")
+
+
+def level_table(study: Mapping[str, Any] | None) -> pd.DataFrame:
+    """Mean predicted probability (%) of a recorded study, laid out as ``study_table`` does."""
+    table: dict[str, dict[str, str]] = {}
+    for line in study["rows"] if study else ():
+        name, *column = map(str, line["row"])
+        table.setdefault(", ".join(column), {})[name] = f"{line['predicted']:.0f}"
     return pd.DataFrame(table).fillna("-")
 
 

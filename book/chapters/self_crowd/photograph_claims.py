@@ -165,7 +165,19 @@ def claim_14(cells: Cells) -> list[Row]:
     ]
 
 
+def claim_15(cells: Cells) -> list[Row]:
+    """Self-Crowd's final accuracy against that with pairs filled in at random."""
+    return _each_level(
+        "15",
+        "Self-Crowd is more accurate than with as many pairs filled in at random.",
+        cells,
+        _better(cells, "accuracy", "random"),
+        FIGURE,
+        source=OURS,
+    )
+
+
 def on_photographs(cells: Cells) -> list[Row]:
     """All rows on the photographs."""
-    rules = (claim_10, claim_11, claim_12, claim_13, claim_14)
+    rules = (claim_10, claim_11, claim_12, claim_13, claim_14, claim_15)
     return [row for rule in rules for row in rule(cells)]

@@ -302,12 +302,14 @@ def photograph_cells(record: Mapping[str, Any] | None) -> Cells:
 
 
 def photograph_table(cells: Cells) -> pd.DataFrame:
-    """Final accuracy, recall of the rarer half and imbalance of the annotations by method."""
+    """Accuracy at the end and at its best, recall of the rarer half and imbalance of the
+    annotations at the end, by method."""
     rows: dict[str, dict[str, str]] = {}
     for (level, name), found in cells.items():
         answers = f"{level} answer" + "s" * (level > 1)
         row = rows.setdefault(TITLES[name], {})
         row[f"accuracy, {answers}"] = mean_std(found["accuracy"])
+        row[f"best, {answers}"] = mean_std(found["best"]) if "best" in found else "-"
         row[f"rarer half, {answers}"] = mean_std(found["minority"])
         row[f"annotations, {answers}"] = (
             mean_std(found["balance"][:, -1]) if "balance" in found else "-"

@@ -179,10 +179,13 @@ def summary(outcomes: Mapping[str, str]) -> str:
         outcomes: id -> outcome.
     """
     numbers = (1, 2, 3, 4, 5, 11, 6, 7, 8, 16)
-    same = {id: f"{number}a" for id, number in zip(TESTS, numbers, strict=True)}
     lines = [
         f"- {test.text[0].upper()}{test.text[1:]}: {outcomes[id]} ({id}); on digits "
-        f"{outcomes[same[id]]} ({same[id]})."
-        for id, test in TESTS.items()
+        f"{outcomes[f'{number}b']} ({number}b) and {outcomes[f'{number}a']} ({number}a)."
+        for number, (id, test) in zip(numbers, TESTS.items(), strict=True)
     ]
-    return "The same tests on photographs and on digits:\n\n" + "\n".join(lines)
+    head = (
+        "The same tests on photographs, with ε = 0.1, and on digits, with ε = 0.1 (rows b) and "
+        "0.15 (rows a):"
+    )
+    return f"{head}\n\n" + "\n".join(lines)

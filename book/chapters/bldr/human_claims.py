@@ -1,0 +1,151 @@
+"""The claims of BLDR on the labels of people: CIFAR-10N, recorded.
+
+``human`` are the recorded runs (see ``human_runs``); empty, while nothing is recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from string import ascii_lowercase
+
+import numpy as np
+
+from chapters.bldr import photographs
+from chapters.bldr.claims import OURS, PAPER, WORTH_AUC
+from chapters.bldr.tables import Human
+from weaklabels.press.claims import Row, Verdict, all_of, greater, not_testable
+from weaklabels.press.verdicts import FAILS, NOT_RECORDED
+
+
+def _on_people(
+    number: str, text: str, paper: str, human: Human, test: Callable[[str], Verdict]
+) -> list[Row]:
+    """One row a kind of human labels, all by the same test, which is called with their name."""
+    return [
+        Row(
+            f"{number}{letter}",
+            f"Human labels of CIFAR-10N ({labels}, recorded): {text}.",
+            paper,
+            test(labels) if human else not_testable(NOT_RECORDED),
+            figure="tab-bldr-human",
+        )
+        for letter, labels in zip("abc", photographs.LABELS.values(), strict=True)
+    ]
+
+
+def claim_12(human: Human) -> list[Row]:
+    """Last accuracy of BLDR against each comparator, on human labels."""
+
+    def test(labels: str) -> Verdict:
+        ours = human[labels, "BLDR"]["test"]
+        rivals = [name for name in photographs.METHODS if name != "BLDR"]
+        return all_of({name: greater(ours, human[labels, name]["test"]) for name in rivals})
+
+    return _on_people("12", "BLDR ends above CE, GCE, NLNL and Co-teaching", PAPER, human, test)
+
+
+def claim_13(human: Human) -> list[Row]:
+    """AUC of BLDR's final weights against that of the probabilities of CE, on human labels."""
+
+    def test(labels: str) -> Verdict:
+        ours, other = human[labels, "BLDR"]["weights auc"], human[labels, "CE"]["auc"]
+        return greater(ours, other, worth=WORTH_AUC, digits=3)
+
+    text = "BLDR's weights tell mistakes from right labels better than the probabilities of CE"
+    return _on_people("13", f"{text} (AUC)", PAPER, human, test)
+
+
+def claim_14(human: Human) -> list[Row]:
+    """AUC of BLDR's final weights against 0.8, on human labels."""
+
+    def test(labels: str) -> Verdict:
+        ours = human[labels, "BLDR"]["weights auc"]
+        return greater(ours, [0.8] * len(ours), worth=WORTH_AUC, digits=3)
+
+    return _on_people("14", "BLDR's weights find the mistakes, AUC above 0.8", OURS, human, test)
+
+
+def claim_15(human: Human) -> list[Row]:
+    """Share of the mistakes that CE fits by the last epoch, against a half, on human labels."""
+
+    def test(labels: str) -> Verdict:
+        fitted = human[labels, "CE"]["fitted"]
+        return greater(fitted, [50] * len(fitted))
+
+    text = "cross-entropy learns mistakes by heart, more than half of them"
+    return _on_people("15", text, PAPER, human, test)
+
+
+def claim_16(human: Human) -> list[Row]:
+    """Last accuracy of NLNL against CE, on human labels."""
+
+    def test(labels: str) -> Verdict:
+        return greater(human[labels, "NLNL"]["test"], human[labels, "CE"]["test"])
+
+    return _on_people(
+        "16",
+        "negative learning, then selection (NLNL), ends above cross-entropy",
+        PAPER,
+        human,
+        test,
+    )
+
+
+def claim_17(human: Human) -> list[Row]:
+    """AUC of the given label's probability at the end, BLDR's negative head against CE."""
+
+    def test(labels: str) -> Verdict:
+        ours, other = human[labels, "BLDR"]["auc"], human[labels, "CE"]["auc"]
+        return greater(ours, other, worth=WORTH_AUC, digits=3)
+
+    text = "probabilities of BLDR's negative head tell mistakes from right labels better than"
+    return _on_people("17", f"{text} those of CE, measured alike (AUC)", PAPER, human, test)
+
+
+def claim_18(human: Human) -> list[Row]:
+    """Accuracy of BLDR against each comparator at the best epoch of each, on human labels."""
+
+    def highest(labels: str, name: str) -> np.ndarray:
+        return human[labels, name]["test by epoch"].max(axis=1)
+
+    rivals = [name for name in photographs.METHODS if name != "BLDR"]
+    pairs = [(labels, name) for labels in photographs.LABELS.values() for name in rivals]
+    return [
+        Row(
+            f"18{letter}",
+            f"Human labels of CIFAR-10N ({labels}, recorded): where each stops at its best epoch "
+            f"on test images, BLDR is above {name}.",
+            OURS,
+            greater(highest(labels, "BLDR"), highest(labels, name))
+            if human
+            else not_testable(NOT_RECORDED),
+            figure="fig-bldr-human",
+        )
+        for letter, (labels, name) in zip("abcdefghijkl", pairs, strict=True)
+    ]
+
+
+def claim_22(human: Human) -> list[Row]:
+    """AUC of the given label's probability at the end: BLDR's negative head against the two
+    rivals that tell mistakes apart without a head of their own."""
+    pairs = [(labels, name) for labels in photographs.LABELS.values() for name in ("GCE", "NLNL")]
+    return [
+        Row(
+            f"22{letter}",
+            f"Human labels of CIFAR-10N ({labels}, recorded): probabilities of BLDR's negative "
+            f"head tell mistakes from right labels better than those of {name}, measured alike "
+            "(AUC).",
+            PAPER,
+            greater(
+                human[labels, "BLDR"]["auc"], human[labels, name]["auc"], worth=WORTH_AUC, digits=3
+            )
+            if human
+            else not_testable(NOT_RECORDED),
+            figure="tab-bldr-human",
+            why={
+                FAILS: "A loss that does not fit the mistakes tells them apart by itself: GCE and "
+                "NLNL fit fewer of them than BLDR does (tab-bldr-human)."
+            },
+        )
+        for letter, (labels, name) in zip(ascii_lowercase, pairs, strict=False)
+    ]
