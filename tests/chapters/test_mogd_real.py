@@ -19,8 +19,6 @@ from weaklabels.press.verdicts import FAILS, HOLDS, OPEN
 def setting(tmp_path, monkeypatch):
     """Two repetitions of two epochs, with one rate to choose from and few rows."""
     monkeypatch.setattr(record, "REAL_RATES", (0.05,))
-    monkeypatch.setattr(record, "FASHION_RATES", (0.05,))
-    monkeypatch.setattr(record, "CHOOSING", ("PRODEN", "MoGD", runs.CLEAN_ONLY))
     monkeypatch.setattr(runs, "ROWS", ("PRODEN", "MoGD", runs.CLEAN_ONLY, "PRODEN +v", "MoGD +v"))
     return Setting("quick", "cpu", 2, str(tmp_path), Store(tmp_path / "runs"), tmp_path)
 
@@ -44,9 +42,31 @@ def test_real_sets_are_recorded_with_their_counts(setting, monkeypatch):
     # A tenth of the 48 training examples is clean.
     assert made["data"]["lost"]["clean samples"] == 5
     assert made["data"]["lost"]["samples with candidate sets"] == 43
-    assert [each["row"] for each in made["choices"]] == list(record.CHOOSING)
+    assert [each["row"] for each in made["choices"]] == list(runs.ROWS)
     found = tables.recorded_real(made)
     assert found["Lost"]["MoGD"]["auc"].shape == (2,)
+
+
+@pytest.mark.parametrize("error", [FloatingPointError, ValueError])
+def test_a_rate_at_which_training_diverges_is_not_chosen(setting, monkeypatch, error):
+    def diverging(spec):
+        if spec.optimiser.lr > 0.1:
+            raise error("the loss is inf: expected a finite number")
+        return {"val_accuracy": np.full(spec.epochs, 100 * spec.optimiser.lr)}
+
+    monkeypatch.setattr(runs, "run", diverging)
+    spec = record.real_spec("lost", "data")
+    (line,) = record._tried(setting, spec, ("MoGD",), (0, 1), (0.05, 0.1, 0.2), 1)
+    assert line == {"row": "MoGD", "chosen": 0.1, "validation": [5.0, 10.0, 0.0]}
+
+
+def test_another_error_stops_the_choice(setting, monkeypatch):
+    def failing(spec):
+        raise ValueError("no such data")
+
+    monkeypatch.setattr(runs, "run", failing)
+    with pytest.raises(ValueError, match="no such data"):
+        record._tried(setting, record.real_spec("lost", "data"), ("MoGD",), (0, 1), (0.1,), 1)
 
 
 def test_photographs_of_clothes_are_compared_as_digits_are(setting, monkeypatch):

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from chapters.mogd import runs
 from chapters.mogd.runs import RATES, RULE, Spec
 from weaklabels.lab.candidate_sets import scores
@@ -17,7 +19,7 @@ from weaklabels.lab.tuned import best
 from weaklabels.train import OptimiserSpec
 
 CHOOSING = (*runs.COMPARATORS, "MoGD", runs.CLEAN_ONLY)
-"""Rows that choose a learning rate; those with "+v" take that of the plain row."""
+"""Rows that choose a learning rate on digits; those with "+v" take that of the plain row."""
 
 
 def tuning(chapter: Setting) -> dict[str, Any]:
@@ -28,7 +30,7 @@ def tuning(chapter: Setting) -> dict[str, Any]:
     for spec in (*base.sets.values(), longest):
         held_out = replace(spec, data_options=options(test=500, val=300))
         seeds = runs.TUNING_SEEDS[:2] if spec is longest else runs.TUNING_SEEDS
-        found = _tried(chapter, held_out, seeds, RATES, base.last)
+        found = _tried(chapter, held_out, CHOOSING, seeds, RATES, base.last)
         rows += [{"tuned on": runs.tuned_on(spec), "seeds": len(seeds), **row} for row in found]
     return {
         "what": "Learning rates on digits, by candidate sets and row",
@@ -39,21 +41,32 @@ def tuning(chapter: Setting) -> dict[str, Any]:
 
 
 def _tried(
-    chapter: Setting, spec: Spec, seeds: Sequence[int], rates: Sequence[float], last: int
+    chapter: Setting,
+    spec: Spec,
+    choosing: Sequence[str],
+    seeds: Sequence[int],
+    rates: Sequence[float],
+    last: int,
 ) -> list[dict[str, Any]]:
     """Validation accuracies of every row that chooses, by rate, and the choice."""
-    table = {
-        (row, rate): replace(varied, optimiser=replace(varied.optimiser, lr=rate))
-        for row, varied in runs.rows(spec, CHOOSING).items()
-        for rate in rates
-    }
-    found = chapter.repeat(runs.run, table, seeds)
     lines = []
-    for row in CHOOSING:
-        values = {rate: scores(found[row, rate], last, "val_accuracy") for rate in rates}
+    for row, varied in runs.rows(spec, choosing).items():
+        at = {rate: replace(varied, optimiser=replace(varied.optimiser, lr=rate)) for rate in rates}
+        values = {rate: _validated(chapter, each, seeds, last) for rate, each in at.items()}
         means = [round(float(each.mean()), 2) for each in values.values()]
         lines.append({"row": row, "chosen": best(values), "validation": means})
     return lines
+
+
+def _validated(chapter: Setting, spec: Spec, seeds: Sequence[int], last: int) -> np.ndarray:
+    """Validation accuracy ``(seeds,)`` in percent: 0 where a training of them diverges."""
+    try:
+        (records,) = chapter.repeat(runs.run, {"": spec}, seeds).values()
+    except (FloatingPointError, ValueError) as error:  # of the loss, or of the scores
+        if "finite" not in str(error):
+            raise
+        return np.zeros(len(seeds))
+    return scores(records, last, "val_accuracy")
 
 
 # -- real-world sets ------------------------------------------------------------------------------
@@ -64,15 +77,14 @@ CLEAN_SHARE = 0.1
 EPOCHS = {"lost": 180, "msrcv2": 120, "birdsong": 45}
 """About 1,400 steps each."""
 
-REAL_RATES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
+REAL_RATES = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 REAL_TUNING_SEEDS = runs.TUNING_SEEDS[:2]
 REAL_LAST = 10
 CURVES = ("test_accuracy", "auc", "true weight", "clean loss")
 
 CHOICE = (
     "learning rate of SGD with momentum, for every row on its own, by validation accuracy on true "
-    f"labels, mean of two repetitions numbered from {REAL_TUNING_SEEDS[0]}; rows with +v take that "
-    "of the plain row"
+    f"labels, mean of two repetitions numbered from {REAL_TUNING_SEEDS[0]}"
 )
 RECONSTRUCTED = "MoGD is a reconstruction; data, networks and settings of the paper are not known."
 
@@ -118,13 +130,12 @@ def real_sets(chapter: Setting) -> dict[str, Any]:
             "score": f"mean of the last {REAL_LAST} epochs",
         },
         "differences": [RECONSTRUCTED, "Soccer Player and Yahoo! News are not at hand."],
-        **_compared(chapter, bases, trials, REAL_RATES, REAL_LAST),
+        **_compared(chapter, bases, trials, REAL_LAST),
     }
 
 
 # -- photographs of clothes -----------------------------------------------------------------------
 
-FASHION_RATES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 FASHION_SIZE, FASHION_EPOCHS, FASHION_LAST = 10_000, 20, 5
 SPLIT_SEED = 1200
 
@@ -169,7 +180,7 @@ def fashion_mnist(chapter: Setting) -> dict[str, Any]:
             "score": f"mean of the last {FASHION_LAST} epochs",
         },
         "differences": [RECONSTRUCTED],
-        **_compared(chapter, bases, trials, FASHION_RATES, FASHION_LAST),
+        **_compared(chapter, bases, trials, FASHION_LAST),
     }
 
 
@@ -177,13 +188,12 @@ def _compared(
     chapter: Setting,
     bases: Mapping[str, Spec],
     trials: Mapping[str, Spec],
-    rates: Sequence[float],
     last: int,
 ) -> dict[str, Any]:
     """All rows on some data, each at the rate chosen with the data's trial."""
     rows, choices, data = [], [], {}
     for name, base in bases.items():
-        chosen = _tried(chapter, trials[name], REAL_TUNING_SEEDS, rates, last)
+        chosen = _tried(chapter, trials[name], runs.ROWS, REAL_TUNING_SEEDS, REAL_RATES, last)
         choices += [{"dataset": name, **row} for row in chosen]
         groups = chapter.repeat(runs.run, at_rates(base, {c["row"]: c["chosen"] for c in chosen}))
         rows += [
@@ -192,7 +202,7 @@ def _compared(
             for record in records
         ]
         data[name] = counts(base)
-    return {"data": data, "tried": list(rates), "choices": choices, "rows": rows}
+    return {"data": data, "tried": list(REAL_RATES), "choices": choices, "rows": rows}
 
 
 def counts(spec: Spec) -> dict[str, Any]:
@@ -208,9 +218,9 @@ def counts(spec: Spec) -> dict[str, Any]:
 
 
 def at_rates(base: Spec, rates: Mapping[str, float]) -> dict[str, Spec]:
-    """All rows of the tables, each at its rate; one with "+v" at that of the plain row."""
+    """All rows of the tables, each at its rate."""
     return {
-        name: replace(spec, optimiser=replace(spec.optimiser, lr=rates[name.removesuffix(" +v")]))
+        name: replace(spec, optimiser=replace(spec.optimiser, lr=rates[name]))
         for name, spec in runs.rows(base, runs.ROWS).items()
     }
 
