@@ -125,7 +125,7 @@ def claim_1c(full: Runs) -> Row:
         every_seed(
             lost == 0, f"diverged after {', '.join(map(str, lost))} (0: not)", "no run diverges"
         ),
-        figure="fig-pinn-stiffness",
+        figure="fig-pinn-curves",
         why={
             FAILS: "Perhaps because λ_max grows while the network learns: a rate below the limit "
             "at the start can be above it later."
