@@ -1,12 +1,14 @@
 """The room of implicit SGD: problems, runs, tables, claims."""
 
+import json
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from chapters.isgd_pinn import claims, problems, runs, tables, tuning, wide
+from chapters.isgd_pinn import claims, problems, runs, summary, tables, tuning, wide
 from chapters.isgd_pinn import record as recording
 
 from tests.chapters.test_isgd_pinn_method import close, exactly, tensor
@@ -14,6 +16,7 @@ from weaklabels.lab.store import Record
 from weaklabels.methods import isgd_pinn as pinn
 from weaklabels.press.chapter import Chapter
 
+ROOM = Path(claims.__file__).parent
 SMALL = runs.Spec(hidden=(5,), points=12, budget=60, iterations=6)
 
 # -- problems -------------------------------------------------------------------------------------
@@ -370,3 +373,12 @@ def test_costs_are_measured_for_every_optimiser(monkeypatch):
     )
     cost = tables.milliseconds(found)
     assert all(value >= 0 for value in cost.values())
+
+
+def test_the_answers_name_rows_that_are_recorded():
+    recorded = json.loads((ROOM / "recorded" / "claims.json").read_text(encoding="utf-8"))
+    ids = {id for rows in summary.QUESTIONS.values() for id in rows}
+    assert ids <= {row["id"] for row in recorded}
+    assert summary.summary({"3a": "holds", "3b": "fails"}) == (
+        "- At equal cost ISGD is more accurate than SGD: **holds** (3a), **fails** (3b)."
+    )

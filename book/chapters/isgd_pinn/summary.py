@@ -1,0 +1,29 @@
+"""What the chapter asked, and what its rows answer, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from weaklabels.press.verdicts import answers
+
+QUESTIONS: Mapping[str, Sequence[str]] = {
+    "implicit steps are stable at rates over many decades": ("1a", "2a", "2c"),
+    "explicit ones are not, and their limit moves": ("1b", "1c"),
+    "wide networks follow the theory": ("5", "6"),
+    "at equal cost ISGD is more accurate than SGD": ("3a", "3b"),
+    "than Adam, at the best rate of each seed": ("4a", "4c"),
+    "than Adam, at the median rate": ("4b", "4d"),
+    "than Adam, with rates that other seeds chose": ("4h", "4j"),
+    "the same on other equations": ("4e1", "4e2", "4e3", "4e4"),
+    "the same from other initial parameters, and at a higher frequency": ("4f", "4g"),
+    "the same at equal time": ("8b",),
+    "than L-BFGS alone, and than Adam followed by L-BFGS": ("7b", "7d"),
+    "the proximal term helps": ("7a", "7c"),
+    "an inner Adam that keeps its moments is more accurate than one restarted": ("10",),
+}
+"""What the chapter asked -> rows that answer."""
+
+
+def summary(outcomes: Mapping[str, str]) -> str:
+    """The answers, one line a question, from the outcomes of the rows that are shown."""
+    return answers(QUESTIONS, outcomes)
