@@ -110,7 +110,8 @@ def test_interrupted_at_random_moments_it_ends_with_the_same_results(empty: ToyB
         assert not (toy.places.build / "smoke" / "scratch").exists()
         if process.returncode != 0:  # it may have been done already
             assert process.returncode == 130, said
-            assert said.splitlines()[-1].startswith("Interrupted: ")
+            # A kernel that dies while it starts may have a last word of its own.
+            assert any(line.startswith("Interrupted: ") for line in said.splitlines())
             assert "Traceback" not in said
     last = _start(toy)
     printed, said = last.communicate(timeout=120)

@@ -193,7 +193,7 @@ def claim_6fg(asymmetric: Groups) -> list[Row]:
     return [
         Row(
             id,
-            f"{text}; asymmetric noise.",
+            f"Asymmetric noise: {name}, {text}, ends above its positive head alone (PL).",
             PAPER,
             greater(last(asymmetric[name]), last(asymmetric["PL"]))
             if asymmetric
@@ -202,12 +202,8 @@ def claim_6fg(asymmetric: Groups) -> list[Row]:
             why=reasons.why(id),
         )
         for id, name, text in (
-            (
-                "6f",
-                "BL",
-                "Learning in both directions is better than in the positive one (BL over PL)",
-            ),
-            ("6g", "BLDR", "All steps together pay: BLDR ends above its positive head alone (PL)"),
+            ("6f", "BL", "learning in both directions"),
+            ("6g", "BLDR", "all steps together"),
         )
     ]
 

@@ -132,9 +132,8 @@ def claim_22(human: Human) -> list[Row]:
     return [
         Row(
             f"22{letter}",
-            f"Human labels of CIFAR-10N ({labels}, recorded): probabilities of BLDR's negative "
-            f"head tell mistakes from right labels better than those of {name}, measured alike "
-            "(AUC).",
+            f"BLDR's negative head tells mistakes from right labels better than {name}, {labels}: "
+            "probabilities, measured alike (AUC; human labels of CIFAR-10N, recorded).",
             PAPER,
             greater(
                 human[labels, "BLDR"]["auc"], human[labels, name]["auc"], worth=WORTH_AUC, digits=3
