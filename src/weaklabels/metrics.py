@@ -13,6 +13,8 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 from torch.nn import functional as F
 
+from weaklabels import checks
+
 
 def _finite(scores: Tensor | np.ndarray) -> None:
     """Refuse scores that are not all finite, naming the first row that is not."""
@@ -113,7 +115,11 @@ def precision_recall_f1(scores: Tensor, truth: Tensor, threshold: float) -> dict
 
     Returns:
         Shares in [0, 1] under the names OP, OR, OF1, CP, CR, CF1.
+
+    Raises:
+        ValueError: if the shapes differ, there are no rows, or a value is refused (see above).
     """
+    checks.same_shape("N, C", scores=scores, truth=truth)
     _finite(scores)
     _binary(truth)
     predicted, positive = scores >= threshold, truth == 1
@@ -142,7 +148,11 @@ def known_count_f1(scores: Tensor, truth: Tensor) -> tuple[float, float]:
     Args:
         scores: ``(N, C)`` real scores.
         truth: ``(N, C)`` in {0, 1}.
+
+    Raises:
+        ValueError: if the shapes differ, there are no rows, or a value is refused (see above).
     """
+    checks.same_shape("N, C", scores=scores, truth=truth)
     _finite(scores)
     _binary(truth)
     positive = truth == 1
@@ -156,7 +166,17 @@ def known_count_f1(scores: Tensor, truth: Tensor) -> tuple[float, float]:
 
 
 def accuracy(logits: Tensor, labels: Tensor) -> float:
-    """Share of rows whose largest logit is at the label, in percent (first index on ties)."""
+    """Share of rows whose largest logit is at the label, in percent (first index on ties).
+
+    Args:
+        logits: ``(N, K)``.
+        labels: ``(N,)`` class numbers in 0..K-1.
+
+    Raises:
+        ValueError: if the shapes do not fit, there are no rows, or a value is refused.
+    """
+    checks.one_a_row(logits, labels)
+    checks.class_numbers(labels, logits.shape[1])
     _finite(logits)
     return 100 * float((logits.argmax(1) == labels).double().mean())
 
@@ -165,7 +185,16 @@ def separation_auc(scores: np.ndarray, positive: np.ndarray) -> float:
     """Area under the ROC curve with which a score tells ``positive`` entries from the others.
 
     NaN if one of the two kinds is missing.
+
+    Args:
+        scores: ``(N,)`` real numbers.
+        positive: ``(N,)`` bool, or in {0, 1}.
+
+    Raises:
+        ValueError: if the shapes differ, or a value is refused.
     """
+    checks.same_shape("N", least=0, scores=scores, positive=positive)
+    checks.binary(positive, "positive")
     _finite(scores)
     if positive.all() or not positive.any():
         return float("nan")
@@ -182,7 +211,11 @@ def class_wasserstein(probabilities: np.ndarray, truth: np.ndarray, mask: np.nda
 
     Returns:
         ``(C,)`` float64, NaN for a class that lacks one of the two kinds.
+
+    Raises:
+        ValueError: if the shapes differ, there are no rows, or a value is refused.
     """
+    checks.same_shape("N, C", probabilities=probabilities, truth=truth, mask=mask)
     _finite(probabilities)
     _binary(truth)
     distances = np.full(truth.shape[1], np.nan)
@@ -213,7 +246,13 @@ def pointing_game(
 
     Returns:
         ``(P, 3)`` int64: one row ``(image, class, hit)`` per present pair that has a box.
+
+    Raises:
+        ValueError: if the shapes do not fit, a box is of no image or class, or a value is refused.
     """
+    checks.same_shape("N, C", maps=maps.flatten(2).mean(2), truth=truth)
+    checks.class_numbers(boxes[:, 0], len(truth), "images of boxes")
+    checks.class_numbers(boxes[:, 1], truth.shape[1], "classes of boxes")
     _finite(maps)
     _binary(truth)
     boxed = torch.zeros(truth.shape, dtype=torch.bool)

@@ -11,6 +11,8 @@ import math
 
 import numpy as np
 
+from weaklabels import checks
+
 Rng = np.random.Generator | np.random.RandomState
 
 
@@ -25,6 +27,9 @@ def single_positive(truth: np.ndarray, rng: Rng) -> np.ndarray:
 
     Returns:
         ``(N, C)`` int8 in {0, +1}.
+
+    Raises:
+        ValueError: if the truth is not as described.
     """
     return few_labels(truth, rng, positives=1, negatives=0)
 
@@ -43,7 +48,13 @@ def few_labels(truth: np.ndarray, rng: Rng, *, positives: int, negatives: int) -
 
     Returns:
         ``(N, C)`` int8 in {-1, 0, +1}.
+
+    Raises:
+        ValueError: if the truth is not as described, or a count is below 0.
     """
+    checks.present_or_absent(truth)
+    checks.at_least(positives, 0, "positives")
+    checks.at_least(negatives, 0, "negatives")
     observed = np.zeros(truth.shape, np.int8)
     for row, labels in enumerate(np.asarray(truth)):
         for value, sign, count in ((1, 1, positives), (0, -1, negatives)):
@@ -65,16 +76,28 @@ def keep_fraction(truth: np.ndarray, rate: float, rng: Rng) -> np.ndarray:
         ``(N, C)`` int8 in {-1, 0, +1}.
 
     Raises:
-        ValueError: if the rate is not in [0, 1].
+        ValueError: if the truth is not as described, or the rate is not in [0, 1].
     """
     if not 0 <= rate <= 1:
         raise ValueError(f"rate is {rate}: expected a share in [0, 1]")
+    checks.present_or_absent(truth)
     signed = 2 * np.asarray(truth, np.int8) - 1
     return np.where(rng.uniform(size=truth.shape) < rate, signed, 0).astype(np.int8)
 
 
 def full(truth: np.ndarray) -> np.ndarray:
-    """Annotate everything: +1 for present, -1 for absent."""
+    """Annotate everything: +1 for present, -1 for absent.
+
+    Args:
+        truth: ``(N, C)`` in {0, 1}.
+
+    Returns:
+        ``(N, C)`` int8 in {-1, +1}.
+
+    Raises:
+        ValueError: if the truth is not as described.
+    """
+    checks.present_or_absent(truth)
     return (2 * np.asarray(truth, np.int8) - 1).astype(np.int8)
 
 
@@ -93,8 +116,9 @@ def labelled_share(truth: np.ndarray, share: float, rng: Rng) -> np.ndarray:
         ``(N, C)`` int8 in {-1, 0, +1}.
 
     Raises:
-        ValueError: if no row would be annotated.
+        ValueError: if the truth is not as described, or no row would be annotated.
     """
+    checks.present_or_absent(truth)
     count = int(share * len(truth))
     if not 1 <= count <= len(truth):
         raise ValueError(f"a share of {share} of {len(truth)} rows: expected at least one row")
@@ -116,10 +140,11 @@ def candidates(truth: np.ndarray, rate: float, rng: Rng) -> np.ndarray:
         ``(N, C)`` bool.
 
     Raises:
-        ValueError: if the rate is not in [0, 1].
+        ValueError: if the truth is not as described, or the rate is not in [0, 1].
     """
     if not 0 <= rate <= 1:
         raise ValueError(f"rate is {rate}: expected a probability in [0, 1]")
+    checks.present_or_absent(truth)
     truth = np.asarray(truth)
     return (truth == 1) | (rng.uniform(size=truth.shape) < rate)
 
@@ -261,7 +286,12 @@ def cyclic_transition(
 
     With ``both_ways`` so does (y - d) mod K. In the LW code (ICML 2021) type 01 is ``(0.5,)`` and
     type 04 ``(0.5, 0.3, 0.1)`` both ways.
+
+    Raises:
+        ValueError: if there are not more classes than rates, or a rate is not in [0, 1].
     """
+    checks.at_least(classes, len(rates) + 1, "classes")
+    checks.probabilities(rates, "rates")
     transition = np.zeros((classes, classes))
     labels = np.arange(classes)
     for distance, rate in enumerate(rates, start=1):
@@ -310,8 +340,9 @@ def symmetric_noise(classes: int, rate: float) -> np.ndarray:
     their rate r is r (K - 1) / K here.)
 
     Raises:
-        ValueError: if the rate is not in [0, 1].
+        ValueError: if the rate is not in [0, 1], or there are fewer than two classes.
     """
+    checks.at_least(classes, 2, "classes")
     others = np.ones((classes, classes)) - np.eye(classes)
     return (1 - _share(rate)) * np.eye(classes) + rate / (classes - 1) * others
 
@@ -325,10 +356,12 @@ def asymmetric_noise(
     the last for the first (pair flipping); a class mistaken for itself stays clean.
 
     Raises:
-        ValueError: if the rate is not in [0, 1].
+        ValueError: if the rate is not in [0, 1], or ``mistaken_for`` is not a class for each class.
     """
     next_ones = (np.arange(classes) + 1) % classes
     wrong = next_ones if mistaken_for is None else np.asarray(mistaken_for)
+    checks.class_numbers(wrong, classes, "mistaken_for")
+    checks.same_shape("K", classes=next_ones, mistaken_for=wrong)
     return (1 - _share(rate)) * np.eye(classes) + rate * np.eye(classes)[wrong]
 
 
@@ -352,4 +385,5 @@ def _class_numbers(truth: np.ndarray, classes: int) -> np.ndarray:
             f"truth of shape {truth.shape} with values in {sorted(set(truth.ravel().tolist()))[:3]}"
             f"...: expected (N,) class numbers in 0..{classes - 1}"
         )
+    checks.class_numbers(truth, classes, "truth")
     return truth

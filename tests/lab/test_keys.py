@@ -140,6 +140,40 @@ def test_other_edits_do_not_count(package: Package, edit: tuple[str, str, str]) 
     assert run() == before
 
 
+CHECKED = """
+    from weaklabels import checks
+
+    def run(spec):
+        if spec:
+            checks.at_least(spec, 0, "spec")
+            spec = 2 * spec
+        checks.whole(spec)
+        return spec
+"""
+
+
+def test_a_check_that_stands_alone_does_not_count(package: Package) -> None:
+    """With or without it, a run that ends has the same result."""
+    package.write("checks", "def whole(x): ...\ndef at_least(x, least, name): ...\n")
+    package.write("runs", CHECKED)
+    before = run()
+    assert "checks:whole" not in named()
+    package.edit("checks", "...", "print(x)")
+    package.edit("runs", "    checks.whole(spec)\n", "")
+    package.edit("runs", '"spec"', '"the spec"')
+    assert run() == before
+    package.edit("runs", "return spec", "return checks.whole(spec)")
+    assert run() != before
+    assert "checks:whole" in named()
+
+
+def test_only_the_modules_checks_are_left_out(package: Package) -> None:
+    package.write("runs", "def run(spec, checks):\n    checks.append(spec)\n    return checks\n")
+    before = run()
+    package.edit("runs", "append(spec)", "append(0)")
+    assert run() != before
+
+
 def test_what_a_module_does_when_imported_counts(package: Package) -> None:
     before = run()
     package.edit("b", "def unused", "REGISTERED = []\nREGISTERED.append(1)\n\ndef unused")

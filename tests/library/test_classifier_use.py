@@ -141,6 +141,18 @@ def test_saved_and_loaded_it_is_the_same(trained, tmp_path):
         again.predict(torch.zeros(2, 1, 30, 30))
 
 
+def test_settings_that_numpy_handed_out_are_saved_as_numbers(tmp_path):
+    x, observed = torch.randn(12, 4), 2 * torch.eye(3).repeat(4, 1).to(torch.int8) - 1
+    given = {"epochs": np.int64(1), "batch_size": np.int32(4), "lr": np.float64(0.01)}
+    model = Classifier("EM", seed=0, alpha=np.float32(0.5), **given).fit(x, observed)
+    model.save(tmp_path / "own.pt")
+    again = Classifier.load(tmp_path / "own.pt")
+    np.testing.assert_array_equal(again.predict_proba(x), model.predict_proba(x))
+    assert again.get_params()["epochs"] == 1
+    assert type(again.get_params()["alpha"]) is float
+    again.fit(x, observed)
+
+
 def test_another_file_is_refused(tmp_path):
     (tmp_path / "text.pt").write_text("hello")
     torch.save({"weights": torch.zeros(2)}, tmp_path / "other.pt")

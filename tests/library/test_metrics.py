@@ -157,6 +157,43 @@ def test_unknown_labels_are_no_truth(wrong):
         metrics.annotated_average_precision(scores, torch.full((3, 2), 2))
 
 
+LABELS, SCORES = TRUTH.argmax(1), torch.tensor([[0.1, 0.2], [0.3, 0.4], [0.5, 0.6]])
+MAPS, BOX = SCORES[:, :, None, None].repeat(1, 1, 2, 2), torch.tensor([[0, 0, 0, 0, 1, 1]])
+MISFITS = {
+    "labels in a column": (lambda: metrics.accuracy(SCORES, LABELS[:, None]), "expected .N, K."),
+    "an unknown label": (lambda: metrics.accuracy(SCORES, LABELS - 1), "labels holds -1: expected"),
+    "class 2 of two": (lambda: metrics.accuracy(SCORES, LABELS + 1), r"holds 2: .* in 0\.\.1"),
+    "labels as floats": (lambda: metrics.accuracy(SCORES, LABELS / 1), "torch.float32: expected"),
+    "no rows": (lambda: metrics.accuracy(SCORES[:0], LABELS[:0]), "with N >= 1"),
+    "F1 of one column": (lambda: metrics.precision_recall_f1(SCORES, TRUTH[:, :1], 0), "N, C"),
+    "F1 of a row": (lambda: metrics.known_count_f1(SCORES, TRUTH[0]), "the same shape .N, C."),
+    "AUC of a column": (
+        lambda: metrics.separation_auc(SCORES[:, 0].numpy(), TRUTH[:, :1].numpy()),
+        r"scores \(3,\) and positive \(3, 1\): expected the same shape",
+    ),
+    "AUC of signs": (
+        lambda: metrics.separation_auc(SCORES[:, 0].numpy(), np.array([1, -1, 1])),
+        "positive holds -1: expected 1 present",
+    ),
+    "a mask for all classes": (
+        lambda: metrics.class_wasserstein(SCORES.numpy(), TRUTH.numpy(), np.ones((3, 1), bool)),
+        r"mask \(3, 1\): expected the same shape",
+    ),
+    "maps of other images": (lambda: metrics.pointing_game(MAPS[1:], TRUTH, BOX, (2, 2)), "maps"),
+    "a box of no image": (
+        lambda: metrics.pointing_game(MAPS, TRUTH, BOX - 1, (2, 2)),
+        "images of boxes holds -1: expected",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISFITS)
+def test_what_does_not_fit_is_refused(name):
+    call, message = MISFITS[name]
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
 def test_pointing_game_leaves_out_what_has_no_box():
     boxes = torch.tensor([[0, 1, 0, 0, 6, 6]])
     found = metrics.pointing_game(

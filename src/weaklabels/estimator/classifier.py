@@ -121,8 +121,9 @@ class Classifier(ClassifierMixin, BaseEstimator):
         Args:
             kind: ``"missing"``: several labels a row, some of them unknown. ``"candidates"``: a set
                 that holds the right label (for CDCR: all right labels). ``"noisy"``: one label a
-                row, sometimes wrong. ``"partly labelled"``: some rows have all labels, the others
-                none. ``"crowd"``: answers of several workers.
+                row, sometimes wrong (adversarial training takes such labels, too).
+                ``"partly labelled"``: some rows have all labels, the others none. ``"crowd"``:
+                answers of several workers.
 
         Raises:
             ValueError: if there is no such kind.

@@ -38,8 +38,8 @@ def save(classifier: Classifier, path: Path) -> None:
         parameters["network"] = OWN
     content = {
         "format": FORMAT,
-        "parameters": pack(parameters, "parameters"),
-        "network": OWN if own else pack(classifier.plan_, "network"),
+        "parameters": parameters,
+        "network": OWN if own else classifier.plan_,
         "shape": list(classifier.form_.shape),
         "reach": classifier.form_.reach,
         "columns": classifier.form_.names,
@@ -48,18 +48,28 @@ def save(classifier: Classifier, path: Path) -> None:
         "several": classifier.several_,
         "by name": classifier.by_name_,
         "thresholds": classifier.thresholds_.tolist(),
-        "prepared": pack(classifier.method_options_, "options") if classifier.prepared_ else None,
+        "prepared": classifier.method_options_ if classifier.prepared_ else None,
         "history": [{"epoch": e} | row for e, row in classifier.history_.to_dict("index").items()],
         "best": classifier.best_epoch_,
         "report": classifier.report_,
-        "weights": {name: value.cpu() for name, value in classifier.model_.state_dict().items()},
     }
+    packed = {name: pack(value, name) for name, value in _plain(content).items()}
+    packed["weights"] = {n: value.cpu() for n, value in classifier.model_.state_dict().items()}
     temporary = path.with_name(f".{path.name}.tmp")
     try:
-        torch.save(content, temporary)
+        torch.save(packed, temporary)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's numbers, which a search over settings hands out, as Python's."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return type(value)(map(_plain, value)) if type(value) in (list, tuple) else value
 
 
 def load(kind: type[C], path: Path, network: nn.Module | None, device: str) -> C:

@@ -4,7 +4,8 @@ A run's key covers the definitions that its function reaches, one by one: functi
 constants of this project that it names, those that these name, and so on. So an edit recomputes
 exactly the runs that execute the edited code. What cannot be seen by reading (a method or a loader
 found by its name) the spec names itself, in ``code()``. Comments, formatting and docstrings, also
-those below attributes and constants, are not part of any key.
+those below attributes and constants, are not part of any key, nor are calls of ``weaklabels.checks``
+that stand alone: they refuse a run or leave it as it is.
 
 Whole modules, closed under imports, are what an executed notebook depends on.
 """
@@ -34,6 +35,9 @@ ROOTS = {name: folder for name in ("weaklabels", "chapters") if (folder := _fold
 
 MECHANICS = frozenset(f"weaklabels.lab.{name}" for name in ("sweep", "store", "keys", "checkpoint"))
 """How runs are kept, resumed and found again: tests see to it that this changes no result."""
+
+CHECKS = "weaklabels.checks"
+"""Functions that raise or do nothing: what they refuse has no result."""
 
 Reference = tuple[str, str]
 """(module, name of a definition in it); an empty name is the whole module."""
@@ -180,7 +184,7 @@ class Module:
 
     def __init__(self, name: str, source: str) -> None:
         self.name = name
-        self.tree = _without_docstrings(ast.parse(source))
+        self.tree = _without_checks(_without_docstrings(ast.parse(source)))
         self.imported = frozenset(imports_of(source)) - {name}
         self.bindings: dict[str, Reference] = {}
         self.definitions: dict[str, list[ast.stmt]] = {self.EFFECTS: []}
@@ -323,6 +327,25 @@ def _without_docstrings(tree: ast.Module) -> ast.Module:
             kept = [line for line in node.body if not _is_text(line)]
             node.body = kept or ([] if isinstance(node, ast.Module) else [ast.Pass()])
     return tree
+
+
+def _without_checks(tree: ast.Module) -> ast.Module:
+    """Bodies without lines that only check, in modules that import the checks under their name."""
+    if any(CHECKS in _imported_names(line) for line in tree.body):
+        for node in ast.walk(tree):
+            for field in ("body", "orelse", "finalbody"):
+                lines = getattr(node, field, None)
+                if isinstance(lines, list) and any(map(_is_check, lines)):
+                    setattr(node, field, [line for line in lines if not _is_check(line)])
+    return tree
+
+
+def _is_check(line: ast.stmt) -> bool:
+    return (
+        isinstance(line, ast.Expr)
+        and isinstance(line.value, ast.Call)
+        and _chain(line.value.func)[:1] == ["checks"]
+    )
 
 
 def _is_text(line: ast.stmt) -> bool:

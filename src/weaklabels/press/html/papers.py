@@ -43,6 +43,7 @@ class Paper:
     cite: str = ""
     step: str = ""
     costs: tuple[str, ...] = ()
+    timed: str = "A training step"
     main: tuple[str, ...] = ()
     found_by: tuple[str, ...] = ()
 
@@ -128,7 +129,7 @@ def _cost(paper: Paper, chapter: Shown, steps: Steps) -> list[str]:
     if costs := [f"{step:.2f} ({plain(name)})" for name, step in found.items()]:
         own = steps.get(chapter.slug, {}) if chapter.slug != SHARED else {}
         rival = plain(next(iter(own), "its simplest rival"))
-        lines.append(f"*A training step takes,* where that of {rival} takes 1: {', '.join(costs)}.")
+        lines.append(f"*{paper.timed} takes,* where that of {rival} takes 1: {', '.join(costs)}.")
     measured = {row["id"]: row["ours"] for row in chapter.claims}
     if paper.step and set(_IN_BRACES.findall(paper.step)) <= measured.keys():
         said = _IN_BRACES.sub(lambda found: measured[found[1]], paper.step)
