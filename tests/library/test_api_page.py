@@ -20,7 +20,10 @@ SOURCE = Path(weaklabels.__file__).parent
 PAGE = (REPOSITORY / "book" / "api.md").read_text()
 DOCUMENTED = re.findall(r"automodule:: weaklabels\.(\S+)\n +:members:", PAGE)
 
-INNER = ("classifier", "extras", "files", "labels", "saving", "tables", "training")
+INNER = (
+    "augmenting", "classifier", "extras", "files", "labels", "saving", "settings", "tables",
+    "training",
+)  # fmt: skip
 BEHIND_THE_DOOR = {f"estimator.{name}" for name in INNER}
 """What `weaklabels.estimator` offers under its own name, or nobody calls."""
 

@@ -37,7 +37,7 @@ def extras(name, x, teacher):
     known = {
         "clean": (x[:6], torch.arange(6) % 3),
         "teacher": teacher,
-        "truth": labels_of("missing") > 0,
+        "truth": labels_of("missing") >= 0,  # as the labelled rows say
     }
     return {key: value for key, value in known.items() if key in needs}
 

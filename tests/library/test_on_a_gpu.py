@@ -27,7 +27,7 @@ def told(name, x, teacher):
     known = {
         "clean": (x[:6], torch.arange(6) % 3),
         "teacher": teacher,
-        "truth": labels_of("missing") > 0,
+        "truth": labels_of("missing") >= 0,  # as the labelled rows say
     }
     return {key: value for key, value in known.items() if key in methods.get(name).needs}
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping
-from inspect import Parameter, signature
-from numbers import Integral, Real
 from typing import Any
 
 from torch import Tensor
 
 from weaklabels import methods
+from weaklabels.estimator.settings import options_of
 
 DISTILLATION = ("FitNet", "L2D", "MLD", "MSE", "PKT", "PS", "RKD", "ReviewKD", "Softmax KD")
 """Methods that compare a student with a teacher: their networks have an embedding a class."""
@@ -77,26 +76,6 @@ def fitting(kind: str) -> list[str]:
     if kind not in KINDS:
         raise ValueError(f"unknown kind of labels {kind!r}: expected one of {', '.join(KINDS)}")
     return [name for name in methods.names() if kind in kinds_of(name)]
-
-
-def check_settings(method: str, epochs: Any, batch_size: Any, lr: Any) -> None:
-    """Refuse settings of a training that no method takes.
-
-    Raises:
-        ValueError: if one is of another kind, or out of its range.
-    """
-    if method not in methods.names():
-        methods.get(method)  # says so
-    for name, value in (("epochs", epochs), ("batch_size", batch_size)):
-        if not isinstance(value, Integral) or isinstance(value, bool):
-            raise ValueError(f"{name} is {value!r}: expected a whole number")
-    if epochs < 1 or batch_size < 2:
-        raise ValueError(
-            f"{epochs} epochs of batches of {batch_size}: expected one epoch and batches of two, "
-            "or more"
-        )
-    if lr is not None and not (isinstance(lr, Real) and 0 < float(lr) < math.inf):
-        raise ValueError(f"lr is {lr!r}: expected a positive number")
 
 
 # --- options -------------------------------------------------------------------------------------
@@ -187,17 +166,17 @@ def options_for(
         seed: for methods that draw.
 
     Raises:
-        ValueError: if the method has no such option, or cannot be told what it needs.
+        ValueError: if an option contradicts the labels, or the method cannot be told what it needs.
     """
-    takes = signature(methods.get(name)).parameters
-    unknown = [option for option in named if option not in takes]
-    if unknown and not any(p.kind is Parameter.VAR_KEYWORD for p in takes.values()):
-        raise ValueError(
-            f"method {name!r} has no option {unknown[0]!r}: expected {', '.join(takes) or 'none'}"
-        )
-    found: dict[str, Any] = {"seed": seed} if "seed" in takes else {}
+    found: dict[str, Any] = {"seed": seed} if "seed" in options_of(name) else {}
     if name == "DL-CL":
         found |= {"classes": classes, "workers": observed.shape[1]}
+        for option, value in named.items():
+            if found.get(option, value) != value:
+                raise ValueError(
+                    f"option {option} of method {name!r} is {value}: expected {found[option]}, as "
+                    "in the labels"
+                )
     elif is_any(name, ("nnPU",)) and "known_share" not in named:
         if expected is None:
             raise ValueError(

@@ -11,13 +11,14 @@ import pandas as pd
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from torch import Tensor, nn
-from torch.utils.data import Dataset
 
 from weaklabels import methods
 from weaklabels.cam import class_activation_maps
-from weaklabels.data.augment import pipeline, to_float
+from weaklabels.data.augment import to_float
 from weaklabels.estimator import choices, extras, inputs, judging, labels, networks, saving
+from weaklabels.estimator.augmenting import augmentation, check_steps
 from weaklabels.estimator.inputs import Form
+from weaklabels.estimator.settings import check_settings, pair
 from weaklabels.estimator.training import Course, identity_of, train
 from weaklabels.models import Network
 from weaklabels.seeding import seed_torch, torch_rng
@@ -66,6 +67,7 @@ class Classifier(ClassifierMixin, BaseEstimator):
         lr: learning rate of Adam; default 1e-3, or 1e-4 for pretrained layers and ten times that
             for the new head.
         augment: steps of ``data.augment.pipeline`` for training images, such as ``(("flip",),)``.
+            Noise is on the scale on which networks see images, [0, 1] unless ``bounded=False``.
         device: ``"auto"`` (CUDA, or Apple's MPS, or the CPU) or a name of PyTorch's.
         seed: of the initial weights, the order of the batches, and all else that is drawn.
         progress: show a bar while training, and say at the end what was done.
@@ -173,8 +175,9 @@ class Classifier(ClassifierMixin, BaseEstimator):
                 unknown. Candidates: ``(N, C)`` bool. Noisy: ``(N,)`` numbers or names. Crowd:
                 ``(N, R)`` whole numbers, -1 where a worker gave no answer. None takes the second
                 entries of a dataset's items. What is masked (``numpy.ma``) is not known.
-            classes: C names in the order of the columns, or of the class numbers; default: the
-                columns of a frame, or the numbers.
+            classes: C names in the order of the columns, or of the class numbers; or numbers, which
+                labels, answers and predictions of one class a row then hold. Default: the columns
+                of a frame, or the numbers.
             validation: further inputs with labels that are known to be right. Several labels a row:
                 +1, -1 and 0 for unknown, or 1 and 0 as ``zeros`` says; else the class. Training
                 keeps the weights of the epoch with the best mean average precision, or accuracy, on
@@ -188,8 +191,7 @@ class Classifier(ClassifierMixin, BaseEstimator):
             views: two functions of a batch of inputs, a weak and a strong view, for BLDR.
             teacher: for distillation: a trained :class:`Classifier` (of ``"Vanilla"``, say), or a
                 network with an embedding for every class.
-            truth: ``(N, C)``, 1 where a label is present, for methods that show what perfect
-                knowledge would bring.
+            truth: ``(N, C)``, 1 where a label is present, to show what knowing it would bring.
             folder: where the state is kept after each epoch. A training that was killed goes on
                 from there when it is called again with the same data and settings.
 
@@ -201,10 +203,10 @@ class Classifier(ClassifierMixin, BaseEstimator):
             FloatingPointError: if a loss is not finite.
         """
         inputs.same_rows(x, truth)
-        x, form, given, judged = self._read(x, observed, classes, validation, zeros, aggregate)
         told = extras.Told(expected_positives, clean, views, teacher, truth)
+        x, form, given, judged = self._read(x, observed, classes, validation, zeros, aggregate)
         device = networks.device_of(self.device)
-        with torch.random.fork_rng(devices=_all_devices(device)):
+        with torch.random.fork_rng(devices=networks.devices_of(device)):
             course = self._train(x, form, given, told, judged, device, folder)
         self._finish(course, judged)
         return self
@@ -219,11 +221,10 @@ class Classifier(ClassifierMixin, BaseEstimator):
         aggregate: str,
     ) -> tuple[Tensor, Form, labels.Labels, tuple[Tensor, np.ndarray] | None]:
         inputs.same_rows(x, observed)
-        choices.check_settings(self.method, self.epochs, self.batch_size, self.lr)
-        if observed is None:
-            if not isinstance(x, Dataset):
-                raise ValueError("no labels are given: fit(x, observed), or fit(dataset)")
-            observed = inputs.labels_of(x)
+        check_settings(self.get_params(), self.method_options)
+        if validation is not None:
+            validation = pair(validation, "validation", "(inputs, labels)")
+        observed = inputs.labels_of(x) if observed is None else observed
         names = inputs.columns_of(x)
         x = inputs.tensors(x, self.side or SIDE, bounded=self.bounded)
         if len(x) < 2:
@@ -234,6 +235,7 @@ class Classifier(ClassifierMixin, BaseEstimator):
         )  # fmt: skip
         labels.warn(given)
         form = inputs.form_of(x, bounded=self.bounded, names=names)
+        check_steps(self.augment, x, form)
         if validation is None:
             return x, form, given, None
         judged = judging.read(
@@ -277,7 +279,6 @@ class Classifier(ClassifierMixin, BaseEstimator):
         learner.prepare(model)
         self.prepared_ = set(model.state_dict()) != before
         drawn = torch_rng(self.seed, "augmentation")
-        augment = pipeline(self.augment, drawn, device) if self.augment else None
         settings = {k: v for k, v in self.get_params().items() if k not in ("device", "progress")}
         named = {k: v for k, v in settings.items() if not isinstance(v, nn.Module)}
         data = [x, given.observed]
@@ -286,7 +287,8 @@ class Classifier(ClassifierMixin, BaseEstimator):
         return train(
             model, x, learner, optimiser.build(model, learner),
             epochs=self.epochs, batch_size=self.batch_size,
-            order=torch_rng(self.seed, "order"), augment=augment, generators=[drawn],
+            order=torch_rng(self.seed, "order"), generators=[drawn],
+            augment=augmentation(self.augment, form, drawn, device),
             score=None if judged is None else lambda: self._score_of(*judged),
             folder=None if folder is None else Path(folder),
             identity="" if folder is None else identity_of(sorted(named.items(), key=str), *data),
@@ -380,7 +382,7 @@ class Classifier(ClassifierMixin, BaseEstimator):
     def predict(self, x: Any) -> np.ndarray:
         """What is there: ``(N, C)`` bool of labels that reach their threshold, or ``(N,)`` classes.
 
-        Classes are positions in ``classes_``, unless the labels were its values.
+        Classes are positions in ``classes_``, unless the labels were its values or it has numbers.
         """
         p = self.predict_proba(x)
         if self.several_:
@@ -474,7 +476,6 @@ class Classifier(ClassifierMixin, BaseEstimator):
 
         With it come the size and form of the inputs, their normalisation, classes and thresholds.
         A module of your own is code and stays where it is: :meth:`load` is given it again.
-
         """
         self._check_trained()
         saving.save(self, Path(path))
@@ -495,7 +496,3 @@ class Classifier(ClassifierMixin, BaseEstimator):
             ValueError: if it is not such a file, or a module of the user's own is missing.
         """
         return saving.load(cls, Path(path), network, device)
-
-
-def _all_devices(device: torch.device) -> list[int]:
-    return list(range(torch.cuda.device_count())) if device.type == "cuda" else []

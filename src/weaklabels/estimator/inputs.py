@@ -44,6 +44,11 @@ class Form:
     def are_images(self) -> bool:
         return len(self.shape) == 3
 
+    @property
+    def bounded(self) -> bool:
+        """Whether they are images in [0, 1], as the network sees them."""
+        return self.are_images and self.reach is None
+
     def read(self, x: Any) -> Tensor:
         """Inputs that look the same (see ``tensors``); files are read at the size of the images.
 
@@ -283,12 +288,15 @@ def _counted(data: Dataset) -> None:
         )
 
 
-def labels_of(data: Dataset) -> Any:
+def labels_of(data: Any) -> Any:
     """The second entries of a dataset's items, as one array.
 
     Raises:
-        ValueError: if an item is not a tuple of input and label, or its label is masked.
+        ValueError: if it is no dataset, an item is not a tuple of input and label, or its label is
+            masked.
     """
+    if not isinstance(data, Dataset):
+        raise ValueError("no labels are given: fit(x, observed), or fit(dataset)")
     _counted(data)
     labels = []
     for number in range(len(data)):  # type: ignore[arg-type]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,9 @@ from weaklabels.seeding import numpy_rng
 
 AGGREGATIONS = ("Dawid-Skene", "majority")
 
+SURE_ROWS = 10
+"""Rows from which on it is no accident that the answers of all add up to the same number."""
+
 
 class ZerosAreUnclear(UserWarning):
     """Labels of 1 and 0 alone were given, and nobody said what 0 means."""
@@ -36,8 +40,8 @@ class Labels:
             in the labels.
         several: whether a row may have several labels (sigmoid), or one (softmax).
         asks: a question to the user, or "".
-        by_name: whether a prediction is a value of ``classes``, as the labels were; else it is a
-            position in them.
+        by_name: whether a prediction is a value of ``classes``, as the labels were, or because the
+            classes are numbers; else it is a position in them.
         zeros: "absent" or "unknown", what 0 means in labels of 1 and 0 alone; None if nobody said.
     """
 
@@ -74,6 +78,8 @@ def of_method(
     Raises:
         ValueError: if the labels are none that the method takes, or do not fit the inputs.
     """
+    if isinstance(classes, str | set | frozenset) or not hasattr(classes or (), "__len__"):
+        raise ValueError(f"classes is {classes!r}: expected a list of names")
     values, hidden = with_mask(observed)
     if values.ndim not in (1, 2) or len(values) != rows or not values.size:
         raise ValueError(
@@ -92,9 +98,9 @@ def of_method(
         return _aggregated(name, values, hidden, classes, aggregate, seed, distributions)
     array_of(observed)  # says where it is masked
     if form == "candidates":
-        return _candidates(name, values, _named(observed, classes))
+        return _candidates(name, values, _valued(observed, classes))
     if not one:
-        return _shares(values, _named(observed, classes))
+        return _shares(values, _valued(observed, classes))
     given = _single(name, values.reshape(-1), classes)
     if not distributions:
         return given
@@ -164,6 +170,19 @@ def _named(observed: Any, classes: Sequence[Any] | None) -> Sequence[Any] | None
         return columns_of(observed)
     check_columns(observed, classes)
     return classes
+
+
+def _valued(observed: Any, classes: Sequence[Any] | None) -> Sequence[Any] | None:
+    """The same for one label a row, which is a value of a column: numbers stay numbers."""
+    names = _named(observed, classes)
+    if classes is None and names and all(isinstance(each, Integral) for each in observed.columns):
+        return observed.columns.tolist()
+    return names
+
+
+def _are_values(names: np.ndarray) -> bool:
+    """Whether classes are numbers of their own, which labels and predictions hold; else names."""
+    return names.dtype.kind not in "US"
 
 
 def _names(classes: Sequence[Any] | None, count: int) -> np.ndarray:
@@ -260,8 +279,15 @@ def warn(given: Labels) -> None:
 def _candidates(name: str, values: np.ndarray, classes: Sequence[Any] | None) -> Labels:
     if values.ndim != 2 or values.dtype.kind not in "biuf" or not np.isin(values, (0, 1)).all():
         raise _refuse(name, values)
+    names = _names(classes, values.shape[1])
+    _refuse_one_class(names)
     candidates = torch.from_numpy(values.astype(bool))
-    return Labels(candidates, _names(classes, values.shape[1]), False)
+    return Labels(candidates, names, False, by_name=_are_values(names))
+
+
+def _refuse_one_class(names: np.ndarray) -> None:
+    if len(names) < 2:
+        raise ValueError(f"there is one class, {names.tolist()[0]!r}: expected two or more")
 
 
 def _single(name: str, values: np.ndarray, classes: Sequence[Any] | None) -> Labels:
@@ -282,7 +308,8 @@ def _single(name: str, values: np.ndarray, classes: Sequence[Any] | None) -> Lab
         return Labels(torch.from_numpy(positions.astype(np.int64)), found, False, by_name=True)
     names = _names(classes, len(classes))
     positions = positions_in(names, values)
-    by_name = values.dtype.kind in "US" or names.dtype.kind not in "US"
+    _refuse_one_class(names)
+    by_name = values.dtype.kind in "US" or _are_values(names)
     return Labels(torch.from_numpy(positions), names, False, by_name=by_name)
 
 
@@ -319,10 +346,16 @@ def positions_in(classes: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def _shares(values: np.ndarray, classes: Sequence[Any] | None) -> Labels:
-    if (values < 0).any() or not np.allclose(values.sum(1), 1, atol=1e-4):
-        raise ValueError("labels are not distributions: expected rows from 0 that add up to 1")
-    shares = torch.from_numpy(values.astype(np.float32))
-    return Labels(shares, _names(classes, values.shape[1]), False)
+    sums = values.sum(1)
+    wrong = np.flatnonzero((values < 0).any(1) | ~np.isclose(sums, 1, atol=1e-4))
+    if len(wrong):
+        raise ValueError(
+            f"labels are not distributions: row {wrong[0]} has values from "
+            f"{values[wrong[0]].min():g} that add up to {sums[wrong[0]]:g}, expected values from 0 "
+            "that add up to 1 (divide rows by their sum)"
+        )
+    shares, names = torch.from_numpy(values.astype(np.float32)), _names(classes, values.shape[1])
+    return Labels(shares, names, False, by_name=_are_values(names))
 
 
 # --- crowds --------------------------------------------------------------------------------------
@@ -345,12 +378,21 @@ def _refuse_wrapped(values: np.ndarray) -> None:
 def _answers(
     name: str, values: np.ndarray, hidden: np.ndarray, classes: Sequence[Any] | None
 ) -> Labels:
-    """Answers ``(N, R)`` of whole numbers; masked ones were not given."""
+    """Answers ``(N, R)`` as positions in the classes; masked ones were not given.
+
+    They are positions already, unless the classes are numbers: then they are these.
+    """
     if values.ndim != 2 or values.dtype.kind not in "iuf" or (values % 1).any():
         raise _refuse(name, values)
     _refuse_wrapped(values)
     answers = np.where(hidden, -1, values.astype(np.int64))
-    count = int(answers.max()) + 1 if classes is None else len(classes)
+    _refuse_counts(name, answers)
+    if classes is None and answers.min() == answers.max() >= 0:
+        raise ValueError(f"every answer is {answers.max()}: expected two classes or more")
+    names = _names(classes, int(answers.max()) + 1 if classes is None else len(classes))
+    count = len(names)
+    if _are_values(names):
+        answers = _places(answers, names)
     if answers.min() < -1 or answers.max() >= count or count < 2:
         raise ValueError(
             f"answers from {answers.min()} to {answers.max()}: expected -1 (none) to {count - 1}, "
@@ -361,7 +403,41 @@ def _answers(
         raise ValueError(
             f"nobody answered about row {silent[0]} ({len(silent)} such): leave these rows out"
         )
-    return Labels(torch.from_numpy(answers), _names(classes, count), False)
+    return Labels(torch.from_numpy(answers), names, False, by_name=_are_values(names))
+
+
+def _places(answers: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Answers that are values of the classes as positions in these, -1 where there is none."""
+    if -1 in classes.tolist():
+        raise ValueError(
+            "classes hold -1, which stands for no answer: expected another number for that class"
+        )
+    found = np.full(answers.shape, -1)
+    found[answers != -1] = positions_in(classes, answers[answers != -1])
+    return found
+
+
+def _refuse_counts(name: str, answers: np.ndarray) -> None:
+    """Refuse votes, percent, or a 1, in a column for each class: all rows add up to the same.
+
+    Answers of workers hardly do so without a gap, except in a few rows: these make a warning.
+    """
+    sums, found = answers.sum(1), np.unique(answers)
+    low, high = int(sums.min()), int(sums.max())
+    percent = low >= 98 and high <= 102  # rounded
+    if found[0] < 0 or len(found) < 2 or answers.shape[1] < 2 or not (low == high or percent):
+        return
+    text = (
+        f"labels {answers.shape} of method {name!r} look like a column for each class, and would "
+        f"be taken for answers of workers: every row adds up to {low}"
+        + (f" to {high}" if high > low else "")
+        + ", expected (N,), such as observed.argmax(1), or shares for method 'soft labels' (divide "
+        "rows by their sum)"
+    )
+    if len(answers) >= SURE_ROWS and (len(found) > 2 or (high == 1 and answers.shape[1] > 2)):
+        raise ValueError(text)
+    if found[-1] > 1:
+        warnings.warn(text, stacklevel=6)
 
 
 def _refuse_presence(name: str, answers: np.ndarray, classes: int) -> None:
@@ -404,6 +480,5 @@ def _aggregated(
     else:
         chosen = majority_vote(answers, count, numpy_rng(seed, "ties"))
         posterior = np.eye(count)[chosen]
-    if distributions:
-        return Labels(torch.from_numpy(posterior.astype(np.float32)), given.classes, False)
-    return Labels(torch.from_numpy(posterior.argmax(1)), given.classes, False)
+    labels = posterior.astype(np.float32) if distributions else posterior.argmax(1)
+    return replace(given, observed=torch.from_numpy(labels))

@@ -136,7 +136,7 @@ def build(
         name = network["name"]
         model = models.build(name, classes, seed=seed, **network["options"])
         _put_in_front(model, name, network["options"], form, statistics)
-    _try(model, name, form, classes)
+    check_scores(model, name, form, classes)
     return model
 
 
@@ -177,12 +177,17 @@ def _put_in_front(
     model.features = longer
 
 
-def _try(model: Network, name: str, form: Form, classes: int) -> None:
-    """Refuse a network that cannot take the inputs, before hours of training."""
+def check_scores(model: Network, name: str, form: Form, classes: int) -> None:
+    """Refuse a network that cannot take the inputs, before hours of training.
+
+    Raises:
+        ValueError: if it cannot, or gives something else than a score for each class.
+    """
     was_training = model.training
+    zeros = torch.zeros(2, *form.shape, device=next(model.parameters(), torch.empty(0)).device)
     try:
         with torch.no_grad():
-            scores = model.eval()(torch.zeros(2, *form.shape))
+            scores = model.eval()(zeros)
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"network {name!r} cannot take {form}: {reason}") from error
@@ -218,3 +223,8 @@ def device_of(name: str) -> torch.device:
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def devices_of(device: torch.device) -> list[int]:
+    """Numbers of the GPUs whose generators a training there may draw from."""
+    return list(range(torch.cuda.device_count())) if device.type == "cuda" else []
