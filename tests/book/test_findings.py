@@ -101,6 +101,7 @@ def test_every_kind_of_weak_labels_has_a_method() -> None:
         "Single positive labels",
         "Partial labels with missing entries",
         "Candidate sets",
+        "Too many labels",
         "Wrong labels",
         "Crowds",
         "Few labelled images",

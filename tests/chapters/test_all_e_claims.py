@@ -28,6 +28,7 @@ def test_claims_on_the_aesthetic_term():
     assert outcomes(*map(claims.claim_1a, (better, worse, unclear))) == [HOLDS, FAILS, OPEN]
     for found, expected in ((better, HOLDS), (worse, FAILS), (unclear, OPEN)):
         assert outcomes(*claims.claim_2ab(found)) == [expected] * 2
+        assert outcomes(*claims.claim_2cd(found)) == [expected] * 2
 
 
 @pytest.mark.parametrize(
@@ -63,9 +64,10 @@ def test_claims_on_simple_methods():
 def test_one_curve_for_all_pixels_is_a_rival(psnr, outcome):
     curve = {"psnr": psnr + SPREAD, "ssim": np.array([0.75] * len(SPREAD))}
     groups = {f"agents, {runs.ALL}": given_outcomes(psnr=15.0), "constant curve": curve}
-    rows = claims.claim_4_curve(groups)
-    assert [row.id for row in rows] == ["4g", "4h"]
+    rows = claims.claim_4_curve(groups, {runs.ALL: given_outcomes(psnr=18.5)})
+    assert [row.id for row in rows] == ["4g", "4h", "4i", "4j"]
     assert rows[0].verdict.outcome == outcome
+    assert rows[2].verdict.outcome == HOLDS
 
 
 def test_the_summary_names_every_row_that_can_be_decided_by_seeds():
@@ -97,6 +99,7 @@ def test_claims_on_what_pixels_do():
     cases = ({"follows": -0.5}, {"follows": -0.02, "spread": 50}, {"spread": 500})
     rows = (claims.claim_5a({runs.ALL: given_outcomes(**each)}) for each in cases)
     assert outcomes(*rows) == [HOLDS, FAILS, OPEN]
+    assert claims.claim_5d({runs.WHOLE: given_outcomes(follows=-0.5)}).verdict.outcome == HOLDS
     audits = ({"share_at_least": [60, 94]}, {"share_at_least": [60, 95]})
     assert outcomes(*map(claims.claim_5c, audits)) == [HOLDS, FAILS]
     assert outcomes(claims.claim_6a(), claims.claim_7()) == [HOLDS, NOT_TESTABLE]
@@ -129,9 +132,9 @@ def test_terms_and_actions_are_told_over_all_seeds():
     shown = tables.common({"ours": records}, {"share_at_least": [99.5, 99, 100]})
     assert shown.loc["ours"].tolist() == ["90.0 ± 0.0", "60.0 ± 14.1", "100.0 ± 0.0"]
     assert shown.loc["released policy (recorded)"].tolist() == [
-        "99.5 or more",
-        "99 or more",
-        "100 or more",
+        "at least 99.5",
+        "at least 99",
+        "at least 100",
     ]
     assert tables.common({"ours": records}, None).index.tolist() == ["ours"]
 

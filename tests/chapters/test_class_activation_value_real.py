@@ -127,12 +127,14 @@ def test_settings_are_chosen_by_each_criterion_on_other_splits(setting, monkeypa
 
 def test_the_pilot_on_photographs_keeps_its_curves(setting, monkeypatch):
     write_cifar10(Path(setting.data_root))
-    for name, value in (("EPOCHS", 2), ("TRIAL_EPOCHS", 1), ("LATE", 1), ("RATES", (1e-3,))):
+    small = {"TRAIN": 30, "EPOCHS": 2, "TRIAL_EPOCHS": 1, "LATE": 1, "RATES": (1e-3,)}
+    for name, value in small.items():
         monkeypatch.setattr(photographs, name, value)
     rows = ("IM-avg", "CAM", "CAM, T0 = 1")
     monkeypatch.setattr(photographs, "ROWS", rows)
     made = photographs.cifar10(setting)
-    assert made["data"]["training images"] == 40
+    assert made["data"]["training images"] == 30
+    assert made["data"]["drawn from"] == 40
     assert [each["method"] for each in made["choices"]] == list(rows)
     found = photographs.recorded_pilot(made)
     assert list(found) == list(rows)

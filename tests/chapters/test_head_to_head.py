@@ -447,6 +447,15 @@ def test_the_closest_method_is_that_of_the_validation_scenes() -> None:
     assert worst(name) == min(worst(other) for other in entries.RANKED)
 
 
+def test_identifying_against_the_likelihood_of_the_set() -> None:
+    scores = {(task, name): scattered(80) for task in ("a", "b") for name in runs.PARTIAL}
+    scores |= {("a", "CC"): scattered(70), ("b", "CC"): scattered(90)}
+    found = outcomes(*claims.claim_25(scores, ["a", "b"]))
+    assert found == dict.fromkeys((f"25{x}" for x in "abcd"), HOLDS) | dict.fromkeys(
+        (f"25{x}" for x in "efgh"), FAILS
+    )
+
+
 def set_claims(scores: dict[tuple[str, str], np.ndarray], smallest: str) -> dict[str, str]:
     return outcomes(
         *claims.claim_13(scores, "q = 0.7"),

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from chapters.lfosa import claims, figures, record, runs, tables
+from chapters.lfosa import claims, figures, record, runs, summary, tables
 
 from tests.chapters.small_photographs import coarse_pixels
 from weaklabels import data
@@ -150,7 +150,7 @@ def test_without_a_record_everything_says_so():
     assert figures.draw_recorded({}).axes[0].texts[0].get_text() == tables.NOT_YET
     rows = [row for claim in ROWS for row in claim({})]
     assert {row.verdict.outcome for row in rows} == {"not testable here"}
-    assert {row.id for row in rows} <= {id for ids in claims.QUESTIONS.values() for id in ids}
+    assert {row.id for row in rows} <= {id for ids in summary.QUESTIONS.values() for id in ids}
 
 
 # -- claims ---------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from chapters.lfosa import claims, figures, patches, runs, tables
+from chapters.lfosa import claims, figures, patches, runs, summary, tables
 
 from weaklabels import data
 from weaklabels.lab.store import Record, digest
@@ -283,8 +283,8 @@ def test_shares_of_known_examples_are_counted_on_both_sides_of_a_mixture():
 
 
 def test_the_summary_names_the_rows_that_are_shown():
-    ids = {id for rows in claims.QUESTIONS.values() for id in rows}
-    text = claims.summary(dict.fromkeys(ids, "open") | {"11a": "holds"})
+    ids = {id for rows in summary.QUESTIONS.values() for id in rows}
+    text = summary.summary(dict.fromkeys(ids, "open") | {"11a": "holds"})
     assert "**holds** (11a)" in text
     assert all(id in text for id in ids)
 
@@ -346,3 +346,13 @@ def test_every_mismatch_ratio_counts():
     assert claims.claim_10(both()).verdict.outcome == "holds"
     assert claims.claim_10(both({"Random": HIGH})).verdict.outcome == "fails"
     assert claims.claim_10(both({"Random": WIDE})).verdict.outcome == "open"
+
+
+def test_what_is_asked_twice_has_rows_in_both_places():
+    recorded = {row["id"] for row in Chapter("lfosa").recorded("claims")}
+    for places in summary.FINDINGS.values():
+        assert set(places.values()) <= recorded
+    assert summary.FINDINGS["its queries are purer, far unknowns"] == {
+        "digits": "1b",
+        "photographs": "13c",
+    }

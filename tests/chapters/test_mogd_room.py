@@ -133,10 +133,9 @@ def test_not_worse_is_a_margin_against_every_comparator():
     assert outcomes(rows) == {"1a": HOLDS, "1b": HOLDS, "1c": FAILS}
     assert rows[2].claim.endswith("without clean samples; pair 0.9.")
     found["q = 0.1"]["LW"] = scattered(69)
-    others = claims.claim_1(found, "1s", "tab-mogd-all", ", in the end")
+    others = claims.claim_1(found, "1s", "tab-mogd-all")
     assert outcomes(others)["1sa"] == OPEN
     assert {row.figure for row in others} == {"tab-mogd-all"}
-    assert others[2].claim.endswith("without clean samples, in the end; pair 0.9.")
 
 
 def test_an_advantage_grows_or_does_not_against_each_self_trainer():
@@ -247,8 +246,6 @@ def test_each_rival_with_the_same_clean_samples_is_a_row():
     assert tuple(row.verdict.outcome for row in rows) == decided
     assert [row.id for row in rows[:2]] == ["5sa", "5sb"]
     assert rows[4].claim == "MoGD beats CC that trains on the same clean samples; pair 0.9."
-    stopped = claims.claim_5(found, "MoGD", ["LW +v"], "tab-mogd-best", "5p", ", stopped")
-    assert stopped[0].claim.endswith("the same clean samples, stopped; q = 0.1.")
     gains = tables.gain_table(found)
     assert gains.loc["CC +v", "pair 0.9"] == "-5.0 ± 0.0"
     assert "MoGD" not in gains.index

@@ -32,7 +32,7 @@ def test_a_record_in_miniature(tmp_path, monkeypatch):
     assert "balance" not in cells[1, "DS"]
     assert tables.photograph_table(cells).shape == (9, 8)
     assert len(figures.draw_photograph_balance(cells).axes) == 2
-    assert len(photograph_claims.on_photographs(cells)) == 26
+    assert len(photograph_claims.on_photographs(cells)) == 20
 
 
 def test_six_rounds_fill_half_of_what_is_missing(tmp_path):
@@ -80,14 +80,6 @@ def test_rows_on_accuracy():
         assert outcomes(photograph_claims.claim_13(cells)) == {expected}
         assert outcomes(photograph_claims.claim_14(cells)) == {expected}
         assert outcomes(photograph_claims.claim_15(cells)) == {expected}
-
-
-def test_rivals_without_a_crowd_layer_are_met_at_their_best():
-    cells = made(HIGH, LOW)
-    cells[1, "MV"] = cells[1, "MV"] | {"best": np.array(HIGH) + 1}
-    found = {row.id: row.verdict.outcome for row in photograph_claims.claim_13(cells)}
-    assert (found["13a"], found["13b"]) == (FAILS, HOLDS)
-    assert outcomes(photograph_claims.claim_14(cells)) == {HOLDS}
 
 
 def test_without_a_record_nothing_is_decided():

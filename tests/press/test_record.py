@@ -84,6 +84,17 @@ def test_a_record_says_how_it_came_about(room: Path, capsys: pytest.CaptureFixtu
     assert str(room.parents[2]) not in text
 
 
+def test_made_again_it_has_as_many_seeds(room: Path) -> None:
+    (room / "ready").touch()
+    path = room / "recorded" / "second.json"
+    assert record.seeds_of(path) is None
+    make(room, "--name=second", "--seeds=3")
+    make(room, "--name=second")
+    found = json.loads(path.read_text())
+    assert found["seeds"] == [0, 1, 2]
+    assert found["command"] == "make record CHAPTERS=toy NAME=second DATA=folder SEEDS=3"
+
+
 def test_the_keys_are_those_of_the_code(room: Path) -> None:
     (room / "ready").touch()
     make(room, "--name=first")

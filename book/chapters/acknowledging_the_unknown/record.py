@@ -121,7 +121,7 @@ def voc2012_looks(setting: Setting) -> dict[str, Any]:
     wanted = rows(voc_features.protocol(setting))
     specs = {
         row: replace(
-            wanted[row].spec,
+            voc_features.exact(wanted[row].spec),
             optimiser=OptimiserSpec("adam", lr=rates[row]),
             track=("train_scores", "test_scores"),
         )

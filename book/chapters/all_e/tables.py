@@ -91,7 +91,7 @@ def common(groups: Mapping[str, Sequence[Record]], audit: Mapping[str, Any] | No
     }
     if audit is not None:
         rows["released policy (recorded)"] = [
-            f"{share:g} or more" for share in audit["share_at_least"]
+            f"at least {share:g}" for share in audit["share_at_least"]
         ]
     return pd.DataFrame(rows, index=channels).T
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from string import ascii_lowercase
 
-import numpy as np
-
 from chapters.bldr import photographs
 from chapters.bldr.claims import OURS, PAPER, WORTH_AUC
 from chapters.bldr.tables import Human
@@ -100,29 +98,6 @@ def claim_17(human: Human) -> list[Row]:
 
     text = "probabilities of BLDR's negative head tell mistakes from right labels better than"
     return _on_people("17", f"{text} those of CE, measured alike (AUC)", PAPER, human, test)
-
-
-def claim_18(human: Human) -> list[Row]:
-    """Accuracy of BLDR against each comparator at the best epoch of each, on human labels."""
-
-    def highest(labels: str, name: str) -> np.ndarray:
-        return human[labels, name]["test by epoch"].max(axis=1)
-
-    rivals = [name for name in photographs.METHODS if name != "BLDR"]
-    pairs = [(labels, name) for labels in photographs.LABELS.values() for name in rivals]
-    return [
-        Row(
-            f"18{letter}",
-            f"Human labels of CIFAR-10N ({labels}, recorded): where each stops at its best epoch "
-            f"on test images, BLDR is above {name}.",
-            OURS,
-            greater(highest(labels, "BLDR"), highest(labels, name))
-            if human
-            else not_testable(NOT_RECORDED),
-            figure="fig-bldr-human",
-        )
-        for letter, (labels, name) in zip("abcdefghijkl", pairs, strict=True)
-    ]
 
 
 def claim_22(human: Human) -> list[Row]:

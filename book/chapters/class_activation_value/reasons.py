@@ -48,6 +48,12 @@ TEXTS: Mapping[str, str] = {
     "softmax of CAVL pushes down, and LWS is below CAVL (row 15a); any larger beta pushes it down "
     "too. What LWS then has beyond CAVL is perhaps its soft weights: row 16 says what soft labels "
     "alone are worth.",
+    "18a 18b 18c 18d 18e 18f 18g 18h 18i": "Perhaps for the reason of rows 8a to 8f, that hard "
+    "labels lock in: whatever the settings are chosen by, CAVL stays behind CC, RC, PRODEN and LWC "
+    "on every set (tab-cavl-selection).",
+    "19d": "Perhaps because this measure rewards a network that is sure of one candidate, "
+    "whichever it is: PRODEN's choice by it is nine points less accurate than by true labels "
+    "(tab-cavl-selection).",
 }
 """Ids of rows -> why they fail."""
 

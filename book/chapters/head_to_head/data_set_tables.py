@@ -170,6 +170,14 @@ def agreement(study: Study, scenes: Scores, weakening: str) -> tuple[float, floa
     return rank_agreement(-study.ranks(weakening).T, here)
 
 
+def agreement_on(
+    study: Study, scenes: Scores, weakening: str, name: str
+) -> tuple[float, float, float]:
+    """The same for one data set: its order by the means over seeds."""
+    here = score_array(scenes, [weakening], RANKED)[0].mean(1)
+    return rank_agreement(score_array(study.scores(weakening), [name], RANKED)[0], here)
+
+
 def among_themselves(study: Study, weakening: str) -> float:
     """Rank correlation between the orders on two of the data sets, mean over all pairs."""
     matrix = rank_agreement_matrix(study.scores(weakening), study.sets, RANKED)

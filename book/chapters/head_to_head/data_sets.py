@@ -33,8 +33,8 @@ from weaklabels.lab.voc_features import SPLIT_SEED
 FIRST_SEED = 100
 TUNING_SEEDS = (FIRST_TUNING_SEED, FIRST_TUNING_SEED + 1)
 
-LEARNING_RATES = (6e-4, *RATES)
-"""One more than on scenes, below them."""
+LEARNING_RATES = (6e-5, 2e-4, 6e-4, *RATES)
+"""Three more than on scenes, below them."""
 
 FIRST_RATE = LEARNING_RATES.index(USUAL_RATE)
 """Where the search for the learning rate starts."""

@@ -9,10 +9,12 @@ from typing import Any
 from chapters.head_to_head.choices import choose
 from chapters.head_to_head.cost import measure
 from chapters.head_to_head.data_sets import data_sets
+from chapters.head_to_head.set_choices import set_choices
 from weaklabels.lab.setting import Setting
 
 RECORDS: dict[str, Callable[[Setting], dict[str, Any]]] = {
     "choices": choose,
+    "set_choices": set_choices,
     "cost": measure,
     "data_sets": data_sets,
 }

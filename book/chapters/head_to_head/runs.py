@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TypeVar
 
 from chapters.head_to_head.choices import Choices
@@ -111,14 +112,32 @@ def class_specs(chapter: Setting, compared: Comparison) -> dict[str, ClassSpec]:
     return {f"{k} classes": replace(base, classes=k) for k in (10, 20, 30)}
 
 
-def set_table(tasks: Mapping[str, S]) -> dict[tuple[str, str], S]:
-    """Every task with every method, and told the truth: then a run does not depend on q."""
+Rates = Mapping[tuple[str, str], float]
+"""(task, method) -> learning rate."""
+
+
+def set_table(
+    tasks: Mapping[str, S], rates: Rates = MappingProxyType({})
+) -> dict[tuple[str, str], S]:
+    """Every task with every method, and told the truth: then a run does not depend on q.
+
+    Args:
+        tasks: the runs to be varied, by name.
+        rates: for digits, on which they were chosen; elsewhere, and where there is none, the rate
+            of the task stays.
+    """
     table = {
         (task, name): spec
         for task, base in tasks.items()
         for name, spec in candidate_setting.rows(base, PARTIAL).items()
     }
-    return table | {
+    table |= {
         (task, SUPERVISED): candidate_setting.vary(replace(base, q=0.0), SUPERVISED)
         for task, base in tasks.items()
+    }
+    return {
+        key: replace(spec, optimiser=replace(spec.optimiser, lr=rates[key]))
+        if key in rates and spec.dataset == "digits"
+        else spec
+        for key, spec in table.items()
     }

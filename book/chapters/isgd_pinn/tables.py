@@ -384,12 +384,12 @@ def cost_table(runs: Runs, cost: Mapping[str, float]) -> pd.DataFrame:
     }
     rows = {}
     for name, value in cost.items():
-        each = evaluations.get(name, 1)
+        each, least = evaluations.get(name, 1), "at least " if name == "L-BFGS" else ""
         rows[name] = {
             "ms / evaluation": f"{value:.2f}",
             "of SGD's": f"{value / cost['SGD']:.2f}",
-            "evaluations / step": "1 or more" if name == "L-BFGS" else f"{each:.0f}",
-            "step, of SGD's": f"{each * value / cost['SGD']:.1f}",
+            "evaluations / step": f"{least}{each:.0f}",
+            "step, of SGD's": f"{least}{each * value / cost['SGD']:.1f}",
         }
     return pd.DataFrame(rows).T
 

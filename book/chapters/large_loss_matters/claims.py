@@ -256,14 +256,15 @@ def claim_5(protocols: Protocols) -> list[Row]:
     """
     told = (
         ("EPR", "ROLE"),
-        "Perhaps because EPR and ROLE are told the true mean number of positives, LL is not: rows "
-        "13a to 13d ask what that is worth.",
+        "ROLE is ahead, and EPR where it is not behind. Perhaps because they are told the true "
+        "mean number of positives, and LL is not: rows 13a to 13d ask what that is worth.",
     )
     smoothed = (
-        ("LSAN", "ROLE"),
-        "Being told the number of positives, as ROLE is, is not the whole story: LSAN is not told "
-        "it. Perhaps a linear head on fixed features has so little freedom to memorise that saying "
-        'less firmly "negative", as LSAN does of all labels, is worth more than rejecting a few.',
+        ("WAN", "LSAN", "ROLE"),
+        "Being told the number of positives, as ROLE is, is not the whole story: WAN and LSAN are "
+        "not told it. Perhaps a linear head on fixed features has so little freedom to memorise "
+        'that saying less firmly "negative", as they do of all labels, is worth more than '
+        "rejecting a few.",
     )
     return _rows_of_table_2(
         "5",

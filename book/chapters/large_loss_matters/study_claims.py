@@ -35,15 +35,14 @@ TOO_LOW = (
     "the false negatives stays."
 )
 TOLD_THE_NUMBER = (
-    "Perhaps because EPR and ROLE are told the true mean number of positives (row 13a). The "
+    "Perhaps because ROLE, and EPR, are told the true mean number of positives (row 13a). The "
     "learning rate that ROLE chose is an end of what was tried (tab-llm-own-rate), so that it "
     "might gain still more from a higher one."
 )
 FLIPS_STAY = (
     "The rounding is not the whole reason: in large batches the rate is near the published one "
     "(tab-llm-schedules). Over 25 epochs LL-Cp still flips more labels than are false there, as "
-    "its flips stay and the rate was meant for ten epochs: perhaps that is the reason. Its "
-    "learning rate is the largest that was tried."
+    "its flips stay and the rate was meant for ten epochs: perhaps that is the reason."
 )
 
 

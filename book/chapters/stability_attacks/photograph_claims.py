@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from chapters.stability_attacks.claims import SIGN_ALONE
 from chapters.stability_attacks.runs import USUAL
 from chapters.stability_attacks.tables import PUBLISHED, PUBLISHED_DEFENCES, OnPhotographs
 from weaklabels.press.claims import Row, greater, not_testable
-from weaklabels.press.verdicts import NOT_RECORDED
+from weaklabels.press.verdicts import HOLDS, NOT_RECORDED
 
 LARGER = "PGD-AT 14/255"
 
@@ -162,6 +163,7 @@ def claim_15(found: OnPhotographs | None) -> list[Row]:
                 paper_effect=test.paper_effect,
             ),
             figure="tab-stab-photographs",
+            why={HOLDS: SIGN_ALONE} if id == "15e" else {},
         )
         for id, test in TESTS.items()
     ]

@@ -118,7 +118,7 @@ def _warm_up(share: float, most: int) -> Callable[[Tensor, int], dict[str, Any]]
 def _apl(observed: Tensor, epochs: int) -> dict[str, Any]:
     if epochs < 2:
         raise ValueError("method 'EM+APL' labels between epochs: give it two epochs or more")
-    return {"alpha": 0.1, "beta": 0.5, "warm_up": max(1, epochs // 4), "epochs": epochs}
+    return {"alpha": 0.1, "beta": 0.5, "warm_up": max(1, 3 * epochs // 4), "epochs": epochs}
 
 
 def _nlnl(observed: Tensor, epochs: int) -> dict[str, Any]:

@@ -40,8 +40,8 @@ class Classifier(ClassifierMixin, BaseEstimator):
     - **LL-R, LL-Ct, LL-Cp**: ``rate`` grows to the estimated share of present labels among the
       unknown ones in the last epoch: where negatives are annotated, the share of present ones among
       the known; else half the share of annotated labels.
-    - **EM, EntMin, EM+APL**: ``alpha`` 0.1; EM+APL: ``beta`` 0.5, pseudo-labels from a quarter of
-      the epochs on.
+    - **EM, EntMin, EM+APL**: ``alpha`` 0.1; EM+APL: ``beta`` 0.5, pseudo-labels after three
+      quarters of the epochs.
     - **L1R, L2R**: ``weight`` 1e-5 and 1e-4.
     - **EPR, ROLE, nnPU**: the mean number of present labels of a row, ``expected_positives``, is
       the sum over classes of the share of present ones among the known labels. Where only present

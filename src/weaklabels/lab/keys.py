@@ -4,8 +4,8 @@ A run's key covers the definitions that its function reaches, one by one: functi
 constants of this project that it names, those that these name, and so on. So an edit recomputes
 exactly the runs that execute the edited code. What cannot be seen by reading (a method or a loader
 found by its name) the spec names itself, in ``code()``. Comments, formatting and docstrings, also
-those below attributes and constants, are not part of any key, nor are calls of ``weaklabels.checks``
-that stand alone: they refuse a run or leave it as it is.
+those below attributes and constants, are not part of any key, nor are calls of
+``weaklabels.checks`` that stand alone: they refuse a run or leave it as it is.
 
 Whole modules, closed under imports, are what an executed notebook depends on.
 """

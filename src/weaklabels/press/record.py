@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -196,7 +197,7 @@ def _parser() -> Parser:
     parser.add_argument("--name", default="", help="of the record; all of the chapters if left out")
     parser.add_argument("--profile", default="quick", help=" | ".join(options.PROFILES))
     parser.add_argument("--device", default="cpu", help="cpu | cuda | cuda:N")
-    parser.add_argument("--seeds", default="", help="repetitions; else each chapter's own number")
+    parser.add_argument("--seeds", default="", help="repetitions; else as many as the record has")
     parser.add_argument("--data", default="", help="folder of the downloaded datasets")
     parser.add_argument("--budget", default="", help="time after which it stops: 90s, 25m, 1.5h")
     parser.add_argument("--stale", action="store_true", help="list records of changed code")
@@ -221,13 +222,14 @@ def _record_all(given: Any, repository: Path) -> None:
     commit, limit = machine.commit(repository), options.budget(given.budget)
     with stopping_cleanly(lambda: None, AGAIN, limit):
         for (slug, name), recorder in wanted.items():
-            chapter, command = notebooks[slug], _command(slug, name, given)
+            chapter = notebooks[slug]
+            path = chapter.path.parent / "recorded" / f"{name}.json"
+            asked = replace(request, seeds=request.seeds or seeds_of(path))
+            command = _command(slug, name, given, asked.seeds)
             if recorder is None:
-                path = _record_claims(chapter, request, places, command)
+                path = _record_claims(chapter, asked, places, command)
             else:
-                setting = _setting(chapter, request, places)
-                path = chapter.path.parent / "recorded" / f"{name}.json"
-                content = record(recorder, setting, command, commit)
+                content = record(recorder, _setting(chapter, asked, places), command, commit)
                 write_atomically(path, readable(content) + "\n")
             print(path.relative_to(repository))
 
@@ -243,6 +245,13 @@ def _setting(chapter: Notebook, request: Options, places: Places) -> Noting:
         chapter.path.parent / "recorded",
         request.workers or machine.default_workers(request.device),
     )
+
+
+def seeds_of(path: Path) -> int | None:
+    """How many seeds the committed record was asked for, if it is there and its command says so."""
+    held = read_json(path)
+    asked = re.search(r"SEEDS=(\d+)", held.get("command", "") if isinstance(held, dict) else "")
+    return int(asked[1]) if asked else None
 
 
 def _record_claims(chapter: Notebook, request: Options, places: Places, command: str) -> Path:
@@ -276,13 +285,13 @@ def _record_claims(chapter: Notebook, request: Options, places: Places, command:
     return folder / edition.CLAIMS
 
 
-def _command(slug: str, name: str, given: Any) -> str:
+def _command(slug: str, name: str, given: Any, seeds: int | None) -> str:
     """What to type for one record, without the name of a folder."""
     parts = [f"make record CHAPTERS={slug} NAME={name}"]
     parts += ["DATA=folder"] if given.data else []
     parts += [f"PROFILE={given.profile}"] if given.profile != "quick" else []
     parts += [f"DEVICE={given.device}"] if given.device != "cpu" else []
-    parts += [f"SEEDS={given.seeds}"] if given.seeds else []
+    parts += [f"SEEDS={seeds}"] if seeds else []
     return " ".join(parts)
 
 

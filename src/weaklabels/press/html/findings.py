@@ -14,7 +14,7 @@ from weaklabels.press.html.chapters import Shown
 from weaklabels.press.verdicts import FAILS, HOLDS, OPEN
 
 FINDINGS = "findings.yml"
-FOUND = {HOLDS: "What stands", FAILS: "What does not", OPEN: "What nobody knows"}
+FOUND = {HOLDS: "What stands", FAILS: "What does not", OPEN: "What these runs leave open"}
 
 _PLACE = re.compile(r"\{([a-z]\w*) (\w+)((?: [^{}]+)?)\}")
 _COMPARED = ("comparison", "margin")

@@ -1,0 +1,41 @@
+"""What the chapter asked, and what its rows answer, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from weaklabels.press.verdicts import answers
+
+QUESTIONS: Mapping[str, Sequence[str]] = {
+    "only what is present is annotated: taking no side on the rest (EM) beats calling it absent": (
+        *("1a", "1e", "1f"),
+        "18a",
+    ),
+    "rejecting the largest losses beats calling the rest absent": ("2a", "2b", "2c", "19"),
+    "knowing how many labels are present beats every method that does not": ("9", "22"),
+    "absence is annotated, too: ignoring the rest beats calling it absent": (
+        *("5a", "5b", "5c"),
+        "20",
+    ),
+    "ignoring the rest is enough": ("4a", "4b", "21"),
+    "annotated absences are worth using": ("10a", "10b", "23"),
+    "there is more to gain where fewer labels are known": ("8a", "8b"),
+    "the order of the methods is the same under other weakenings": ("6", "7"),
+    "and on other data, photographs among them": ("24a", "24b", "24c", "24d"),
+    "one method will do": ("12",),
+    "large candidate sets: sorting the candidates out beats averaging over them": (
+        *("13a", "13b", "13c", "13d"),
+    ),
+    "it beats asking only that the truth be among them (CC)": ("25a", "25b", "25c", "25d"),
+    "the same with many classes": ("25e", "25f", "25g", "25h"),
+    "small sets: averaging is as good": ("14a", "14b", "14c", "14d"),
+    "many classes: soft weights beat one hard choice": ("15a", "15b", "15c", "15d"),
+    "the order on small sets is that on large ones": ("16",),
+    "a better loss costs next to nothing": ("11",),
+}
+"""What the chapter asked -> rows that answer."""
+
+
+def summary(outcomes: Mapping[str, str]) -> str:
+    """The answers, one line a question, from the outcomes of the rows that are shown."""
+    return answers(QUESTIONS, outcomes)

@@ -1,0 +1,46 @@
+"""The learning rates on candidate sets: how they are chosen, where they are used."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from chapters.head_to_head import runs, set_choices
+
+from weaklabels.lab.candidate_setting import comparison
+from weaklabels.lab.setting import Setting
+from weaklabels.lab.store import Record, Store
+from weaklabels.press.chapter import Chapter
+
+
+def setting(profile: str) -> Chapter:
+    return Chapter("head_to_head", profile, "cpu", 3)
+
+
+class Pretended(Setting):
+    """Whose runs reach the more on validation digits the nearer the rate is to 0.003."""
+
+    def repeat(self, function, table, seeds=None):
+        def record(spec):
+            assert dict(spec.data_options)["val"] == set_choices.VALIDATION
+            reached = 90 - abs(math.log10(spec.optimiser.lr / 3e-3))
+            return Record(spec, {"val_accuracy": np.full(spec.epochs, reached)}, {})
+
+        return {key: [record(spec) for _ in seeds] for key, spec in table.items()}
+
+
+def test_rates_on_sets_are_chosen_by_task_and_used_on_digits_alone(tmp_path: Path) -> None:
+    pretended = Pretended("record", "cpu", 3, "", Store(tmp_path), tmp_path)
+    found = set_choices.set_choices(pretended)
+    rates = set_choices.rates(found)
+    assert set(rates.values()) == {3e-3}
+    tasks = runs.set_specs(comparison(setting("quick")))
+    assert {key for key in rates if key[0] in tasks} == set(runs.set_table(tasks))
+    table = runs.set_table(tasks, rates | {("q = 0.1", "CC"): 1e-5})
+    assert table["q = 0.1", "CC"].optimiser.lr == 1e-5
+    assert table["q = 0.3", "CC"].optimiser.lr == 3e-3
+    elsewhere = {task: replace(spec, dataset="mnist") for task, spec in tasks.items()}
+    assert runs.set_table(elsewhere, rates) == runs.set_table(elsewhere)
+    shown = set_choices.choice_table(found, list(tasks))
+    assert shown.loc["CC", "uniform"] == "0.003"
+    assert set_choices.choice_table(None, list(tasks)).empty
