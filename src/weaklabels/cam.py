@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from weaklabels import checks
 from weaklabels.models import Network
 
 
@@ -12,7 +13,8 @@ def class_activation_maps(model: Network, x: Tensor) -> Tensor:
     r"""Class activation maps :math:`M_c(u,v)=\sum_d W_{cd}F_d(u,v)`.
 
     No bias, no ReLU, no normalisation. With global average pooling the mean of a map plus the
-    head's bias is the logit.
+    head's bias is the logit. The network stays in its mode: in training mode batch norm uses, and
+    updates, the batch's statistics, which the method "CAM selection" wants.
 
     Args:
         model: a network whose features are maps, pooled to the vector that its head takes.
@@ -48,7 +50,11 @@ def grad_cam(model: Network, x: Tensor, classes: Tensor) -> Tensor:
 
     Returns:
         ``(B, h, w)``, not negative.
+
+    Raises:
+        ValueError: if there is not one class for each input.
     """
+    checks.same_length(inputs=x, classes=classes)
     maps = model.features(x).detach().requires_grad_()
     logits = model.head(model.pool(maps))
     chosen = logits.gather(1, classes[:, None]).sum()

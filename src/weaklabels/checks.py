@@ -3,17 +3,30 @@
 A check changes nothing and returns nothing: it raises, or it might as well not have been there. So
 a call of one that stands alone is not part of the key of a run (see ``lab.keys``), and a check can
 be added without computing any result anew.
+
+Losses are called at every step, so their checks look at shapes and types, which are known, and at
+values only on a CPU: a GPU would have to wait, and under ``torch.func`` and in compiled code there
+are none to be seen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Collection, Iterable, Sequence
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 Array = np.ndarray | Tensor
+
+ROUNDING = 1e-5
+"""By how much arrays may leave an interval."""
+
+
+# -- labels ---------------------------------------------------------------------------------------
 
 
 def present_or_absent(truth: Array, name: str = "truth") -> None:
@@ -23,21 +36,38 @@ def present_or_absent(truth: Array, name: str = "truth") -> None:
     binary(truth, name)
 
 
-def binary(truth: Array, name: str) -> None:
-    """Refuse other values than 0 and 1 (or False and True)."""
+def binary(truth: Array, name: str, *, wait: bool = True) -> None:
+    """Refuse other values than 0 and 1 (or False and True).
+
+    Args:
+        truth: the values.
+        name: what they are called.
+        wait: whether to look at what lies on a GPU; False in what is called at every step.
+    """
+    if not wait and not _seen(truth):
+        return
     values = _tensor(truth)
     other = values[(values != 0) & (values != 1)]
     if len(other):
         raise ValueError(f"{name} holds {other[0].item()}: expected 1 present and 0 absent")
 
 
-def class_numbers(labels: Array, classes: int, name: str = "labels") -> None:
-    """Refuse labels that are not whole numbers in 0..K-1; -1, often "unknown", is none."""
+def class_numbers(labels: Array, classes: int, name: str = "labels", *, wait: bool = True) -> None:
+    """Refuse labels that are not whole numbers in 0..K-1; -1, often "unknown", is none.
+
+    Args:
+        labels: ``(N,)``.
+        classes: K.
+        name: what they are called.
+        wait: whether to look at what lies on a GPU; False in what is called at every step.
+    """
     values = _tensor(labels)
     if values.ndim != 1:
         raise ValueError(f"{name} has shape {tuple(values.shape)}: expected (N,) class numbers")
     if len(values) and (values.is_floating_point() or values.dtype == torch.bool):
         raise ValueError(f"{name} is of type {values.dtype}: expected whole class numbers")
+    if not wait and not _seen(labels):
+        return
     other = values[(values < 0) | (values >= classes)]
     if len(other):
         raise ValueError(
@@ -45,35 +75,205 @@ def class_numbers(labels: Array, classes: int, name: str = "labels") -> None:
         )
 
 
-def same_shape(axes: str, *, least: int = 1, **arrays: Array) -> None:
-    """Refuse arrays whose shapes differ, which would be spread over each other in silence.
+def observed(logits: Array, observed: Array, *, flags: bool = False) -> None:
+    """Refuse weak labels that are not +1, 0 (unknown) and -1, one for every logit ``(B, C)``.
 
     Args:
-        axes: what each axis is, such as ``"N, C"``.
-        least: how long the first axis is at least.
-        arrays: by the names they have for the caller.
+        logits: ``(B, C)``.
+        observed: the labels.
+        flags: whether True (present) and False (everything else) will do.
     """
-    shapes = {name: tuple(array.shape) for name, array in arrays.items()}
-    first = next(iter(shapes.values()))
-    fit = set(shapes.values()) == {first} and len(first) == len(axes.split(", "))
-    if not fit or first[0] < least:
-        found = " and ".join(f"{name} {shape}" for name, shape in shapes.items())
-        raise ValueError(f"{found}: expected the same shape ({axes}) with {axes[0]} >= {least}")
-
-
-def one_a_row(scores: Array, labels: Array) -> None:
-    """Refuse anything but ``(N, K)`` scores and ``(N,)`` labels, with at least one row."""
-    if scores.ndim != 2 or tuple(labels.shape) != (len(scores),) or not len(scores):
+    labels = _tensor(observed)
+    if labels.ndim != 2 or labels.shape != logits.shape:
         raise ValueError(
-            f"scores {tuple(scores.shape)} and labels {tuple(labels.shape)}: expected (N, K) and "
-            "(N,) with N >= 1"
+            f"logits {tuple(logits.shape)} and observed {tuple(labels.shape)}: expected the same "
+            "shape (B, C)"
+        )
+    if labels.dtype == torch.bool:
+        if not flags:
+            raise ValueError(
+                "observed is of type torch.bool: expected numbers of +1, 0 (unknown) and -1"
+            )
+    elif _seen(observed):
+        # Not "!= -1", which as a byte is 255.
+        other = labels[(labels != 0) & (labels.abs() != 1)]
+        if len(other):
+            raise ValueError(f"observed holds {other[0].item()}: expected +1, 0 (unknown) and -1")
+
+
+def candidates(candidates: Array, logits: Array | None = None) -> None:
+    """Refuse candidate sets that are empty, coded otherwise, or not those of the logits.
+
+    Args:
+        candidates: ``(B, K)`` bool; without logits numbers of 1 and 0 will do.
+        logits: ``(B, K)``.
+    """
+    if logits is not None:
+        same_shape("B, K", least=0, logits=logits, candidates=candidates)
+        boolean(candidates, "candidates")
+    else:
+        same_shape("B, K", least=0, candidates=candidates)
+        binary(candidates, "candidates", wait=False)
+    if _seen(candidates):
+        empty = ~_tensor(candidates != 0).any(1)
+        if empty.any():
+            row = int(empty.int().argmax())
+            raise ValueError(f"row {row} of candidates holds none: expected at least one a row")
+
+
+def answers(answers: Array, classes: int) -> None:
+    """Refuse answers of workers that are not ``(n, R)`` whole numbers in 0..K-1, or -1 for none."""
+    values = _tensor(answers)
+    signed = values.dtype in (torch.int8, torch.int16, torch.int32, torch.int64)
+    if values.ndim != 2 or not signed:
+        raise ValueError(
+            f"answers are {tuple(values.shape)} of type {values.dtype}: expected (n, R) whole "
+            "numbers, -1 for none"
+        )
+    other = values[(values < -1) | (values >= classes)]
+    if len(other):
+        raise ValueError(f"answers hold {other[0].item()}: expected -1 (none) to {classes - 1}")
+
+
+def weak_labels(observed: Tensor, form: str) -> None:
+    """Refuse weak labels of the right type whose values mean something else.
+
+    Args:
+        observed: the labels of a training set.
+        form: as in ``methods.base.LABEL_FORMS``: "classes" are at least 0, "answers" at least -1,
+            "distributions" shares that add up to at most 1; the other forms have been looked at.
+    """
+    least = {"classes": 0, "answers": -1}.get(form)
+    if form == "distributions":
+        within(observed, 0, 1, "weak labels")
+        within(observed.sum(-1), 0, 1 + 1e-3, "sums of weak labels")
+    elif least is not None and len(other := observed[observed < least]):
+        raise ValueError(
+            f"weak labels hold {other[0].item()}: expected class numbers from 0"
+            + (", -1 where there is no answer" if least else "")
         )
 
 
-def at_least(value: float, least: float, name: str) -> None:
-    """Refuse a number below ``least``, or one that is not a number."""
-    if not value >= least:
-        raise ValueError(f"{name} is {value}: expected at least {least}")
+# -- types and shapes -----------------------------------------------------------------------------
+
+
+def boolean(values: Array | None, name: str) -> None:
+    """Refuse other types than bool; None passes."""
+    if values is not None and _tensor(values).dtype != torch.bool:
+        raise ValueError(f"{name} is of type {values.dtype}: expected bool")
+
+
+def floating(values: Array, name: str) -> None:
+    """Refuse whole numbers."""
+    if not _tensor(values).is_floating_point():
+        raise ValueError(f"{name} is of type {values.dtype}: expected floating-point numbers")
+
+
+def rankable(scores: Array, name: str) -> None:
+    """Refuse scores that have no order, or whose order is lost when they are negated."""
+    values = _tensor(scores)
+    if not (values.is_floating_point() or values.dtype.is_signed):
+        raise ValueError(f"{name} is of type {scores.dtype}: expected numbers that can be negative")
+    if _seen(scores) and values.isnan().any():
+        raise ValueError(f"{name} holds nan: expected numbers")
+
+
+def same_shape(axes: str, *, least: int = 1, **arrays: Array | None) -> None:
+    """Refuse arrays whose shapes differ, which would be spread over each other in silence.
+
+    Args:
+        axes: what each axis is, such as ``"N, C"``; ``"..."`` for any.
+        least: how long the first axis is at least.
+        arrays: by the names they have for the caller; None is left out.
+    """
+    shapes = {name: tuple(array.shape) for name, array in arrays.items() if array is not None}
+    first = next(iter(shapes.values()))
+    fit = set(shapes.values()) == {first}
+    if axes != "...":
+        fit = fit and len(first) == len(axes.split(", ")) and first[0] >= least
+    if not fit:
+        found = " and ".join(f"{name} {shape}" for name, shape in shapes.items())
+        same = "the same shape" if len(shapes) > 1 else "a shape"
+        with_least = "" if axes == "..." or not least else f" with {axes[0]} >= {least}"
+        raise ValueError(f"{found}: expected {same} ({axes}){with_least}")
+
+
+def same_length(**arrays: Array | None) -> None:
+    """Refuse arrays of different lengths; None is left out."""
+    shapes = {name: tuple(array.shape) for name, array in arrays.items() if array is not None}
+    if len({shape[:1] for shape in shapes.values()}) > 1:
+        found = " and ".join(f"{name} {shape}" for name, shape in shapes.items())
+        raise ValueError(f"{found}: expected as many rows")
+
+
+def one_a_row(scores: Array, labels: Array | None = None, **others: Array | None) -> None:
+    """Refuse anything but ``(N, K)`` scores and ``(N,)`` labels, with at least one row.
+
+    Args:
+        scores: ``(N, K)``.
+        labels: ``(N,)``.
+        others: what else is ``(N,)``, by name; None is left out.
+    """
+    vectors = {"labels": labels, **others}
+    shapes = {name: tuple(array.shape) for name, array in vectors.items() if array is not None}
+    fit = all(shape == (len(scores),) for shape in shapes.values())
+    if scores.ndim != 2 or not fit or not len(scores):
+        found = "".join(f" and {name} {shape}" for name, shape in shapes.items())
+        raise ValueError(
+            f"scores {tuple(scores.shape)}{found}: expected (N, K) and (N,) with N >= 1"
+        )
+
+
+def one_each(values: Any, count: int, name: str) -> None:
+    """Refuse what is neither one number for all nor ``count`` of them; None passes."""
+    if values is None or isinstance(values, int | float):
+        return
+    shape = tuple(np.shape(values))
+    if shape not in ((), (1,), (count,)):
+        raise ValueError(f"{name} has shape {shape}: expected one number, or {count}")
+
+
+# -- numbers --------------------------------------------------------------------------------------
+
+
+def at_least(value: float | None, least: float, name: str, *, above: bool = False) -> None:
+    """Refuse a number below ``least``, or one that is not a number; None passes.
+
+    Args:
+        value: the number.
+        least: what it is at least.
+        name: what it is called.
+        above: whether it must be larger.
+    """
+    if value is not None and not (value > least if above else value >= least):
+        expected = "a number above" if above else "at least"
+        raise ValueError(f"{name} is {value}: expected {expected} {least}")
+
+
+def within(
+    value: float | Array | None, low: float, high: float, name: str, *, finite: bool = False
+) -> None:
+    """Refuse numbers outside an interval (but for rounding, in arrays); None passes.
+
+    Args:
+        value: a number or many.
+        low, high: ends of the interval.
+        name: what the numbers are called.
+        finite: whether to pass over those that are not finite, in what training calls: where it
+            diverges, the loss says so.
+    """
+    if value is None or not _seen(value):
+        return
+    if isinstance(value, np.ndarray | Tensor):
+        values = _tensor(value).detach()
+        ends = _ends(values)
+        if finite and not all(math.isfinite(end) for end in ends):
+            ends = _ends(values[values.isfinite()])
+        for end in ends:
+            if not low - ROUNDING <= end <= high + ROUNDING:
+                raise ValueError(f"{name} holds {end:g}: expected numbers in [{low}, {high}]")
+    elif not low <= value <= high:
+        raise ValueError(f"{name} is {value}: expected a number in [{low}, {high}]")
 
 
 def probabilities(values: Iterable[float], name: str) -> None:
@@ -83,5 +283,95 @@ def probabilities(values: Iterable[float], name: str) -> None:
             raise ValueError(f"{name} hold {value}: expected probabilities in [0, 1]")
 
 
-def _tensor(values: Array) -> Tensor:
+def shares(values: Array | Sequence[float] | None, name: str) -> None:
+    """Refuse distributions along the last axis that hold counts or logits; None passes."""
+    if values is None or not _seen(values):
+        return
+    found = _tensor(values).detach()
+    within(found, 0, 1, name)
+    sums = found.double().sum(-1).flatten()
+    other = sums[~((sums - 1).abs() < 1e-3)]
+    if len(other):
+        raise ValueError(f"{name} add up to {float(other[0]):g}: expected shares that add up to 1")
+
+
+def ascending(numbers: Sequence[float], name: str) -> None:
+    """Refuse numbers of which one is not above that before it."""
+    if not all(a < b for a, b in pairwise(numbers)):
+        raise ValueError(f"{name} is {tuple(numbers)}: expected ascending numbers")
+
+
+def one_of(value: Any, allowed: Collection[Any], name: str) -> None:
+    """Refuse what is not among the values that there are."""
+    if value not in allowed:
+        raise ValueError(f"{name} is {value!r}: expected one of {', '.join(map(str, allowed))}")
+
+
+# -- networks -------------------------------------------------------------------------------------
+
+
+def box(lower: Sequence[float], upper: Sequence[float], inputs: int) -> None:
+    """Refuse a box that has not two ends for every input; no ends at all are no box."""
+    ends = zip(lower, upper, strict=False)
+    if {len(lower), len(upper)} not in ({0}, {inputs}) or not all(a < b for a, b in ends):
+        raise ValueError(
+            f"the box from {tuple(lower)} to {tuple(upper)}: expected a lower and a higher end for "
+            f"each of {inputs} inputs, or none"
+        )
+
+
+def continues(theta: Tensor, last: Tensor | None) -> None:
+    """Refuse to go on from other parameters than the last, which an optimiser remembers."""
+    if last is not None and _seen(theta) and not _same(theta, last):
+        raise ValueError(
+            f"theta {tuple(theta.shape)} is not what the last step returned, from where this "
+            "optimiser goes on: expected a new optimiser for another start"
+        )
+
+
+def same_parameters(model: nn.Module, other: nn.Module) -> None:
+    """Refuse a network whose parameters have other shapes."""
+    for here, there in zip(model.parameters(), other.parameters(), strict=False):
+        if here.shape != there.shape:
+            raise ValueError(
+                f"parameters {tuple(here.shape)} and {tuple(there.shape)}: expected networks of "
+                "the same shapes"
+            )
+
+
+def has_dropout(model: nn.Module) -> None:
+    """Refuse a network that draws nothing: all of its passes would be the same."""
+    if not any(isinstance(m, nn.Dropout) and m.p > 0 for m in model.modules()):
+        raise ValueError(
+            "the network has no dropout, so all passes would be the same: expected a network from "
+            "add_dropout"
+        )
+
+
+# -- how to look ----------------------------------------------------------------------------------
+
+
+def _tensor(values: Any) -> Tensor:
     return values if isinstance(values, Tensor) else torch.as_tensor(np.asarray(values))
+
+
+def _seen(values: Any) -> bool:
+    """Whether there are values, and nobody has to wait for them."""
+    if not isinstance(values, Tensor):
+        return True
+    if values.device.type != "cpu" or torch.compiler.is_compiling():
+        return False
+    return not torch._C._functorch.is_batchedtensor(values)
+
+
+def _ends(values: Tensor) -> list[float]:
+    """The smallest and the largest value, NaN if there is one; nothing if there are none."""
+    if values.dtype == torch.bool:
+        values = values.float()
+    return [float(end) for end in values.aminmax()] if values.numel() else []
+
+
+def _same(first: Tensor, second: Tensor) -> bool:
+    if first.shape != second.shape:
+        return False
+    return torch.allclose(first.detach(), second.detach(), rtol=0, atol=0, equal_nan=True)

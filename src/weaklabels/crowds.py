@@ -1,12 +1,16 @@
 """Labels from crowds: simulated workers, sparse answers, and inference without a network.
 
 Answers are ``(n, R)`` int64: what worker r said about example i, -1 where they were not asked. A
-worker's confusion is ``(K, K)``: row true class, column answer; rows sum to 1.
+worker's confusion is ``(K, K)``: row true class, column answer; rows sum to 1. All workers' are
+``(R, K, K)``, but in ``reliability`` and ``network_posterior`` ``(K, K, R)``, as in the official
+code.
 """
 
 from __future__ import annotations
 
 import numpy as np
+
+from weaklabels import checks
 
 FLOOR = 1e-10
 """Smallest share that counts as possible, before rows are normalised."""
@@ -24,7 +28,12 @@ def draw_workers(
 
     Each is right on each class at a rate drawn from ``right``; a Dirichlet distribution says how
     the wrong answers are spread (small concentrations: the same mistake again and again).
+
+    Raises:
+        ValueError: if there is one class, or a rate is no probability.
     """
+    checks.at_least(classes, 2, "classes")
+    checks.probabilities(right, "right")
     rates = rng.uniform(*right, size=(count, classes))
     spread = rng.dirichlet(np.full(classes - 1, concentration), size=(count, classes))
     confusion = np.empty((count, classes, classes))
@@ -45,7 +54,16 @@ def answer(
         confusion: ``(R, K, K)``.
         asked: ``(n, R)`` bool.
         rng: source of randomness; one number is drawn for each pair, asked or not.
+
+    Raises:
+        ValueError: if a truth is no class, a row of a confusion does not add up to 1, or the shapes
+            do not fit.
     """
+    checks.class_numbers(truth, confusion.shape[1], "truth")
+    checks.shares(confusion, "rows of confusion")
+    checks.same_length(truth=truth, asked=asked)
+    checks.same_length(confusion=confusion, asked_transposed=asked.T)
+    checks.boolean(asked, "asked")
     drawn = rng.uniform(size=asked.shape)
     steps = confusion[:, truth].cumsum(2).transpose(1, 0, 2)[:, :, :-1]
     return np.where(asked, (drawn[:, :, None] >= steps).sum(2), -1)
@@ -58,7 +76,12 @@ def few_workers(possible: np.ndarray, mean: float, rng: np.random.Generator) -> 
         possible: ``(n, R)`` bool; an example is asked about at most as often as it allows.
         mean: number of answers, at least 1.
         rng: source of randomness.
+
+    Raises:
+        ValueError: if the mean is below 1, or what is possible not bool.
     """
+    checks.boolean(possible, "possible")
+    checks.at_least(mean, 1, "mean")
     wanted = 1 + rng.poisson(mean - 1, len(possible))
     turn = np.where(possible, rng.uniform(size=possible.shape), 2).argsort(1).argsort(1)
     return (turn < wanted[:, None]) & possible
@@ -80,7 +103,12 @@ def votes(answers: np.ndarray, classes: int) -> np.ndarray:
 
 
 def class_counts(answers: np.ndarray, classes: int) -> np.ndarray:
-    """Number of annotations of each class, ``(K,)`` int64."""
+    """Number of annotations of each class, ``(K,)`` int64.
+
+    Raises:
+        ValueError: if an answer is neither a class nor -1.
+    """
+    checks.answers(answers, classes)
     return np.bincount(answers[answers >= 0], minlength=classes)
 
 
@@ -163,6 +191,7 @@ def _check(predictions: np.ndarray) -> None:
 def reliability(answers: np.ndarray, predictions: np.ndarray, prior: float = 1.0) -> np.ndarray:
     """The workers' confusions as the EM of CrowdLayer estimates them, ``(K, K, R)``.
 
+    The worker comes last, unlike in the ``(R, K, K)`` of this module's other functions:
     ``[c, l, r]`` is (prior + expected answers l of worker r to class c) / expected answers to
     class c. As in the official code the prior is not in the divisor, so rows need not sum to 1.
 
@@ -172,9 +201,13 @@ def reliability(answers: np.ndarray, predictions: np.ndarray, prior: float = 1.0
         prior: added to every count.
 
     Raises:
-        ValueError: if a prediction is not finite.
+        ValueError: if a prediction is not finite, or no probability, or an answer is neither a
+            class nor -1.
     """
     _check(predictions)
+    checks.answers(answers, predictions.shape[1])
+    checks.same_length(answers=answers, predictions=predictions)
+    checks.within(predictions, 0, 1, "predictions")
     classes = predictions.shape[1]
     given = (answers[:, :, None] == np.arange(classes)).astype(float)
     counts = np.einsum("ic,irl->clr", predictions, given)
@@ -189,14 +222,19 @@ def network_posterior(
     Args:
         answers: ``(n, R)``.
         predictions: ``(n, K)`` class probabilities.
-        confusion: from ``reliability``.
+        confusion: ``(K, K, R)``, from ``reliability``. Those of ``dawid_skene`` and of
+            ``draw_workers`` are ``(R, K, K)``; where R = K nothing tells the two apart.
 
     Raises:
-        ValueError: if a prediction or a confusion is not finite.
+        ValueError: if a prediction or a confusion is not finite, a prediction is no probability, or
+            an answer neither a class nor -1.
     """
     _check(predictions)
     if not np.isfinite(confusion).all():
         raise ValueError("the confusions are not all finite")
+    checks.answers(answers, predictions.shape[1])
+    checks.same_length(answers=answers, predictions=predictions)
+    checks.within(predictions, 0, 1, "predictions")
     given = answers[:, :, None] == np.arange(predictions.shape[1])
     logs = np.log(np.maximum(confusion, FLOOR)).transpose(2, 0, 1)
     return _normalised(np.log(np.maximum(predictions, FLOOR)) + _evidence(given, logs))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from weaklabels import checks
 from weaklabels.models import Network
 from weaklabels.seeding import seed_torch
 
@@ -29,7 +30,11 @@ def add_dropout(model: Network, share: float) -> Network:
 
     Returns:
         the same network.
+
+    Raises:
+        ValueError: if the share is none.
     """
+    checks.within(share, 0, 1, "share")
     if not share:
         return model
     layers = list(model.features.children())
@@ -49,7 +54,11 @@ def dropout_passes(model: Network, x: Tensor, passes: int, seed: int) -> Tensor:
         x: ``(N, ...)`` floating-point inputs on the model's device.
         passes: how many networks are drawn.
         seed: of the draws.
+
+    Raises:
+        ValueError: if the network has no dropout: all passes would be the same.
     """
+    checks.has_dropout(model)
     was_training = model.training
     model.eval()
     for module in model.modules():

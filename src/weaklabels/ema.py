@@ -8,6 +8,8 @@ from typing import Generic, TypeVar
 import torch
 from torch import nn
 
+from weaklabels import checks
+
 M = TypeVar("M", bound=nn.Module)
 
 
@@ -36,7 +38,11 @@ class WeightAverage(Generic[M]):
         """After an optimiser's step: average = decay * average + (1 - decay) * new.
 
         Whole numbers (the step counters of batch normalisation) are copied.
+
+        Raises:
+            ValueError: if the network has other shapes.
         """
+        checks.same_parameters(self.model, model)
         new = model.state_dict()
         for name, value in self.model.state_dict().items():
             if value.is_floating_point():

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from weaklabels import checks
+
 KIND = "kind of state"
 """The key that marks a dictionary as a packed value of another type."""
 
@@ -61,9 +63,11 @@ def unpack(saved: Any, now: Any, name: str) -> Any:
 
     Raises:
         TypeError: if a generator or an object is to be restored and none is there.
+        ValueError: if a saved parameter has another shape than the present one.
     """
     if isinstance(saved, Tensor):
         if isinstance(now, nn.Parameter):
+            checks.same_shape("...", saved=saved, present=now)
             with torch.no_grad():
                 now.copy_(saved)
             return now

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
+from weaklabels import checks
 from weaklabels.data.augment import to_float
 from weaklabels.data.reading import read_ahead
 from weaklabels.ema import WeightAverage
@@ -49,8 +50,9 @@ class OptimiserSpec:
         """The optimiser over features, head and the method's own parameters.
 
         Raises:
-            ValueError: if the name is unknown.
+            ValueError: if the name is unknown, or the head's rate is not above 0.
         """
+        checks.at_least(self.head_lr, 0, "head_lr", above=True)
         groups = [
             *self._groups(model.features, self.lr),
             *self._groups(model.pool, self.lr),
@@ -223,7 +225,9 @@ def fit(
 
     Raises:
         FloatingPointError: if a loss is not finite; on a CPU before the step changes anything.
+        ValueError: if there are not as many weak labels as inputs.
     """
+    checks.same_length(inputs=x, labels=getattr(method, "observed", None))
     predictions = partial(_predictions, model, average, x, view)
     draw = batches or partial(_shuffled, len(x), batch_size)
     for epoch in range(done + 1, epochs + 1):

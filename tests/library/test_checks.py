@@ -5,6 +5,7 @@ import inspect
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
 
 from weaklabels import checks
 
@@ -16,12 +17,28 @@ FINE = {
     "one_a_row": (TRUTH, LABELS),
     "at_least": (1, 1, "count"),
     "probabilities": ((0, 0.5, 1), "rates"),
+    "observed": (TRUTH, np.array([[1, 0], [0, -1]])),
+    "candidates": (TRUTH == 1, TRUTH),
+    "answers": (np.array([[0, -1], [1, 1]]), 2),
+    "weak_labels": (np.array([[0.0, 1.0], [0.5, 0.5]]), "distributions"),
+    "boolean": (TRUTH == 1, "mask"),
+    "floating": (TRUTH / 2, "images"),
+    "rankable": (np.array([1.0, -np.inf]), "scores"),
+    "one_each": (np.array([0.1, 0.2]), 2, "priors"),
+    "within": (np.array([0.0, 1 + 1e-6]), 0, 1, "p"),
+    "shares": (np.array([[0.0, 1.0], [0.5, 0.5]]), "votes"),
+    "ascending": ((0, 2, 5), "taps"),
+    "one_of": ("a", ("a", "b"), "form"),
+    "box": ((0.0, 1.0), (1.0, 2.0), 2),
+    "continues": (torch.tensor([1.0, torch.nan]), torch.tensor([1.0, torch.nan])),
+    "same_parameters": (nn.Linear(2, 1), nn.Linear(2, 1)),
+    "has_dropout": (nn.Sequential(nn.Dropout(0.5)),),
 }
 
 
 def test_every_check_is_tried():
     public = {n for n, f in inspect.getmembers(checks, inspect.isfunction) if n[0] != "_"}
-    assert public == {*FINE, "same_shape"}
+    assert public == {*FINE, "same_shape", "same_length"}
 
 
 @pytest.mark.parametrize("name", FINE)
@@ -30,7 +47,58 @@ def test_a_check_that_passes_returns_and_changes_nothing(name, kind):
     given = [kind(a) if isinstance(a, np.ndarray) else a for a in FINE[name]]
     assert getattr(checks, name)(*given) is None
     for now, before in zip(given, FINE[name], strict=True):
-        assert np.array_equal(now, before)
+        if not isinstance(before, Tensor | nn.Module):
+            assert np.array_equal(now, before)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: checks.at_least(None, 1, "k"),
+        lambda: checks.within(None, 0, 1, "share"),
+        lambda: checks.within(np.zeros((0, 2)), 0, 1, "p"),
+        lambda: checks.within(TRUTH == 1, 0, 1, "p"),
+        lambda: checks.within(np.array([0.5, np.nan, np.inf]), 0, 1, "p", finite=True),
+        lambda: checks.boolean(None, "mask"),
+        lambda: checks.shares(None, "votes"),
+        lambda: checks.one_each(None, 3, "mean"),
+        lambda: checks.one_each(0.5, 3, "prior"),
+        lambda: checks.candidates(TRUTH.astype(float)),
+        lambda: checks.observed(TRUTH, TRUTH == 1, flags=True),
+        lambda: checks.weak_labels(np.array([[0, -1]]), "answers"),
+        lambda: checks.weak_labels(LABELS, "classes"),
+        lambda: checks.box((), (), 3),
+        lambda: checks.continues(torch.ones(2), None),
+        lambda: checks.same_length(rows=TRUTH, labels=LABELS, others=None),
+        lambda: checks.same_shape("...", a=np.zeros((2, 1, 3)), b=np.zeros((2, 1, 3))),
+        lambda: checks.one_a_row(TRUTH, weights=LABELS, keep=None),
+    ],
+)
+def test_what_has_no_say_passes(call):
+    assert call() is None
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: checks.same_length(x=TRUTH, y=LABELS[:1]),
+            r"\(2, 2\) and y \(1,\): expected as",
+        ),
+        (lambda: checks.one_a_row(TRUTH, weights=LABELS[:1]), r"and weights \(1,\): expected"),
+        (lambda: checks.within(1 + 1e-6, 0, 1, "share"), "share is 1.000001: expected a number in"),
+        (lambda: checks.within(np.full(2, np.nan), 0, 1, "p"), "p holds nan: expected numbers in"),
+        (
+            lambda: checks.within(np.array([np.nan, 2.0]), 0, 1, "p", finite=True),
+            "p holds 2: expected numbers in",
+        ),
+        (lambda: checks.at_least(0, 0, "q", above=True), "q is 0: expected a number above 0"),
+        (lambda: checks.same_shape("N", least=0, a=TRUTH), r"a \(2, 2\): expected a shape \(N\)"),
+    ],
+)
+def test_the_message_says_what_was_given_and_what_was_expected(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """Augmentation of whole batches on the device they are on.
 
 Every function takes ``(B, c, h, w)`` and a CPU ``torch.Generator`` (so that a seed means the same
-on every device) and returns a new batch of the same type; none changes its input.
+on every device) and returns a new batch of the same type; none changes its input. ``noise`` wants
+floating-point images, the policies of torchvision uint8.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from weaklabels import checks
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -28,12 +31,14 @@ def to_float(
 
     Raises:
         ValueError: if only one of ``mean`` and ``std`` is given, or the batch holds whole numbers
-            of another type, whose scale nobody knows.
+            of another type, whose scale nobody knows, or they are not one number a channel.
     """
     if batch.dtype != torch.uint8 and not batch.is_floating_point():
         raise ValueError(f"images are {batch.dtype}: expected uint8, or floats in [0, 1]")
     if (mean is None) != (std is None):
         raise ValueError("mean and std: expected both or none")
+    checks.one_each(mean, batch.shape[1], "mean")
+    checks.one_each(std, batch.shape[1], "std")
     x = batch.to(torch.float32)
     x = x / 255 if batch.dtype == torch.uint8 else x
     if mean is not None and std is not None:
@@ -43,13 +48,23 @@ def to_float(
 
 
 def flip(batch: Tensor, generator: torch.Generator, probability: float = 0.5) -> Tensor:
-    """Mirror each image left to right with the given probability."""
+    """Mirror each image left to right with the given probability.
+
+    Raises:
+        ValueError: if the images are not (B, c, h, w).
+    """
+    checks.same_shape("B, c, h, w", least=0, images=batch)
     mirrored = torch.rand(len(batch), generator=generator) < probability
     return torch.where(mirrored.to(batch.device).view(-1, 1, 1, 1), batch.flip(-1), batch)
 
 
 def pad_crop(batch: Tensor, generator: torch.Generator, padding: int = 4) -> Tensor:
-    """Shift each image by up to ``padding`` pixels, zeros coming in (pad, then random crop)."""
+    """Shift each image by up to ``padding`` pixels, zeros coming in (pad, then random crop).
+
+    Raises:
+        ValueError: if the images are not (B, c, h, w).
+    """
+    checks.same_shape("B, c, h, w", least=0, images=batch)
     count, _, height, width = batch.shape
     padded = F.pad(batch, (padding,) * 4)
     top, left = torch.randint(0, 2 * padding + 1, (2, count), generator=generator).to(batch.device)
@@ -102,7 +117,13 @@ def cutout(
         generator: of the centres and colours.
         side: side of the square in pixels, or as a share of the width when below 1.
         fill: value of the square; ``None`` draws one colour per image.
+
+    Raises:
+        ValueError: if the images are not (B, c, h, w), or side or fill out of range.
     """
+    checks.same_shape("B, c, h, w", least=0, images=batch)
+    checks.at_least(side, 0, "side")
+    checks.within(fill, 0, 255, "fill")
     count, channels, height, width = batch.shape
     pixels = round(side * width) if side < 1 else int(side)
     centre = torch.rand(count, 2, generator=generator) * torch.tensor([height, width])
@@ -130,7 +151,12 @@ def pick_view(batch: Tensor, generator: torch.Generator, first: int, last: int) 
 
 
 def noise(batch: Tensor, generator: torch.Generator, deviation: float) -> Tensor:
-    """Add Gaussian noise of the given standard deviation to floating-point images."""
+    """Add Gaussian noise of the given standard deviation to floating-point images.
+
+    Raises:
+        ValueError: if the images are whole numbers.
+    """
+    checks.floating(batch, "batch")
     return batch + deviation * torch.randn(batch.shape, generator=generator).to(batch)
 
 

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from weaklabels import checks
 from weaklabels.methods.base import Context, Method, Predict, register
 from weaklabels.methods.baselines import EPSILON, AssumeNegative
 from weaklabels.models import Network
@@ -85,10 +86,14 @@ def em_apl(
         reduction: ``"mean"`` or ``"none"``.
 
     Raises:
-        ValueError: if the reduction is unknown.
+        ValueError: if the reduction is unknown, or if the labels are not +1, 0 and -1 for every
+            logit, or pseudo-labels have another shape or type.
     """
     if reduction not in ("mean", "none"):
         raise ValueError(f"unknown reduction {reduction!r}: expected 'mean' or 'none'")
+    checks.observed(logits, observed)
+    checks.same_shape("B, C", least=0, logits=logits, labelled=labelled, targets=targets)
+    checks.boolean(labelled, "labelled")
     p, present, absent = costs(logits, epsilon)
     unknown = observed == 0
     target = torch.where(unknown, p, (observed == 1).to(p.dtype))
@@ -113,7 +118,13 @@ def labels_per_pass(observed: Tensor, share: float, passes: int) -> Tensor:
 
     Returns:
         ``(C,)`` int64, on the CPU.
+
+    Raises:
+        ValueError: if the labels are not +1, 0 and -1, or share or passes are out of range.
     """
+    checks.observed(observed, observed)
+    checks.within(share, 0, 1, "share")
+    checks.at_least(passes, 1, "passes")
     unknown = (observed == 0).sum(0).tolist()
     return torch.tensor([math.floor(share * count / passes + 1e-9) for count in unknown])
 
@@ -131,7 +142,12 @@ def lowest_scored(logits: Tensor, candidates: Tensor, counts: Tensor) -> Tensor:
 
     Returns:
         ``(N, C)`` bool.
+
+    Raises:
+        ValueError: if the candidates are not one bool for every logit.
     """
+    checks.same_shape("N, C", least=0, logits=logits, candidates=candidates)
+    checks.boolean(candidates, "candidates")
     order = logits.masked_fill(~candidates, math.inf).argsort(dim=0, stable=True)
     first = torch.arange(len(logits), device=logits.device)[:, None] < counts.to(logits.device)
     return torch.zeros_like(candidates).scatter(0, order, first) & candidates
@@ -139,11 +155,16 @@ def lowest_scored(logits: Tensor, candidates: Tensor, counts: Tensor) -> Tensor:
 
 @register("EM")
 class EntropyMaximisation(Method):
-    """Entropy maximisation on unknown labels."""
+    """Entropy maximisation on unknown labels.
+
+    Raises:
+        ValueError: if the weight is negative or no number.
+    """
 
     def __init__(self, alpha: float, epsilon: float = EPSILON) -> None:
         if alpha < 0:
             raise ValueError(f"alpha is {alpha}: expected a weight of at least 0")
+        checks.at_least(alpha, 0, "alpha")
         self.alpha = alpha
         self.epsilon = epsilon
 

@@ -18,6 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from weaklabels import checks
+
 LEVELS = 27
 """Actions per channel."""
 
@@ -47,7 +49,13 @@ def couple(alpha: Tensor) -> Tensor:
 
 
 def step(x: Tensor, action: Tensor) -> Tensor:
-    """One step of the environment: 0.8 bent + 0.2 as it was. Stays in [0, 1] without clamping."""
+    """One step of the environment: 0.8 bent + 0.2 as it was. Stays in [0, 1] without clamping.
+
+    Raises:
+        ValueError: if a value of the image or an action is out of range.
+    """
+    checks.within(x, 0, 1, "x")
+    checks.within(action, 0, LEVELS - 1, "action")
     return move(x, strength(action.to(x.dtype)))
 
 
@@ -142,7 +150,11 @@ def expected_variation(probabilities: Sequence[float] | None = None) -> float:
 
     Args:
         probabilities: ``(27,)``; default: uniform, which gives 2 (27^2 - 1) / 18^2.
+
+    Raises:
+        ValueError: if the probabilities do not add up to 1.
     """
+    checks.shares(probabilities, "probabilities")
     alpha = strength(torch.arange(LEVELS, dtype=torch.float64))
     p = torch.full_like(alpha, 1 / LEVELS) if probabilities is None else torch.tensor(probabilities)
     mean = (p * alpha).sum()
@@ -226,12 +238,24 @@ def local_reward(
 
 
 def mean_score(votes: Tensor) -> Tensor:
-    """``(B,)``: sum of j p_j for a distribution ``(B, 10)`` over the votes 1 to 10 (NIMA)."""
+    """``(B,)``: sum of j p_j for a distribution ``(B, 10)`` over the votes 1 to 10 (NIMA).
+
+    Raises:
+        ValueError: if the votes are not shares that add up to 1.
+    """
+    checks.shares(votes, "votes")
     return votes @ torch.arange(1, votes.shape[1] + 1).to(votes)
 
 
 def earth_mover(p: Tensor, q: Tensor) -> Tensor:
-    """``(B,)``: root mean squared difference of cumulative distributions; NIMA's training loss."""
+    """``(B,)``: root mean squared difference of cumulative distributions; NIMA's training loss.
+
+    Raises:
+        ValueError: if the shapes differ, or the shares do not add up to 1.
+    """
+    checks.same_shape("B, 10", least=0, p=p, q=q)
+    checks.shares(p, "p")
+    checks.shares(q, "q")
     return (p.cumsum(1) - q.cumsum(1)).square().mean(1).sqrt()
 
 

@@ -26,6 +26,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from weaklabels import checks
 from weaklabels.models import Network
 from weaklabels.state import pack, unpack
 
@@ -157,7 +158,8 @@ class Method:
 
         Raises:
             ValueError: if something needed is missing, something is told that the method does not
-                ask for, or the weak labels have another form.
+                ask for, or the weak labels have another form, such as -1 among class numbers or
+                distributions that add up to more than 1.
         """
         for name, meaning in EXTRAS.items():
             told = getattr(context, name) is not None
@@ -172,6 +174,7 @@ class Method:
                 f"weak labels for method {self.name!r} are {tuple(observed.shape)} "
                 f"{observed.dtype}: expected {form}"
             )
+        checks.weak_labels(observed, self.label_form)
         self.observed = observed
 
     def prepare(self, model: Network) -> None:

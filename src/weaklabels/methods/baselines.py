@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from weaklabels import checks
 from weaklabels.methods.base import (
     Context,
     Method,
@@ -45,7 +46,11 @@ def ignore_unobserved(logits: Tensor, observed: Tensor, epsilon: float = EPSILON
 
     With every label known this is plain binary cross-entropy; with positives only, calling
     everything positive minimises it.
+
+    Raises:
+        ValueError: if the labels are not +1, 0 and -1 for every logit.
     """
+    checks.observed(logits, observed)
     signed = logits * observed
     return (negative_log_sigmoid(signed, epsilon) * observed.abs()).mean()
 
@@ -54,7 +59,11 @@ def partial_cross_entropy(logits: Tensor, observed: Tensor) -> Tensor:
     """Binary cross-entropy, the mean over the known labels (0 if there are none).
 
     IU with the number of known labels as divisor; the partial BCE inside SST and SARB.
+
+    Raises:
+        ValueError: if the labels are not +1, 0 and -1 for every logit.
     """
+    checks.observed(logits, observed)
     known = (observed != 0).sum().clamp(min=1)
     return ignore_unobserved(logits, observed, 0.0) * (observed.numel() / known)
 
@@ -65,7 +74,11 @@ def durand_cross_entropy(logits: Tensor, observed: Tensor) -> Tensor:
     An image with a share q of its C labels known contributes :math:`g(q)/C` times the sum of the
     losses of its known labels; :math:`g(q)=-4.45\,q+5.45`, so that g(1) = 1 and g(0.1) = 5. The
     constants are those of a re-implementation by others; the authors' code is not public.
+
+    Raises:
+        ValueError: if the labels are not +1, 0 and -1 for every logit.
     """
+    checks.observed(logits, observed)
     share = (observed != 0).float().mean(1, keepdim=True)
     entries = negative_log_sigmoid(logits * observed) * observed.abs()
     return ((5.45 - 4.45 * share) * entries).mean()
@@ -81,7 +94,12 @@ def weighted_assume_negative(
         observed: ``(B, C)``.
         weight: of an unknown label; ``None`` means 1 / (C - 1), the WAN of Cole et al.
         epsilon: inside the logarithm.
+
+    Raises:
+        ValueError: if the labels are not +1, 0 and -1 for every logit, or the weight is negative.
     """
+    checks.observed(logits, observed)
+    checks.at_least(weight, 0, "weight")
     if weight is None:
         weight = 1 / max(logits.shape[1] - 1, 1)
     positive = observed == 1
@@ -102,7 +120,13 @@ def label_smoothing(
     """LS (AN with label smoothing) and N-LS (only the assumed negatives are smoothed).
 
     The target of a positive is ``1 - smoothing``, that of all others ``smoothing``.
+
+    Raises:
+        ValueError: if the labels are not +1, 0 and -1 for every logit, or the smoothing is no
+            share.
     """
+    checks.observed(logits, observed)
+    checks.within(smoothing, 0, 1, "smoothing")
     positive = observed == 1
     signed = torch.where(positive, logits, -logits)
     share = (smoothing * ~positive).to(logits.dtype) if negatives_only else smoothing
@@ -122,7 +146,11 @@ def pairwise_ranking(logits: Tensor, observed: Tensor) -> Tensor:
     """Hinge on the probabilities of every (annotated positive, other label) pair of a row.
 
     max(0, 1 - p_positive + p_other), summed over pairs, divided by B * C (Cole et al.).
+
+    Raises:
+        ValueError: if the labels are not +1, 0 and -1 for every logit.
     """
+    checks.observed(logits, observed)
     p = torch.sigmoid(logits)
     positive = observed == 1
     pairs = positive[:, :, None] & ~positive[:, None, :]
@@ -139,7 +167,12 @@ def count_penalty(probabilities: Tensor, expected_positives: float) -> Tensor:
 def expected_positive_regularisation(
     logits: Tensor, observed: Tensor, expected_positives: float, epsilon: float = EPSILON
 ) -> Tensor:
-    """EPR: positives only, plus a penalty on the expected number of positives (Cole et al.)."""
+    """EPR: positives only, plus a penalty on the expected number of positives (Cole et al.).
+
+    Raises:
+        ValueError: if the labels are not +1, 0 and -1 for every logit.
+    """
+    checks.observed(logits, observed)
     p = torch.sigmoid(logits)
     likelihood = torch.log(p + epsilon) if epsilon else F.logsigmoid(logits)
     return count_penalty(p, expected_positives) - (likelihood * (observed == 1)).mean()
@@ -152,7 +185,14 @@ def role_half(
     expected_positives: float,
     epsilon: float = EPSILON,
 ) -> Tensor:
-    """One side of ROLE: fit ``logits`` to soft targets ``(B, C)`` that receive no gradient."""
+    """One side of ROLE: fit ``logits`` to soft targets ``(B, C)`` that receive no gradient.
+
+    Raises:
+        ValueError: if the labels are not +1, 0 and -1 for every logit, or the targets have another
+            shape.
+    """
+    checks.observed(logits, observed)
+    checks.same_shape("B, C", least=0, logits=logits, target=target)
     right = negative_log_sigmoid(logits, epsilon)
     wrong = negative_log_sigmoid(-logits, epsilon)
     cross = target * right + (1 - target) * wrong
@@ -167,7 +207,14 @@ def role(
     expected_positives: float,
     epsilon: float = EPSILON,
 ) -> Tensor:
-    """ROLE: classifier and free label estimates ``(B, C)`` teach each other (Cole et al.)."""
+    """ROLE: classifier and free label estimates ``(B, C)`` teach each other (Cole et al.).
+
+    Raises:
+        ValueError: if the labels are not +1, 0 and -1 for every logit, or the estimates have
+            another shape.
+    """
+    checks.observed(logits, observed)
+    checks.same_shape("B, C", least=0, logits=logits, estimator_logits=estimator_logits)
     p, q = torch.sigmoid(logits).detach(), torch.sigmoid(estimator_logits).detach()
     return 0.5 * role_half(logits, observed, q, expected_positives, epsilon) + 0.5 * role_half(
         estimator_logits, observed, p, expected_positives, epsilon
@@ -201,10 +248,12 @@ def asymmetric(
         reduction: ``"mean"`` or ``"none"``.
 
     Raises:
-        ValueError: if the reduction is unknown.
+        ValueError: if the reduction is unknown, or if the labels are not +1, 0 and -1 for every
+            logit.
     """
     if reduction not in ("mean", "none"):
         raise ValueError(f"unknown reduction {reduction!r}: expected 'mean' or 'none'")
+    checks.observed(logits, observed, flags=True)
     p = torch.sigmoid(at_least_float32(logits))
     right = torch.where(observed == 1, p, (1 - p + margin).clamp(max=1))
     weight = torch.where(
@@ -232,7 +281,11 @@ def initial_estimates(observed: Tensor, seed: int = 0) -> Tensor:
 
     Annotated labels start at probability 0.995 or 0.005, unknown ones uniform between the logits
     of 0.4 and 0.6.
+
+    Raises:
+        ValueError: if the labels are not (N, C) in +1, 0 and -1.
     """
+    checks.observed(observed, observed)
     generator = torch.Generator().manual_seed(seed)
     bound = math.log(0.6 / 0.4)
     unknown = (2 * torch.rand(observed.shape, generator=generator) - 1) * bound
@@ -277,9 +330,14 @@ class PartialCrossEntropy(Method):
 
 @register("WAN")
 class WeightedAssumeNegative(_Stateless):
-    """Weak assume negative; ``weight=None`` is 1 / (C - 1). DW is the same with another weight."""
+    """Weak assume negative; ``weight=None`` is 1 / (C - 1). DW is the same with another weight.
+
+    Raises:
+        ValueError: if the weight is negative.
+    """
 
     def __init__(self, weight: float | None = None, epsilon: float = EPSILON) -> None:
+        checks.at_least(weight, 0, "weight")
         super().__init__(epsilon)
         self.weight = weight
 
@@ -289,11 +347,16 @@ class WeightedAssumeNegative(_Stateless):
 
 @register("LSAN")
 class LabelSmoothing(_Stateless):
-    """AN with label smoothing; ``negatives_only`` gives N-LS."""
+    """AN with label smoothing; ``negatives_only`` gives N-LS.
+
+    Raises:
+        ValueError: if the smoothing is no share.
+    """
 
     def __init__(
         self, smoothing: float = 0.1, epsilon: float = EPSILON, *, negatives_only: bool = False
     ) -> None:
+        checks.within(smoothing, 0, 1, "smoothing")
         super().__init__(epsilon)
         self.smoothing = smoothing
         self.negatives_only = negatives_only
@@ -350,11 +413,15 @@ class ExpectedPositives(_Stateless):
     Args:
         epsilon: inside the logarithm.
         count: expected instead of the number that it is told, to see what that is worth.
+
+    Raises:
+        ValueError: if the count is not above 0.
     """
 
     needs = frozenset({"expected_positives"})
 
     def __init__(self, epsilon: float = EPSILON, *, count: float | None = None) -> None:
+        checks.at_least(count, 0, "count", above=True)
         super().__init__(epsilon)
         self.count = count
 
@@ -376,6 +443,9 @@ class Role(_Stateless):
         epsilon: inside the logarithm.
         seed: of the initial estimates.
         count: expected instead of the number of positives that it is told.
+
+    Raises:
+        ValueError: if the count is not above 0.
     """
 
     needs = frozenset({"expected_positives"})
@@ -384,6 +454,7 @@ class Role(_Stateless):
     def __init__(
         self, epsilon: float = EPSILON, *, seed: int = 0, count: float | None = None
     ) -> None:
+        checks.at_least(count, 0, "count", above=True)
         super().__init__(epsilon)
         self.seed = seed
         self.count = count
@@ -395,7 +466,12 @@ class Role(_Stateless):
         self.estimates = nn.Parameter(initial)
 
     def start_from(self, probabilities: Tensor) -> None:
-        """Linear initialisation: the logits of the estimates of an earlier phase."""
+        """Linear initialisation: the logits of the estimates of an earlier phase.
+
+        Raises:
+            ValueError: if the probabilities have another shape than the estimates.
+        """
+        checks.same_shape("N, C", least=0, estimates=self.estimates, probabilities=probabilities)
         self.estimates.data.copy_(torch.logit(probabilities.clamp(EPSILON, 1 - EPSILON)))
 
     def estimated_labels(self) -> Tensor:

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from weaklabels import checks
 from weaklabels.methods.base import Context, Method, Predict, View, register
 from weaklabels.methods.label_noise import REJECTED
 from weaklabels.models import Network
@@ -60,7 +61,12 @@ def balance_term(probabilities: Tensor) -> Tensor:
 
 
 def consistency_term(weak: Tensor, strong: Tensor) -> Tensor:
-    """KL from the (fixed) prediction on the weak view to that on the strong view, mean over B."""
+    """KL from the (fixed) prediction on the weak view to that on the strong view, mean over B.
+
+    Raises:
+        ValueError: if the shapes differ.
+    """
+    checks.same_shape("...", weak=weak, strong=strong)
     target = F.log_softmax(weak.detach(), -1)
     entries = target.exp() * (target - F.log_softmax(strong, -1))
     return entries.sum(-1).mean(-1)
@@ -96,7 +102,13 @@ def positive_loss(
 
     Returns:
         ``(...)``, one loss a head.
+
+    Raises:
+        ValueError: if the shapes do not fit, or the noise share is no share.
     """
+    checks.one_a_row(u, given, weights=weights)
+    checks.same_shape("B, K", least=0, weak=weak[(0,) * (weak.ndim - 2)], u=u, v=v)
+    checks.within(noise_share, 0, 1, "noise_share")
     one_hot = F.one_hot(given, weak.shape[-1]).to(weak.dtype)
     q, U, V = corrected_probabilities(weak, one_hot, u, v)
     loss = (weights * -(q.log() * one_hot).sum(-1)).mean(-1)
@@ -143,7 +155,13 @@ def negative_loss(
         weights: ``(B,)``.
         strong: logits of the strong view; without it there is no consistency term.
         balance, consistency: weights of these terms.
+
+    Raises:
+        ValueError: if the shapes do not fit, or the complementary sets are not bool.
     """
+    checks.one_a_row(weak, weights=weights)
+    checks.same_shape("B, K", least=0, weak=weak, rejected=rejected, strong=strong)
+    checks.boolean(rejected, "rejected")
     p = torch.softmax(weak, -1)
     loss = (weights * -((1 - p).clamp(REJECTED, 1.0).log() * rejected).sum(-1)).mean()
     if balance:
@@ -165,7 +183,11 @@ def distillation_loss(
 
     Returns:
         ``(...)``, mean over the batch.
+
+    Raises:
+        ValueError: if the heads' shapes differ.
     """
+    checks.same_shape("B, K", least=0, positive=positive, negative=negative)
     teacher = torch.softmax((positive + negative).detach() / (2 * temperature), -1)
     return -(teacher * F.log_softmax(middle / temperature, -1)).sum(-1).mean(-1)
 
@@ -182,24 +204,44 @@ def feature_loss(middle: Tensor, final: Tensor) -> Tensor:
 
 
 def agreement_loss(positive: Tensor, negative: Tensor) -> Tensor:
-    """KL entries of the negative from the positive head, mean over B * K; for 100 classes."""
+    """KL entries of the negative from the positive head, mean over B * K; for 100 classes.
+
+    Raises:
+        ValueError: if the shapes differ.
+    """
+    checks.same_shape("B, K", least=0, positive=positive, negative=negative)
     p = F.log_softmax(positive, -1)
     return (p.exp() * (p - F.log_softmax(negative, -1))).mean()
 
 
 def sample_weights(found: Tensor) -> Tensor:
-    """Probabilities of the given labels, stretched to [0, 1] over the training set ``(N,)``."""
+    """Probabilities of the given labels, stretched to [0, 1] over the training set ``(N,)``.
+
+    Raises:
+        ValueError: if a number is no probability.
+    """
+    checks.within(found, 0, 1, "found", finite=True)
     low, high = found.min(), found.max()
     return (found - low) / (high - low).clamp(min=torch.finfo(found.dtype).tiny)
 
 
 def noise_share(found: Tensor, threshold: float = 0.3) -> float:
-    """Estimated share of wrong labels: how many are found less likely than the threshold."""
+    """Estimated share of wrong labels: how many are found less likely than the threshold.
+
+    Raises:
+        ValueError: if a number is no probability.
+    """
+    checks.within(found, 0, 1, "found", finite=True)
     return float((found < threshold).cpu().double().mean())  # some devices lack float64
 
 
 def flag_noisy(negative: Tensor, given: Tensor, threshold: float = 0.05) -> Tensor:
-    """Which given labels the negative head finds less likely than the threshold, ``(B,)`` bool."""
+    """Which given labels the negative head finds less likely than the threshold, ``(B,)`` bool.
+
+    Raises:
+        ValueError: if there is not one label a row.
+    """
+    checks.one_a_row(negative, given)
     return torch.softmax(negative, -1).gather(1, given[:, None])[:, 0] < threshold
 
 

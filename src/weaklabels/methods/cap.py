@@ -17,6 +17,7 @@ from typing import Unpack
 import torch
 from torch import Tensor
 
+from weaklabels import checks
 from weaklabels.methods.base import Context, register, told
 from weaklabels.methods.pseudo_labels import Renewed, Schedule
 
@@ -33,7 +34,11 @@ def class_proportions(observed: Tensor) -> Tensor:
     Returns:
         ``(C,)`` float64 on the CPU, as some devices lack that type; 0 for a class without
         annotations.
+
+    Raises:
+        ValueError: if the labels are not (N, C) in +1, 0 and -1.
     """
+    checks.observed(observed, observed)
     positives, known = (observed == 1).sum(0).cpu(), (observed != 0).sum(0).cpu()
     return positives.double() / known.clamp(min=1)
 
@@ -227,9 +232,14 @@ class TrueProportions(ClassAware):
 
 @register("Top-k")
 class TopK(PseudoLabelling):
-    """The k most probable classes of each row; by default k is the mean number of labels."""
+    """The k most probable classes of each row; by default k is the mean number of labels.
+
+    Raises:
+        ValueError: if k is not positive.
+    """
 
     def __init__(self, k: int | None = None, **settings: Unpack[Schedule]) -> None:
+        checks.at_least(k, 1, "k")
         super().__init__(**settings)
         self.k = k
 
@@ -240,9 +250,14 @@ class TopK(PseudoLabelling):
 
 @register("IAT")
 class FixedThreshold(PseudoLabelling):
-    """One probability threshold for all rows and classes."""
+    """One probability threshold for all rows and classes.
+
+    Raises:
+        ValueError: if the probability is none.
+    """
 
     def __init__(self, probability: float = 0.5, **settings: Unpack[Schedule]) -> None:
+        checks.within(probability, 0, 1, "probability")
         super().__init__(**settings)
         self.probability = probability
 

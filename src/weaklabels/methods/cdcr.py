@@ -14,6 +14,7 @@ from typing import TypedDict, Unpack
 import torch
 from torch import Tensor
 
+from weaklabels import checks
 from weaklabels.methods.base import Context, register
 from weaklabels.methods.pseudo_labels import Renewed, weighted_loss
 
@@ -35,7 +36,14 @@ def class_confidences(confidences: Tensor, candidates: Tensor) -> tuple[Tensor, 
 
     Returns:
         ``(C,)`` and a scalar; a class without candidates gets m, and m is 0 if there are none.
+
+    Raises:
+        ValueError: if the candidates are not bool, of the same shape, or the confidences no
+            probabilities.
     """
+    checks.same_shape("N, C", least=0, confidences=confidences, candidates=candidates)
+    checks.boolean(candidates, "candidates")
+    checks.within(confidences, 0, 1, "confidences", finite=True)
     entries = confidences * candidates
     count = candidates.sum(0)
     mean = entries.sum() / candidates.sum().clamp(min=1)
@@ -65,13 +73,16 @@ def select(
         ``(N, C)`` bool, within the candidates.
 
     Raises:
-        ValueError: if the shapes differ.
+        ValueError: if the shapes differ, or if the candidates are not bool or the confidences no
+            probabilities.
     """
     if confidences.shape != candidates.shape or candidates.ndim != 2:
         raise ValueError(
             f"confidences {tuple(confidences.shape)} and candidates {tuple(candidates.shape)}: "
             "expected the same shape (N, C)"
         )
+    checks.boolean(candidates, "candidates")
+    checks.within(confidences, 0, 1, "confidences", finite=True)
     candidates = candidates.bool()
     if not class_difficulty:
         return candidates & (confidences >= threshold)
@@ -90,7 +101,13 @@ def curriculum_weights(
         in_proportion: an extension, not the paper's: the non-candidates of a class weigh as much as
             the share of its candidates that are selected, so that leaving candidates out does not
             shift the balance of the class towards its negatives.
+
+    Raises:
+        ValueError: if the arguments are not bool, of the same shape.
     """
+    checks.same_shape("N, C", least=0, candidates=candidates, selected=selected)
+    checks.boolean(candidates, "candidates")
+    checks.boolean(selected, "selected")
     weights = (~candidates | selected).float()
     if not in_proportion:
         return weights
@@ -164,7 +181,7 @@ class Curriculum(Renewed):
         thresholds: ``(C,)`` of this epoch; ``confidences`` the class means they are made of.
 
     Raises:
-        ValueError: if ``unselected`` or ``negatives`` is unknown.
+        ValueError: if ``unselected`` or ``negatives`` is unknown, or the threshold is no share.
     """
 
     averaged = False
@@ -180,6 +197,7 @@ class Curriculum(Renewed):
         negatives: str = "all",
         once: bool = False,
     ) -> None:
+        checks.within(threshold, 0, 1, "threshold")
         if unselected not in UNSELECTED:
             raise ValueError(f"unselected is {unselected!r}: expected {', '.join(UNSELECTED)}")
         if negatives not in NEGATIVES:

@@ -13,6 +13,7 @@ from typing import Unpack
 import torch
 from torch import Tensor
 
+from weaklabels import checks
 from weaklabels.cam import class_activation_maps
 from weaklabels.methods.base import register
 from weaklabels.methods.partial_label import (
@@ -55,7 +56,11 @@ def select(values: Tensor, candidates: Tensor, *, official_masking: bool = False
 
     The authors' code (``official_masking``) multiplies by the candidate matrix instead of leaving
     the others out: where no candidate has a positive value a non-candidate wins with its 0.
+
+    Raises:
+        ValueError: if the candidates are not bool, one for every value and at least one a row.
     """
+    checks.candidates(candidates, values)
     if official_masking:
         return (values * candidates).argmax(1)
     return best_candidate(values, candidates)

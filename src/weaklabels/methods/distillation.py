@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from weaklabels import checks
 from weaklabels.methods.base import register
 from weaklabels.methods.l2d import Distillation, Outputs, parts, structure_losses
 from weaklabels.models import Network
@@ -25,14 +26,24 @@ def softmax_distillation(student: Tensor, teacher: Tensor, temperature: float = 
     """Single-label distillation (Hinton et al., 2015): KL of softened softmaxes times T^2, mean.
 
     Blind to a constant added to all logits of an image, so to how many labels it has.
+
+    Raises:
+        ValueError: if the shapes differ, or the temperature is not above 0.
     """
+    checks.same_shape("N, C", least=0, student=student, teacher=teacher)
+    checks.at_least(temperature, 0, "temperature", above=True)
     p = F.log_softmax(teacher.detach() / temperature, 1)
     q = F.log_softmax(student / temperature, 1)
     return temperature**2 * F.kl_div(q, p, log_target=True, reduction="batchmean")
 
 
 def probability_mse(student: Tensor, teacher: Tensor) -> Tensor:
-    """Squared difference of the sigmoid probabilities, summed over classes, mean over N."""
+    """Squared difference of the sigmoid probabilities, summed over classes, mean over N.
+
+    Raises:
+        ValueError: if the shapes differ.
+    """
+    checks.same_shape("N, C", least=0, student=student, teacher=teacher)
     gap = torch.sigmoid(student) - torch.sigmoid(teacher.detach())
     return gap.square().sum() / max(len(student), 1)
 
@@ -45,7 +56,12 @@ def partial_softmax(student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
     Args:
         student, teacher: logits ``(N, C)``.
         labels: ``(N, C)`` in {0, 1}.
+
+    Raises:
+        ValueError: if the shapes differ, or a label is neither 0 nor 1.
     """
+    checks.same_shape("N, C", least=0, student=student, teacher=teacher, labels=labels)
+    checks.binary(labels, "labels", wait=False)
     image, label = (labels == 1).nonzero(as_tuple=True)
     if not len(image):
         return student.sum() * 0
@@ -63,13 +79,24 @@ def partial_softmax(student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
 
 
 def relational_distance(student: Tensor, teacher: Tensor) -> Tensor:
-    """RKD, distances (Park et al., CVPR 2019): H of the whole batch, features ``(N, d)``."""
+    """RKD, distances (Park et al., CVPR 2019): H of the whole batch, features ``(N, d)``.
+
+    Raises:
+        ValueError: if the numbers of rows differ.
+    """
+    checks.same_length(student=student, teacher=teacher)
     everyone = torch.ones(1, len(student), dtype=torch.bool, device=student.device)
     return structure_losses(student[None], teacher[None], everyone)[0]
 
 
 def relational_angle(student: Tensor, teacher: Tensor) -> Tensor:
-    """RKD, angles: smooth L1 between the cosines of all triplets, mean over N^3 entries."""
+    """RKD, angles: smooth L1 between the cosines of all triplets, mean over N^3 entries.
+
+    Raises:
+        ValueError: if the numbers of rows differ.
+    """
+
+    checks.same_length(student=student, teacher=teacher)
 
     def cosines(features: Tensor) -> Tensor:
         directions = F.normalize(features[None] - features[:, None], dim=2)
@@ -94,7 +121,11 @@ def probabilistic_transfer(student: Tensor, teacher: Tensor) -> Tensor:
     Args:
         student: ``(N, d)``.
         teacher: ``(N, d')``.
+
+    Raises:
+        ValueError: if the numbers of rows differ.
     """
+    checks.same_length(student=student, teacher=teacher)
     small = 1e-7
 
     def similarities(features: Tensor) -> Tensor:
@@ -114,9 +145,13 @@ def hierarchical_context(student: Sequence[Tensor], teacher: Sequence[Tensor]) -
 
     Args:
         student, teacher: per level ``(N, c, h, h)``, of equal shapes.
+
+    Raises:
+        ValueError: if the shapes of a level differ.
     """
     total = torch.zeros((), dtype=student[0].dtype, device=student[0].device)
     for fused, target in zip(student, teacher, strict=True):
+        checks.same_shape("N, c, h, h", least=0, student=fused, teacher=target)
         target = target.detach()
         level, weight, weights = F.mse_loss(fused, target), 1.0, 1.0
         for size in (4, 2, 1):
@@ -134,11 +169,16 @@ def hierarchical_context(student: Sequence[Tensor], teacher: Sequence[Tensor]) -
 
 @register("Softmax KD")
 class SoftmaxDistillation(Distillation):
-    """Single-label distillation, applied to multi-label logits."""
+    """Single-label distillation, applied to multi-label logits.
+
+    Raises:
+        ValueError: if the temperature is not above 0.
+    """
 
     def __init__(
         self, weight: float | None = None, hard: float = 1.0, temperature: float = 4.0
     ) -> None:
+        checks.at_least(temperature, 0, "temperature", above=True)
         super().__init__(weight, hard)
         self.temperature = temperature
 

@@ -17,6 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from weaklabels import checks
+
 Loss = Callable[[Tensor], Tensor]
 """Parameters ``(P,)`` -> scalar."""
 
@@ -83,7 +85,12 @@ class Network:
             theta: ``(P,)``.
             x: ``(N, q)``.
             order: 0, 1 or 2; what is not asked for is empty.
+
+        Raises:
+            ValueError: if the order is another, or the box has not two ends for each input.
         """
+        checks.one_of(order, (0, 1, 2), "order")
+        checks.box(self.lower, self.upper, self.widths[0])
         scale = torch.ones_like(x[0])
         if self.lower:
             low, high = x.new_tensor(self.lower), x.new_tensor(self.upper)
@@ -162,14 +169,23 @@ def frozen_decay(
         alpha: learning rate.
         steps: how many.
         implicit: which of the two.
+
+    Raises:
+        ValueError: if the residual is not one number for each row of the kernel.
     """
+    checks.same_shape("n", least=0, residual=residual, diagonal=kernel.diagonal())
     values, vectors = torch.linalg.eigh(kernel)
     factor = 1 / (1 + alpha * values) if implicit else 1 - alpha * values
     return vectors @ (factor**steps * (vectors.T @ residual))
 
 
 def relative_error(prediction: Tensor, truth: Tensor) -> float:
-    """``|prediction - truth|₂ / |truth|₂``."""
+    """``|prediction - truth|₂ / |truth|₂``.
+
+    Raises:
+        ValueError: if the shapes differ.
+    """
+    checks.same_shape("N", least=0, prediction=prediction, truth=truth)
     return float((prediction - truth).norm() / truth.norm())
 
 
@@ -259,6 +275,10 @@ class LBFGS:
         evaluations: see above; one line search may exceed them.
         rate: length of its steps without line search; with it (``None``) strong Wolfe decides.
         history: pairs that it remembers.
+
+    Raises:
+        ValueError: if a later step starts elsewhere than the last one ended (on a CPU; a GPU is not
+            asked).
     """
 
     iterations: int = 20
@@ -268,6 +288,7 @@ class LBFGS:
     _state: tuple[Tensor, torch.optim.LBFGS] | None = field(default=None, repr=False)
 
     def step(self, objective: Evaluate, theta: Tensor) -> Tensor:
+        checks.continues(theta, self._state[0] if self._state else None)
         if self._state is None:
             free = theta.detach().clone().requires_grad_()
             optimiser = torch.optim.LBFGS(

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from weaklabels import checks
 from weaklabels.methods.base import Context, Method, at_least_float32, register, told
 from weaklabels.models import Network
 from weaklabels.networks.label_decoder import LabelDecoder
@@ -41,7 +42,12 @@ def hard_label_loss(logits: Tensor, labels: Tensor) -> Tensor:
     Args:
         logits: ``(N, C)``; half precision is computed in float32.
         labels: ``(N, C)`` in {0, 1}, or shares in between.
+
+    Raises:
+        ValueError: if the shapes differ, or a label is not in [0, 1].
     """
+    checks.same_shape("N, C", least=0, logits=logits, labels=labels)
+    checks.within(labels, 0, 1, "labels")
     logits, labels = at_least_float32(logits), labels.to(logits.device)
     present = F.logsigmoid(logits).clamp(min=math.log(FLOOR))
     absent = F.logsigmoid(-logits).clamp(min=math.log(FLOOR))
@@ -63,10 +69,11 @@ def multi_label_distillation(
             ``"sum"`` or ``"mean"`` (over all entries).
 
     Raises:
-        ValueError: if the reduction is unknown.
+        ValueError: if the reduction is unknown, or if the shapes differ.
     """
     if reduction not in REDUCTIONS:
         raise ValueError(f"unknown reduction {reduction!r}: expected {', '.join(REDUCTIONS)}")
+    checks.same_shape("N, C", least=0, student=student, teacher=teacher)
     student, teacher = at_least_float32(student), at_least_float32(teacher.detach())
     p = torch.sigmoid(teacher)
     present = p * (F.logsigmoid(teacher) - F.logsigmoid(student))
@@ -81,7 +88,11 @@ def soft_label_bce(student: Tensor, teacher: Tensor) -> Tensor:
     """Cross-entropy with the teacher's probabilities as labels, summed over classes, mean over N.
 
     It differs from MLD by the teacher's entropy, a constant: the gradients are the same.
+
+    Raises:
+        ValueError: if the shapes differ.
     """
+    checks.same_shape("N, C", least=0, student=student, teacher=teacher)
     return F.binary_cross_entropy_with_logits(
         student, torch.sigmoid(teacher.detach()), reduction="sum"
     ) / max(len(student), 1)
@@ -136,7 +147,12 @@ def structure_losses(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
 
     Returns:
         ``(G,)``; 0 for groups with fewer than two rows.
+
+    Raises:
+        ValueError: if groups or rows differ, or the mask is not bool.
     """
+    checks.same_shape("G, M", least=0, student=student[..., 0], teacher=teacher[..., 0], mask=mask)
+    checks.boolean(mask, "mask")
     student, teacher = at_least_float32(student), at_least_float32(teacher.detach())
     gap = normalised_distances(student, mask) - normalised_distances(teacher, mask)
     entries = F.smooth_l1_loss(gap, torch.zeros_like(gap), reduction="none")
@@ -149,7 +165,11 @@ def instance_aware(student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
     Args:
         student, teacher: embeddings ``(N, C, D)``.
         labels: ``(N, C)`` in {0, 1}.
+
+    Raises:
+        ValueError: if a label is neither 0 nor 1, or the shapes do not fit.
     """
+    checks.binary(labels, "labels", wait=False)
     return structure_losses(student, teacher, labels == 1).sum()
 
 

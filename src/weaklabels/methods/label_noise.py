@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from weaklabels import checks
 from weaklabels.methods.base import Context, Method, register
 from weaklabels.models import Network
 
@@ -26,8 +27,13 @@ def generalised_cross_entropy(
 
     With a truncation k the constant :math:`(1-k^q)/q` is taken off; samples above it are left out
     by weights (see ``truncated_weights``).
+
+    Raises:
+        ValueError: if there is not one label a row, or q is not above 0.
     """
     # p^q by way of ln p: its slope stays finite where p is 0 in floating point.
+    checks.one_a_row(logits, given)
+    checks.at_least(q, 0, "q", above=True)
     log_p = F.log_softmax(logits, 1).gather(1, given[:, None])[:, 0]
     entries = -torch.expm1(q * log_p) / q
     return entries if truncation is None else entries - (1 - truncation**q) / q
@@ -47,10 +53,11 @@ def complementary_label(
     """One class other than the given one, uniformly, ``(B,)`` int64; drawn on the CPU.
 
     Raises:
-        ValueError: if there is only one class.
+        ValueError: if there is only one class, or a label is none of the classes.
     """
     if classes < 2:
         raise ValueError("there is one class: a complementary label needs another")
+    checks.class_numbers(given, classes, "given", wait=False)
     step = torch.randint(1, classes, given.shape, generator=generator).to(given.device)
     return (given + step) % classes
 
@@ -70,7 +77,11 @@ def negative_learning(
         keep: ``(B,)`` bool; None keeps all. Nothing kept gives 0.
         class_weights: ``(K,)``, read at the given label.
         given: ``(B,)`` int64, needed for class weights.
+
+    Raises:
+        ValueError: if there is not one label, or keep, a row.
     """
+    checks.one_a_row(logits, complementary=complementary, keep=keep, given=given)
     p = torch.softmax(logits, 1).gather(1, complementary[:, None])[:, 0]
     entries = -(1 - p).clamp(REJECTED, 1.0).log()
     if class_weights is not None:
@@ -94,7 +105,14 @@ def small_loss_exchange(
 
     Returns:
         the two losses.
+
+    Raises:
+        ValueError: if the shapes differ, a label is none of the classes, or forget is no share.
     """
+    checks.same_shape("B, K", least=0, first=first, second=second)
+    checks.one_a_row(first, given)
+    checks.class_numbers(given, first.shape[1], "given", wait=False)
+    checks.within(forget, 0, 1, "forget")
     count = int((1 - forget) * len(given))
     losses = [F.cross_entropy(z, given, reduction="none") for z in (first, second)]
     kept = [loss.detach().argsort()[:count] for loss in losses]
@@ -114,11 +132,16 @@ class CrossEntropy(Method):
 
 @register("GCE")
 class GeneralisedCrossEntropy(Method):
-    """Generalised cross-entropy; see the function of that name."""
+    """Generalised cross-entropy; see the function of that name.
+
+    Raises:
+        ValueError: if q is not above 0.
+    """
 
     label_form = "classes"
 
     def __init__(self, q: float = 0.7) -> None:
+        checks.at_least(q, 0, "q", above=True)
         self.q = q
 
     def loss(self, logits: Tensor, index: Tensor) -> Tensor:
@@ -144,6 +167,9 @@ class SelectiveNegativeLearning(Method):
         negative, selective: last epoch of the first and of the second phase.
         history: epochs over which the probability of the given label is averaged.
         threshold: for SelPL; that of SelNL is 1 / K.
+
+    Raises:
+        ValueError: if the phases are not in order, or the threshold is no probability.
     """
 
     label_form = "classes"
@@ -152,6 +178,10 @@ class SelectiveNegativeLearning(Method):
     def __init__(
         self, negative: int, selective: int, history: int = 10, threshold: float = 0.5
     ) -> None:
+        checks.at_least(negative, 0, "negative")
+        checks.at_least(selective, negative, "selective")
+        checks.at_least(history, 1, "history")
+        checks.within(threshold, 0, 1, "threshold")
         self.negative, self.selective = negative, selective
         self.history, self.threshold = history, threshold
 
@@ -182,12 +212,17 @@ class CoTeaching(Method):
     Args:
         forget: share left out in the end, the noise rate.
         ramp: epochs over which that share grows linearly.
+
+    Raises:
+        ValueError: if the share to forget is none, or the ramp not positive.
     """
 
     label_form = "classes"
     state = ("peer",)
 
     def __init__(self, forget: float, ramp: int = 10) -> None:
+        checks.within(forget, 0, 1, "forget")
+        checks.at_least(ramp, 0, "ramp", above=True)
         self.forget, self.ramp = forget, ramp
 
     def prepare(self, model: Network) -> None:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from weaklabels import checks
 from weaklabels.methods.base import Context, Method, Predict, register
 from weaklabels.methods.baselines import durand_cross_entropy
 
@@ -32,7 +33,11 @@ def modified_count(batch: int, classes: int, epoch: int, rate: float, *, growing
         epoch: t, from 1.
         rate: share of the labels per epoch, :math:`\Delta_{rel}`/100 of the paper.
         growing: whether the share grows with the epoch.
+
+    Raises:
+        ValueError: if the rate is no share.
     """
+    checks.within(rate, 0, 1, "rate")
     if epoch <= 1 or rate <= 0:
         return 0
     share = min(1.0, (epoch - 1) * rate if growing else rate)
@@ -54,7 +59,11 @@ def large_loss_entries(logits: Tensor, observed: Tensor, k: int, *, strict: bool
 
     Returns:
         ``(B, K)`` bool; no gradient flows through it.
+
+    Raises:
+        ValueError: if the labels are not +1, 0 and -1 for every logit.
     """
+    checks.observed(logits, observed)
     unknown = observed == 0
     if k <= 0:
         return torch.zeros_like(unknown)
@@ -85,12 +94,16 @@ def large_loss(
         reduction: ``"mean"`` or ``"none"``.
 
     Raises:
-        ValueError: if the scheme or the reduction is unknown.
+        ValueError: if the scheme or the reduction is unknown, or if the labels are not +1, 0 and -1
+            for every logit, or the modified entries are not as many bools.
     """
     if scheme not in SCHEMES:
         raise ValueError(f"unknown scheme {scheme!r}: expected one of {', '.join(SCHEMES)}")
     if reduction not in ("mean", "none"):
         raise ValueError(f"unknown reduction {reduction!r}: expected 'mean' or 'none'")
+    checks.observed(logits, observed)
+    checks.same_shape("B, K", least=0, logits=logits, modified=modified)
+    checks.boolean(modified, "modified")
     positive = observed == 1
     if scheme == "reject":
         kept = (~modified).to(logits.dtype)

@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 from torch.nn import functional as F
 
+from weaklabels import checks
 from weaklabels.dropout import dropout_passes
 from weaklabels.methods.base import Method, register
 from weaklabels.models import Network
@@ -33,7 +34,14 @@ def detector_loss(
         logits: ``(B, K + 1)``.
         labels: ``(B,)`` int64 in 0..K; K, the last output, is "unknown".
         temperature, unknown_temperature: T of known and of unknown examples.
+
+    Raises:
+        ValueError: if a label is not in 0..K, or a temperature not above 0.
     """
+    checks.one_a_row(logits, labels)
+    checks.class_numbers(labels, logits.shape[1], wait=False)
+    checks.at_least(temperature, 0, "temperature", above=True)
+    checks.at_least(unknown_temperature, 0, "unknown_temperature", above=True)
     known = (labels < logits.shape[1] - 1)[:, None]
     divisor = torch.where(
         known, logits.new_tensor(temperature), logits.new_tensor(unknown_temperature)
@@ -48,11 +56,16 @@ class Detector(Method):
     Args:
         temperature: of known examples.
         unknown_temperature: of unknown ones; by default the same.
+
+    Raises:
+        ValueError: if a temperature is not above 0.
     """
 
     label_form = "classes"
 
     def __init__(self, temperature: float = 0.5, unknown_temperature: float | None = None) -> None:
+        checks.at_least(temperature, 0, "temperature", above=True)
+        checks.at_least(unknown_temperature, 0, "unknown_temperature", above=True)
         self.temperature = temperature
         self.unknown_temperature = unknown_temperature or temperature
 
@@ -134,7 +147,11 @@ def known_posterior(
 
     Returns:
         ``(N,)`` float64 in [0, 1].
+
+    Raises:
+        ValueError: if the lengths differ.
     """
+    checks.same_shape("N", least=0, values=values, predicted=predicted)
     scores = np.zeros(len(values))
     with threadpool_limits(1):  # the same bits whatever the number of cores
         for c in range(classes):
@@ -151,7 +168,13 @@ def maximum_activation(logits: Tensor) -> tuple[np.ndarray, np.ndarray]:
 
 
 def largest(scores: np.ndarray, budget: int) -> np.ndarray:
-    """Rows of the ``budget`` largest scores, best first; equal scores in the order of the rows."""
+    """Rows of the ``budget`` largest scores, best first; equal scores in the order of the rows.
+
+    Raises:
+        ValueError: if scores have no order or no sign, or the budget is negative.
+    """
+    checks.rankable(np.asarray(scores), "scores")
+    checks.at_least(budget, 0, "budget")
     return np.argsort(-np.asarray(scores), kind="stable")[:budget]
 
 
@@ -168,7 +191,14 @@ def balanced(
         classes: classes 0..classes-1 take turns.
         budget: rows wanted.
         sure: threshold.
+
+    Raises:
+        ValueError: if the lengths differ, scores have no order or no sign, or the budget is
+            negative.
     """
+    checks.same_shape("N", least=0, scores=scores, predicted=predicted)
+    checks.rankable(scores, "scores")
+    checks.at_least(budget, 0, "budget")
     order = np.argsort(-np.asarray(scores), kind="stable")
     turn = np.empty(len(order), int)
     for c in np.unique(predicted):
@@ -203,7 +233,13 @@ def k_centre_greedy(candidates: Tensor, centres: Tensor, budget: int) -> np.ndar
         candidates: ``(N, D)`` features.
         centres: ``(M, D)`` features of the labelled examples, M >= 1.
         budget: centres to add.
+
+    Raises:
+        ValueError: if a feature is not a number, or the budget is negative.
     """
+    checks.rankable(candidates, "candidates")
+    checks.rankable(centres, "centres")
+    checks.at_least(budget, 0, "budget")
     gap = torch.cdist(candidates, centres).amin(1)
     picked = []
     for _ in range(min(budget, len(candidates))):
@@ -229,7 +265,12 @@ class WeibullTail:
 
     @classmethod
     def fit(cls, distances: np.ndarray, tail: int = 20) -> WeibullTail:
-        """Maximum likelihood on the ``tail`` largest distances (at least one)."""
+        """Maximum likelihood on the ``tail`` largest distances (at least one).
+
+        Raises:
+            ValueError: if the tail is empty.
+        """
+        checks.at_least(tail, 1, "tail")
         values = np.sort(np.asarray(distances, float))[-tail:]
         start = float(values[0])
         x = values - start + 1
@@ -267,7 +308,12 @@ def openmax_unknown(
         labelled: ``(M, K)`` logits of the labelled examples.
         labels: ``(M,)`` in 0..K-1, every class at least once.
         tail: how many of the largest distances a class's Weibull distribution is fitted to.
+
+    Raises:
+        ValueError: if a label is none of the classes, or the tail is empty.
     """
+    checks.class_numbers(labels, pool.shape[1])
+    checks.at_least(tail, 1, "tail")
     count, classes = pool.shape
     right = labelled.argmax(1) == labels
     outlying = np.empty((count, classes))

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, jvp
 from torch.nn import functional as F
 
+from weaklabels import checks
 from weaklabels.methods.base import Context, register, told
 from weaklabels.methods.partial_label import CandidateMethod, weighted_cross_entropy
 
@@ -111,17 +112,24 @@ def label_weights(useful: Tensor, candidates: Tensor, normalise: str = "instance
             has no positive candidate is 0.
 
     Raises:
-        ValueError: if ``normalise`` is unknown.
+        ValueError: if ``normalise`` is unknown, or the candidates are not bool, of the same shape.
     """
     if normalise not in NORMALISE:
         raise ValueError(f"normalise is {normalise!r}: expected {' or '.join(NORMALISE)}")
+    checks.same_shape("B, K", least=0, useful=useful, candidates=candidates)
+    checks.boolean(candidates, "candidates")
     raw = useful.clamp(min=0) * candidates
     total = raw.sum(1, keepdim=True) if normalise == "instance" else raw.sum()
     return torch.where(total > 0, raw / torch.where(total > 0, total, 1), 0)
 
 
 def remembered(weights: Tensor, new: Tensor, memory: float = 0.9) -> Tensor:
-    """Running mean of weights; rows without new weight stay as they are, ``(B, K)``."""
+    """Running mean of weights; rows without new weight stay as they are, ``(B, K)``.
+
+    Raises:
+        ValueError: if the shapes differ.
+    """
+    checks.same_shape("B, K", least=0, weights=weights, new=new)
     mixed = memory * weights + (1 - memory) * new
     return torch.where(new.sum(1, keepdim=True) > 0, mixed, weights)
 

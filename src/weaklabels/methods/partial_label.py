@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from weaklabels import checks
 from weaklabels.methods.base import Context, Method, Predict, register
 from weaklabels.models import Network
 
@@ -30,7 +31,11 @@ def uniform_weights(candidates: Tensor) -> Tensor:
     """Equal weights for the candidates of a row, ``(N, K)`` with rows that sum to 1.
 
     Candidates in a floating-point type give weights of that type, others of the default one.
+
+    Raises:
+        ValueError: if a row has no candidate, or a candidate is neither 0 nor 1.
     """
+    checks.candidates(candidates)
     return candidates / candidates.sum(1, keepdim=True)
 
 
@@ -43,8 +48,9 @@ def weighted_cross_entropy(logits: Tensor, weights: Tensor, reduction: str = "me
         reduction: ``"mean"`` over the rows, or ``"none"`` for ``(B,)``.
 
     Raises:
-        ValueError: if the reduction is unknown.
+        ValueError: if the reduction is unknown, or if the shapes differ.
     """
+    checks.same_shape("B, K", least=0, logits=logits, weights=weights)
     rows = -(weights.detach() * F.log_softmax(logits, 1)).sum(1)
     if reduction not in ("mean", "none"):
         raise ValueError(f"unknown reduction {reduction!r}: expected 'mean' or 'none'")
@@ -52,7 +58,12 @@ def weighted_cross_entropy(logits: Tensor, weights: Tensor, reduction: str = "me
 
 
 def average_loss(logits: Tensor, candidates: Tensor) -> Tensor:
-    r"""The averaging strategy: :math:`-\frac1B\sum_i\frac1{|S_i|}\sum_{j\in S_i}\log p_{ij}`."""
+    r"""The averaging strategy: :math:`-\frac1B\sum_i\frac1{|S_i|}\sum_{j\in S_i}\log p_{ij}`.
+
+    Raises:
+        ValueError: if the candidates are not bool, one for every logit and at least one a row.
+    """
+    checks.candidates(candidates, logits)
     return weighted_cross_entropy(logits, uniform_weights(candidates.to(logits.dtype)))
 
 
@@ -60,18 +71,32 @@ def cc_loss(logits: Tensor, candidates: Tensor) -> Tensor:
     r"""CC, classifier-consistent: :math:`-\frac1B\sum_i\log\sum_{j\in S_i}p_{ij}`.
 
     The sum stands inside the logarithm; the mean of the logarithms would be ``average_loss``.
+
+    Raises:
+        ValueError: if the candidates are not bool, one for every logit and at least one a row.
     """
+    checks.candidates(candidates, logits)
     inside = logits.masked_fill(~candidates, -math.inf).logsumexp(1)
     return (logits.logsumexp(1) - inside).mean()
 
 
 def candidate_posterior(logits: Tensor, candidates: Tensor) -> Tensor:
-    r"""Softmax over the candidates alone, :math:`p_{ij}/\sum_{l\in S_i}p_{il}` (RC, PRODEN)."""
+    r"""Softmax over the candidates alone, :math:`p_{ij}/\sum_{l\in S_i}p_{il}` (RC, PRODEN).
+
+    Raises:
+        ValueError: if the candidates are not bool, one for every logit and at least one a row.
+    """
+    checks.candidates(candidates, logits)
     return logits.masked_fill(~candidates, -math.inf).softmax(1)
 
 
 def best_candidate(scores: Tensor, candidates: Tensor) -> Tensor:
-    """The candidate with the largest score, ``(B,)`` int64; the first index on ties."""
+    """The candidate with the largest score, ``(B,)`` int64; the first index on ties.
+
+    Raises:
+        ValueError: if the candidates are not bool, one for every score and at least one a row.
+    """
+    checks.candidates(candidates, scores)
     if not scores.is_floating_point():
         scores = scores.to(torch.get_default_dtype())
     return scores.masked_fill(~candidates, -math.inf).argmax(1)
@@ -88,7 +113,13 @@ def lw_sigmoid(logits: Tensor, candidates: Tensor, weights: Tensor, beta: float 
         candidates: ``(B, K)`` bool.
         weights: ``(B, K)``, constant.
         beta: the leverage of the non-candidates.
+
+    Raises:
+        ValueError: if the candidates are not bool, one for every logit and at least one a row, or
+            the weights have another shape.
     """
+    checks.candidates(candidates, logits)
+    checks.same_shape("B, K", least=0, logits=logits, weights=weights)
     entries = torch.sigmoid(torch.where(candidates, -logits, logits))
     return _leveraged(entries, candidates, weights, beta)
 
@@ -99,7 +130,13 @@ def lw_cross_entropy(
     r"""LW with the logarithmic loss: :math:`-\log p` inside the set, :math:`-\log(1-p)` outside.
 
     Arguments as in ``lw_sigmoid``. 1e-8 is added inside both logarithms, as in the authors' code.
+
+    Raises:
+        ValueError: if the candidates are not bool, one for every logit and at least one a row, or
+            the weights have another shape.
     """
+    checks.candidates(candidates, logits)
+    checks.same_shape("B, K", least=0, logits=logits, weights=weights)
     p = at_least_single(logits).softmax(1)
     entries = -torch.log(torch.where(candidates, p, 1 - p) + LW_EPSILON)
     return _leveraged(entries, candidates, weights, beta)
@@ -115,7 +152,11 @@ def lw_weights(logits: Tensor, candidates: Tensor) -> Tensor:
 
     So a row sums to 2 (to 1 where every class is a candidate). Every entry of a denominator has
     1e-8 added, those outside its group included.
+
+    Raises:
+        ValueError: if the candidates are not bool, one for every logit and at least one a row.
     """
+    checks.candidates(candidates, logits)
     p = at_least_single(logits).softmax(1)
     slack = logits.shape[1] * LW_EPSILON
     inside = (p * candidates).sum(1, keepdim=True) + slack

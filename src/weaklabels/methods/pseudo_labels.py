@@ -15,6 +15,7 @@ from typing import ClassVar, Unpack
 import torch
 from torch import Tensor
 
+from weaklabels import checks
 from weaklabels.methods.base import Context, Method, Predict, register
 from weaklabels.methods.baselines import Focus, asymmetric
 
@@ -44,10 +45,11 @@ def weighted_loss(
         reduction: ``"sum"`` or ``"none"``.
 
     Raises:
-        ValueError: if the reduction is unknown.
+        ValueError: if the reduction is unknown, or if the shapes differ.
     """
     if reduction not in ("sum", "none"):
         raise ValueError(f"unknown reduction {reduction!r}: expected 'sum' or 'none'")
+    checks.same_shape("B, C", least=0, logits=logits, targets=targets, weights=weights)
     entries = weights * asymmetric(
         logits,
         targets,
@@ -134,7 +136,11 @@ def tally(targets: Tensor, weights: Tensor, truth: Tensor) -> Tensor:
 
     Returns:
         ``(C, 2, 2, 2)`` int64, indexed by class, weight above 0, target, truth.
+
+    Raises:
+        ValueError: if the shapes differ.
     """
+    checks.same_shape("N, C", least=0, targets=targets, weights=weights, truth=truth)
     code = 4 * (weights > 0).long() + 2 * (targets == 1).long() + (truth == 1).long()
     code = code + 8 * torch.arange(truth.shape[1], device=code.device)
     counts = torch.bincount(code.flatten(), minlength=8 * truth.shape[1])

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from weaklabels import checks
 from weaklabels.methods.base import Context, Method, at_least_float32, register
 from weaklabels.methods.baselines import AssumeNegative, Asymmetric, PartialCrossEntropy
 from weaklabels.models import Network
@@ -65,12 +66,16 @@ def pu_risks(
         ``(C,)`` each; a mean over no rows counts 0.
 
     Raises:
-        ValueError: if surrogate or unlabeled is unknown.
+        ValueError: if surrogate or unlabeled is unknown, or if the labels are not +1, 0 and -1 for
+            every logit, or the priors are no shares.
     """
     if surrogate not in SURROGATES:
         raise ValueError(f"unknown surrogate {surrogate!r}: expected {', '.join(SURROGATES)}")
     if unlabeled not in ("all", "rest"):
         raise ValueError(f"unknown unlabelled sample {unlabeled!r}: expected 'all' or 'rest'")
+    checks.observed(logits, observed)
+    checks.one_each(prior, logits.shape[1], "prior")
+    checks.within(prior, 0, 1, "prior")
     logits, loss = at_least_float32(logits), SURROGATES[surrogate]
     positive = (observed == 1).to(logits.dtype)
     rest = 1 - positive if unlabeled == "rest" else torch.ones_like(positive)
@@ -190,7 +195,11 @@ def variational_terms(
         logits, observed: ``(B, C)``.
         gamma: exponent of the re-balance factor; 0 switches it off.
         alpha, tau_min: of ``temperature``.
+
+    Raises:
+        ValueError: if the labels are not +1, 0 and -1 for every logit.
     """
+    checks.observed(logits, observed)
     logits = at_least_float32(logits)
     tau = temperature(logits, alpha, tau_min)
     probability = torch.sigmoid(logits / tau)
@@ -219,7 +228,12 @@ def variational_loss(
 
 
 def soft_labels(logits: Tensor, observed: Tensor) -> Tensor:
-    """What mixup mixes: 1 for a labelled positive, else the prediction (with its gradient)."""
+    """What mixup mixes: 1 for a labelled positive, else the prediction (with its gradient).
+
+    Raises:
+        ValueError: if the labels are not +1, 0 and -1 for every logit.
+    """
+    checks.observed(logits, observed)
     prediction = torch.sigmoid(at_least_float32(logits)) + FLOOR
     return torch.where(observed == 1, torch.ones_like(prediction), prediction)
 
@@ -240,7 +254,12 @@ def mix(rows: Tensor, permutation: Tensor, share: float) -> Tensor:
 
 
 def consistency(mixed_logits: Tensor, mixed_labels: Tensor) -> Tensor:
-    """Squared gap of the logarithms, mean over the mixed rows, sum over classes; 0 for no rows."""
+    """Squared gap of the logarithms, mean over the mixed rows, sum over classes; 0 for no rows.
+
+    Raises:
+        ValueError: if the shapes differ.
+    """
+    checks.same_shape("B, C", least=0, mixed_logits=mixed_logits, mixed_labels=mixed_labels)
     predicted = torch.log(torch.sigmoid(at_least_float32(mixed_logits)) + FLOOR)
     gaps = (torch.log(mixed_labels + FLOOR) - predicted) ** 2
     return gaps.sum() / max(len(gaps), 1)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from weaklabels import checks
 from weaklabels.methods.base import Context, Method, register
 
 FORMS = ("MW", "VW", "VW+B", "SW")
@@ -54,7 +55,12 @@ def crowd_layer(p: Tensor, kernel: Tensor, form: str = "MW") -> Tensor:
 
     Returns:
         ``(B, K, R)``, [example, answer, worker]; R is 1 where workers share.
+
+    Raises:
+        ValueError: if there is no such form, or p holds no probabilities.
     """
+    checks.one_of(form, (*FORMS, SHARED), "form")
+    checks.within(p, 0, 1, "p", finite=True)
     if form in ("MW", SHARED):
         return torch.einsum("bj,ijr->bir", p, kernel)
     if form == "VW":
@@ -147,8 +153,13 @@ def pseudo_annotations(
         rng: for "random".
 
     Raises:
-        ValueError: if there is no such strategy.
+        ValueError: if there is no such strategy, the shapes do not fit, an answer is neither a
+            class nor -1, or the budget is negative.
     """
+    checks.same_shape("n, R, K", least=0, q=q)
+    checks.answers(answers, q.shape[2])
+    checks.same_shape("n, R", least=0, q_of_a_class=q[:, :, 0], answers=answers)
+    checks.at_least(budget, 0, "budget")
     _, workers, classes = q.shape
     flat = q.reshape(-1, classes)
     missing = np.flatnonzero(answers.ravel() < 0)
@@ -174,7 +185,12 @@ STRATEGIES = ("random", "plain", "aware", "quota")
 
 
 def quotas(counts: np.ndarray, budget: int) -> np.ndarray:
-    """Pairs for each class, in proportion to 1 / N_c (our choice; N_c at least 1), ``(K,)``."""
+    """Pairs for each class, in proportion to 1 / N_c (our choice; N_c at least 1), ``(K,)``.
+
+    Raises:
+        ValueError: if the budget is negative.
+    """
+    checks.at_least(budget, 0, "budget")
     inverse = 1 / np.maximum(counts, 1)
     return np.round(budget * inverse / inverse.sum()).astype(int)
 

@@ -18,6 +18,7 @@ from scipy.stats import norm as normal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from weaklabels import checks
 from weaklabels.methods.base import Method, register
 from weaklabels.seeding import torch_rng
 
@@ -86,7 +87,12 @@ def climb(
 
     Returns:
         ``(B, ...)``, without gradient.
+
+    Raises:
+        ValueError: if an input is not in [0, 1], or eps is negative.
     """
+    checks.within(x, 0, 1, "x", finite=True)
+    checks.at_least(eps, 0, "eps")
     moved = (x if start is None else start).detach()
     for t in range(steps):
         moved = moved.requires_grad_()
@@ -101,7 +107,14 @@ def climb(
 
 
 def random_start(x: Tensor, eps: float, uniform: Tensor) -> Tensor:
-    """A uniform point of the ball, cut to [0, 1]; ``uniform`` in [0, 1), shaped like ``x``."""
+    """A uniform point of the ball, cut to [0, 1]; ``uniform`` in [0, 1), shaped like ``x``.
+
+    Raises:
+        ValueError: if an input is not in [0, 1], or eps is negative, or the shapes differ.
+    """
+    checks.within(x, 0, 1, "x", finite=True)
+    checks.at_least(eps, 0, "eps")
+    checks.same_shape("...", x=x, uniform=uniform)
     return (x + 2 * (uniform - 0.5) * eps).clamp(0, 1)
 
 
@@ -160,12 +173,23 @@ def poison(
 
 
 def adversarial_target(y: Tensor, classes: int) -> Tensor:
-    """The label towards which an adversarial poison moves: the next class."""
+    """The label towards which an adversarial poison moves: the next class.
+
+    Raises:
+        ValueError: if a label is none of the classes.
+    """
+    checks.class_numbers(y, classes, "y", wait=False)
     return (y + 1) % classes
 
 
 def random_sign(x: Tensor, eps: float, generator: torch.Generator) -> Tensor:
-    """The control: every input value moved by plus or minus eps at random, cut to [0, 1]."""
+    """The control: every input value moved by plus or minus eps at random, cut to [0, 1].
+
+    Raises:
+        ValueError: if an input is not in [0, 1], or eps is negative.
+    """
+    checks.within(x, 0, 1, "x")
+    checks.at_least(eps, 0, "eps")
     signs = torch.randint(0, 2, x.shape, generator=generator, dtype=x.dtype) * 2 - 1
     return (x + eps * signs.to(x.device)).clamp(0, 1)
 
@@ -193,7 +217,12 @@ def shift_and_flip(x: Tensor, draws: Tensor, shift: int) -> Tensor:
 
 
 def as_bytes(x: Tensor) -> Tensor:
-    """Images in [0, 1] as they are stored: cut down to whole 255ths, uint8."""
+    """Images in [0, 1] as they are stored: cut down to whole 255ths, uint8.
+
+    Raises:
+        ValueError: if a value is not in [0, 1].
+    """
+    checks.within(x, 0, 1, "x")
     return (x * 255).to(torch.uint8)
 
 
@@ -330,12 +359,16 @@ class _AdversarialTraining(Method, ABC):
         eps: the defender's budget; 0 is plain training.
         steps: of the attack, each of eps / 4.
         seed: of the random starts, which are drawn on the CPU.
+
+    Raises:
+        ValueError: if the budget is negative.
     """
 
     label_form = "classes"
     state = ("generator",)
 
     def __init__(self, eps: float, steps: int = 10, seed: int = 0) -> None:
+        checks.at_least(eps, 0, "eps")
         self.eps, self.steps = eps, steps
         self.generator = torch_rng(seed, "starts of attacks")
 

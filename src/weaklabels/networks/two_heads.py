@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from weaklabels import checks
+
 if TYPE_CHECKING:
     from weaklabels.models import Network
 
@@ -131,7 +133,9 @@ def add_heads(
 
     Raises:
         TypeError: if the network is made in another way.
+        ValueError: if the taps do not ascend.
     """
+    checks.ascending(taps, "taps")
     if not isinstance(model.features, nn.Sequential):
         raise TypeError(
             f"the features are a {type(model.features).__name__}: expected a Sequential"
