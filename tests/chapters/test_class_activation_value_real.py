@@ -249,9 +249,9 @@ def test_recorded_selections_are_read_by_criterion_and_set():
     record = {"rows": rows, "choices": [choice | {"lr": 1e-3, "weight_decay": 1e-5}]}
     found = real_sets.recorded_selection(record)
     assert found["true labels"]["Lost"]["CC"].tolist() == [60.0, 61.0]
-    assert real_sets.selection_table(found).loc["CC", ("Lost", "covering rate")] == "60.5 ± 0.7"
+    assert real_sets.selection_table(found).loc[("Lost", "covering rate"), "CC"] == "60.5 ± 0.7"
     chosen = real_sets.selection_choices(record)
-    assert chosen.loc["CC", ("Lost", "covering rate")] == "0.001, 1e-05"
+    assert chosen.loc[("Lost", "covering rate"), "CC"] == "0.001, 1e-05"
 
 
 def test_a_note_names_command_data_and_differences():

@@ -293,17 +293,17 @@ def counts(spec: Spec) -> dict[str, Any]:
 
 
 def selection_table(found: Mapping[str, Mapping[str, Mapping[str, np.ndarray]]]) -> pd.DataFrame:
-    """Mean and spread of test accuracies: methods x set and criterion.
+    """Mean and spread of test accuracies: set and criterion x methods.
 
     Args:
         found: criterion -> set -> method -> ``(seeds,)``.
     """
-    columns = {
+    rows = {
         (name, criterion): {method: mean_std(values) for method, values in each.items()}
         for criterion, sets in found.items()
         for name, each in sets.items()
     }
-    return or_note(pd.DataFrame(columns).sort_index(axis=1, level=0, sort_remaining=False))
+    return or_note(pd.DataFrame(rows).T.sort_index(level=0, sort_remaining=False))
 
 
 def recorded_selection(
@@ -321,9 +321,9 @@ def recorded_selection(
 
 
 def selection_choices(record: Mapping[str, Any] | None) -> pd.DataFrame:
-    """What each method chose by each criterion, one column a set and criterion."""
-    columns: dict[tuple[str, str], dict[str, str]] = {}
+    """What each method chose by each criterion, one row a set and criterion."""
+    rows: dict[tuple[str, str], dict[str, str]] = {}
     for each in record["choices"] if record else ():
-        cell = columns.setdefault((SETS[each["dataset"]], each["criterion"]), {})
-        cell[each["method"]] = choice_text(each)
-    return or_note(pd.DataFrame(columns))
+        row = rows.setdefault((SETS[each["dataset"]], each["criterion"]), {})
+        row[each["method"]] = choice_text(each)
+    return or_note(pd.DataFrame(rows).T)
