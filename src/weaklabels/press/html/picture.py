@@ -27,6 +27,9 @@ KEY = "shown"
 """Under which the picture keeps the hash of what it shows."""
 
 WIDTH, MARGIN = 1280, 24
+BAR = 48
+"""Height of the bar that covers the top of a page, in pixels."""
+
 COLOURS = 128
 
 
@@ -69,7 +72,7 @@ def _photograph(page: Path) -> bytes:
         try:
             tab = chromium.new_page(color_scheme="light", viewport={"width": WIDTH, "height": 1000})
             anchor = HEADING.lower().replace(" ", "-")
-            tab.goto(f"{page.as_uri()}#{anchor}", timeout=0)
+            tab.goto(page.as_uri(), timeout=0)
             tab.evaluate("MathJax.startup.promise")
             top, bottom = tab.evaluate(
                 "(names) => names.map((name, last) => {"
@@ -77,6 +80,7 @@ def _photograph(page: Path) -> bytes:
                 "return scrollY + (last ? box.bottom : box.top); })",
                 [anchor, FIGURE],
             )
+            top -= BAR
             tab.set_viewport_size({"width": WIDTH, "height": round(bottom - top + 2 * MARGIN)})
             tab.evaluate("(top) => scrollTo({top, behavior: 'instant'})", top - MARGIN)
             return tab.screenshot()
