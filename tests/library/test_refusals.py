@@ -1,6 +1,6 @@
 """Refused: labels in another code, shapes that would be spread, settings that mean nothing.
 
-Each of these calls once gave a number.
+Most of these calls once gave a number, the others an error that said nothing of what was expected.
 """
 
 import numpy as np
