@@ -79,38 +79,34 @@ def claim_1a(trained: Outcomes) -> Row:
 
 def claim_2ab(trained: Outcomes) -> list[Row]:
     """PSNR (2a) and SSIM (2b) with the aesthetic term less those without it: above 0."""
-    return [
-        Row(
-            id,
-            f"The aesthetic term raises {measure.upper()} as well ({TRIALS}).",
-            "abstract: improves both subjective experience and objective evaluation; no number "
-            "read",
-            _helps(trained, measure),
-            figure="tab-alle-long",
-            why={
-                FAILS: "Perhaps because the maximum of A lies at a darker picture than the "
-                "reference.",
-                OPEN: "It depends on how long one trains: after 400 episodes the term is worth "
-                "more, and agents of both kinds are nearer to the reference than after 1,200 (rows "
-                "2c and 2d; tab-alle-ablation, tab-alle-long).",
-            },
-        )
-        for id, measure in (("2a", "psnr"), ("2b", "ssim"))
-    ]
+    why = {
+        FAILS: "Perhaps because the maximum of A lies at a darker picture than the reference.",
+        OPEN: "It depends on how long one trains: after 400 episodes the term is worth more, and "
+        "agents of both kinds are nearer to the reference than after 1,200 (rows 2c and 2d; "
+        "tab-alle-ablation, tab-alle-long).",
+    }
+    return _fidelity(trained, "ab", TRIALS, "tab-alle-long", why)
 
 
 def claim_2cd(ablation: Outcomes) -> list[Row]:
     """Rows 2a and 2b once more, with the agents of the ablation, trained for less long."""
+    return _fidelity(ablation, "cd", EARLY, "tab-alle-differences", {})
+
+
+def _fidelity(
+    outcomes: Outcomes, letters: str, when: str, figure: str, why: Mapping[str, str]
+) -> list[Row]:
     return [
         Row(
-            id,
-            f"The aesthetic term raises {measure.upper()} as well ({EARLY}).",
+            f"2{letter}",
+            f"The aesthetic term raises {measure.upper()} as well ({when}).",
             "abstract: improves both subjective experience and objective evaluation; no number "
             "read",
-            _helps(ablation, measure),
-            figure="tab-alle-differences",
+            _helps(outcomes, measure),
+            figure=figure,
+            why=why,
         )
-        for id, measure in (("2c", "psnr"), ("2d", "ssim"))
+        for letter, measure in zip(letters, ("psnr", "ssim"), strict=True)
     ]
 
 
