@@ -64,8 +64,10 @@ def test_what_is_published_has_been_made_of_the_record(name: str) -> None:
 def test_the_front_page_links_what_stands_beside_it() -> None:
     files, folder = moved("publish")
     links = re.findall(r'href="([^"]+)"', downloads.offered("record", "https://example.org/a/b"))
-    assert sorted(links) == sorted(Path(file).name for file in files)
-    assert folder.rstrip("/") == workflow("publish")["jobs"]["build"]["steps"][-1]["with"]["path"]
+    assert sorted(links) == sorted([downloads.WHEEL, *(Path(file).name for file in files)])
+    published = workflow("publish")["jobs"]["build"]["steps"][-1]["with"]["path"]
+    assert folder.rstrip("/") == published
+    assert f"python -m pip wheel --no-deps --wheel-dir {published} ." in commands("publish")
     assert downloads.offered("quick", "https://example.org/a/b") == ""
     assert "href" not in downloads.offered("record", ""), "nothing stands beside a copy"
     assert "{include} generated/downloads.md" in (BOOK / "index.md").read_text()

@@ -1,11 +1,14 @@
-"""What `pip install` gives: the library alone, with which the README's example runs."""
+"""What `pip install` gives: the library alone, with which the README's example runs, and a chapter
+that was downloaded."""
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
+import zipfile
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from sysconfig import get_path
@@ -14,7 +17,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from weaklabels.press.html import downloads
+
 ROOT = Path(__file__).parents[1]
+ROOMS = ROOT / "book" / "chapters"
 
 HIDE = """
 import sys
@@ -26,6 +32,18 @@ class Missing(MetaPathFinder):
 sys.meta_path.insert(0, Missing())
 """
 """The start of a program for which only what the library itself needs is installed."""
+
+EXECUTE = """
+from pathlib import Path
+from weaklabels.press.runner.execute import execute
+settings = Path("settings").absolute()
+settings.mkdir()
+told = {{"WEAKLABELS_WORKERS": "1", "OMP_NUM_THREADS": "1"}}
+smallest = {{"profile": "smoke", "seeds": 2}}
+notebook = Path("book/{slug}.ipynb")
+execute(notebook, Path("executed.ipynb"), smallest, told, settings, {{"disable": True}}, str)
+"""
+"""What Jupyter does with a notebook, in a kernel of the Python that runs this."""
 
 WHERE = (
     "import weaklabels, importlib.util as u; print(weaklabels.__file__, u.find_spec('chapters'))"
@@ -101,3 +119,20 @@ def test_readme_example_runs_with_the_wheel_alone(python: Path, tmp_path: Path) 
     write_photographs(tmp_path)
     program = HIDE.format(missing=missing) + example.replace(", pretrained=True", ", epochs=2")
     assert "cat" in run(python, program, tmp_path)
+
+
+def test_the_wheel_has_the_name_that_the_book_tells(wheel: Path) -> None:
+    assert wheel.name == downloads.WHEEL
+
+
+def test_a_downloaded_chapter_runs_with_the_wheel_alone(python: Path, tmp_path: Path) -> None:
+    """Where no clone is, and what it computes is kept where it was unpacked."""
+    slug = "stability_attacks"
+    packed = tmp_path / "downloaded.zip"
+    packed.write_bytes(downloads.runnable("A chapter", ROOMS / slug / f"{slug}.ipynb"))
+    zipfile.ZipFile(packed).extractall(tmp_path)
+    run(python, EXECUTE.format(slug=slug), tmp_path / slug)
+    made = tmp_path / slug / "build" / "smoke"
+    assert json.loads((made / "claims" / f"{slug}.json").read_text())
+    assert list((made / "runs").glob("*.npz"))
+    assert (tmp_path / slug / "executed.ipynb").is_file()

@@ -222,6 +222,29 @@ def launch_from_its_room(
                 )
 
 
+def offer_room(
+    app: Sphinx,
+    page: str,
+    _template: str,
+    context: dict[str, Any],
+    _doctree: nodes.document | None,
+) -> None:
+    """Offer, below the notebook, the zip with all that it needs to run."""
+    if not Path(app.srcdir, "rooms", f"{page}.zip").is_file():
+        return
+    for group in context.get("header_buttons", []):
+        if group.get("label") == "download-buttons":
+            button = {
+                "type": "link",
+                "url": context["pathto"](f"{page}.zip", 1),
+                "text": ".zip",
+                "icon": "fas fa-file-zipper",
+                "tooltip": "Download all that it needs to run",
+                "label": "download-room-button",
+            }
+            group["buttons"].insert(1, button)
+
+
 def setup(app: Sphinx) -> dict[str, object]:
     app.add_enumerable_node(notebook_table, "table", html=(visit_table, depart_table))
     app.add_node(table_body, html=(visit_body, depart_body))
@@ -234,6 +257,7 @@ def setup(app: Sphinx) -> dict[str, object]:
     app.connect("html-page-context", entries_are_items)
     app.connect("html-page-context", number_evidence)
     app.connect("html-page-context", launch_from_its_room, priority=AFTER_THE_THEME)
+    app.connect("html-page-context", offer_room, priority=AFTER_THE_THEME)
     app.connect("html-page-context", listings_are_plain, priority=BEFORE_THE_THEME)
     app.connect("builder-inited", typeset_maths)
     source = hashlib.sha256(Path(__file__).read_bytes()).digest()

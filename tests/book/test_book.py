@@ -363,7 +363,7 @@ def test_staging_again_touches_only_what_changed(copy: ToyBook) -> None:
     after = {path: path.stat().st_mtime_ns for path in source.rglob("*")}
     changed = {path.name for path in before if before[path] != after.get(path)}
     files = {"words.md", "unexecuted.ipynb", "_toc.yml", "scoreboard.md", "provenance.md"}
-    assert changed <= files | {"totals.md", "forest.svg", "generated"}
+    assert changed <= files | {"totals.md", "forest.svg", "generated", "rooms", "unexecuted.zip"}
     assert {"words.md", "unexecuted.ipynb", "_toc.yml"} <= changed
 
 

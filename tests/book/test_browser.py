@@ -92,16 +92,17 @@ def test_search_finds_a_word(site: Site, browser: Any) -> None:
     page.close()
 
 
-def test_every_chapter_offers_its_notebook(site: Site, browser: Any) -> None:
+def test_every_chapter_offers_its_notebook_and_what_runs_it(site: Site, browser: Any) -> None:
     page = browser.new_page(viewport=DESKTOP)
     for source in sorted((site.folder / "_sources").glob("*.ipynb")):
         page.goto(f"{site.address}{source.stem}.html")
-        button = page.locator("a.btn-download-source-button[href$='.ipynb']")
-        with page.expect_download() as caught:
-            page.locator(".dropdown-download-buttons > button").hover()
-            button.click()
-        assert Path(caught.value.path()).read_bytes() == source.read_bytes()
-        assert caught.value.suggested_filename == source.name
+        for offered in (source, site.folder / f"{source.stem}.zip"):
+            button = page.locator(f".dropdown-download-buttons a[href$='{offered.name}']")
+            with page.expect_download() as caught:
+                page.locator(".dropdown-download-buttons > button").hover()
+                button.click()
+            assert Path(caught.value.path()).read_bytes() == offered.read_bytes()
+            assert caught.value.suggested_filename == offered.name
     page.close()
 
 

@@ -24,7 +24,7 @@ from typing import Any
 
 from weaklabels.press import html
 from weaklabels.press.runner import options
-from weaklabels.press.runner.files import PART, read_json
+from weaklabels.press.runner.files import PART, entry, read_json
 from weaklabels.press.runner.notebooks import (
     Content,
     Places,
@@ -41,8 +41,6 @@ PARTS = ("html", "notebooks", "claims", "state", "runs")
 RECORDS = "chapters/*/recorded/*"
 UNFINISHED = (PART, ".tmp")
 SUMS = "SHA256SUMS"
-FIRST_DAY = (1980, 1, 1, 0, 0, 0)
-"""The same time stamp for every file, so that equal contents make equal archives."""
 
 
 def pack(profile: Path, target: Path, book: Path | None = None) -> Path:
@@ -67,8 +65,8 @@ def pack(profile: Path, target: Path, book: Path | None = None) -> Path:
         for name, path in _contents(profile, book).items():
             content = path.read_bytes()
             sums.append(f"{sha256(content).hexdigest()}  {name}\n")
-            archive.writestr(_entry(name), content)
-        archive.writestr(_entry(SUMS), "".join(sums))
+            archive.writestr(entry(name), content)
+        archive.writestr(entry(SUMS), "".join(sums))
     part.replace(target)
     return target
 
@@ -213,13 +211,6 @@ def _digest(archive: zipfile.ZipFile, name: str) -> str | None:
         return sha256(archive.read(name)).hexdigest()
     except (zipfile.BadZipFile, zlib.error):
         return None
-
-
-def _entry(name: str) -> zipfile.ZipInfo:
-    entry = zipfile.ZipInfo(name, FIRST_DAY)
-    entry.compress_type = zipfile.ZIP_DEFLATED
-    entry.external_attr = 0o644 << 16
-    return entry
 
 
 def _outputs(notebook: Content) -> list[str]:

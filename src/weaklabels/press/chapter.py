@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from weaklabels.lab.keys import ROOTS
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.store import Store
 from weaklabels.press import figure_data
@@ -14,7 +15,10 @@ from weaklabels.press.ledger import Ledger
 from weaklabels.press.machine import default_workers
 from weaklabels.press.runner.options import FIRST_RECORD_SEED, PROFILES, number
 
-REPOSITORY = Path(__file__).parents[3]
+ROOMS = ROOTS.get("chapters")
+HOME = ROOMS.parents[1] if ROOMS else Path.cwd()
+"""The folder of ``book/chapters``, from which rooms are imported: a clone, or what a chapter's zip
+holds. Where no room is, the working folder."""
 
 
 class Chapter(Setting):
@@ -32,8 +36,8 @@ class Chapter(Setting):
             executes every cell, for tests).
         device: ``"cpu"`` or ``"cuda"``.
         seeds: number of repetitions, numbered from 0, those of the record from 100.
-        data_root: folder of the downloaded datasets; a relative one is under the repository, for
-            notebooks run in their rooms.
+        data_root: folder of the downloaded datasets; a relative one is under ``HOME``, as notebooks
+            run in their rooms.
 
     Raises:
         ValueError: if profile, device or seeds are not usable here.
@@ -57,13 +61,13 @@ class Chapter(Setting):
         on_gpu = device.startswith("cuda")
         if on_gpu and not torch.cuda.is_available():
             raise ValueError(f"device is {device!r}: this machine has no usable GPU")
-        build = Path(os.environ.get("WEAKLABELS_BUILD", REPOSITORY / "build")) / profile
-        recorded = REPOSITORY / "book" / "chapters" / slug / "recorded"
+        build = Path(os.environ.get("WEAKLABELS_BUILD", HOME / "build")) / profile
+        recorded = HOME / "book" / "chapters" / slug / "recorded"
         super().__init__(
             profile,
             device,
             seeds,
-            data_root=str(REPOSITORY / data_root),
+            data_root=str(HOME / data_root),
             store=Store(build / "runs"),
             recorded_results=recorded,
             workers=_told("WEAKLABELS_WORKERS") or default_workers(device),

@@ -257,9 +257,9 @@ def provenance(chapters: Sequence[Shown]) -> str:
     text = [
         f"{WIDE}(provenance)=\n# Execution statistics and provenance\n",
         "When and on what each chapter was executed, and with which versions. "
-        "Every chapter's page offers the executed notebook for download (the arrow at its top). "
-        "Times stand only here, so that two executions of a chapter can be compared byte by "
-        "byte.\n",
+        "Every chapter's page offers the executed notebook for download, and what it needs to run "
+        "(the arrow at its top). Times stand only here, so that two executions of a chapter can be "
+        "compared byte by byte.\n",
         "## Executions\n",
         table([*header, "Commit"], rows, classes="executions"),
         "A duration is that of the last execution, which looks up every run that was finished and "

@@ -13,7 +13,7 @@ import yaml
 from weaklabels.press.html import pages
 from weaklabels.press.html.absent import unlinked, without_references
 from weaklabels.press.html.chapters import Shown
-from weaklabels.press.html.downloads import needs, offered
+from weaklabels.press.html.downloads import ROOMS, needs, offered, runnable
 from weaklabels.press.html.findings import FINDINGS, findings_of, found, guide
 from weaklabels.press.html.method_list import method_list
 from weaklabels.press.html.notebooks import staged
@@ -74,6 +74,7 @@ def stage(profile: str, results: Path, book: Path) -> Path:
         notebook["cells"].insert(0, needs(chapter.slug))
         text = json.dumps(notebook, indent=1, ensure_ascii=False)
         contents[f"{chapter.slug}.ipynb"] = f"{text}\n".encode()
+        contents[f"{ROOMS}/{chapter.slug}.zip"] = runnable(chapter.title, chapter.authored)
     forest = pages.forest(chapters)
     contents["scoreboard.md"] = pages.scoreboard(chapters, entries, pictured=bool(forest)).encode()
     contents["provenance.md"] = pages.provenance(chapters).encode()

@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import json
 import shutil
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,8 @@ from weaklabels.press.runner.options import UsageError
 PART = ".part"
 SCRATCH = "scratch"
 """Folder of a profile for what lasts as long as its notebooks are executed."""
+FIRST_DAY = (1980, 1, 1, 0, 0, 0)
+"""The same time stamp for every file in a zip, so that equal contents make equal archives."""
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -57,6 +60,14 @@ def remove_leftovers(folder: Path) -> None:
         alive = writer and writer[0][1:].isdecimal() and psutil.pid_exists(int(writer[0][1:]))
         if not alive:
             path.unlink(missing_ok=True)
+
+
+def entry(name: str) -> zipfile.ZipInfo:
+    """The head of a file in a zip."""
+    entry = zipfile.ZipInfo(name, FIRST_DAY)
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    entry.external_attr = 0o644 << 16
+    return entry
 
 
 def sha256(path: Path) -> str | None:
