@@ -26,7 +26,7 @@ ARGUMENTS = [
 ]
 AXE = BOOK.parent / "build" / "axe" / "node_modules" / "axe-core" / "axe.min.js"
 CHECK = """async () => {
-  const found = await axe.run(document, %s);
+  const found = await axe.run(document, {resultTypes: ["violations"], preload: false, ...%s});
   const ofTheTheme = (rule, node) =>
     rule.id === "label-content-name-mismatch" &&
     document.querySelector(node.target[0]).matches(".search-button-field, .theme-switch-button");

@@ -16,7 +16,6 @@ import pytest
 from bs4 import BeautifulSoup
 
 from tests.book.browsing import AXE, DESKTOP, PHONE, READY, Site
-from tests.book.front import build_front
 from weaklabels.press.verdicts import OUTCOMES
 
 # Every page of the book is opened, by whichever test comes first: minutes on a busy machine.
@@ -92,17 +91,25 @@ def test_search_finds_a_word(site: Site, browser: Any) -> None:
     page.close()
 
 
-def test_every_chapter_offers_its_notebook_and_what_runs_it(site: Site, browser: Any) -> None:
+def test_every_chapter_offers_its_notebook_and_what_runs_it(site: Site) -> None:
+    sources = sorted((site.folder / "_sources").glob("*.ipynb"))
+    for name in [path.stem for path in sources]:
+        page = BeautifulSoup((site.folder / f"{name}.html").read_bytes(), "html.parser")
+        offered = {link["href"] for link in page.select(".dropdown-download-buttons a[href]")}
+        assert {f"_sources/{name}.ipynb", f"{name}.zip"} <= offered, name
+        assert (site.folder / f"{name}.zip").is_file()
+    assert len(sources) > 1
+
+
+def test_the_menu_of_a_chapter_brings_both(toy_site: Site, browser: Any) -> None:
     page = browser.new_page(viewport=DESKTOP)
-    for source in sorted((site.folder / "_sources").glob("*.ipynb")):
-        page.goto(f"{site.address}{source.stem}.html")
-        for offered in (source, site.folder / f"{source.stem}.zip"):
-            button = page.locator(f".dropdown-download-buttons a[href$='{offered.name}']")
-            with page.expect_download() as caught:
-                page.locator(".dropdown-download-buttons > button").hover()
-                button.click()
-            assert Path(caught.value.path()).read_bytes() == offered.read_bytes()
-            assert caught.value.suggested_filename == offered.name
+    page.goto(f"{toy_site.address}executed.html")
+    for offered in ("_sources/executed.ipynb", "executed.zip"):
+        with page.expect_download() as caught:
+            page.locator(".dropdown-download-buttons > button").hover()
+            page.locator(f".dropdown-download-buttons a[href$='{offered}']").click()
+        assert Path(caught.value.path()).read_bytes() == (toy_site.folder / offered).read_bytes()
+        assert caught.value.suggested_filename == Path(offered).name
     page.close()
 
 
@@ -239,21 +246,15 @@ def test_pages_are_accessible(site: Site) -> None:
     assert {name: rules for name, rules in found.items() if any(rules.values())} == {}
 
 
-@pytest.fixture(scope="session")
-def front(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Address of the folder with the front page and the list of methods, made from the record."""
-    return build_front(tmp_path_factory.mktemp("front")).as_uri()
-
-
 EDGES = """(selector) => {
   const box = document.querySelector(selector).getBoundingClientRect();
   return [box.left, box.top, box.right, box.bottom];
 }"""
 
 
-def test_the_first_screen_shows_figure_and_findings(front: str, browser: Any) -> None:
+def test_the_first_screen_shows_figure_and_findings(real_site: Site, browser: Any) -> None:
     page = browser.new_page(viewport={"width": 1280, "height": 800})
-    page.goto(f"{front}/index.html")
+    page.goto(f"{real_site.address}index.html")
     page.evaluate(READY)
     figure = page.evaluate(EDGES, ".front-figure figure img")
     assert figure[2] - figure[0] > 400  # pixels: its letters, 9 points in 672 pixels, have 8
@@ -267,9 +268,9 @@ def test_the_first_screen_shows_figure_and_findings(front: str, browser: Any) ->
     page.close()
 
 
-def test_the_list_of_methods_fits_a_phone(front: str, browser: Any) -> None:
+def test_the_list_of_methods_fits_a_phone(real_site: Site, browser: Any) -> None:
     page = browser.new_page(viewport=PHONE)
-    page.goto(f"{front}/methods.html")
+    page.goto(f"{real_site.address}methods.html")
     wide = page.locator("table.methods tbody td").evaluate_all(
         "all => all.filter((cell) => cell.scrollWidth > cell.clientWidth + 1).length"
     )
