@@ -451,6 +451,9 @@ QUESTIONS: Mapping[str, Sequence[str]] = {
     "strengths fall with local luminance, with a reward for every pixel": ("5a", "8d"),
     "and with one for a whole patch": ("5d",),
     "with the reward as coded agents collapse": ("6a", "6b"),
+    "real dark photographs are more natural, by BRISQUE, after the agents than before": ("11a",),
+    "and than after one curve for all pixels": ("11b", "11c"),
+    "and with the aesthetic term than without it": ("11d",),
 }
 """What the chapter asked -> rows that answer."""
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from torch import Tensor
 
-from chapters.all_e import cost, runs
+from chapters.all_e import cost, naturalness, runs
 from chapters.all_e.comparators import FIXED, enhancer
 from chapters.all_e.photographs import photographs
 from chapters.all_e.released import audit
@@ -28,10 +29,15 @@ FIRST_SEED = 100
 DIFFERENCES = (
     "Photographs of the LIME set, scaled to 256 x 256 pixels, without well-lit partners: no "
     "PSNR, no SSIM.",
-    "The formula A in place of NIMA, and no second judge.",
+    "The formula A in place of NIMA; BRISQUE as a second measure, of naturalness, not of beauty; "
+    "no NIQE.",
     "The agents learnt on one photograph, darkened, and never saw these. Nothing was chosen on "
     "them: weights, rate and episodes are those of the chapter.",
 )
+
+
+Made = list[tuple[dict[str, Any], list[Tensor]]]
+"""Rows, and the pictures that they are about."""
 
 
 def lime(chapter: Setting) -> dict[str, Any]:
@@ -39,24 +45,21 @@ def lime(chapter: Setting) -> dict[str, Any]:
 
     It computes on the CPU, where the photographs are.
     """
+    versions = naturalness.versions()  # first, so that nothing is computed where BRISQUE is missing
     settings = runs.settings(chapter)
     photos = data.load("lime", chapter.data_root).test.x
     kinds = runs.long(settings) | runs.as_coded(settings)
     seeds = range(FIRST_SEED, FIRST_SEED + chapter.seeds)
     found = chapter.repeat(runs.run, kinds, seeds)
     with one_thread():
-        rows = []
-        for name in FIXED:
-            if name != "reference":
-                for seed in seeds if name in CHOSEN else (-1,):
-                    trained = photographs(replace(settings.base, seed=max(seed, 0)))
-                    change = enhancer(name, trained, settings.base.test_steps)
-                    measured = measure([change(x) for x in photos[:, None]])
-                    rows.append({"method": name, "seed": seed} | measured)
+        made = _by_fixed(settings, photos, seeds)
         for name, records in found.items():
             for record in records:
                 row = {"method": f"agents, {name}", "seed": record.spec.seed}
-                rows.append(row | enhance(record, photos))
+                follows, images = enhance(record, photos)
+                made.append((row | follows, images))
+        rows = [row | measure(images) for row, images in made]
+    scores = iter(_rounded(naturalness.brisque([x for _, images in made for x in images])))
     return {
         "what": "Real low-light photographs (LIME): measures without a reference",
         "data": {"set": "LIME", "photographs": len(photos), "side": photos.shape[-1]},
@@ -68,17 +71,31 @@ def lime(chapter: Setting) -> dict[str, Any]:
             "seeds": list(seeds),
         },
         "differences": list(DIFFERENCES),
-        "rows": rows,
+        "brisque": {"versions": versions, "known": naturalness.known()},
+        "rows": [row | {"brisque": list(islice(scores, len(photos)))} for row in rows],
     }
 
 
-def enhance(record: Record, photos: Tensor) -> dict[str, list[float]]:
-    """What trained agents make of ``(N, 3, h, w)``: ``measure``, and ``follows``."""
+def _by_fixed(settings: runs.Settings, photos: Tensor, seeds: Iterable[int]) -> Made:
+    """What the comparators make of ``(N, 3, h, w)``."""
+    made: Made = []
+    for name in FIXED:
+        if name != "reference":
+            for seed in seeds if name in CHOSEN else (-1,):
+                trained = photographs(replace(settings.base, seed=max(seed, 0)))
+                change = enhancer(name, trained, settings.base.test_steps)
+                row = {"method": name, "seed": seed}
+                made.append((row, [change(x) for x in photos[:, None]]))
+    return made
+
+
+def enhance(record: Record, photos: Tensor) -> tuple[dict[str, list[float]], list[Tensor]]:
+    """What trained agents make of ``(N, 3, h, w)``, and ``follows``."""
     agents = runs.agents_of(record)
     paths = [all_e.enhance(agents, x, record.spec.test_steps) for x in photos[:, None]]
     alphas = [all_e.strength(actions).sum((0, 1, 2)) for _, actions in paths]
     follows = [runs.correlation(a, x.mean(0)) for a, x in zip(alphas, photos, strict=True)]
-    return {"follows": _rounded(follows)} | measure([states[-1] for states, _ in paths])
+    return {"follows": _rounded(follows)}, [states[-1] for states, _ in paths]
 
 
 def measure(images: Sequence[Tensor]) -> dict[str, list[float]]:

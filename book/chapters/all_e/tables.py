@@ -145,6 +145,7 @@ def lime(record: Mapping[str, Any]) -> pd.DataFrame:
         "exposure": ("L_exp", 3),
         "blown": ("blown out (%)", 1),
         "follows": ("follows", 2),
+        "brisque": ("BRISQUE", 1),
     }
     for name in heads:
         frame[name] = [np.mean(v) if isinstance(v, list) else np.nan for v in frame[name]]
@@ -174,3 +175,18 @@ def lime_outcomes(record: Mapping[str, Any] | None) -> dict[str, dict[str, np.nd
         }
         for method, group in frame.groupby("method", sort=False)
     }
+
+
+def natural(record: Mapping[str, Any] | None) -> dict[str, np.ndarray]:
+    """Method -> BRISQUE by real photograph, mean over seeds; empty without a record."""
+    if record is None:
+        return {}
+    groups = pd.DataFrame(record["rows"]).groupby("method", sort=False)
+    return {method: np.mean(group["brisque"].tolist(), 0) for method, group in groups}
+
+
+def known(record: Mapping[str, Any]) -> pd.DataFrame:
+    """Recorded BRISQUE of well-lit photographs, as they are and changed."""
+    frame = pd.DataFrame(record["brisque"]["known"])
+    wide = frame.pivot(index="change", columns="photograph", values="brisque")
+    return wide.loc[frame.change.unique()].map("{:.1f}".format).rename_axis(columns=None)
