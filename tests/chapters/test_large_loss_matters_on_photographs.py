@@ -141,6 +141,13 @@ def test_claims_about_what_is_modified():
     assert decided(made_up(noise=40 * NOISE - 24))["25"] == OPEN
 
 
+def test_what_is_modified_is_a_table_too():
+    shown = photographs.modified(made_up())
+    assert shown.loc["LL-R"].tolist() == ["90.0 ± 0.0", "60.0 ± 0.0", "70.1 ± 0.1"]
+    assert shown.loc["LL-Cp", "modified again"] == "-"
+    assert photographs.modified({}).empty
+
+
 def test_claim_about_the_gap_between_the_epochs():
     assert decided(made_up(last=0.0))["24"] == FAILS
     assert decided(made_up(last=-2.0))["24"] == HOLDS

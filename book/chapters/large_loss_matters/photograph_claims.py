@@ -283,4 +283,5 @@ def claim_25(persistence: np.ndarray) -> Row:
         f"Labels that LL-Ct corrects mostly stay corrected in the next epoch ({PHOTOGRAPHS}).",
         "Figure 3 (qualitative)",
         greater(persistence, np.full_like(persistence, 50)),
+        figure="tab-llm-photograph-modified",
     )

@@ -75,6 +75,22 @@ def persistence(rows: Rows, scheme: str) -> np.ndarray:
     return np.array(rows[scheme]["modified"]["persistence"])
 
 
+def modified(rows: Rows) -> pd.DataFrame:
+    """By scheme, as ready text (%): precision early and late, and what is modified again.
+
+    LL-Cp's flips stay, so that it modifies nothing twice.
+    """
+    lines = {}
+    for name in LL if rows else ():
+        found = precision(rows)[name]
+        lines[name] = {
+            "precision, second epoch": mean_std(found[:, 1]),
+            "precision, last epoch": mean_std(found[:, -1]),
+            "modified again": "-" if name == "LL-Cp" else mean_std(persistence(rows, name)),
+        }
+    return pd.DataFrame.from_dict(lines, orient="index")
+
+
 def scores(rows: Rows) -> pd.DataFrame:
     """Long frame: method, moment, test mAP (%), as ``figures.draw_methods`` wants it."""
     return pd.DataFrame(
