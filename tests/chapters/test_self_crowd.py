@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from chapters.self_crowd import claims, record, runs, tables
+from chapters.self_crowd import runs, tables
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -260,33 +260,6 @@ def test_the_paper_profile_has_a_real_crowd(monkeypatch):
     spec = replace(next(iter(chosen.values())), warm_up=2, base_steps=2, round_steps=1, rounds=1)
     found = runs.run(spec)
     assert found["aware/recall"].shape == (2, 8)
-
-
-def test_record_of_real_crowds(monkeypatch):
-    """The record of a small crowd: every table and claim of the chapter can be made from it."""
-    rng = np.random.default_rng(0)
-    truth = np.arange(120) % 4
-    answers = np.where(rng.random((120, 6)) < 0.7, truth[:, None], -1)
-    answers[:, 0] = rng.integers(0, 4, 120)
-    split = data.Split(torch.empty(120, 0), torch.from_numpy(truth), extra={"answers": answers})
-    splits = data.Splits(tuple("abcd"), split, None, split)
-    monkeypatch.setattr(record.data, "load", lambda *_, **__: splits)
-    vectors = torch.randn(120, 5, generator=torch.Generator().manual_seed(0))
-    parts = (vectors, truth, np.stack([truth] * 3, 1), vectors, truth)
-    monkeypatch.setattr(record, "features", lambda *_: parts)
-    monkeypatch.setattr(record, "NETWORK_SEEDS", range(2))
-    monkeypatch.setattr(record, "DRAWS", range(2))
-    short = replace(runs.Spec(), warm_up=2, base_steps=2, round_steps=1)
-    monkeypatch.setattr(
-        record.runs, "Spec", lambda **given_: replace(short, **given_ | {"rounds": 1})
-    )
-    content = record.RECORDS["real_crowds"](Chapter("self_crowd", "smoke"))
-    inference = tables.recorded_inference_table(content)
-    assert len(inference) == 3 * 4
-    assert tables.recorded_network_table(content).shape == (len(record.METHODS), 6)
-    assert [row.id for row in claims.claim_8(content)] == [f"8{letter}" for letter in "abcdefghij"]
-    votes = [row["majority vote"][0] for row in content["truth_inference"] if row["set"] == "dog"]
-    assert max(votes) <= 100
 
 
 def test_implied_confusion_of_a_sure_network():

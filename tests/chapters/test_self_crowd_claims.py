@@ -168,17 +168,3 @@ def test_comparators_are_met_at_the_end():
         one.values["DS/recall"][1] = 99
     found = [row.verdict.outcome for row in claims.claim_7({"a": records})]
     assert found == ["holds"] * 3
-
-
-@pytest.mark.parametrize(("last", "expected"), [(HIGH, "holds"), (LOW, "fails"), (WIDE, "open")])
-def test_claims_about_recorded_crowds_stand_for_one_ratio_each(last, expected):
-    rows = [("aware", 10, HIGH), ("aware", 30, last), ("plain", 10, LOW), ("plain", 30, LOW)]
-    rows += [(name, size, LOW) for name in ("DL-CL", "MV") for size in (10, 30)]
-    recorded = {
-        "networks": [
-            {"method": method, "ratio": size, "accuracy": values, "minority": values}
-            | {"balance": [-value for value in values]}
-            for method, size, values in rows
-        ]
-    }
-    assert outcomes(claims.claim_8(recorded)) == ["holds"] * 5 + [expected] * 5

@@ -214,6 +214,28 @@ def test_real_cifar10n_lines_up_with_the_images():
     assert noise == pytest.approx(0.09, abs=0.005)
 
 
+def test_cifar10h(tmp_path):
+    cifar_batches(tmp_path, per_batch=6)
+    path = tmp_path / "crowd" / "cifar-10h" / "cifar10h-counts.npy"
+    path.parent.mkdir(parents=True)
+    counts = np.arange(100_000).reshape(10_000, 10)
+    np.save(path, counts)
+    splits = data.load("cifar10h", tmp_path, raw=True, test=1 / 3)
+    assert (len(splits.train), len(splits.test)) == (4, 2)
+    whole = data.load("cifar10", tmp_path, raw=True).test
+    for part in (splits.train, splits.test):
+        index = part.extra["index"]
+        np.testing.assert_array_equal(part.extra["counts"], counts[index])
+        assert torch.equal(part.x, whole.x[index])
+    for wrong in (counts[:9], counts / 2, counts - 1):
+        np.save(path, wrong)
+        with pytest.raises(ValueError, match="numbers of answers"):
+            data.load("cifar10h", tmp_path)
+    path.write_bytes(b"")
+    with pytest.raises(ValueError, match="not a readable array"):
+        data.load("cifar10h", tmp_path)
+
+
 def test_real_cifar10h_agrees_with_the_images():
     root = tiny.shared("crowd").parent
     tiny.shared("cifar10-subset")

@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from chapters.self_crowd.runs import CONTINUED
 from chapters.self_crowd.tables import (
+    LEVELS,
     SELF_TRAINING,
     TITLES,
     Cells,
@@ -182,15 +183,14 @@ def draw_workers(record: Record, confusion: np.ndarray, chosen: Sequence[int]) -
 
 
 def draw_photograph_balance(cells: Cells) -> Figure:
-    """Imbalance ratio of the annotations of CIFAR-10N by round, one panel a number of answers."""
+    """Imbalance ratio of the annotations of photographs by round, one panel a crowd."""
     fig, axes = style.panels(2, height=3.6, sharey=True)
-    for ax, level in zip(axes, (1, 2), strict=True):
+    crowds = list(dict.fromkeys(crowd for crowd, _ in cells)) or [NOT_RECORDED] * 2
+    for ax, crowd in zip(axes, crowds, strict=True):
         for name in SELF_TRAINING if cells else ():
-            values = cells[level, name]["balance"]
+            values = cells[crowd, name]["balance"]
             _quartiles(ax, range(values.shape[1]), values, TITLES[name], COLOURS[name])
-        if not cells:
-            ax.text(0.5, 0.5, NOT_RECORDED, transform=ax.transAxes, ha="center")
-        ax.set_title(f"{level} answer{'s' * (level > 1)} an image")
+        ax.set_title(LEVELS.get(crowd, crowd))
         _rounds(ax)
     axes[0].set_ylabel("largest over smallest class of annotations")
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncol=4)

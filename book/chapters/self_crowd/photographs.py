@@ -34,9 +34,8 @@ DIFFERENCES = (
     "though many people stand behind it. Imbalance and sparsity are imposed.",
     "Features of a frozen MobileNet (ImageNet) and a small network on them; the paper's network "
     "could not be read.",
-    "The method is a reconstruction from the abstract. No setting was tuned on these images: rate, "
-    "dropout and steps are those of the record with real crowds, the same for all methods; the "
-    "number of rounds and of pairs a round differ from it.",
+    "The method is a reconstruction from the abstract. No setting was tuned on these images: all "
+    "but rate and pairs a round are those of the digits, and the same for all methods.",
 )
 
 
@@ -110,7 +109,7 @@ def sparse_crowd(setting: Setting) -> dict[str, Any]:
     return {
         "what": "CIFAR-10N as a sparse crowd: balance of the annotations by round, and test "
         "accuracy (%) of networks on features of the images",
-        "protocol": _protocol(first, seeds),
+        "protocol": protocol(first, seeds),
         "data": {
             "set": f"CIFAR-10N, first {IMAGES:,} training images at hand, all test images at hand",
             "training images after thinning": sizes[0],
@@ -118,14 +117,15 @@ def sparse_crowd(setting: Setting) -> dict[str, Any]:
         },
         "differences": list(DIFFERENCES),
         "rows": [
-            _row(answers, name, records)
+            {"answers": answers, **scores(name, records)}
             for answers, records in found.items()
             for name in first.methods
         ],
     }
 
 
-def _protocol(spec: Spec, seeds: Sequence[int]) -> dict[str, Any]:
+def protocol(spec: Spec, seeds: Sequence[int]) -> dict[str, Any]:
+    """How networks were trained, in words."""
     return {
         "features": DESCRIPTION,
         "network": f"MLP {WIDTH}-128-10, dropout {spec.dropout:g}",
@@ -138,22 +138,22 @@ def _protocol(spec: Spec, seeds: Sequence[int]) -> dict[str, Any]:
     }
 
 
-def _row(answers: int, name: str, records: Sequence[Record]) -> dict[str, Any]:
+def scores(name: str, records: Sequence[Record]) -> dict[str, Any]:
+    """What is recorded of a method, but for the crowd."""
     row = {
-        "answers": answers,
         "method": name,
-        "accuracy": _rounded(tables.final(records, name)),
-        "best": _rounded(tables.best(records, name)),
-        "minority": _rounded(tables.final(records, name, rare=True)),
+        "accuracy": rounded(tables.final(records, name)),
+        "best": rounded(tables.best(records, name)),
+        "minority": rounded(tables.final(records, name, rare=True)),
     }
     if name not in tables.SELF_TRAINING:
         return row
     named = [record[f"{name}/right"].sum(1) / record[f"{name}/added"].sum(1) for record in records]
     return row | {
-        "balance": [_rounded(rounds) for rounds in tables.ratio(records, name)],
-        "agreement": [_rounded(100 * rounds) for rounds in named],
+        "balance": [rounded(rounds) for rounds in tables.ratio(records, name)],
+        "agreement": [rounded(100 * rounds) for rounds in named],
     }
 
 
-def _rounded(values: np.ndarray) -> list[float]:
+def rounded(values: np.ndarray | Sequence[float]) -> list[float]:
     return [round(float(value), 3) for value in values]

@@ -1,131 +1,139 @@
 """The recorded results of the chapter: answers of real crowds.
 
-They need the label-only sets, CIFAR-10 (or its subset) with CIFAR-10N, and MobileNet weights.
+They need the label-only sets, CIFAR-10 (or its subset) with CIFAR-10N and CIFAR-10H, and MobileNet
+weights.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
+import torch
 
-from chapters.self_crowd import cost, runs, tables
-from chapters.self_crowd.photographs import IMAGES, features, sparse_crowd
+from chapters.self_crowd import anonymous, cost, photographs, tables
 from weaklabels import crowds, data
 from weaklabels.data.crowd import LABEL_ONLY
-from weaklabels.lab.features import DESCRIPTION
 from weaklabels.lab.setting import Setting
-from weaklabels.lab.spec import options
-from weaklabels.lab.store import Record
-from weaklabels.lab.sweep import one_thread
 from weaklabels.seeding import numpy_rng
-from weaklabels.train import OptimiserSpec
 
-DRAWS = range(10)
 SEEDS = 30
 """Crowds of the recorded claims: one with another differs by far more than method from method."""
 
-NETWORK_SEEDS = range(5)
-METHODS = ("MV", "true labels", "DL-CL", "random", "plain", "aware", "quota")
+RATIO = 30
+"""Of the classes of CIFAR-10N here; the record ``sparse_crowd`` has 10."""
+
+ASKED, VOTES = (1, 2, 4, None), (1, 3, 5, 10, None)
+"""Answers to a task of a label-only set on average, and to an image of CIFAR-10H; None: all."""
+
+Draw = Callable[[np.random.Generator], np.ndarray]
+"""Answers ``(n, R)`` of one draw."""
 
 
-def truth_inference(root: str) -> list[dict[str, Any]]:
-    """Majority vote and Dawid-Skene on label-only sets, with fewer and fewer answers."""
-    rows = []
+def truth_inference(root: str, seeds: Sequence[int]) -> list[dict[str, Any]]:
+    """Majority vote, and Dawid-Skene where workers have names, with fewer and fewer answers."""
+    return [
+        _inferred(name, truth, classes, level, draw, seeds)
+        for name, truth, classes, draws in _crowds(root)
+        for level, draw in draws.items()
+    ]
+
+
+def _crowds(root: str) -> Iterator[tuple[str, np.ndarray, int, dict[int | None, Draw]]]:
+    """Name, truth and number of classes of each set; answers a task -> how they are drawn."""
     for name in LABEL_ONLY:
         splits = data.load("crowd_truth_infer", root, which=name)
         answers = np.asarray(splits.train.extra["answers"])
-        truth, classes = splits.train.y.numpy(), len(splits.classes)
-        full = float((answers >= 0).sum(1).mean())
-        for mean in (1, 2, 4, None):
-            row: dict[str, Any] = {
-                "set": name,
-                "answers": mean or round(full, 1),
-                "tasks": len(truth),
-                "workers": answers.shape[1],
-                "classes": classes,
-                "truth ratio": tables.imbalance(np.bincount(truth, minlength=classes)),
-                "majority vote": [],
-                "Dawid-Skene": [],
-                "ratio": [],
-            }
-            for draw in DRAWS:
-                rng = numpy_rng(draw, "real crowd", name)
-                kept = answers
-                if mean is not None:
-                    asked = crowds.few_workers(answers >= 0, mean, rng)
-                    kept = np.where(asked, answers, -1)
-                vote = crowds.majority_vote(kept, classes, rng)
-                posterior = crowds.dawid_skene(kept, classes)[0]
-                row["majority vote"].append(100 * float((vote == truth).mean()))
-                row["Dawid-Skene"].append(100 * float((posterior.argmax(1) == truth).mean()))
-                row["ratio"].append(tables.imbalance(crowds.class_counts(kept, classes)))
-            rows.append(row)
-    return rows
+        draws = {mean: partial(_asked, answers, mean) for mean in ASKED}
+        yield name, splits.train.y.numpy(), len(splits.classes), draws
+    splits = anonymous.load(root)
+    parts = (splits.train, splits.test)
+    counts = np.concatenate([part.extra["counts"] for part in parts])
+    truth = torch.cat([part.y for part in parts]).numpy()
+    draws = {most: partial(anonymous.drawn, counts, most=most) for most in VOTES}
+    yield "CIFAR-10H", truth, len(splits.classes), draws
 
 
-def networks(root: str, cache: str) -> list[dict[str, Any]]:
-    """All methods on features of photographs, one answer an image, at two imbalance ratios."""
-    train, truth, answers, test, test_y = features(root, cache)
-    rows = []
-    for ratio in (10, 30):
-        spec = runs.Spec(
-            dataset="cifar10n",
-            ratio=ratio,
-            mean_answers=1,
-            network_options=options(inputs=train.shape[1], hidden=(128,)),
-            dropout=0.3,
-            optimiser=OptimiserSpec("adam", lr=1e-3),
-            rounds=3,
-            methods=METHODS,
-        )
-        records = []
-        for seed in NETWORK_SEEDS:
-            task = runs.make_task(
-                train, truth, test, test_y, answers=answers, ratio=ratio, mean_answers=1,
-                workers=0, seed=seed,
-            )  # fmt: skip
-            with one_thread():
-                found = runs.run_on(replace(spec, seed=seed), task)
-            records.append(Record(spec, {k: np.asarray(v) for k, v in found.items()}, {}))
-        for name in METHODS:
-            pseudo = name in tables.SELF_TRAINING
-            rows.append(
-                {
-                    "ratio": ratio,
-                    "method": name,
-                    "accuracy": _rounded(tables.final(records, name)),
-                    "minority": _rounded(tables.final(records, name, rare=True)),
-                    "balance": _rounded(tables.ratio(records, name)[:, -1]) if pseudo else [],
-                    "given": _rounded(tables.ratio(records, "plain")[:, 0]),
-                }
-            )
-    return rows
+def _asked(answers: np.ndarray, mean: int | None, rng: np.random.Generator) -> np.ndarray:
+    if mean is None:
+        return answers
+    return np.where(crowds.few_workers(answers >= 0, mean, rng), answers, -1)
 
 
-def _rounded(values: np.ndarray) -> list[float]:
-    return [round(float(value), 3) for value in values]
-
-
-def real_crowds(setting: Setting) -> dict[str, Any]:
-    """All of it; features of images are kept beside the runs."""
+def _inferred(
+    name: str, truth: np.ndarray, classes: int, level: int | None, draw: Draw, seeds: Sequence[int]
+) -> dict[str, Any]:
+    found: dict[str, list[float]] = {"majority vote": [], "Dawid-Skene": [], "ratio": []}
+    for seed in seeds:
+        rng = numpy_rng(seed, "real crowd", name)
+        kept = draw(rng)
+        vote = crowds.majority_vote(kept, classes, rng)
+        found["majority vote"].append(100 * (vote == truth).mean())
+        if name in LABEL_ONLY:  # workers have names
+            posterior = crowds.dawid_skene(kept, classes)[0]
+            found["Dawid-Skene"].append(100 * (posterior.argmax(1) == truth).mean())
+        found["ratio"].append(tables.imbalance(crowds.class_counts(kept, classes)))
     return {
-        "what": "Answers of real crowds: truth inference, and networks on CIFAR-10N",
-        "settings": {
-            "truth inference": f"{len(DRAWS)} random draws of 1 + Poisson(m - 1) answers a task",
-            "images": f"the first {IMAGES:,} training images and 3,000 test images of CIFAR-10 (a "
-            "subset of both), thinned to the wanted imbalance",
-            "features": f"{DESCRIPTION}; MLP 1,024-128-10, dropout 0.3, Adam 1e-3, batch 64",
-            "answers": "one of three an image, drawn at random; a column of the label file counts "
-            "as one worker, though many people stand behind it",
-            "training": "300 steps on majority votes, 500 with the crowd layer, 3 rounds of 200; "
-            "each round adds half as many pseudo-annotations as there are answers",
-            "seeds": list(NETWORK_SEEDS),
-        },
-        "truth_inference": truth_inference(setting.data_root),
-        "networks": networks(setting.data_root, str(setting.store.folder.parent / "features")),
+        "set": name,
+        "answers": level or round(float((kept >= 0).sum(1).mean()), 1),
+        "tasks": len(truth),
+        "classes": classes,
+        "truth ratio": tables.imbalance(np.bincount(truth, minlength=classes)),
+        **{measure: photographs.rounded(values) for measure, values in found.items()},
     }
 
 
-RECORDS = {"real_crowds": real_crowds, "sparse_crowd": sparse_crowd, "cost": cost.measure}
+def real_crowds(setting: Setting) -> dict[str, Any]:
+    """Truth inference from answers alone, and networks on photographs with one answer an image.
+
+    It computes on the CPU.
+
+    Returns:
+        The record: ``protocol``, ``data``, ``differences``; ``truth_inference``, a row for each set
+        and number of answers; ``rows``, one for each crowd and method of the networks (see
+        ``photographs.scores``).
+    """
+    seeds = range(photographs.FIRST_SEED, photographs.FIRST_SEED + setting.seeds)
+    sparse = photographs.table(setting)[1]
+    named, nameless = replace(sparse, ratio=RATIO), anonymous.without_names(sparse)
+    found = {
+        tables.NAMED: setting.repeat(photographs.run, {1: named}, seeds)[1],
+        tables.NAMELESS: setting.repeat(anonymous.run, {1: nameless}, seeds)[1],
+    }
+    inference = truth_inference(setting.data_root, seeds)
+    sizes = {crowd: int(records[0]["truth_counts"].sum()) for crowd, records in found.items()}
+    return {
+        "what": "Answers of real crowds: truth inference, and networks on CIFAR-10N and CIFAR-10H",
+        "protocol": photographs.protocol(named, seeds),
+        "data": {
+            "label-only sets": "1 + Poisson(m - 1) answers a task, drawn once a seed, or all",
+            "CIFAR-10H": f"counts of answers to {inference[-1]['tasks']:,} test images of "
+            "CIFAR-10, from which answers are drawn without replacement",
+            tables.NAMED: f"{sizes[tables.NAMED]:,} training images after thinning; one of the "
+            "three answers to each",
+            tables.NAMELESS: f"{sizes[tables.NAMELESS]:,} training images after thinning, of two "
+            f"thirds of those with counts, and the other third to test; {anonymous.PLACES} drawn "
+            "answers may be known of an image, and one is",
+        },
+        "differences": [
+            *photographs.DIFFERENCES,
+            "CIFAR-10H does not say who answered: the crowd layer has one matrix for all answers, "
+            "and the methods that estimate the errors of every worker are left out.",
+        ],
+        "truth_inference": inference,
+        "rows": [
+            {"crowd": crowd, **photographs.scores(method, records)}
+            for crowd, records in found.items()
+            for method in tables.names(records)
+        ],
+    }
+
+
+RECORDS = {
+    "real_crowds": real_crowds,
+    "sparse_crowd": photographs.sparse_crowd,
+    "cost": cost.measure,
+}

@@ -14,6 +14,7 @@ from chapters.self_crowd.runs import Spec, Task, load_task
 from weaklabels import crowds
 from weaklabels.lab.store import Record
 from weaklabels.press.claims import mean_std
+from weaklabels.press.verdicts import NOT_RECORDED
 
 TITLES = {
     "MV": "majority vote",
@@ -259,44 +260,47 @@ def confusion_correlation(
     return np.array(values)
 
 
-def recorded_inference_table(record: Mapping[str, Any]) -> pd.DataFrame:
-    """Recorded truth inference: accuracy of majority vote and Dawid-Skene, imbalance of answers."""
-    rows = {}
-    for row in record["truth_inference"]:
-        rows[row["set"], f"{row['answers']:g}"] = {
+def recorded_inference_table(record: Mapping[str, Any] | None) -> pd.DataFrame:
+    """Recorded truth inference: right tasks (%) of majority vote and, where workers have names, of
+    Dawid-Skene; imbalance of answers and truth."""
+    rows = [
+        {
+            "set": row["set"],
+            "answers a task": f"{row['answers']:g}",
             "majority vote": mean_std(row["majority vote"]),
-            "Dawid-Skene": mean_std(row["Dawid-Skene"]),
+            "Dawid-Skene": mean_std(row["Dawid-Skene"]) if row["Dawid-Skene"] else "-",
             "ratio of answers": mean_std(row["ratio"]),
             "ratio of truth": f"{row['truth ratio']:.1f}",
         }
-    return pd.DataFrame(rows).T.rename_axis(["set", "answers a task"])
+        for row in (record["truth_inference"] if record else [])
+    ]
+    index = ["set", "answers a task"]
+    return pd.DataFrame(rows, columns=None if rows else index).set_index(index)
 
 
-def recorded_network_table(record: Mapping[str, Any]) -> pd.DataFrame:
-    """Recorded networks on CIFAR-10N: accuracy, recall of the rarer half, ratio of annotations."""
-    rows: dict[str, dict[str, str]] = {}
-    for row in record["networks"]:
-        column = f"ratio {row['ratio']}"
-        cells = rows.setdefault(TITLES[row["method"]], {})
-        cells[f"accuracy, {column}"] = mean_std(row["accuracy"])
-        cells[f"rarer half, {column}"] = mean_std(row["minority"])
-        cells[f"annotations, {column}"] = mean_std(row["balance"]) if row["balance"] else "-"
-    return pd.DataFrame(rows).T.fillna("-")
+NAMED, NAMELESS = "CIFAR-10N, 30 : 1", "CIFAR-10H, 10 : 1"
+"""Crowds with one answer an image of the record ``real_crowds``, and the ratio of their classes."""
+
+LEVELS: Mapping[int | str, str] = {1: "1 answer", 2: "2 answers"}
+"""Answers an image of the record ``sparse_crowd`` -> heading."""
+
+Cells = Mapping[tuple[int | str, str], Mapping[str, np.ndarray]]
+"""(answers an image or crowd, method) -> measure -> ``(seeds,)``, or ``(seeds, rounds)`` of
+``"balance"`` (with the given answers first) and ``"agreement"``; empty where nothing is
+recorded."""
 
 
-Cells = Mapping[tuple[int, str], Mapping[str, np.ndarray]]
-"""(answers an image, method) -> measure -> ``(seeds,)``, or ``(seeds, rounds)`` of ``"balance"``
-(with the given answers first) and ``"agreement"``; empty where nothing is recorded."""
+def photograph_cells(record: Mapping[str, Any] | None, by: str) -> Cells:
+    """Recorded runs on photographs.
 
-
-def photograph_cells(record: Mapping[str, Any] | None) -> Cells:
-    """The recorded runs on CIFAR-10N as a sparse crowd."""
+    Args:
+        record: ``sparse_crowd`` or ``real_crowds``.
+        by: what tells its crowds apart, ``"answers"`` of the first and ``"crowd"`` of the second.
+    """
     names = ("accuracy", "best", "minority", "balance", "agreement")
     rows = record["rows"] if record else []
     return {
-        (row["answers"], row["method"]): {
-            name: np.array(row[name]) for name in names if name in row
-        }
+        (row[by], row["method"]): {name: np.array(row[name]) for name in names if name in row}
         for row in rows
     }
 
@@ -306,12 +310,24 @@ def photograph_table(cells: Cells) -> pd.DataFrame:
     annotations at the end, by method."""
     rows: dict[str, dict[str, str]] = {}
     for (level, name), found in cells.items():
-        answers = f"{level} answer" + "s" * (level > 1)
+        crowd = LEVELS.get(level, level)
         row = rows.setdefault(TITLES[name], {})
-        row[f"accuracy, {answers}"] = mean_std(found["accuracy"])
-        row[f"best, {answers}"] = mean_std(found["best"]) if "best" in found else "-"
-        row[f"rarer half, {answers}"] = mean_std(found["minority"])
-        row[f"annotations, {answers}"] = (
+        row[f"accuracy, {crowd}"] = mean_std(found["accuracy"])
+        row[f"best, {crowd}"] = mean_std(found["best"])
+        row[f"rarer half, {crowd}"] = mean_std(found["minority"])
+        row[f"annotations, {crowd}"] = (
             mean_std(found["balance"][:, -1]) if "balance" in found else "-"
         )
-    return pd.DataFrame(rows).T.rename_axis("method")
+    return pd.DataFrame(rows).T.fillna("-").rename_axis("method")
+
+
+def photograph_note(record: Mapping[str, Any] | None) -> str:
+    """How a record on photographs was made, in Markdown."""
+    if record is None:
+        return NOT_RECORDED
+    made = record["provenance"]
+    lines = [f"{name}: {text}" for name, text in (record["protocol"] | record["data"]).items()]
+    lines += [f"differs from the paper: {text}" for text in record["differences"]]
+    return f"Made with `{record['command']}` on {made['date']} (torch {made['torch']}).\n\n" + (
+        "\n".join(f"- {line}" for line in lines)
+    )
