@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from chapters.self_crowd.claims import BELOW_THE_VOTE, OURS, PAPER, WORTH_RATIO
+from chapters.self_crowd.claims import BELOW_THE_VOTE, CLOSE, OURS, PAPER, WORTH_RATIO
 from chapters.self_crowd.tables import NAMED, NAMELESS, TITLES, Cells
 from weaklabels.press.claims import Row, Verdict, every_seed, greater, mean_std, not_testable
-from weaklabels.press.verdicts import FAILS, NOT_RECORDED
+from weaklabels.press.verdicts import FAILS, NOT_RECORDED, OPEN
 
 FIGURE = "tab-crowd-photographs"
 BALANCE = "fig-crowd-photograph-balance"
@@ -20,25 +20,48 @@ OTHERS = "tab-crowd-networks"
 LEVELS = {1: "one answer", 2: "two answers"}
 """Answers an image -> in words; the rows of a claim are lettered in this order."""
 
-NO_PERSON = "Perhaps because a column of these labels is not a person: "
-WHY: Mapping[str, str] = {
-    "13h": "Plain self-training costs the crowd layer some accuracy here, and Self-Crowd does no "
-    "more than make up for that (row 12b and tab-crowd-photographs). Perhaps little can change: "
-    "the rounds fill half of the pairs that are missing, and with two answers an image these are "
-    "few.",
-    "8i": f"{NO_PERSON}there is nothing to learn about workers.",
-    "8j": f"{BELOW_THE_VOTE.format(table=OTHERS, gain='8g')} {NO_PERSON}what a layer gains by "
-    "knowing who answered (rows 9a and 9b) may then be missing.",
-    "14a": f"{BELOW_THE_VOTE.format(table=FIGURE, gain='12a')} That a column of these labels is "
-    "not a person cannot be the whole reason: with two answers from the same columns the layer is "
-    "above the vote (same table).",
-    "14e": "EM with network ends above the crowd layer, from which Self-Crowd starts, though both "
-    "estimate the errors of the same three columns (tab-crowd-photographs). What Self-Crowd adds "
-    "to the layer (row 13g) does not make that up.",
-    "14f": "EM with network ends about level with the crowd layer (tab-crowd-photographs), from "
-    "which Self-Crowd starts and to which it adds nothing that counts (row 13h).",
+NOT_ALL = (
+    "That a column of these labels is not a person cannot be the whole reason: with two answers "
+    "from the same columns the layer is above the vote ({})."
+)
+NEARLY_RIGHT = (
+    "Nearly all answers are right here (tab-crowd-inference), so one more answer to an image "
+    "mostly repeats what is known. Perhaps it matters little therefore to which images it is added."
+)
+WHY: Mapping[str, Mapping[str, str]] = {
+    FAILS: {
+        "8j": f"{BELOW_THE_VOTE.format(table=OTHERS, gain='8g')} {NOT_ALL.format(FIGURE)}",
+        "13h": "Plain self-training costs the crowd layer some accuracy here, and Self-Crowd does "
+        "no more than make up for that (row 12b and tab-crowd-photographs). Perhaps little can "
+        "change: the rounds fill half of the pairs that are missing, and with two answers an image "
+        "these are few.",
+        "14a": f"{BELOW_THE_VOTE.format(table=FIGURE, gain='12a')} {NOT_ALL.format('same table')}",
+        "14e": "EM with network ends above the crowd layer, from which Self-Crowd starts, though "
+        "both estimate the errors of the same three columns (tab-crowd-photographs). What "
+        "Self-Crowd adds to the layer (row 13g) does not make that up.",
+        "14f": "EM with network ends about level with the crowd layer (tab-crowd-photographs), "
+        "from which Self-Crowd starts and to which it adds nothing that counts (row 13h).",
+        "16e": "The crowd layer, from which Self-Crowd starts, is itself below the majority vote "
+        "(tab-crowd-networks), and what Self-Crowd adds to it (row 16d) does not make that up. "
+        "With nearly all answers right the vote is nearly the truth, and the layer has next to "
+        "nothing to correct; perhaps its matrix then explains what the network should learn.",
+    },
+    OPEN: {
+        "8k": CLOSE[OPEN],
+        "16b": NEARLY_RIGHT,
+        "16c": NEARLY_RIGHT,
+        "16d": "Nearly all answers are right here (tab-crowd-inference): what Self-Crowd adds "
+        "mostly repeats what is known. Perhaps only its balance could help, and crowds differ in "
+        "how much.",
+        "16f": NEARLY_RIGHT,
+        "16g": NEARLY_RIGHT,
+    },
 }
-"""Row -> why it fails."""
+"""Outcome -> row -> why it is so."""
+
+
+def _why(id: str) -> dict[str, str]:
+    return {outcome: texts[id] for outcome, texts in WHY.items() if id in texts}
 
 
 def _each_level(
@@ -58,7 +81,7 @@ def _each_level(
             source,
             decide(level) if cells else not_testable(NOT_RECORDED),
             figure=figure,
-            why={FAILS: WHY[id]} if id in WHY else {},
+            why=_why(id),
         )
         for letter, (level, words) in zip(letters, LEVELS.items(), strict=True)
     ]
@@ -225,7 +248,7 @@ def _one_more(number: str, letters: str, crowd: str, words: str, cells: Cells) -
             source,
             decide(measure, other) if cells else not_testable(NOT_RECORDED),
             figure=OTHERS,
-            why={FAILS: WHY[id]} if id in WHY else {},
+            why=_why(id),
         )
         for letter, (measure, other, text, source) in zip(letters, COMPARED, strict=True)
     ]
