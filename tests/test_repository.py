@@ -62,6 +62,12 @@ def modules() -> list[Path]:
     return [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
 
 
+def own_environment(path: Path) -> dict[str, Any]:
+    """What a script declares of an environment of its own (PEP 723); else nothing."""
+    block = re.match(r"# /// script\n((?:#.*\n)+?)# ///\n", path.read_text())
+    return tomllib.loads(re.sub(r"^# ?", "", block[1], flags=re.MULTILINE)) if block else {}
+
+
 @each_notebook
 def test_notebooks_store_no_outputs(path: Path) -> None:
     for cell in code_cells(path):
@@ -234,15 +240,11 @@ def test_imports_go_down_the_storeys_only() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-OWN_ENVIRONMENT = re.compile(r"# /// script\n").match
-"""A script that declares its packages itself, for an environment of its own (PEP 723)."""
-
-
 def test_every_imported_package_is_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     groups = [project["dependencies"], *project["optional-dependencies"].values()]
     declared = {re.match(r"[\w.-]+", line)[0].lower() for group in groups for line in group}
-    sources = [path for path in [*modules(), *NOTEBOOKS] if not OWN_ENVIRONMENT(path.read_text())]
+    sources = [path for path in modules() if not own_environment(path)] + NOTEBOOKS
     imported = {name for path in sources for name in imported_names(path)}
     folders = (ROOT / "data_scripts", ROOT / "book" / "_ext")
     ours = {"weaklabels", "chapters", "tests"} | {
@@ -252,6 +254,20 @@ def test_every_imported_package_is_declared() -> None:
     for name in imported - ours - sys.stdlib_module_names:
         owner = {each.lower().replace("_", "-") for each in owners[name]}
         assert owner & declared, f"{name} is imported, and not in pyproject.toml"
+
+
+IMPORTED_AS = {"pillow": "PIL"}
+"""Package -> its module, where a script with an environment of its own needs to be told."""
+
+
+def test_scripts_with_an_environment_of_their_own_pin_what_they_import() -> None:
+    scripts = {path: found for path in modules() if (found := own_environment(path))}
+    assert ROOT / "book" / "chapters" / "all_e" / "brisque_scores.py" in scripts
+    for path, found in scripts.items():
+        pins = [re.fullmatch(r"([\w-]+)==[\d.]+", line) for line in found["dependencies"]]
+        assert all(pins), path
+        declared = {IMPORTED_AS.get(pin[1], pin[1]) for pin in pins}
+        assert imported_names(path) - sys.stdlib_module_names <= declared, path
 
 
 def test_this_environment_is_the_locked_one() -> None:

@@ -54,7 +54,7 @@ def versions() -> dict[str, str]:
 
 
 def known() -> list[dict[str, Any]]:
-    """What is known to spoil a photograph, and what is not, on two that are well lit: BRISQUE by
+    """What is known to spoil a photograph, and what is not, on two undamaged ones: BRISQUE by
     photograph and change."""
     rows, pictures = [], []
     for name in PHOTOGRAPHS:

@@ -186,7 +186,7 @@ def natural(record: Mapping[str, Any] | None) -> dict[str, np.ndarray]:
 
 
 def known(record: Mapping[str, Any]) -> pd.DataFrame:
-    """Recorded BRISQUE of well-lit photographs, as they are and changed."""
+    """Recorded BRISQUE of undamaged photographs, as they are and changed."""
     frame = pd.DataFrame(record["brisque"]["known"])
     wide = frame.pivot(index="change", columns="photograph", values="brisque")
     return wide.loc[frame.change.unique()].map("{:.1f}".format).rename_axis(columns=None)
