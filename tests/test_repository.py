@@ -256,6 +256,13 @@ def test_every_imported_package_is_declared() -> None:
         assert owner & declared, f"{name} is imported, and not in pyproject.toml"
 
 
+def test_no_module_needs_one_that_only_unix_has() -> None:
+    """A chapter that was taken away is run on Windows, too."""
+    unix = {"curses", "fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios", "tty"}
+    for path in [*(ROOT / "src").rglob("*.py"), *(ROOT / "book").rglob("*.py"), *NOTEBOOKS]:
+        assert not imported_names(path) & unix, path
+
+
 IMPORTED_AS = {"pillow": "PIL"}
 """Package -> its module, where a script with an environment of its own needs to be told."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import shutil
@@ -11,6 +10,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock
 
 from weaklabels.press.html.staging import stage
 from weaklabels.press.runner.options import PROFILES
@@ -94,8 +95,7 @@ def _publish(new: Path, html: Path) -> None:
 def only_one(results: Path) -> Iterator[None]:
     """Wait until no other process builds this profile's book."""
     results.mkdir(parents=True, exist_ok=True)
-    with (results / ".book.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(results / ".book.lock"):
         old, html = results / "html.old", results / "html"
         if old.exists() and not html.exists():  # killed between two renames
             old.rename(html)

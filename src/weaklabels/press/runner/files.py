@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import shutil
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from filelock import FileLock, Timeout
 
 from weaklabels.press.runner.options import UsageError
 
@@ -39,13 +39,13 @@ def only_one(profile: Path) -> Iterator[None]:
         UsageError: if another process holds it.
     """
     profile.mkdir(parents=True, exist_ok=True)
-    with (profile / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UsageError(
-                f"Another command executes notebooks in {profile}: wait for it or stop it."
-            ) from None
+    try:
+        held = FileLock(profile / ".lock").acquire(blocking=False)
+    except Timeout:
+        raise UsageError(
+            f"Another command executes notebooks in {profile}: wait for it or stop it."
+        ) from None
+    with held:
         yield
 
 
