@@ -23,7 +23,7 @@ LATE = 4
 """Epochs of averaging before the maps guide, in a row of its own: 316 steps."""
 
 ROWS = ("IM-avg", "CAM", "CAVL", f"CAM, T0 = {LATE}")
-RATES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
+RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
 TRIED = TUNING_SEEDS[:2]
 VALIDATION, SPLIT_SEED = 0.1, 1200
 
