@@ -140,7 +140,14 @@ def claim_20(pilot: Mapping[str, Sequence[Run]]) -> list[Row]:
         ("CAV has the dynamic property", WORDS, in_step(values, "select CAV"), figure),
     ]  # fmt: skip
     return [
-        Row(f"20{letter}", f"On colour photographs (recorded): {claim}", paper, verdict, shown)
+        Row(
+            f"20{letter}",
+            f"On colour photographs (recorded): {claim}",
+            paper,
+            verdict,
+            shown,
+            REASONS.get(f"20{letter}", {}),
+        )
         for letter, (claim, paper, verdict, shown) in zip(ascii_lowercase, rows, strict=False)
     ]
 
