@@ -6,6 +6,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from tests.chapters.test_solutions import solutions
 from weaklabels.press.runner.execute import execute
 
 REPOSITORY = Path(__file__).parents[2]
@@ -30,6 +31,15 @@ def execute_in(build: Path, notebook: Path) -> nbformat.NotebookNode:
     return nbformat.read(target, 4)
 
 
+def with_solutions(notebook: Path, folder: Path) -> Path:
+    """A copy of a chapter that ends with the solutions of its exercises, as a reader tries them."""
+    copy = nbformat.read(notebook, 4)
+    copy.cells += [nbformat.v4.new_code_cell(code) for code in solutions(notebook.stem)]
+    folder.mkdir()
+    nbformat.write(copy, folder / notebook.name)
+    return folder / notebook.name
+
+
 def outputs(notebook: nbformat.NotebookNode) -> list[str]:
     return [
         json.dumps(cell.outputs, sort_keys=True, ensure_ascii=False)
@@ -40,7 +50,8 @@ def outputs(notebook: nbformat.NotebookNode) -> list[str]:
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_runs_and_decides_its_claims(path, tmp_path):
-    executed = execute_in(tmp_path, path)
+    source = with_solutions(path, tmp_path / "source")
+    executed = execute_in(tmp_path, source)
     streams = [
         output.text
         for cell in executed.cells
@@ -58,4 +69,4 @@ def test_notebook_runs_and_decides_its_claims(path, tmp_path):
     assert " rows × " not in "".join(outputs(executed))  # what pandas says when it leaves rows out
     if path.stem in TWICE:
         build = tmp_path / "again" if TWICE[path.stem] == "from nothing" else tmp_path
-        assert outputs(execute_in(build, path)) == outputs(executed)
+        assert outputs(execute_in(build, source)) == outputs(executed)

@@ -442,9 +442,10 @@ QUESTIONS = {
         *("18d", "18e", "18f"),
     ),
     "Pseudo-labels add to it, at the best and at the last epoch": ("4a", "4b", "4c", "4d"),
-    "On photographs with the last layers trained it is better than AN, LS, N-LS, ROLE": (
-        *("19a", "20d"),
-        *("20e", "21c"),
+    "On photographs with the last layers trained it is better than AN, repairs and rivals": (
+        "19a",
+        *("20a", "20b", "20c", "20d", "20e"),
+        *("21a", "21b", "21c"),
     ),
     "It is better than all negatives known, and nearly as good as all labels": (
         *("5a", "5b"),

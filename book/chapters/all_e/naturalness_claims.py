@@ -18,7 +18,9 @@ BOOK = "none (a comparison of this book)"
 
 ONE_CURVE = (
     "Perhaps because every pixel acts for itself: where neighbours choose different strengths, the "
-    "picture gets a pattern that no photograph has, and one curve for all pixels adds none."
+    "picture gets a pattern that no photograph has, and one curve for all pixels adds none. How "
+    "far a picture is brightened counts as well: two single curves that brighten more score worse "
+    "than the agents (tab-alle-lime)."
 )
 
 

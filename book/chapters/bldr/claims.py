@@ -184,7 +184,7 @@ def claim_6fg(asymmetric: Groups) -> list[Row]:
         Row(
             id,
             f"Asymmetric noise: {name}, {text}, ends above its positive head alone (PL).",
-            PAPER,
+            OURS,
             greater(last(asymmetric[name]), last(asymmetric["PL"]))
             if asymmetric
             else not_testable(NOT_IN_PAPER_PROFILE),
@@ -275,7 +275,7 @@ def claim_9(groups: Groups, kind: str) -> Row:
     return Row(
         {"symmetric": "9a", "asymmetric": "9c"}[kind],
         f"BLDR ends above CE, GCE, NL, NLNL and Co-teaching; {kind} noise.",
-        PAPER,
+        PAPER if kind == "symmetric" else OURS,
         above() if groups else not_testable(NOT_IN_PAPER_PROFILE),
         figure=f"tab-bldr-{kind}",
         why={FAILS: agree} if kind == "asymmetric" else {},

@@ -48,7 +48,7 @@ TAIL = (
     "was chosen is the longest of those tried (tab-cdcr-grid)."
 )
 TOO_EARLY = (
-    "The learning rate and all else are the same, so most of what one threshold is behind in "
+    "The learning rate and all else are the same, so all of what one threshold is behind in "
     "tab-cdcr-map at this rate is the warm-up. Perhaps the rare classes have too few confidences "
     "above the threshold when the selection begins early."
 )

@@ -14,7 +14,7 @@ TEXTS: Mapping[str, str] = {
     "about a point below RC, PRODEN and LWC (tab-cavl-networks): perhaps hard labels cost "
     "something here too, as row 16 finds with the MLP.",
     "7a 7b 7c": "Perhaps hard labels cost here what they cost on uniform sets (row 16): IM-max is "
-    "as far behind as CAVL (tab-cavl-flipping), and a later start does not close the gap (rows 13a "
+    "behind as well (tab-cavl-flipping), and a later start does not close the gap (rows 13a "
     "and 13b). Every method has the learning rate that it chose at that q (tab-cavl-tuned-q).",
     "7d": "As for rows 7a to 7c, and more so as the sets grow: the gap to PRODEN is larger at "
     "q = 0.7 than at q = 0.3 (row 13c), and IM-max falls as far as CAVL (tab-cavl-flipping).",
@@ -28,7 +28,7 @@ TEXTS: Mapping[str, str] = {
     "8a 8b 8c 8d 8e 8f": "Perhaps hard labels lock in: IM-max, which selects by the largest logit, "
     "is about as far behind (rows 8ma to 8mf find no lead of CAVL over it), and RC, the same rule "
     "with soft labels, has a higher mean than both on every set (tab-cavl-real; row 16 tests it on "
-    "digits). The first epoch has 7 to 32 steps there: rows 8wa to 8wf say what ten epochs of "
+    "digits). The first epoch has 8 to 32 steps there: rows 8wa to 8wf say what ten epochs of "
     "warm-up change.",
     "8wa 8wb": "The early start is a part of the reason at most: with ten epochs of warm-up "
     "CAVL's mean is higher (tab-cavl-real), and what still fails are comparisons with soft "
@@ -49,8 +49,8 @@ TEXTS: Mapping[str, str] = {
     "too. What LWS then has beyond CAVL is perhaps its soft weights: row 16 says what soft labels "
     "alone are worth.",
     "18a 18b 18c 18d 18e 18f 18g 18h 18i": "Perhaps for the reason of rows 8a to 8f, that hard "
-    "labels lock in: whatever the settings are chosen by, CAVL stays behind CC, RC, PRODEN and LWC "
-    "on every set (tab-cavl-selection).",
+    "labels lock in: whatever the settings are chosen by, CAVL has a lower mean than CC, RC, "
+    "PRODEN and LWC on every set (tab-cavl-selection).",
     "19d": "Perhaps because this measure rewards a network that is sure of one candidate, "
     "whichever it is: PRODEN's choice by it is nine points less accurate than by true labels "
     "(tab-cavl-selection).",
@@ -59,8 +59,8 @@ TEXTS: Mapping[str, str] = {
     "(tab-cavl-cifar-rules).",
     "20e": "What selects is the reason: CAVL trains in the same way, at the same learning rate, "
     "and ends above averaging (tab-cavl-cifar). The count of positive positions finds the label "
-    "less often than the value does (row 20b), and what it gets wrong trains the next maps: they "
-    "end about five points above chance (fig-cavl-cifar).",
+    "less often than the value does (left panel of fig-cavl-cifar), and what it gets wrong trains "
+    "the next maps: they end about five points above chance (fig-cavl-cifar).",
     "20f": "A later start does not change what selects, which row 20e finds to be the reason: when "
     "the maps take over, after four epochs of averaging, accuracy falls as well.",
 }

@@ -21,10 +21,13 @@ QUESTIONS: Mapping[str, Sequence[str]] = {
     "than Adam, with rates that other seeds chose": ("4h", "4j"),
     "the same on other equations": ("4e1", "4e2", "4e3", "4e4"),
     "the same from other initial parameters, and at a higher frequency": ("4f", "4g"),
-    "the same at equal time": ("8b",),
+    "the same with an inner Adam that keeps its moments": ("4i",),
+    "an evaluation costs about as much as with Adam": ("8a",),
+    "at equal time it is more accurate than Adam": ("8b",),
     "than L-BFGS alone, and than Adam followed by L-BFGS": ("7b", "7d"),
     "the proximal term helps": ("7a", "7c"),
     "an inner Adam that keeps its moments is more accurate than one restarted": ("10",),
+    "it solves the inverse problem as well": ("9",),
 }
 """What the chapter asked -> rows that answer."""
 

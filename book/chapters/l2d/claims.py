@@ -216,7 +216,7 @@ def claim_8(alone: Groups, errors: Mapping[str, np.ndarray]) -> list[Row]:
             "not.",
             "Premise of the paper: the probabilities do not sum to one",
             greater(errors[other], errors[ours], worth=0.1, digits=2),
-            figure="fig-l2d-softmax",
+            figure="tab-l2d-alone",
         ),
         Row(
             "8b",

@@ -177,7 +177,9 @@ def claim_19(rows: Rows) -> list[Row]:
 
 def claim_20(rows: Rows) -> list[Row]:
     """LL-R beats each rival: 20a to 20d at the best epoch, 20e to 20h at the last."""
-    told = {FAILS: "Perhaps because it is told the true mean number of positives, LL-R is not."}
+    told = {
+        FAILS: "Perhaps because EPR is told the true mean number of positives, and LL-R is not."
+    }
     return _pairs("20", [(OURS, other) for other in RIVALS], rows, {"EPR": told, "ROLE": told})
 
 

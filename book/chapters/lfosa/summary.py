@@ -12,6 +12,8 @@ QUESTIONS: Mapping[str, Sequence[str]] = {
     "its classifier ends more accurate": ("3a", "3b", "3c", "3d"),
     "queries by uncertainty are less pure than random ones": ("4a", "4b", "4c", "4d"),
     "its detector makes queries purer": ("6a", "6b"),
+    "its queries get purer from round 1 to 3": ("7a", "7b"),
+    "they are purer than random ones at every mismatch ratio": ("10",),
     "a low temperature is better": ("5a", "5b"),
     "filling the budget in turns gives a better classifier": ("8a", "8b"),
     "and costs little purity": ("9a", "9b"),

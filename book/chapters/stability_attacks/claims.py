@@ -215,8 +215,8 @@ def claim_7(found: Found, letters: str = "ab") -> list[Row]:
         ),
         "fig-stab-budgets",
         lambda _: {
-            FAILS: "The larger budget costs robust accuracy by itself, on clean images, where it "
-            "fails (row 17a), and where both have that budget nothing is left of the poison (17c)."
+            FAILS: "At this ε the larger budget costs robust accuracy by itself, on clean images "
+            "(row 17a); where both have it, the poison costs at most three points (row 17c)."
         },
     )
 
