@@ -21,7 +21,7 @@ PAGE = (REPOSITORY / "book" / "api.md").read_text()
 DOCUMENTED = re.findall(r"automodule:: weaklabels\.(\S+)\n +:members:", PAGE)
 
 INNER = (
-    "augmenting", "classifier", "extras", "files", "labels", "saving", "settings", "tables",
+    "augmenting", "classifier", "extras", "files", "kept", "labels", "saving", "settings", "tables",
     "training",
 )  # fmt: skip
 BEHIND_THE_DOOR = {f"estimator.{name}" for name in INNER}

@@ -262,6 +262,51 @@ def test_numbers_of_numpy_are_numbers():
 
 
 @pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"network": None}, "network is None: expected a name, or a module"),
+        ({"network": nn.Linear}, "network is <class .*Linear'>: expected a name, or a module"),
+        ({"network_options": 5}, "network_options are 5: expected a dictionary, or None"),
+        (
+            {"network": "mlp", "network_options": {"hiden": (3,)}},
+            r"network 'mlp' cannot be built with options .*'hiden'.* \(its options are .*hidden",
+        ),
+        (
+            {"network": "mlp", "network_options": {"hidden": 5}},
+            "network 'mlp' cannot be built with options .*'hidden': 5",
+        ),
+        ({"device": None}, "device is None: expected 'auto', or a name"),
+        ({"device": "none"}, "device 'none' cannot be used here"),
+        ({"bounded": "False"}, "bounded is 'False': expected True or False"),
+        ({"pretrained": 1}, "pretrained is 1: expected True or False"),
+        ({"progress": None}, "progress is None: expected True or False"),
+    ],
+)
+def test_settings_of_another_kind_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        fitted("CE", X, ONE, settings)
+
+
+@pytest.mark.parametrize(("method", "observed"), [("CE", ONE), ("AN", SIGNS), ("CC", SETS)])
+def test_words_that_fit_does_not_know_are_refused_whatever_the_labels(method, observed):
+    with pytest.raises(ValueError, match="zeros is 'abesnt': expected 'absent' or 'unknown'"):
+        fitted(method, X, observed, zeros="abesnt")
+    with pytest.raises(ValueError, match="aggregate is 'mean': expected Dawid-Skene or majority"):
+        fitted(method, X, observed, aggregate="mean")
+
+
+def test_thresholds_are_chosen_on_labels_as_fit_was_told():
+    told = fitted("AN", X, ONES, zeros="absent")
+    signs = fitted("AN", X, 2 * ONES - 1)
+    wanted = signs.choose_thresholds(X, 2 * ONES - 1).thresholds_
+    np.testing.assert_array_equal(told.choose_thresholds(X, ONES).thresholds_, wanted)
+    known = told.choose_thresholds(X, SIGNS).thresholds_  # 0 beside -1 is unknown
+    np.testing.assert_array_equal(known, signs.choose_thresholds(X, SIGNS).thresholds_)
+    with pytest.raises(ValueError, match="annotated positives and negatives"):
+        signs.choose_thresholds(X, ONES)
+
+
+@pytest.mark.parametrize(
     ("method", "option", "message"),
     [
         ("LL-R", {"rate": "0.1"}, "option rate of method 'LL-R' is '0.1': expected a number"),

@@ -1,6 +1,7 @@
 """Inputs as people have them: arrays, tensors, files, datasets."""
 
 import os
+import re
 
 import numpy as np
 import pandas as pd
@@ -153,6 +154,16 @@ def test_folders_and_lists_of_files_need_no_table(folder, tmp_path):
     (folder / "sub").mkdir()
     with pytest.raises(FileNotFoundError, match="there is no image in it"):
         model.predict(folder / "sub")
+
+
+@pytest.mark.parametrize("wrong", [0, 8.5, "8", True, None])
+def test_sides_of_files_are_whole_numbers_also_of_numpy(folder, wrong):
+    assert inputs.tensors(folder, np.int64(8)).shape == (4, 3, 8, 8)
+    model = Classifier("CE", epochs=1, side=np.int64(8), **quiet).fit(folder, [0, 1, 0, 1])
+    assert model.form_.shape == (3, 8, 8)
+    expected = re.escape(f"side is {wrong!r}: expected the pixels of the images' sides")
+    with pytest.raises(ValueError, match=expected):
+        inputs.tensors(folder, wrong)
 
 
 def test_a_folder_that_cannot_be_written_is_read(folder, tmp_path, monkeypatch):

@@ -13,13 +13,11 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from torch import Tensor, nn
 
 from weaklabels import methods
-from weaklabels.cam import class_activation_maps
-from weaklabels.data.augment import to_float
 from weaklabels.estimator import choices, extras, inputs, judging, labels, networks, saving
 from weaklabels.estimator.augmenting import augmentation, check_steps
 from weaklabels.estimator.inputs import Form
 from weaklabels.estimator.settings import check_settings, pair
-from weaklabels.estimator.training import Course, identity_of, train
+from weaklabels.estimator.training import Course, all_or_nothing, identity_of, train
 from weaklabels.models import Network
 from weaklabels.seeding import seed_torch, torch_rng
 from weaklabels.train import predict
@@ -192,23 +190,23 @@ class Classifier(ClassifierMixin, BaseEstimator):
             teacher: for distillation: a trained :class:`Classifier` (of ``"Vanilla"``, say), or a
                 network with an embedding for every class.
             truth: ``(N, C)``, 1 where a label is present, to show what knowing it would bring.
-            folder: where the state is kept after each epoch. A training that was killed goes on
-                from there when it is called again with the same data and settings.
+            folder: where the state is kept after each epoch. A killed training goes on from there
+                when called again with the same data, settings and initial weights of your own.
 
         Returns:
-            itself.
+            itself; where it fails or is interrupted, it is as it was before.
 
         Raises:
             ValueError: in one sentence, if inputs, labels, method and settings do not fit.
-            FloatingPointError: if a loss is not finite.
+            FloatingPointError, OSError: if a loss is not finite, a folder cannot be written to.
         """
         inputs.same_rows(x, truth)
         told = extras.Told(expected_positives, clean, views, teacher, truth)
         x, form, given, judged = self._read(x, observed, classes, validation, zeros, aggregate)
         device = networks.device_of(self.device)
-        with torch.random.fork_rng(devices=networks.devices_of(device)):
+        with all_or_nothing(self), torch.random.fork_rng(devices=networks.devices_of(device)):
             course = self._train(x, form, given, told, judged, device, folder)
-        self._finish(course, judged)
+            self._finish(course, judged)
         return self
 
     def _read(
@@ -222,11 +220,12 @@ class Classifier(ClassifierMixin, BaseEstimator):
     ) -> tuple[Tensor, Form, labels.Labels, tuple[Tensor, np.ndarray] | None]:
         inputs.same_rows(x, observed)
         check_settings(self.get_params(), self.method_options)
+        extras.check_words(zeros, aggregate)
         if validation is not None:
             validation = pair(validation, "validation", "(inputs, labels)")
         observed = inputs.labels_of(x) if observed is None else observed
         names = inputs.columns_of(x)
-        x = inputs.tensors(x, self.side or SIDE, bounded=self.bounded)
+        x = inputs.tensors(x, int(self.side or SIDE), bounded=self.bounded)
         if len(x) < 2:
             raise ValueError("there is one input: expected two or more")
         given = labels.of_method(
@@ -236,6 +235,7 @@ class Classifier(ClassifierMixin, BaseEstimator):
         labels.warn(given)
         form = inputs.form_of(x, bounded=self.bounded, names=names)
         check_steps(self.augment, x, form)
+        saving.check(self, given.classes)
         if validation is None:
             return x, form, given, None
         judged = judging.read(
@@ -260,12 +260,9 @@ class Classifier(ClassifierMixin, BaseEstimator):
             epochs=self.epochs, classes=count, expected=expected, seed=self.seed,
         )  # fmt: skip
         learner = methods.create(self.method, **options)
-        if isinstance(self.network, nn.Module):
-            plan: dict[str, Any] | nn.Module = self.network
-        else:
-            plan = networks.recipe(
-                self.network, self.network_options, form, self.method, pretrained=self.pretrained
-            )
+        plan = networks.recipe(
+            self.network, self.network_options, form, self.method, pretrained=self.pretrained
+        )
         statistics = None if isinstance(plan, nn.Module) else inputs.statistics(x)
         model = networks.build(plan, form, count, seed=self.seed, statistics=statistics).to(device)
         self.model_, self.form_, self.plan_ = model, form, plan
@@ -273,16 +270,18 @@ class Classifier(ClassifierMixin, BaseEstimator):
         self.zeros_ = given.zeros
         self.thresholds_ = np.full(count, 0.5)
         self.method_options_ = options
+        identity = None
+        if folder is not None:  # before the network learns, or the method adds to it
+            own = {"network": model} if plan is self.network else {}
+            known = None if judged is None else (judged[0], torch.from_numpy(judged[1]))
+            more = {"inputs": x, "validation": known, "expected_positives": expected}
+            identity = identity_of(self.get_params() | own | told.identity(context) | more)
         seed_torch(self.seed, "training")
         learner.start(context)
         before = set(model.state_dict())
         learner.prepare(model)
         self.prepared_ = set(model.state_dict()) != before
         drawn = torch_rng(self.seed, "augmentation")
-        settings = {k: v for k, v in self.get_params().items() if k not in ("device", "progress")}
-        named = {k: v for k, v in settings.items() if not isinstance(v, nn.Module)}
-        data = [x, given.observed]
-        data += [] if judged is None else [judged[0], torch.from_numpy(judged[1])]
         optimiser = networks.optimiser(self.lr, pretrained=self.pretrained)
         return train(
             model, x, learner, optimiser.build(model, learner),
@@ -291,7 +290,7 @@ class Classifier(ClassifierMixin, BaseEstimator):
             augment=augmentation(self.augment, form, drawn, device),
             score=None if judged is None else lambda: self._score_of(*judged),
             folder=None if folder is None else Path(folder),
-            identity="" if folder is None else identity_of(sorted(named.items(), key=str), *data),
+            identity=identity,
             progress=self.progress,
         )  # fmt: skip
 
@@ -397,7 +396,8 @@ class Classifier(ClassifierMixin, BaseEstimator):
 
         Args:
             x: validation inputs.
-            observed: ``(N, C)``, +1 present, -1 absent, 0 unknown (left out).
+            observed: ``(N, C)``, +1 present, -1 absent, 0 unknown (left out), or 1 and 0 alone if
+                ``fit`` was told that 0 means absent.
 
         Raises:
             ValueError: if no positive or no negative is annotated, or a row has one label.
@@ -406,7 +406,8 @@ class Classifier(ClassifierMixin, BaseEstimator):
         p = self.predict_proba(x)
         if not self.several_:
             raise ValueError("a row has one label: the most probable class needs no threshold")
-        known = judging.known_labels(observed, len(p), self.classes_, zeros="unknown")
+        zeros = None if self.zeros_ == "absent" else "unknown"
+        known = judging.known_labels(observed, len(p), self.classes_, zeros=zeros)
         self.thresholds_ = judging.best_thresholds(p, known)
         return self
 
@@ -458,16 +459,7 @@ class Classifier(ClassifierMixin, BaseEstimator):
         Raises:
             ValueError: if the network has none: its head is not linear on pooled maps.
         """
-        x = self._inputs(x)
-        device = next(self.model_.parameters()).device
-        parts = []
-        for batch in x.split(64):
-            pixels = to_float(batch.to(device)) if self.form_.are_images else batch.to(device)
-            try:
-                parts.append(class_activation_maps(self.model_, pixels).cpu())
-            except (TypeError, ValueError) as error:
-                raise ValueError(f"this network has no class activation maps: {error}") from error
-        return torch.cat(parts)
+        return networks.maps(self.model_, self._inputs(x), self.form_)
 
     # --- one file --------------------------------------------------------------------------------
 
@@ -476,6 +468,9 @@ class Classifier(ClassifierMixin, BaseEstimator):
 
         With it come the size and form of the inputs, their normalisation, classes and thresholds.
         A module of your own is code and stays where it is: :meth:`load` is given it again.
+
+        Raises:
+            OSError: if the file cannot be written; one that was there stays.
         """
         self._check_trained()
         saving.save(self, Path(path))
@@ -493,6 +488,6 @@ class Classifier(ClassifierMixin, BaseEstimator):
 
         Raises:
             FileNotFoundError: if there is no such file.
-            ValueError: if it is not such a file, or a module of the user's own is missing.
+            ValueError: if it is not such a file, is damaged, or the user's own module is missing.
         """
         return saving.load(cls, Path(path), network, device)

@@ -123,6 +123,11 @@ class Told:
         wanted = {key: value for key, value in found.items() if key in kind.needs | kind.uses}
         return methods.Context(observed, **wanted), expected
 
+    def identity(self, context: methods.Context) -> dict[str, Any]:
+        """What was told, by its names, of the kinds that ``training.identity_of`` takes."""
+        found = {name: getattr(context, name) for name in ("observed", "clean", "teacher", "truth")}
+        return found | {"views": self.views}
+
     def _clean(
         self, form: Form, classes: np.ndarray, device: torch.device
     ) -> tuple[Tensor, Tensor] | None:
@@ -184,6 +189,19 @@ class Told:
             return None
         weak, strong = self.views
         return View("weak", weak), View("strong", strong)
+
+
+def check_words(zeros: Any, aggregate: Any) -> None:
+    """Refuse words that ``fit`` does not know, also where the labels are such that none is needed.
+
+    Raises:
+        ValueError: naming the argument, its value and what is expected.
+    """
+    if zeros not in (None, "absent", "unknown"):
+        raise ValueError(f"zeros is {zeros!r}: expected 'absent' or 'unknown'")
+    if aggregate not in labels.AGGREGATIONS:
+        expected = " or ".join(labels.AGGREGATIONS)
+        raise ValueError(f"aggregate is {aggregate!r}: expected {expected}")
 
 
 def _count(value: Any, observed: Tensor) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections.abc import Sequence
+from numbers import Integral
 from pathlib import Path
 
 from torch import Tensor
@@ -70,14 +71,14 @@ def images(
         folder: where the files are.
 
     Raises:
-        ValueError: if a file is no image, or the side is not positive.
+        ValueError: if a file is no image, or the side is no positive whole number.
     """
-    if side < 1:
-        raise ValueError(f"side is {side}: expected the pixels of the images' sides")
+    if isinstance(side, bool) or not isinstance(side, Integral) or side < 1:
+        raise ValueError(f"side is {side!r}: expected the pixels of the images' sides")
     if cache is not None:
         place = Path(cache)
     elif os.access(folder, os.W_OK):
         place = Path(folder) / ".weaklabels"
     else:
         place = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "weaklabels"
-    return shards.build(paths, side, place, "own", upright=True)
+    return shards.build(paths, int(side), place, "own", upright=True)

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from weaklabels import models
+from weaklabels.cam import class_activation_maps
+from weaklabels.data.augment import to_float
 from weaklabels.estimator.choices import DISTILLATION, is_any
 from weaklabels.estimator.inputs import Form
 from weaklabels.models import Network
@@ -48,9 +50,14 @@ class Grey(nn.Module):
 
 
 def recipe(
-    network: str, options: dict[str, Any] | None, form: Form, method: str, *, pretrained: bool
-) -> dict[str, Any]:
-    """Name and options with which the network is built.
+    network: str | nn.Module,
+    options: dict[str, Any] | None,
+    form: Form,
+    method: str,
+    *,
+    pretrained: bool,
+) -> dict[str, Any] | nn.Module:
+    """Name and options with which the network is built; a module of the user's own stays itself.
 
     ``"auto"`` is EfficientNet-Lite0 if it is to be pretrained, a patch network of an eighth of the
     image's side (at least 8 pixels) for other images, three 3 x 3 convolutions for images of less
@@ -61,6 +68,8 @@ def recipe(
     Raises:
         ValueError: if pretrained weights are asked for where there are none.
     """
+    if isinstance(network, nn.Module):
+        return network
     given = dict(options or {})
     if network == "auto":
         network, own = _chosen(form, pretrained=pretrained)
@@ -126,15 +135,22 @@ def build(
             None makes room for those of a file.
 
     Raises:
-        ValueError: if the network cannot take such inputs, or gives something else than a score
-            for each class.
+        ValueError: if a builder cannot take its options, or the network cannot take such inputs,
+            or gives something else than a score for each class.
     """
     if isinstance(network, nn.Module):
         model = _wrapped(deepcopy(network))
         name = type(network).__name__
     else:
         name = network["name"]
-        model = models.build(name, classes, seed=seed, **network["options"])
+        try:
+            model = models.build(name, classes, seed=seed, **network["options"])
+        except (AttributeError, IndexError, KeyError, RuntimeError, TypeError) as error:
+            takes = ", ".join([*signature(models.BUILDERS[name]).parameters][1:])
+            raise ValueError(
+                f"network {name!r} cannot be built with options {network['options']}: "
+                f"{str(error).splitlines()[0]} (its options are {takes or 'none'})"
+            ) from error
         _put_in_front(model, name, network["options"], form, statistics)
     check_scores(model, name, form, classes)
     return model
@@ -200,6 +216,23 @@ def check_scores(model: Network, name: str, form: Form, classes: int) -> None:
         )
 
 
+def maps(model: Network, x: Tensor, form: Form) -> Tensor:
+    """Class activation maps ``(N, C, h, w)`` on the CPU, of inputs of the form.
+
+    Raises:
+        ValueError: if the network has none.
+    """
+    device = next(model.parameters()).device
+    parts = []
+    for batch in x.split(64):
+        pixels = to_float(batch.to(device)) if form.are_images else batch.to(device)
+        try:
+            parts.append(class_activation_maps(model, pixels).cpu())
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"this network has no class activation maps: {error}") from error
+    return torch.cat(parts)
+
+
 def optimiser(lr: float | None, *, pretrained: bool) -> OptimiserSpec:
     """Adam at the rate that is named, or at one that suits the weights it starts from."""
     if pretrained:
@@ -207,12 +240,14 @@ def optimiser(lr: float | None, *, pretrained: bool) -> OptimiserSpec:
     return OptimiserSpec("adam", lr=lr or 1e-3)
 
 
-def device_of(name: str) -> torch.device:
+def device_of(name: str | torch.device) -> torch.device:
     """The device of a name; ``"auto"`` is CUDA, or Apple's MPS, or the CPU.
 
     Raises:
         ValueError: if it is not there.
     """
+    if not isinstance(name, str | int | torch.device):
+        raise ValueError(f"device is {name!r}: expected 'auto', or a name such as 'cpu' or 'cuda'")
     if name != "auto":
         try:
             torch.empty(1, device=name)

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from weaklabels import methods
-from weaklabels.estimator import networks
+from weaklabels.estimator import kept, networks
 from weaklabels.estimator.inputs import Form
 from weaklabels.models import Network
 from weaklabels.state import pack
@@ -29,16 +29,13 @@ def save(classifier: Classifier, path: Path) -> None:
     """Write a trained classifier; a reader sees the new file or the one before it.
 
     Raises:
+        OSError: if the file cannot be written.
         TypeError: if an option cannot be written as a plain value.
     """
     own = isinstance(classifier.plan_, nn.Module)
-    parameters = classifier.get_params()
-    parameters["augment"] = tuple(tuple(step) for step in parameters["augment"])
-    if own:
-        parameters["network"] = OWN
     content = {
         "format": FORMAT,
-        "parameters": parameters,
+        "parameters": _parameters(classifier),
         "network": OWN if own else classifier.plan_,
         "shape": list(classifier.form_.shape),
         "reach": classifier.form_.reach,
@@ -55,18 +52,38 @@ def save(classifier: Classifier, path: Path) -> None:
     }
     packed = {name: pack(value, name) for name, value in _plain(content).items()}
     packed["weights"] = {n: value.cpu() for n, value in classifier.model_.state_dict().items()}
-    temporary = path.with_name(f".{path.name}.tmp")
+    kept.write(packed, path)
+
+
+def check(classifier: Classifier, classes: np.ndarray) -> None:
+    """Refuse, before a training, what could not be saved after it.
+
+    Raises:
+        ValueError: naming the setting, or the class.
+    """
+    for name in classes:
+        if not isinstance(name, str | int | float | np.number | np.bool_):
+            kind = type(name).__name__
+            raise ValueError(f"class {name!r} is of type {kind}: expected text or a number")
     try:
-        torch.save(packed, temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        pack(_plain(_parameters(classifier)), "parameters")
+    except TypeError as error:
+        raise ValueError(str(error)) from error
+
+
+def _parameters(classifier: Classifier) -> dict[str, Any]:
+    """Arguments of the constructor, as they are written."""
+    found = classifier.get_params()
+    found["augment"] = tuple(tuple(step) for step in found["augment"])
+    return found | ({"network": OWN} if isinstance(found["network"], nn.Module) else {})
 
 
 def _plain(value: Any) -> Any:
-    """NumPy's numbers, which a search over settings hands out, as Python's."""
+    """A device by its name, and NumPy's numbers, which a search hands out, as Python's."""
     if isinstance(value, np.generic):
         return value.item()
+    if isinstance(value, torch.device):
+        return str(value)
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     return type(value)(map(_plain, value)) if type(value) in (list, tuple) else value
@@ -82,6 +99,8 @@ def load(kind: type[C], path: Path, network: nn.Module | None, device: str) -> C
             if own
             else f"{path}: it holds its network: there is no use for network="
         )
+    if own and not isinstance(network, nn.Module):
+        raise ValueError(f"network is {network!r}: expected a module, as it was given to train")
     parameters = content["parameters"] | {"device": device}
     classifier = kind(**(parameters | ({"network": network} if own else {})))
     form = Form(tuple(content["shape"]), content["reach"], content.get("columns"))
@@ -113,12 +132,10 @@ def load(kind: type[C], path: Path, network: nn.Module | None, device: str) -> C
 def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file (expected one of Classifier.save)")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged file raises almost anything
-        raise ValueError(f"{path}: not a file written by Classifier.save") from error
+    other = f"{path}: not a file written by Classifier.save, or damaged since"
+    content = kept.read(path, other)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise ValueError(f"{path}: not a file written by Classifier.save")
+        raise ValueError(other)
     return content
 
 

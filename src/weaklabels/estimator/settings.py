@@ -10,6 +10,7 @@ from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
+from torch import nn
 
 from weaklabels import methods
 
@@ -47,6 +48,15 @@ def check_settings(named: Mapping[str, Any], options: Mapping[str, Any]) -> None
         raise ValueError(f"side is {side}: expected the pixels of the images' sides")
     if lr is not None and not (_fits(lr, float) and 0 < float(lr) < math.inf):
         raise ValueError(f"lr is {lr!r}: expected a positive number")
+    for name in ("pretrained", "bounded", "progress"):
+        if not _fits(named[name], bool):
+            raise ValueError(f"{name} is {named[name]!r}: expected True or False")
+    if not isinstance(named["network"], str | nn.Module):
+        raise ValueError(f"network is {named['network']!r}: expected a name, or a module")
+    if not isinstance(named["network_options"], dict | NoneType):
+        raise ValueError(
+            f"network_options are {named['network_options']!r}: expected a dictionary, or None"
+        )
     check_options(named["method"], options)
 
 

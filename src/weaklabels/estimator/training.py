@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
+from filelock import FileLock, Timeout
+from torch import Tensor, nn
 from tqdm import tqdm
 
+from weaklabels.estimator import kept
 from weaklabels.methods import Method
 from weaklabels.models import Network
 from weaklabels.train import fit
 
 FILE = "training.pt"
-FORMAT = "weaklabels training 2"
+FORMAT = "weaklabels training 3"
+
+ADDRESS = re.compile(" at 0x[0-9a-fA-F]+")
+"""Where an object lies, in its ``repr``: elsewhere in every process."""
 
 
 @dataclass
@@ -49,9 +57,10 @@ class Course:
 def even_batches(rows: int, size: int) -> Callable[[torch.Generator], Iterable[Tensor]]:
     """Batches of an epoch that differ by at most one row, so that none is left with a single one.
 
-    Batch normalisation cannot train on a single row.
+    Batch normalisation cannot train on a single row: an odd number of rows in batches of two has
+    one batch of three.
     """
-    count = -(-rows // size)
+    count = max(1, min(-(-rows // size), rows // 2))
 
     def batches(order: torch.Generator) -> Iterable[Tensor]:
         return torch.tensor_split(torch.randperm(rows, generator=order), count)
@@ -72,7 +81,7 @@ def train(
     generators: Sequence[torch.Generator] = (),
     score: Callable[[], float] | None = None,
     folder: Path | None = None,
-    identity: str = "",
+    identity: Mapping[str, str] | None = None,
     progress: bool = False,
 ) -> Course:
     """Train in place; with a score the weights of the best epoch are put back at the end.
@@ -82,19 +91,17 @@ def train(
         generators: what ``augment`` draws from; kept with the state.
         score: of the current network on validation data; higher is better.
         folder: where the state after each epoch is kept; an interrupted training goes on from it.
-        identity: of data and settings; the state of another training is refused.
+        identity: of data and settings (``identity_of``); another training's state is refused.
         progress: show a bar.
 
     Raises:
-        ValueError: if the folder holds the state of another training.
+        OSError: if the state cannot be kept in the folder.
+        ValueError: if the folder holds the state of another training, or another goes on there.
     """
     course = Course()
     parts = {"model": model, "optimiser": optimiser, "method": method}
-    drawn = [order, *generators]
-    if folder is not None:
-        course.resumed = _restore(folder, identity, parts, drawn, course)
+    drawn, known = [order, *generators], dict(identity or {})
     losses: list[Tensor] = []
-    bar = tqdm(total=epochs, initial=course.resumed, unit="epoch", disable=not progress)
 
     def after_step(index: Tensor, logits: Tensor, loss: Tensor) -> None:
         losses.append(loss)
@@ -108,31 +115,101 @@ def train(
         course.note(entry, model)
         bar.set_postfix({k: f"{v:.4g}" for k, v in entry.items()})
         if folder is not None:
-            _save(folder, identity, parts, drawn, course)
+            _save(folder, known, parts, drawn, course)
 
-    with bar:
-        fit(
-            model, x, method, epochs=epochs, batch_size=batch_size, optimiser=optimiser,
-            order=order, augment=augment, batches=even_batches(len(x), batch_size),
-            after_step=after_step, after_epoch=after_epoch, done=course.resumed,
-        )  # fmt: skip
+    with _held(folder):
+        course.resumed = _restore(folder, known, parts, drawn, course)
+        with tqdm(total=epochs, initial=course.resumed, unit="epoch", disable=not progress) as bar:
+            fit(
+                model, x, method, epochs=epochs, batch_size=batch_size, optimiser=optimiser,
+                order=order, augment=augment, batches=even_batches(len(x), batch_size),
+                after_step=after_step, after_epoch=after_epoch, done=course.resumed,
+            )  # fmt: skip
     if course.weights:
         model.load_state_dict(course.weights)
     return course
 
 
-def identity_of(settings: Any, *data: Tensor) -> str:
-    """A digest of settings (by their ``repr``) and tensors."""
-    digest = hashlib.sha256(repr(settings).encode())
-    for values in data:
-        digest.update(f"{values.dtype} {tuple(values.shape)}".encode())
-        for block in values.split(1024):
-            digest.update(block.cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
+@contextmanager
+def all_or_nothing(estimator: Any) -> Iterator[None]:
+    """Give an estimator back the attributes that it had if its training fails or is interrupted."""
+    before = vars(estimator).copy()
+    try:
+        yield
+    except BaseException:
+        estimator.__dict__ = before
+        raise
+
+
+def identity_of(told: Mapping[str, Any]) -> dict[str, str]:
+    """A digest of each thing that a training depends on, by its name.
+
+    Numbers of NumPy are those of Python, networks are their layers and weights, and functions go
+    by their names. Neither ``device`` nor ``progress`` counts.
+    """
+    found = {}
+    for name, value in told.items():
+        if name in ("device", "progress"):
+            continue
+        digest = hashlib.sha256()
+        for piece in _pieces(value):
+            digest.update(piece)
+        found[name] = digest.hexdigest()
+    return found
+
+
+def _pieces(value: Any) -> Iterator[bytes]:
+    if isinstance(value, np.generic | np.ndarray):
+        value = value.tolist()
+    if isinstance(value, Tensor):
+        yield f"{value.dtype} {tuple(value.shape)}".encode()
+        for block in torch.atleast_1d(value.detach()).split(1024):
+            row_major = block.cpu().clone(memory_format=torch.contiguous_format)
+            yield row_major.view(torch.uint8).numpy().tobytes()
+    elif isinstance(value, nn.Module):
+        yield from _pieces([ADDRESS.sub("", repr(value)), value.state_dict()])
+    elif isinstance(value, Mapping):
+        yield from _pieces(sorted(value.items(), key=lambda item: str(item[0])))
+    elif isinstance(value, list | tuple):
+        yield f"{len(value)} of them".encode()
+        for each in value:
+            yield from _pieces(each)
+    else:
+        yield f"{ADDRESS.sub('', repr(value))};".encode()
+
+
+@contextmanager
+def _held(folder: Path | None) -> Iterator[None]:
+    """Hold a folder for one training, which learns beforehand whether it can keep its state there.
+
+    Raises:
+        OSError: if nothing can be written there.
+        ValueError: if another training holds it.
+    """
+    if folder is None:
+        yield
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        held = FileLock(folder / ".lock").acquire(blocking=False)
+    except Timeout:
+        raise ValueError(
+            f"another training keeps its state in {folder}: name another folder, or wait for it"
+        ) from None
+    except OSError as error:
+        raise OSError(f"folder {folder} cannot be used: {error.strerror or error}") from error
+    with held:
+        for left in folder.glob(f".{FILE}.*"):  # by a training that was killed while it wrote
+            left.unlink()
+        yield
 
 
 def _save(
-    folder: Path, identity: str, parts: dict[str, Any], drawn: list[torch.Generator], course: Course
+    folder: Path,
+    identity: dict[str, str],
+    parts: dict[str, Any],
+    drawn: list[torch.Generator],
+    course: Course,
 ) -> None:
     content = {
         "format": FORMAT,
@@ -146,32 +223,35 @@ def _save(
         "best": course.best,
         "weights": course.weights,
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f".{FILE}.tmp"
-    torch.save(content, temporary)
-    temporary.replace(folder / FILE)
+    kept.write(content, folder / FILE)
 
 
 def _restore(
-    folder: Path, identity: str, parts: dict[str, Any], drawn: list[torch.Generator], course: Course
+    folder: Path | None,
+    identity: dict[str, str],
+    parts: dict[str, Any],
+    drawn: list[torch.Generator],
+    course: Course,
 ) -> int:
-    """Go back to the state in the folder; returns the epochs that were done."""
-    path = folder / FILE
-    if not path.exists():
+    """Go back to the state in the folder, if there is one; returns the epochs that were done."""
+    if folder is None or not (path := folder / FILE).exists():
         return 0
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged file raises almost anything
-        raise ValueError(f"{path} is damaged: remove it to start anew") from error
+    content = kept.read(path, f"{path} is damaged: remove it to start anew")
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise ValueError(f"{path} is no state of a training: name another folder")
-    if content["identity"] != identity:
+        raise ValueError(f"{path} is no state of a training of this version: name another folder")
+    other = sorted({name for name, _ in content["identity"].items() ^ identity.items()})
+    if other:
         raise ValueError(
-            f"{path} is the state of a training on other data or with other settings: name "
-            "another folder, or remove it"
+            f"{path} is the state of a training on other data or with other settings "
+            f"({', '.join(other)}): name another folder, or remove it"
         )
-    for name, part in parts.items():
-        part.load_state_dict(content["parts"][name])
+    try:
+        for name, part in parts.items():
+            part.load_state_dict(content["parts"][name])
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(
+            f"{path} does not fit the network and the method: remove it to start anew"
+        ) from error
     for generator, state in zip(drawn, content["drawn"], strict=True):
         generator.set_state(state)
     torch.set_rng_state(content["generator"])

@@ -1,0 +1,51 @@
+"""Files of tensors and plain values: written whole or not at all, and read only if undamaged."""
+
+from __future__ import annotations
+
+import zipfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import torch
+
+
+def write(content: dict[str, Any], path: Path) -> None:
+    """Write a file; a reader sees the new one or the one before it.
+
+    Raises:
+        OSError: in one sentence, if it cannot be written; nothing is left behind then.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
+    try:
+        temporary.touch()  # a missing folder and the like: PyTorch has other words for each
+        torch.save(content, temporary)
+        temporary.replace(path)
+    except (OSError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or "the disk may be full"
+        raise OSError(f"{path} cannot be written: {reason}") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def read(path: Path, otherwise: str) -> Any:
+    """What was written; PyTorch alone would take a file in which a bit has changed.
+
+    Args:
+        path: the file.
+        otherwise: what to say if it is damaged or of another kind.
+
+    Raises:
+        OSError: if it cannot be opened.
+        ValueError: saying so, if it is damaged or of another kind.
+    """
+    with path.open("rb") as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                if part := archive.testzip():
+                    raise zipfile.BadZipFile(f"the checksum of {part} is another")
+            return torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:  # a damaged file raises almost anything
+            raise ValueError(otherwise) from error
