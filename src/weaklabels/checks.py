@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Sequence
 from itertools import pairwise
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -68,6 +69,7 @@ def class_numbers(labels: Array, classes: int, name: str = "labels", *, wait: bo
         raise ValueError(f"{name} is of type {values.dtype}: expected whole class numbers")
     if not wait and not _seen(labels):
         return
+    values = values.long()  # in a smaller type the number of classes would wrap around
     other = values[(values < 0) | (values >= classes)]
     if len(other):
         raise ValueError(
@@ -130,6 +132,7 @@ def answers(answers: Array, classes: int) -> None:
             f"answers are {tuple(values.shape)} of type {values.dtype}: expected (n, R) whole "
             "numbers, -1 for none"
         )
+    values = values.long()  # in a smaller type the number of classes would wrap around
     other = values[(values < -1) | (values >= classes)]
     if len(other):
         raise ValueError(f"answers hold {other[0].item()}: expected -1 (none) to {classes - 1}")
@@ -155,6 +158,20 @@ def weak_labels(observed: Tensor, form: str) -> None:
 
 
 # -- types and shapes -----------------------------------------------------------------------------
+
+REMEDIES = {Tensor: "a tensor (torch.from_numpy)", np.ndarray: "a NumPy array (its numpy())"}
+
+
+def instances(kind: type, **values: Any) -> None:
+    """Refuse, with a ``TypeError``, arrays for tensors, tensors for arrays, and lists for either.
+
+    Args:
+        kind: ``Tensor`` or ``np.ndarray``.
+        values: by the names they have for the caller.
+    """
+    for name, value in values.items():
+        if not isinstance(value, kind):
+            raise TypeError(f"{name} is a {type(value).__name__}: expected {REMEDIES[kind]}")
 
 
 def boolean(values: Array | None, name: str) -> None:
@@ -234,6 +251,18 @@ def one_each(values: Any, count: int, name: str) -> None:
 
 
 # -- numbers --------------------------------------------------------------------------------------
+
+
+def number(value: float, name: str) -> None:
+    """Refuse NaN, which is neither below nor above anything."""
+    if math.isnan(value):
+        raise ValueError(f"{name} is {value}: expected a number")
+
+
+def whole(value: int, name: str) -> None:
+    """Refuse what is no whole number."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise ValueError(f"{name} is {value!r}: expected a whole number")
 
 
 def at_least(value: float | None, least: float, name: str, *, above: bool = False) -> None:

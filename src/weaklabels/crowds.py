@@ -30,10 +30,12 @@ def draw_workers(
     the wrong answers are spread (small concentrations: the same mistake again and again).
 
     Raises:
-        ValueError: if there is one class, or a rate is no probability.
+        ValueError: if there is one class, a rate is no probability, or the concentration not above
+            0.
     """
     checks.at_least(classes, 2, "classes")
     checks.probabilities(right, "right")
+    checks.at_least(concentration, 0, "concentration", above=True)
     rates = rng.uniform(*right, size=(count, classes))
     spread = rng.dirichlet(np.full(classes - 1, concentration), size=(count, classes))
     confusion = np.empty((count, classes, classes))
@@ -91,8 +93,10 @@ def votes(answers: np.ndarray, classes: int) -> np.ndarray:
     """Number of answers for each class, ``(n, K)`` float64.
 
     Raises:
+        TypeError: if the answers are no NumPy array.
         ValueError: if an answer is neither a class nor -1.
     """
+    checks.instances(np.ndarray, answers=answers)
     if answers.dtype.kind not in "iu":  # a gap as NaN would count as no answer, and so would 0.5
         raise ValueError(f"answers are {answers.dtype}: expected whole numbers, -1 for none")
     if ((answers < -1) | (answers >= classes)).any():
@@ -142,8 +146,12 @@ def dawid_skene(
         posterior ``(n, K)``, class shares ``(K,)``, confusions ``(R, K, K)``.
 
     Raises:
-        ValueError: if no answer is given, or one is neither a class nor -1.
+        TypeError: if the answers are no NumPy array.
+        ValueError: if no answer is given, one is neither a class nor -1, or the smoothing or the
+            iterations are below 0.
     """
+    checks.at_least(smoothing, 0, "smoothing")
+    checks.at_least(iterations, 0, "iterations")
     count = votes(answers, classes)
     answered = count.any(1)
     if not answered.any():

@@ -1,7 +1,7 @@
 """Evaluation: average precision, accuracy, the pointing game, distances of score distributions.
 
 A score that is not finite, and a truth that is neither 0 nor 1, is refused with a ``ValueError``:
-nothing that is not a number ever becomes a result.
+nothing that is not a number ever becomes a result. An array for a tensor is a ``TypeError``.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ def average_precision(scores: Tensor, truth: Tensor) -> np.ndarray:
     Raises:
         ValueError: if the shapes differ, there are no rows, or a value is refused (see above).
     """
+    checks.instances(Tensor, scores=scores, truth=truth)
     if scores.shape != truth.shape or scores.ndim != 2 or not len(scores):
         raise ValueError(
             f"scores {tuple(scores.shape)} and truth {tuple(truth.shape)}: "
@@ -86,6 +87,7 @@ def annotated_average_precision(scores: Tensor, observed: Tensor) -> np.ndarray:
     Returns:
         ``(C,)`` float64.
     """
+    checks.instances(Tensor, scores=scores, observed=observed)
     other = observed[(observed != 0) & (observed.abs() != 1)]
     if observed.shape != scores.shape or len(other):
         raise ValueError(
@@ -119,6 +121,8 @@ def precision_recall_f1(scores: Tensor, truth: Tensor, threshold: float) -> dict
     Raises:
         ValueError: if the shapes differ, there are no rows, or a value is refused (see above).
     """
+    checks.instances(Tensor, scores=scores, truth=truth)
+    checks.number(threshold, "threshold")
     checks.same_shape("N, C", scores=scores, truth=truth)
     _finite(scores)
     _binary(truth)
@@ -146,12 +150,14 @@ def known_count_f1(scores: Tensor, truth: Tensor) -> tuple[float, float]:
     predicted nor present has F1 0.
 
     Args:
-        scores: ``(N, C)`` real scores.
+        scores: ``(N, C)``, floating-point.
         truth: ``(N, C)`` in {0, 1}.
 
     Raises:
         ValueError: if the shapes differ, there are no rows, or a value is refused (see above).
     """
+    checks.instances(Tensor, scores=scores, truth=truth)
+    checks.floating(scores, "scores")
     checks.same_shape("N, C", scores=scores, truth=truth)
     _finite(scores)
     _binary(truth)
@@ -175,6 +181,7 @@ def accuracy(logits: Tensor, labels: Tensor) -> float:
     Raises:
         ValueError: if the shapes do not fit, there are no rows, or a value is refused.
     """
+    checks.instances(Tensor, logits=logits)
     checks.one_a_row(logits, labels)
     checks.class_numbers(labels, logits.shape[1])
     _finite(logits)
@@ -216,6 +223,7 @@ def class_wasserstein(probabilities: np.ndarray, truth: np.ndarray, mask: np.nda
         ValueError: if the shapes differ, there are no rows, or a value is refused.
     """
     checks.same_shape("N, C", probabilities=probabilities, truth=truth, mask=mask)
+    checks.boolean(mask, "mask")
     _finite(probabilities)
     _binary(truth)
     distances = np.full(truth.shape[1], np.nan)
@@ -250,6 +258,8 @@ def pointing_game(
     Raises:
         ValueError: if the shapes do not fit, a box is of no image or class, or a value is refused.
     """
+    checks.instances(Tensor, maps=maps, truth=truth)
+    checks.at_least(tolerance, 0, "tolerance")
     checks.same_shape("N, C", maps=maps.flatten(2).mean(2), truth=truth)
     checks.class_numbers(boxes[:, 0], len(truth), "images of boxes")
     checks.class_numbers(boxes[:, 1], truth.shape[1], "classes of boxes")

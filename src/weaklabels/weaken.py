@@ -50,9 +50,11 @@ def few_labels(truth: np.ndarray, rng: Rng, *, positives: int, negatives: int) -
         ``(N, C)`` int8 in {-1, 0, +1}.
 
     Raises:
-        ValueError: if the truth is not as described, or a count is below 0.
+        ValueError: if the truth is not as described, or a count is no whole number of at least 0.
     """
     checks.present_or_absent(truth)
+    checks.whole(positives, "positives")
+    checks.whole(negatives, "negatives")
     checks.at_least(positives, 0, "positives")
     checks.at_least(negatives, 0, "negatives")
     observed = np.zeros(truth.shape, np.int8)
@@ -116,9 +118,11 @@ def labelled_share(truth: np.ndarray, share: float, rng: Rng) -> np.ndarray:
         ``(N, C)`` int8 in {-1, 0, +1}.
 
     Raises:
-        ValueError: if the truth is not as described, or no row would be annotated.
+        ValueError: if the truth is not as described, the share is not in [0, 1], or no row would be
+            annotated.
     """
     checks.present_or_absent(truth)
+    checks.within(share, 0, 1, "share")
     count = int(share * len(truth))
     if not 1 <= count <= len(truth):
         raise ValueError(f"a share of {share} of {len(truth)} rows: expected at least one row")

@@ -21,8 +21,8 @@ PAGE = (REPOSITORY / "book" / "api.md").read_text()
 DOCUMENTED = re.findall(r"automodule:: weaklabels\.(\S+)\n +:members:", PAGE)
 
 INNER = (
-    "augmenting", "classifier", "extras", "files", "kept", "labels", "saving", "settings", "tables",
-    "training",
+    "augmenting", "class_names", "classifier", "extras", "files", "kept", "labels", "saving",
+    "settings", "tables", "training",
 )  # fmt: skip
 BEHIND_THE_DOOR = {f"estimator.{name}" for name in INNER}
 """What `weaklabels.estimator` offers under its own name, or nobody calls."""

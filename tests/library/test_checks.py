@@ -28,6 +28,8 @@ FINE = {
     "within": (np.array([0.0, 1 + 1e-6]), 0, 1, "p"),
     "shares": (np.array([[0.0, 1.0], [0.5, 0.5]]), "votes"),
     "ascending": ((0, 2, 5), "taps"),
+    "number": (np.inf, "threshold"),
+    "whole": (np.int64(2), "positives"),
     "one_of": ("a", ("a", "b"), "form"),
     "box": ((0.0, 1.0), (1.0, 2.0), 2),
     "continues": (torch.tensor([1.0, torch.nan]), torch.tensor([1.0, torch.nan])),
@@ -38,7 +40,7 @@ FINE = {
 
 def test_every_check_is_tried():
     public = {n for n, f in inspect.getmembers(checks, inspect.isfunction) if n[0] != "_"}
-    assert public == {*FINE, "same_shape", "same_length"}
+    assert public == {*FINE, "same_shape", "same_length", "instances"}
 
 
 @pytest.mark.parametrize("name", FINE)
@@ -72,6 +74,9 @@ def test_a_check_that_passes_returns_and_changes_nothing(name, kind):
         lambda: checks.same_length(rows=TRUTH, labels=LABELS, others=None),
         lambda: checks.same_shape("...", a=np.zeros((2, 1, 3)), b=np.zeros((2, 1, 3))),
         lambda: checks.one_a_row(TRUTH, weights=LABELS, keep=None),
+        lambda: checks.instances(np.ndarray, truth=TRUTH, labels=LABELS),
+        lambda: checks.class_numbers(np.array([0, 127], np.int8), 200),
+        lambda: checks.answers(np.array([[-1, 127]], np.int8), 200),
     ],
 )
 def test_what_has_no_say_passes(call):
@@ -92,6 +97,11 @@ def test_what_has_no_say_passes(call):
             lambda: checks.within(np.array([np.nan, 2.0]), 0, 1, "p", finite=True),
             "p holds 2: expected numbers in",
         ),
+        (lambda: checks.number(np.nan, "threshold"), "threshold is nan: expected a number"),
+        (lambda: checks.whole(1.5, "positives"), "positives is 1.5: expected a whole number"),
+        (lambda: checks.whole(True, "positives"), "positives is True: expected a whole number"),
+        (lambda: checks.class_numbers(np.array([-1], np.int8), 200), r"holds -1: .* in 0..199"),
+        (lambda: checks.answers(np.array([[-2]], np.int8), 200), "hold -2: expected -1 .* to 199"),
         (lambda: checks.at_least(0, 0, "q", above=True), "q is 0: expected a number above 0"),
         (lambda: checks.same_shape("N", least=0, a=TRUTH), r"a \(2, 2\): expected a shape \(N\)"),
     ],

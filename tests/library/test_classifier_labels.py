@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy.sparse import csr_matrix
 from sklearn.metrics import accuracy_score, average_precision_score
-from torch.utils.data import TensorDataset
+from torch.utils.data import Dataset, TensorDataset
 
 from tests.library.weak_kinds import CLASSES, ROWS, features, labels_of, quiet
 from weaklabels import Classifier
@@ -78,6 +78,26 @@ def test_zeros_that_were_unknown_in_training_are_not_taken_for_absent_in_silence
         assert model.score(X, ones, zeros="absent") == model.score(X, ALL)
         told = fitted("EM", X, ones, zeros="absent", validation=(X, ones))
         assert told.score(X, ones) == told.score(X, ALL)
+
+
+def test_zeros_beside_minus_ones_are_unknown_in_every_part_of_the_labels(tmp_path):
+    model = fitted("EM", X, SIGNS)
+    model.save(tmp_path / "model.pt")
+    part = np.flatnonzero((SIGNS != -1).all(1))
+    part = part[(SIGNS[part] == 1).any(1)]
+    assert (SIGNS[part] == 0).any()
+    for each in (model, Classifier.load(tmp_path / "model.pt", device="cpu")):
+        for judge in (each.score, each.evaluate):
+            with pytest.warns(ZerosAreUnclear, match="0 is taken for absent, though in training"):
+                judge(X[part], SIGNS[part])
+    with pytest.warns(ZerosAreUnclear):
+        fitted("EM", X, SIGNS, validation=(X[part], SIGNS[part]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.score(X, SIGNS)
+        model.score(X, (ALL == 1).astype(int), zeros="absent")
+        hidden = np.ma.array(ALL, mask=SIGNS == 0)  # what is masked is no 0
+        fitted("EM", X, hidden).score(X, (ALL == 1).astype(int))
 
 
 # --- masks ---------------------------------------------------------------------------------------
@@ -314,3 +334,74 @@ def test_masked_labels_of_a_dataset_are_refused():
 
     with pytest.raises(ValueError, match="labels are masked in row"):
         Classifier("EM", **quiet).fit(Masked(torch.from_numpy(X)))
+
+
+# --- gaps and mixtures among names ---------------------------------------------------------------
+
+NAMES = [CLASSES[c] for c in ONE]
+
+
+class Rows(Dataset):
+    """Inputs with any labels."""
+
+    def __init__(self, y):
+        self.y = y
+
+    def __len__(self):
+        return ROWS
+
+    def __getitem__(self, i):
+        return X[i], self.y[i]
+
+
+@pytest.mark.parametrize("gap", [None, float("nan"), pd.NA])
+@pytest.mark.parametrize("of", [list, tuple, pd.Series, Rows, lambda y: np.array(y, dtype=object)])
+def test_a_gap_among_names_is_no_class(gap, of):
+    observed = of([*NAMES[:4], gap, *NAMES[5:]])
+    with pytest.raises(ValueError, match="the label of row 4 is missing: leave such rows out"):
+        fitted("CE", observed, None) if of is Rows else fitted("CE", X, observed)
+    whole = of(NAMES)
+    model = fitted("CE", whole, None) if of is Rows else fitted("CE", X, whole)
+    assert model.classes_.tolist() == sorted(CLASSES)
+
+
+@pytest.mark.parametrize("of", [list, Rows, lambda y: np.array(y, dtype=object)])
+def test_numbers_among_names_are_named(of):
+    observed = of([*NAMES[:4], 7, *NAMES[5:]])
+    with pytest.raises(
+        ValueError, match="labels hold 7 beside 'cat': expected names alone, or num"
+    ):
+        fitted("CE", observed, None) if of is Rows else fitted("CE", X, observed)
+    with pytest.raises(ValueError, match="classes hold 1 beside 'a': expected names alone, or num"):
+        fitted("CE", X, ONE, classes=["a", 1, 2])
+
+
+def test_a_gap_among_numbers_is_a_row_to_be_left_out():
+    gaps = np.where(np.arange(ROWS) == 4, np.nan, ONE)
+    for observed in (gaps, gaps[:, None], gaps.tolist(), pd.Series(gaps)):
+        with pytest.raises(
+            ValueError, match="the label of row 4 is a gap, or not finite: leave such row"
+        ):
+            fitted("CE", X, observed)
+
+
+def test_tensors_of_every_kind_are_labels():
+    wanted = fitted("CE", X, ONE)
+    numbers = [torch.tensor(float(c), requires_grad=True) for c in ONE]
+    for observed in (torch.from_numpy(ONE).bfloat16(), numbers, Rows(numbers)):
+        model = fitted("CE", observed, None) if isinstance(observed, Rows) else None
+        same(model or fitted("CE", X, observed), wanted)
+    same(fitted("EM", X, torch.from_numpy(SIGNS).to_sparse()), fitted("EM", X, SIGNS))
+    with pytest.raises(
+        ValueError, match=r"item 1 of the dataset has labels \(2,\): the first has "
+    ):
+        fitted("CE", Rows([[1], [1, 2]] * 9), None)
+    with pytest.raises(ValueError, match="labels are a list whose rows differ in length: expected"):
+        fitted("EM", X, [[1, 0], [1]] * 8 + [[0, 1]])
+
+
+def test_numbers_that_no_integer_holds_are_no_classes():
+    for observed in (np.where(ONE == 2, 1e300, ONE), np.where(ANSWERS == 2, 1e300, ANSWERS)):
+        for method in ("CE", "DL-CL") if observed.ndim == 2 else ("CE",):
+            with pytest.raises(ValueError, match=f"none for method '{method}'"):
+                fitted(method, X, observed)

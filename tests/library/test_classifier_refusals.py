@@ -84,9 +84,66 @@ def test_classes_that_are_names_have_positions():
         assert model.score(APART, np.array(list("abc"))[Y]) == pytest.approx(right)
 
 
+TWELVE = np.arange(60) % 12
+TELLING = np.eye(12)[TWELVE] + np.random.default_rng(3).normal(0, 0.1, (60, 12))
+LONG = {"epochs": 60, "lr": 0.05}
+
+
+def test_names_that_are_numbers_stand_in_the_places_of_their_values():
+    for observed, more in (
+        (TWELVE.astype(str), {}),
+        (TWELVE.astype(str), {"classes": [str(c) for c in range(12)]}),
+        (np.stack([TWELVE] * 3, 1), {}),
+    ):
+        model = fitted("CE", TELLING, observed, LONG, **more)
+        assert model.classes_.tolist() == [str(c) for c in range(12)]
+        assert model.score(TELLING, TWELVE) == model.score(TELLING, TWELVE.astype(str)) == 1
+        assert (model.predict(TELLING).astype(int) == TWELVE).all()
+
+
+def test_a_number_that_may_be_the_name_of_another_class_is_refused():
+    message = "label 1 may be the class called '1', or the one in place 1, '2': expected names"
+    names, two = ["1", "2", "3"], 1 + np.arange(60) % 2
+    with pytest.raises(ValueError, match=message):
+        fitted("CE", APART, two, classes=names)
+    named = fitted("CE", APART, two.astype(str), classes=names)
+    positions = fitted("CE", APART, Y, LONG, classes=names)
+    assert positions.score(APART, Y) == positions.score(APART, np.array(names)[Y]) > 0.95
+    for model in (named, positions):
+        for judge in (model.score, model.evaluate):
+            with pytest.raises(ValueError, match=message):
+                judge(APART, two)
+    with pytest.raises(ValueError, match=message):
+        fitted("CE", APART, Y, classes=names, validation=(APART, two))
+    with pytest.raises(
+        ValueError, match="label 3: expected a class of 0 to 2, or a name such as '1'"
+    ):
+        named.score(APART, 1 + Y)
+
+
+@pytest.mark.parametrize("of", [np.array, pd.Index, pd.Series, tuple])
+@pytest.mark.parametrize(
+    ("method", "observed"), [("CE", Y), ("CE", SAID), ("CC", CLOSE), ("EM", 2 * CLOSE - 1)]
+)
+def test_classes_come_in_any_list(of, method, observed):
+    assert fitted(method, APART, observed, classes=of(list("abc"))).classes_.tolist() == list("abc")
+    assert fitted(method, APART, observed, classes=torch.arange(3)).classes_.tolist() == [0, 1, 2]
+
+
+def test_classes_that_nobody_named_are_asked_about():
+    answers = np.where(SAID < 0, 99, SAID)
+    with pytest.warns(UserWarning, match="up to class 99, and 96 of the classes .* the first is 3"):
+        assert len(fitted("CE", APART, answers).classes_) == 100
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fitted("CE", APART, SAID)
+        fitted("CE", APART, SAID, classes=list("abcde"))
+
+
 @pytest.mark.parametrize(
     ("classes", "message"),
     [
+        ([["a"], ["b"], ["c"]], r"classes is .*: expected a list of names"),
         ([10, 20, 30], r"label \d is none of the classes \(10, 20, 30"),
         ([-1, 0, 1, 2], "classes hold -1, which stands for no answer: expected another number"),
         ("012", "classes is '012': expected a list of names"),

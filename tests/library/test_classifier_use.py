@@ -100,6 +100,20 @@ def test_a_judgement_of_one_label_a_row_asks_for_one_a_row():
         model.evaluate(x, y, unknown="ignore")
 
 
+def test_classes_that_are_called_like_a_row_of_sums_keep_their_rows():
+    x, names = features(), np.array(["mean", "all", "cat"])
+    y = names[labels_of("noisy").numpy()]
+    frame = Classifier("CE", epochs=1, **quiet).fit(x, y).evaluate(x, y)
+    assert frame.index.tolist() == ["all (class)", "cat", "mean (class)", "mean", "all"]
+    assert frame.examples.tolist()[:3] == [(y == name).sum() for name in ("all", "cat", "mean")]
+    assert frame.examples["all"] == ROWS
+    signs = labels_of("missing").numpy()
+    model = Classifier("EM", epochs=1, **quiet).fit(x, signs, classes=names)
+    frame = model.evaluate(x, signs, unknown="ignore")
+    assert frame.index.tolist() == ["mean (class)", "all (class)", "cat", "mean"]
+    assert frame.positives.tolist()[:3] == (signs == 1).sum(0).tolist()
+
+
 def test_thresholds_are_the_best_on_what_is_annotated(trained):
     data, model = trained
     truth = 2 * data.val.y.to(torch.int8) - 1

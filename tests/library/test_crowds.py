@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from tests.golden import cases
 from weaklabels import crowds
@@ -144,6 +145,23 @@ def test_answers_that_say_nothing_are_refused():
     for wrong in (2, -2):
         with pytest.raises(ValueError, match=r"expected -1 \(none\) to 1"):
             crowds.votes(np.array([[0, wrong]]), 2)
+
+
+def test_what_inference_cannot_take_is_named():
+    answers = np.array([[0, 1], [1, 1]])
+    for infer in (crowds.dawid_skene, crowds.majority_vote, crowds.votes):
+        with pytest.raises(
+            TypeError, match=r"answers is a Tensor: expected a NumPy array .its nump"
+        ):
+            infer(torch.from_numpy(answers), 2)
+    for smoothing in (float("nan"), -0.1):
+        with pytest.raises(ValueError, match=f"smoothing is {smoothing}: expected at least 0"):
+            crowds.dawid_skene(answers, 2, smoothing=smoothing)
+    for concentration in (0, float("nan")):
+        with pytest.raises(
+            ValueError, match=f"concentration is {concentration}: expected a number"
+        ):
+            crowds.draw_workers(2, 3, np.random.default_rng(0), concentration=concentration)
 
 
 def test_predictions_that_are_not_finite_are_refused():

@@ -2,6 +2,7 @@
 
 import os
 import re
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -49,7 +50,15 @@ def test_arrays_and_tensors_of_any_float_type_are_the_same_numbers(kind, images,
         (torch.zeros(2, 3, dtype=torch.complex64), "expected real numbers"),
         (np.zeros((2, 16, 16, 4)), "have 4 channels in the last place"),
         (np.zeros((2, 16, 12, 2), np.uint8), "have 2 channels in the last place"),
-        (np.array([["a", "b"]]), "expected numbers, or names of image files"),
+        (np.array([["a", "b"]]), r"or names of image files \(column 0 holds 'a'\)"),
+        (pd.DataFrame({"n": [1], "d": ["x"]}), r"names of image files \(column 'd' holds 'x'\)"),
+        (
+            pd.DataFrame({"f": ["a.png"]}),
+            r"image files, in one dimension \(column 'f' holds 'a.png",
+        ),
+        ((np.ones((2, 1, 4, 4)) * 40000).astype(np.uint16), "divide pixels by 65535 .those of 16"),
+        (torch.eye(3).to_sparse(), r"inputs are a sparse Tensor: expected an array \(x.to_dense"),
+        ([[1.0, 2.0], [3.0]], "inputs are a list whose rows differ in length: expected as many"),
         (np.array([[1e300]]), "input 0 holds a value that is not a finite number .in float32."),
     ],
 )
@@ -121,6 +130,83 @@ def test_inputs_are_standardised_by_those_of_the_training():
     np.testing.assert_allclose(layer.mean, x.mean(0), rtol=1e-6)
     np.testing.assert_allclose(layer.deviation[:2], x.std(0)[:2], rtol=1e-3)
     assert layer.deviation[2] == 1
+
+
+def feature(values):
+    return np.stack([np.random.default_rng(0).normal(size=len(values)), values], 1)
+
+
+COUNT = np.arange(60)
+LATE = (COUNT > 30).astype(int)
+
+
+@pytest.mark.parametrize(
+    "values", [1.7e9 + COUNT, (1.7e9 + COUNT).astype(np.int64), 1e4 + 1e-5 * COUNT, 1e-42 * COUNT]
+)
+def test_a_feature_that_32_bits_do_not_tell_apart_is_named(values):
+    x = feature(values) if values.dtype.kind == "f" else np.stack([COUNT, values], 1)
+    for given_so, name in (
+        (x, "1"),
+        (torch.from_numpy(x), "1"),
+        (pd.DataFrame(x, columns=["a", "time"]), "'time'"),
+    ):
+        with pytest.raises(
+            ValueError, match=f"column {name} of the inputs reaches from .* to .*32"
+        ):
+            Classifier("CE", **quiet).fit(given_so, LATE)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        1.7e9 + 1e5 * COUNT,
+        1.7e9 + COUNT - (1.7e9 + COUNT).mean(),
+        1e7 + COUNT,
+        1e-22 * COUNT,
+        -3e-19 * COUNT,
+    ],
+)
+def test_a_feature_counts_on_whatever_scale_it_is(values):
+    x = values[:, None]
+    model = Classifier("CE", network="linear", epochs=60, lr=0.1, **quiet).fit(x, LATE)
+    assert model.score(x, LATE) > 0.9
+    assert model.predict(x[:2]).shape == (2,), "two rows say nothing about the scale"
+
+
+def test_what_only_rounding_makes_vary_is_constant():
+    for values in (np.where(COUNT % 2, 0.3, 0.1 + 0.2), np.float32(0.3) + 1e-8 * (COUNT % 2)):
+        x = feature(values.astype(np.float32) if values.std() > 1e-12 else values)
+        model = Classifier("CE", epochs=1, **quiet).fit(x, LATE)
+        assert model.model_.features.normalise.deviation[1] == 1
+
+
+def test_images_that_are_scaled_twice_are_asked_about(tmp_path):
+    x = np.random.default_rng(0).random((12, 1, 8, 8))
+    x[:6] /= 2
+    y = np.arange(12) // 6
+    for training in (x, (255 * x).astype(np.uint8)):
+        model = Classifier("CE", epochs=1, **quiet).fit(training, y)
+        model.save(tmp_path / "model.pt")
+        for each in (model, Classifier.load(tmp_path / "model.pt", device="cpu")):
+            assert each.form_.bounded
+            for wrong in (x / 255, (x > 0.5).astype(np.uint8)):
+                with pytest.warns(UserWarning, match="images reach from .* another scale"):
+                    each.score(wrong, y)
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                for fine in (x, (255 * x).astype(np.uint8), 0.5 * x, 0 * x):
+                    each.predict(fine)
+
+
+def test_scales_of_files_that_were_saved_before_are_what_they_were(tmp_path):
+    x, y = torch.rand(6, 1, 8, 8), torch.arange(6) % 2
+    for bounded in (True, False):
+        Classifier("CE", epochs=1, bounded=bounded, **quiet).fit(x, y).save(tmp_path / "m.pt")
+        content = torch.load(tmp_path / "m.pt", weights_only=True)
+        del content["free"]
+        content["reach"] = None if bounded else content["reach"]
+        torch.save(content, tmp_path / "m.pt")
+        assert Classifier.load(tmp_path / "m.pt", device="cpu").form_.bounded is bounded
 
 
 # --- files and datasets --------------------------------------------------------------------------

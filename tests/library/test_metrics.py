@@ -179,6 +179,22 @@ MISFITS = {
         lambda: metrics.class_wasserstein(SCORES.numpy(), TRUTH.numpy(), np.ones((3, 1), bool)),
         r"mask \(3, 1\): expected the same shape",
     ),
+    "a mask of numbers": (
+        lambda: metrics.class_wasserstein(SCORES.numpy(), TRUTH.numpy(), np.ones((3, 2), int)),
+        "mask is of type int64: expected bool",
+    ),
+    "a threshold that is none": (
+        lambda: metrics.precision_recall_f1(SCORES, TRUTH, float("nan")),
+        "threshold is nan: expected a number",
+    ),
+    "whole scores": (
+        lambda: metrics.known_count_f1((10 * SCORES).long(), TRUTH),
+        "scores is of type torch.int64: expected floating-point numbers",
+    ),
+    "a tolerance below 0": (
+        lambda: metrics.pointing_game(MAPS, TRUTH, BOX, (2, 2), -15),
+        "tolerance is -15: expected at least 0",
+    ),
     "maps of other images": (lambda: metrics.pointing_game(MAPS[1:], TRUTH, BOX, (2, 2)), "maps"),
     "a box of no image": (
         lambda: metrics.pointing_game(MAPS, TRUTH, BOX - 1, (2, 2)),
@@ -192,6 +208,20 @@ def test_what_does_not_fit_is_refused(name):
     call, message = MISFITS[name]
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [n for n in OF_SCORES if n not in ("separation_auc", "class_wasserstein", "pointing_game")],
+)
+def test_arrays_for_tensors_are_named(name):
+    kind = "logits" if name == "accuracy" else "scores"
+    with pytest.raises(
+        TypeError, match=f"{kind} is a ndarray: expected a tensor .torch.from_numpy"
+    ):
+        OF_SCORES[name](SCORES.numpy())
+    with pytest.raises(TypeError, match="truth is a ndarray: expected a tensor"):
+        metrics.average_precision(SCORES, TRUTH.numpy())
 
 
 def test_pointing_game_leaves_out_what_has_no_box():

@@ -1,5 +1,6 @@
 """Tables of labels: what spreadsheets and pandas write, against a plain reading of it."""
 
+import gzip
 import io
 
 import numpy as np
@@ -242,6 +243,68 @@ def test_labels_are_names(folder):
             read_labels(write(folder, text), folder)
 
 
+def test_classes_that_are_whole_numbers_come_by_their_value(folder, tmp_path):
+    text = "file,label\n0.png,10\n1.png,2\n2.png,1\n3.png,2.0\n"
+    data = read_labels(write(folder, text), folder)
+    assert (data.classes, data.observed.tolist()) == (("1", "2", "10"), [2, 1, 0, 1])
+    rows = "".join(f"{i},{w},{i % 12}\n" for i in range(24) for w in "ab")
+    answers = read_answers(write(tmp_path, f"task,worker,label\n{rows}"))
+    assert answers.classes == tuple(map(str, range(12)))
+    assert answers.observed.tolist() == [[i % 12] * 2 for i in range(24)]
+    text = text.replace("10", "ten")
+    assert read_labels(write(folder, text), folder).classes == ("1", "2", "ten")
+
+
+@pytest.mark.parametrize("word", ["NA", "None", "null", "n/a", "<NA>"])
+def test_words_for_a_gap_are_no_classes_unless_they_are_named(folder, word):
+    labels = f"file,label\n0.png,cat\n1.png,{word}\n"
+    answers = f"task,worker,label\n{word},{word},cat\nb,c,{word}\n"
+    for read, text in ((read_labels, labels), (read_answers, answers)):
+        path = write(folder, text)
+        options = {"folder": folder} if read is read_labels else {}
+        with pytest.raises(ValueError, match=f"row 3: label is '{word}', a gap: leave such rows"):
+            read(path, **options)
+        assert read(path, classes=[word, "cat"], **options).classes == (word, "cat")
+
+
+def test_accents_that_are_written_in_two_ways_make_one_class(folder):
+    one, other = "caf\u00e9", "cafe\u0301"
+    path = write(folder, f"file,label\n0.png,{one}\n1.png,{other}\n2.png,cat\n")
+    data = read_labels(path, folder)
+    assert (data.classes, data.observed.tolist()) == (("caf\u00e9", "cat"), [0, 0, 1])
+    data = read_labels(path, folder, classes=[other, "cat"])
+    assert (data.classes, data.observed.tolist()) == (("caf\u00e9", "cat"), [0, 0, 1])
+    assert read(folder, f"file,{other}\n0.png,1\n", classes=[one]).classes == (one,)
+    with pytest.raises(ValueError, match="columns 2 and 3 are both called"):
+        read(folder, f"file,{one},{other}\n0.png,1,0\n")
+    answers = read_answers(write(folder, f"task,worker,label\n0,{one},{one}\n1,{other},{other}\n"))
+    assert (answers.classes, answers.workers) == ((one,), (one,))
+
+
+@pytest.mark.parametrize("classes", [[2, 1], np.array([2, 1]), pd.Index(["2", "1"])])
+def test_classes_that_are_wanted_may_be_numbers_in_any_list(folder, classes):
+    data = read(folder, "file,1,2\n0.png,1,0\n", classes=classes)
+    assert (data.classes, data.observed.tolist()) == (("2", "1"), [[-1, 1]])
+    with pytest.raises(ValueError, match="class '3' is none of 2, 1"):
+        read(folder, "file,1,3\n0.png,1,0\n", classes=classes)
+    with pytest.raises(ValueError, match="classes is 'cat': expected a list of names"):
+        read(folder, "file,cat\n0.png,1\n", classes="cat")
+
+
+@pytest.mark.parametrize("side", ["16", 16.5, True, 0])
+def test_a_side_is_a_whole_number_of_pixels(folder, pixels, side):
+    with pytest.raises(ValueError, match=f"side is {side!r}: expected the pixels of the images'"):
+        read(folder, "file,cat\n0.png,1\n", side=side)
+
+
+def test_what_is_packed_is_no_table(folder):
+    path = folder / "labels.csv"
+    for content in (gzip.compress(b"file,cat\n0.png,1\n"), b"PK\x03\x04 and more"):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match="it is compressed, or a spreadsheet: expected a text"):
+            read_table(path, folder)
+
+
 def test_one_number_in_two_spellings_is_one_class(folder):
     text = "file,label\n0.png,1\n1.png,1.0\n2.png,0.0\n3.png,1.\n"
     data = read_labels(write(folder, text), folder)
@@ -266,12 +329,18 @@ def test_answers_are_those_of_the_rows(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("t")
     pairs = st.tuples(st.sampled_from("abc"), st.sampled_from(["NA", "w1", "w2"]))
     said = data.draw(st.dictionaries(pairs, st.sampled_from(["yes", "no", "None"]), min_size=1))
+    gap = "None" in said.values()  # unless it is said to be a class
     order = data.draw(st.permutations(["task", "worker", "label"]))
     rows = [{"task": t, "worker": w, "label": v} for (t, w), v in said.items()]
     file = io.StringIO()
     pd.DataFrame(rows)[order].to_csv(file, index=data.draw(st.booleans()))
     path = write(folder, file.getvalue())
-    found = read_answers(path)
+    if gap:
+        with pytest.raises(
+            ValueError, match=r"row \d: label is 'None', a gap: leave such rows out, or"
+        ):
+            read_answers(path)
+    found = read_answers(path, classes=["None", "no", "yes"] if gap else None)
     assert found.x is None
     if data.draw(st.booleans()):
         found = read_answers(path, classes=["no", "maybe", "yes", "None"])

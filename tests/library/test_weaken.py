@@ -111,6 +111,14 @@ def test_what_is_no_class_number_is_refused(name):
             lambda: weaken.few_labels(np.eye(2), np.random, positives=-1, negatives=0),
             "positives is -1: expected at least 0",
         ),
+        (
+            lambda: weaken.few_labels(np.eye(2), np.random, positives=1.5, negatives=0),
+            "positives is 1.5: expected a whole number",
+        ),
+        (
+            lambda: weaken.labelled_share(np.eye(2), 1.5, np.random),
+            r"share is 1.5: expected a number in \[0, 1\]",
+        ),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(call, message):

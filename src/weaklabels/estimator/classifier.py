@@ -423,8 +423,8 @@ class Classifier(ClassifierMixin, BaseEstimator):
             unknown: ``"ignore"`` judges by what is known, +1 and -1, and leaves 0 out; default:
                 unknown labels are refused.
             zeros: ``"absent"`` or ``"unknown"``, what 0 means where ``truth`` is 1 and 0 alone;
-                default: unknown with ``unknown="ignore"``, else absent, with a warning if ``fit``
-                was told that it is unknown in the labels of the training.
+                default: unknown with ``unknown="ignore"``, else absent, with a warning if it was
+                unknown in the labels of the training: ``fit`` was told so, or they had -1 too.
 
         Returns:
             average precision and F1 (:func:`judging.several_labels`) or recall, precision and F1

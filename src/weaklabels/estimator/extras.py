@@ -14,6 +14,7 @@ from torch import Tensor
 from weaklabels import methods
 from weaklabels.data.augment import to_float
 from weaklabels.estimator import choices, judging, labels, networks
+from weaklabels.estimator.class_names import check_columns
 from weaklabels.estimator.inputs import Form, differing
 from weaklabels.estimator.settings import pair
 from weaklabels.methods.l2d import parts
@@ -165,7 +166,7 @@ class Told:
     def _truth(self, observed: Tensor, classes: np.ndarray) -> Tensor | None:
         if self.truth is None:
             return None
-        labels.check_columns(self.truth, classes)
+        check_columns(self.truth, classes)
         truth = labels.array_of(self.truth)
         if truth.shape != tuple(observed.shape):
             raise ValueError(
@@ -239,8 +240,8 @@ def _check_form(taught: Form, x: Tensor, form: Form) -> None:
         return
     scale = 255 if x.dtype == torch.uint8 else 1
     least, most = x.min().item() / scale, x.max().item() / scale
-    low, high = taught.reach or (0.0, 1.0)
-    slack = high - low if taught.reach else 0.0
+    low, high = taught.reach if taught.free and taught.reach else (0.0, 1.0)
+    slack = high - low if taught.free else 0.0
     if least < low - slack or most > high + slack or most - least < slack / 50:
         raise ValueError(
             f"the teacher takes images from {low:g} to {high:g}, and these reach from {least:g} to "

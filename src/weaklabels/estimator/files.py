@@ -74,7 +74,9 @@ def images(
         ValueError: if a file is no image, or the side is no positive whole number.
     """
     if isinstance(side, bool) or not isinstance(side, Integral) or side < 1:
-        raise ValueError(f"side is {side!r}: expected the pixels of the images' sides")
+        raise ValueError(
+            f"side is {side!r}: expected the pixels of the images' sides, a whole number"
+        )
     if cache is not None:
         place = Path(cache)
     elif os.access(folder, os.W_OK):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +33,15 @@ class Form:
 
     Attributes:
         shape: of one input: ``(c, h, w)`` of images or ``(d,)`` of features.
-        reach: smallest and largest value of the training images, where these need not be in [0, 1].
+        reach: smallest and largest value of the training images, as the network sees them.
         names: of the features, where they were columns of a frame.
+        free: whether images need not be in [0, 1].
     """
 
     shape: tuple[int, ...]
     reach: tuple[float, float] | None = None
     names: tuple[str, ...] | None = None
+    free: bool = False
 
     @property
     def are_images(self) -> bool:
@@ -47,7 +50,7 @@ class Form:
     @property
     def bounded(self) -> bool:
         """Whether they are images in [0, 1], as the network sees them."""
-        return self.are_images and self.reach is None
+        return self.are_images and not self.free
 
     def read(self, x: Any) -> Tensor:
         """Inputs that look the same (see ``tensors``); files are read at the size of the images.
@@ -56,7 +59,7 @@ class Form:
             ValueError: as ``tensors`` and ``check``, or if a frame has other columns.
         """
         names = columns_of(x)
-        x = tensors(x, self.shape[-1], bounded=self.reach is None)
+        x = tensors(x, self.shape[-1], bounded=not self.free, trained=True)
         self.check(x)
         if names and self.names and names != self.names:
             raise ValueError(f"the inputs have columns {differing(names, self.names)} as in fit")
@@ -81,13 +84,13 @@ class Form:
             raise ValueError(f"inputs are {_words(x.shape[1:])}: the model takes {self}")
         if self.reach is not None:
             low, high = self.reach
-            least, most = x.min().item(), x.max().item()
-            if least < 2 * low - high or most > 2 * high - low:
+            least, most = _reach(x)
+            if self.free and (least < 2 * low - high or most > 2 * high - low):
                 raise ValueError(
                     f"images reach from {least:g} to {most:g}, those of the training from {low:g} "
                     f"to {high:g}: they are of another scale"
                 )
-            if most - least < (high - low) / 50:
+            if 0 < most - least < (high - low) / 50:
                 warnings.warn(
                     f"images reach from {least:g} to {most:g} only, those of the training from "
                     f"{low:g} to {high:g}: are they of another scale?",
@@ -107,9 +110,20 @@ def _words(shape: Sequence[int]) -> str:
 
 def form_of(x: Tensor, *, bounded: bool, names: tuple[str, ...] | None = None) -> Form:
     """The form of training inputs."""
-    free = x.ndim == 4 and not bounded
-    reach = (x.min().item(), x.max().item()) if free else None
-    return Form(tuple(x.shape[1:]), reach, names)
+    are_images = x.ndim == 4
+    reach = _reach(x) if are_images else None
+    return Form(tuple(x.shape[1:]), reach, names, are_images and not bounded)
+
+
+def _some(x: Tensor) -> Tensor:
+    """Up to 2,048 evenly spaced rows."""
+    return x[torch.linspace(0, len(x) - 1, min(len(x), SAMPLE)).round().long()]
+
+
+def _reach(x: Tensor) -> tuple[float, float]:
+    """Smallest and largest value of images as networks see them; of bytes, those of some rows."""
+    part, scale = (_some(x), 255) if x.dtype == torch.uint8 else (x, 1)
+    return part.min().item() / scale, part.max().item() / scale
 
 
 def columns_of(x: Any) -> tuple[str, ...] | None:
@@ -148,14 +162,22 @@ def plain(values: Any, what: str) -> np.ndarray:
     """An array without a mask; objects that are numbers, truth values or gaps become numbers.
 
     These are float64 with NaN for gaps (of pandas, or None), or int64 if all are whole numbers.
+    Names beside other things stay objects, where NumPy would make names of all.
 
     Raises:
-        ValueError: if something is masked, which the array would show.
+        ValueError: if something is masked, which the array would show, or rows differ in length.
     """
     if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
         row = int(np.argwhere(np.ma.getmaskarray(values))[0][0])
         raise ValueError(f"{what} are masked in row {row}: expected values that are all known")
-    array = np.asarray(values)
+    if isinstance(values, Tensor):
+        return _array(values)
+    try:
+        array = _listed(values) if isinstance(values, list | tuple) else np.asarray(values)
+    except ValueError:
+        raise ValueError(
+            f"{what} are a list whose rows differ in length: expected as many values in each"
+        ) from None
     if array.dtype.kind != "O" or not array.ndim:
         return array
     gaps = pd.isna(array)
@@ -170,7 +192,31 @@ def plain(values: Any, what: str) -> np.ndarray:
     return numbers
 
 
-def tensors(x: Any, side: int, *, bounded: bool = True, cache: str | Path | None = None) -> Tensor:
+def _array(values: Tensor) -> np.ndarray:
+    """A tensor as an array, wherever and however it lies."""
+    values = values.detach().cpu().to_dense()
+    return (values.float() if values.dtype == torch.bfloat16 else values).numpy()
+
+
+def _listed(values: Sequence[Any]) -> np.ndarray:
+    """A list as an array, of objects if there are names and something else in it."""
+    items = [_array(value) if isinstance(value, Tensor) else value for value in values]
+    array = np.asarray(items)
+    if array.dtype.kind not in "US":
+        return array
+    objects = np.asarray(items, dtype=object)
+    kinds = {str if isinstance(value, str) else type(value) for value in objects.flat}
+    return objects if len(kinds) > 1 else array
+
+
+def tensors(
+    x: Any,
+    side: int,
+    *,
+    bounded: bool = True,
+    cache: str | Path | None = None,
+    trained: bool = False,
+) -> Tensor:
     """Any input as ``(N, c, h, w)`` images, uint8 or float32 in [0, 1], or ``(N, d)`` float32.
 
     Args:
@@ -183,14 +229,17 @@ def tensors(x: Any, side: int, *, bounded: bool = True, cache: str | Path | None
         bounded: floating-point images are in [0, 1]; if not, they are taken as they are, and others
             are refused, as nobody knows how their scales compare.
         cache: where decoded files go; default: ``.weaklabels`` beside the first file.
+        trained: whether they are for a network that is trained already: what it was trained on says
+            how close together its features may be.
 
     Raises:
         FileNotFoundError: if a file is missing.
-        ValueError: if the inputs have another shape or type, are not finite, or are images that
-            leave [0, 1].
+        ValueError: if the inputs have another shape or type, are not finite, are images that leave
+            [0, 1], or features that 32 bits do not tell apart.
     """
+    names = columns_of(x)
     if isinstance(x, Dataset):
-        return _checked(_materialised(x, side), bounded=bounded)
+        x = _materialised(x, side)
     if not isinstance(x, Tensor) and hasattr(x, "to_numpy"):  # of pandas
         x = x.to_numpy()
     if isinstance(x, str | Path) or _holds_files(x):
@@ -198,18 +247,58 @@ def tensors(x: Any, side: int, *, bounded: bool = True, cache: str | Path | None
         if not bounded:
             raise ValueError("bounded=False is for arrays of floats: image files have a scale")
         return images(paths, side, cache, paths[0].parent)
-    if issparse(x):
-        raise ValueError(f"inputs are a sparse {type(x).__name__}: expected an array (x.toarray())")
+    if issparse(x) or (isinstance(x, Tensor) and x.layout != torch.strided):
+        dense = "x.to_dense()" if isinstance(x, Tensor) else "x.toarray()"
+        raise ValueError(f"inputs are a sparse {type(x).__name__}: expected an array ({dense})")
     if not isinstance(x, Tensor):
         array = plain(x, "inputs")
         if array.dtype.kind not in "biuf":
-            raise ValueError(f"inputs are {array.dtype}: expected numbers, or names of image files")
+            raise ValueError(
+                f"inputs are {array.dtype}: expected numbers, or names of image files"
+                + _where_text_is(array, names)
+            )
         if array.dtype not in TORCH_TYPES:  # long doubles, sixteen bits, another byte order
             array = array.astype(np.float64)
         with warnings.catch_warnings():  # nothing here writes to an array that is read-only
             warnings.filterwarnings("ignore", "The given NumPy array is not writable")
             x = torch.from_numpy(np.ascontiguousarray(array))
-    return _checked(x, bounded=bounded)
+    narrow = _checked(x, bounded=bounded)
+    if narrow.ndim == 2 and not trained:
+        _refuse_lost(x, names)
+    return narrow
+
+
+def _where_text_is(array: np.ndarray, names: Sequence[str] | None) -> str:
+    """The first column of a table that holds something else than numbers, in words."""
+    for c, column in enumerate(array.T if array.ndim == 2 else ()):
+        known = (v for v in column.tolist() if v is not None and v is not pd.NA)
+        other = [v for v in known if not isinstance(v, Real | np.bool_)]
+        if other:
+            alone = array.shape[1] == 1 and isinstance(other[0], str)
+            return (
+                ", in one dimension" if alone else ""
+            ) + f" (column {repr(names[c]) if names else c} holds {other[0]!r})"
+    return ""
+
+
+def _refuse_lost(x: Tensor, names: Sequence[str] | None) -> None:
+    """Refuse features that lie too close together, beside their size, for 32 bits.
+
+    What varies by less than numbers of 64 bits are rounded by is constant.
+    """
+    if x.dtype not in (torch.float64, torch.int64, torch.int32):
+        return
+    wide = x.detach().cpu().double()  # not every device has this type
+    mean, deviation = wide.mean(0), wide.std(0, correction=0)
+    close = _flat(mean, deviation) & (deviation > 1e-12 * mean.abs())
+    for c in close.nonzero().flatten().tolist():
+        column = wide[:, c]
+        if not torch.equal(column.float().double(), column):
+            raise ValueError(
+                f"column {repr(names[c]) if names else c} of the inputs reaches from "
+                f"{column.min().item()} to {column.max().item()}, and numbers of 32 bits hardly "
+                "tell its values apart: subtract their mean, and divide by their deviation"
+            )
 
 
 def _holds_files(x: Any) -> bool:
@@ -245,8 +334,9 @@ def _checked(x: Tensor, *, bounded: bool) -> Tensor:
         if low < 0 or high > 1:
             raise ValueError(
                 f"images reach from {low:g} to {high:g}: floats are expected in [0, 1]; divide "
-                "pixels by 255 or give them as uint8 (the network normalises by itself), or say "
-                "bounded=False to have them taken as they are"
+                f"pixels by {255 if high <= 255 else '65535 (those of 16 bits)'} or give them as "
+                "uint8 (the network normalises by itself), or say bounded=False to have them taken "
+                "as they are"
             )
     return x
 
@@ -303,7 +393,16 @@ def labels_of(data: Any) -> Any:
         item = data[number]
         if not isinstance(item, tuple | list) or len(item) < 2:
             raise ValueError(f"item {number} of the dataset has no label: give them as observed")
-        labels.append(item[1].numpy() if isinstance(item[1], Tensor) else plain(item[1], "labels"))
+        labels.append(plain(item[1], "labels"))
+        if labels[-1].shape != labels[0].shape:
+            raise ValueError(
+                f"item {number} of the dataset has labels {labels[-1].shape}: the first has "
+                f"{labels[0].shape}"
+            )
+    if not labels:
+        raise ValueError("the dataset is empty")
+    if any(label.dtype.kind in "US" for label in labels):  # NumPy would write gaps as names
+        labels = [label.astype(object) for label in labels]
     return np.stack(labels)
 
 
@@ -312,11 +411,13 @@ def statistics(x: Tensor) -> tuple[Tensor, Tensor]:
 
     A channel that is constant has deviation 1.
     """
-    rows = torch.linspace(0, len(x) - 1, min(len(x), SAMPLE)).round().long()
-    part = x[rows].cpu().double()  # not every device has this type
+    part = _some(x).cpu().double()  # not every device has this type
     part = part / 255 if x.dtype == torch.uint8 else part
     spread = (0, 2, 3) if part.ndim == 4 else (0,)
     mean, deviation = part.mean(spread), part.std(spread, correction=0)
-    # Rounding makes a constant column look as if it varied a little.
-    flat = deviation <= 1e-6 * mean.abs().clamp(min=1e-12)
-    return mean.float(), torch.where(flat, 1.0, deviation).float()
+    return mean.float(), torch.where(_flat(mean, deviation), 1.0, deviation).float()
+
+
+def _flat(mean: Tensor, deviation: Tensor) -> Tensor:
+    """Whether a column is constant, though rounding makes it look as if it varied a little."""
+    return deviation <= (1e-6 * mean.abs()).clamp(min=1e-37)

@@ -11,13 +11,14 @@ import torch
 from sklearn.metrics import precision_recall_curve
 
 from weaklabels import metrics
-from weaklabels.estimator import inputs, labels
+from weaklabels.estimator import class_names, inputs, labels
 
 FEWEST = 5
 """Annotated positives and negatives that a class needs for a threshold of its own."""
 
 IN_MEAN = "in the mean"
-
+SUMMARIES = ("mean", "all")
+"""Rows of a table of results that are no classes."""
 
 AS_ABSENT = (
     "the labels to judge by are 1 and 0 alone, and 0 is taken for absent, though in training it "
@@ -58,7 +59,7 @@ def read(
         known = known_labels(truth, len(x), classes, zeros=zeros, said=said, gaps=gaps)
         rankable(known)
         return x, known
-    return x, labels.of_rows(classes, labels.array_of(truth), len(x), "labels")
+    return x, class_names.of_rows(classes, labels.array_of(truth), len(x), "labels")
 
 
 def known_labels(
@@ -79,14 +80,15 @@ def known_labels(
         rows: N.
         classes: C names; a frame has such columns.
         zeros: "absent" or "unknown", what 0 means in labels of 1 and 0 alone.
-        said: the same of the labels of the training: after "unknown" a warning says how 0 is taken.
+        said: the same of the labels of the training, as somebody said or they showed: after
+            "unknown" a warning says how 0 is taken.
         gaps: whether some may be unknown.
 
     Raises:
         ValueError: if the labels have another shape or other values, or some are unknown and none
             may be.
     """
-    labels.check_columns(truth, classes)
+    class_names.check_columns(truth, classes)
     values, hidden = labels.with_mask(truth)
     shape = (rows, len(classes))
     if values.shape != shape:
@@ -137,6 +139,9 @@ def several_labels(
         classes: C names.
         thresholds: ``(C,)``.
 
+    Returns:
+        A row a class, and "mean". A class of that name is called "mean (class)".
+
     Raises:
         ValueError: if no class has labels of both kinds.
     """
@@ -153,11 +158,18 @@ def several_labels(
             "threshold": thresholds,
             IN_MEAN: np.where(counted, "yes", "no"),
         },
-        index=pd.Index([str(name) for name in classes], name="class"),
+        index=_rows(classes),
     )
     mean = frame[counted].drop(columns=IN_MEAN).mean()
     frame.loc["mean"] = mean.to_dict() | {IN_MEAN: f"{counted.sum()} of {len(counted)}"}
     return frame
+
+
+def _rows(classes: np.ndarray) -> pd.Index:
+    """Names of the rows: those of the classes, told from the rows that sum up."""
+    names = [str(name) for name in classes]
+    names = [f"{name} (class)" if name in SUMMARIES else name for name in names]
+    return pd.Index(names, name="class")
 
 
 def one_label(chosen: np.ndarray, truth: np.ndarray, classes: np.ndarray) -> pd.DataFrame:
@@ -168,7 +180,8 @@ def one_label(chosen: np.ndarray, truth: np.ndarray, classes: np.ndarray) -> pd.
         classes: K names.
 
     Returns:
-        The row "all" counts all examples alike: its three shares are the accuracy.
+        The row "all" counts all examples alike: its three shares are the accuracy. A class of the
+        name "mean" or "all" is called "mean (class)", "all (class)".
     """
     places = np.arange(len(classes))
     there, made = (values[:, None] == places for values in (truth, chosen))
@@ -183,7 +196,7 @@ def one_label(chosen: np.ndarray, truth: np.ndarray, classes: np.ndarray) -> pd.
         {"examples": there.sum(0).astype(float)}
         | {name: np.where(counted, 100 * share, np.nan) for name, share in shares.items()}
         | {IN_MEAN: np.where(counted, "yes", "no")},
-        index=pd.Index([str(name) for name in classes], name="class"),
+        index=_rows(classes),
     )
     mean = frame[counted].drop(columns=IN_MEAN).mean()
     accuracy = 100 * float((chosen == truth).mean())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,18 @@ from torch import Tensor
 from weaklabels import methods
 from weaklabels.crowds import dawid_skene, majority_vote
 from weaklabels.estimator.choices import KINDS, NEED_NEGATIVES, SETS_OF_LABELS, is_any, kinds_of
-from weaklabels.estimator.inputs import columns_of, differing, plain
+from weaklabels.estimator.class_names import (
+    are_values,
+    array_of_names,
+    in_order,
+    listed,
+    named,
+    positions_in,
+    refuse_mixed,
+    refuse_one_class,
+    valued,
+)
+from weaklabels.estimator.inputs import plain
 from weaklabels.seeding import numpy_rng
 
 AGGREGATIONS = ("Dawid-Skene", "majority")
@@ -42,7 +52,8 @@ class Labels:
         asks: a question to the user, or "".
         by_name: whether a prediction is a value of ``classes``, as the labels were, or because the
             classes are numbers; else it is a position in them.
-        zeros: "absent" or "unknown", what 0 means in labels of 1 and 0 alone; None if nobody said.
+        zeros: "absent" or "unknown", what 0 means in labels of 1 and 0 alone: as somebody said, or
+            as it is in these labels, beside -1; else None.
     """
 
     observed: Tensor
@@ -56,7 +67,7 @@ class Labels:
 def of_method(
     name: str,
     observed: Any,
-    classes: Sequence[Any] | None,
+    classes: Any,
     rows: int,
     *,
     zeros: str | None = None,
@@ -68,7 +79,8 @@ def of_method(
     Args:
         name: of the method.
         observed: array or tensor of one of the ``KINDS``.
-        classes: names, or None to take them from the labels, or from the columns of their frame.
+        classes: names in a list, an array or the like, or None to take them from the labels, or
+            from the columns of their frame.
         rows: number of inputs.
         zeros: "absent" or "unknown", what 0 means in labels of 1 and 0 alone.
         aggregate: how answers of a crowd become one class a row, for methods that take that:
@@ -78,8 +90,7 @@ def of_method(
     Raises:
         ValueError: if the labels are none that the method takes, or do not fit the inputs.
     """
-    if isinstance(classes, str | set | frozenset) or not hasattr(classes or (), "__len__"):
-        raise ValueError(f"classes is {classes!r}: expected a list of names")
+    classes = listed(classes)
     values, hidden = with_mask(observed)
     if values.ndim not in (1, 2) or len(values) != rows or not values.size:
         raise ValueError(
@@ -87,7 +98,7 @@ def of_method(
         )
     form = methods.get(name).label_form
     if form == "partial":
-        return _presence(name, values, hidden, _named(observed, classes), zeros)
+        return _presence(name, values, hidden, named(observed, classes), zeros)
     if form == "answers":
         return _answers(name, values, hidden, classes)
     distributions, one = form == "distributions", values.ndim == 1 or values.shape[1] == 1
@@ -98,9 +109,9 @@ def of_method(
         return _aggregated(name, values, hidden, classes, aggregate, seed, distributions)
     array_of(observed)  # says where it is masked
     if form == "candidates":
-        return _candidates(name, values, _valued(observed, classes))
+        return _candidates(name, values, valued(observed, classes))
     if not one:
-        return _shares(values, _valued(observed, classes))
+        return _shares(values, valued(observed, classes))
     given = _single(name, values.reshape(-1), classes)
     if not distributions:
         return given
@@ -114,8 +125,6 @@ def array_of(observed: Any) -> np.ndarray:
     Raises:
         ValueError: if they are anything else, or masked.
     """
-    if isinstance(observed, Tensor):
-        observed = observed.detach().cpu().numpy()
     values = plain(observed.toarray() if issparse(observed) else observed, "labels")
     if values.dtype.kind == "O" and values.ndim:
         gaps = np.argwhere(pd.isna(values))
@@ -123,9 +132,13 @@ def array_of(observed: Any) -> np.ndarray:
             raise ValueError(f"the label of row {gaps[0][0]} is missing: leave such rows out")
         if all(isinstance(v, str) for v in values.flat):
             values = values.astype(str)
+        refuse_mixed(values, "labels")
     if values.dtype.kind not in "biufUS":
         raise ValueError(f"labels are {values.dtype}: expected numbers, truth values or names")
     if values.dtype.kind == "f" and not np.isfinite(values).all():
+        if values.ndim == 1 or values.shape[1:] == (1,):
+            row = int(np.flatnonzero(~np.isfinite(values))[0])
+            raise ValueError(f"the label of row {row} is a gap, or not finite: leave such rows out")
         raise ValueError(
             "labels hold a gap, or a value that is not finite: expected 0 for what is unknown (-1 "
             "for an answer that was not given)"
@@ -143,55 +156,6 @@ def with_mask(observed: Any) -> tuple[np.ndarray, np.ndarray]:
         values = array_of(observed)
         return values, np.zeros(values.shape, bool)
     return array_of(observed.filled(0)), np.ma.getmaskarray(observed)
-
-
-def check_columns(observed: Any, classes: Sequence[Any] | np.ndarray) -> None:
-    """Refuse a frame of labels whose columns are not the classes in their order.
-
-    Classes that are but numbered are the columns of an array: other names say nothing about them.
-
-    Raises:
-        ValueError: naming the first that differs.
-    """
-    columns, wanted = columns_of(observed), [str(name) for name in classes]
-    if columns is None or list(columns) == wanted:
-        return
-    numbered = wanted == [str(number) for number in range(len(wanted))]
-    if not numbered or set(columns) == set(wanted):
-        raise ValueError(
-            f"the labels have columns {differing(columns, wanted)} as in the classes (to_numpy() "
-            "goes without names)"
-        )
-
-
-def _named(observed: Any, classes: Sequence[Any] | None) -> Sequence[Any] | None:
-    """The classes, or the names of the columns of a frame if there are none."""
-    if classes is None:
-        return columns_of(observed)
-    check_columns(observed, classes)
-    return classes
-
-
-def _valued(observed: Any, classes: Sequence[Any] | None) -> Sequence[Any] | None:
-    """The same for one label a row, which is a value of a column: numbers stay numbers."""
-    names = _named(observed, classes)
-    if classes is None and names and all(isinstance(each, Integral) for each in observed.columns):
-        return observed.columns.tolist()
-    return names
-
-
-def _are_values(names: np.ndarray) -> bool:
-    """Whether classes are numbers of their own, which labels and predictions hold; else names."""
-    return names.dtype.kind not in "US"
-
-
-def _names(classes: Sequence[Any] | None, count: int) -> np.ndarray:
-    names = np.array([str(i) for i in range(count)] if classes is None else list(classes))
-    if len(names) != count or len(set(names.tolist())) != len(names):
-        raise ValueError(
-            f"{len(names)} classes for labels of {count}: expected as many names, all different"
-        )
-    return names
 
 
 def _refuse(name: str, values: np.ndarray) -> ValueError:
@@ -250,7 +214,9 @@ def _presence(
         raise _refuse(name, values)
     zeros = "absent" if sets else zeros
     signs, unclear = signs_of(values, hidden, zeros)
-    names = _names(classes, signs.shape[1])
+    if (signs == -1).any() and ((signs == 0) & ~hidden).any():
+        zeros = "unknown"  # part of these labels may have no -1, and 0 means the same there
+    names = array_of_names(classes, signs.shape[1])
     if not (signs == 1).any():
         raise ValueError("no label is annotated as present: there is nothing to learn from")
     asks = QUESTION if unclear else ""
@@ -279,25 +245,23 @@ def warn(given: Labels) -> None:
 def _candidates(name: str, values: np.ndarray, classes: Sequence[Any] | None) -> Labels:
     if values.ndim != 2 or values.dtype.kind not in "biuf" or not np.isin(values, (0, 1)).all():
         raise _refuse(name, values)
-    names = _names(classes, values.shape[1])
-    _refuse_one_class(names)
+    names = array_of_names(classes, values.shape[1])
+    refuse_one_class(names)
     candidates = torch.from_numpy(values.astype(bool))
-    return Labels(candidates, names, False, by_name=_are_values(names))
-
-
-def _refuse_one_class(names: np.ndarray) -> None:
-    if len(names) < 2:
-        raise ValueError(f"there is one class, {names.tolist()[0]!r}: expected two or more")
+    return Labels(candidates, names, False, by_name=are_values(names))
 
 
 def _single(name: str, values: np.ndarray, classes: Sequence[Any] | None) -> Labels:
     if values.dtype.kind == "f":
-        if (values % 1).any():
+        if not _are_whole(values):
             raise _refuse(name, values)
         values = values.astype(np.int64)
     if classes is None:
         _refuse_wrapped(values)
         found, positions = np.unique(values, return_inverse=True)
+        if found.dtype.kind == "U":
+            found = np.array(in_order(found.tolist()))
+            positions = positions_in(found, values)
         if values.dtype.kind == "i" and (found == -1).any() and found.tolist() != [-1, 1]:
             raise ValueError(
                 "labels hold -1: expected a class for each row; leave rows without a label out of "
@@ -306,43 +270,11 @@ def _single(name: str, values: np.ndarray, classes: Sequence[Any] | None) -> Lab
         if len(found) < 2:
             raise ValueError(f"every label is {found.tolist()[0]!r}: expected two classes or more")
         return Labels(torch.from_numpy(positions.astype(np.int64)), found, False, by_name=True)
-    names = _names(classes, len(classes))
+    names = array_of_names(classes, len(classes))
     positions = positions_in(names, values)
-    _refuse_one_class(names)
-    by_name = values.dtype.kind in "US" or _are_values(names)
+    refuse_one_class(names)
+    by_name = values.dtype.kind in "US" or are_values(names)
     return Labels(torch.from_numpy(positions), names, False, by_name=by_name)
-
-
-def of_rows(classes: np.ndarray, values: np.ndarray, rows: int, what: str) -> np.ndarray:
-    """One class for each row, ``(N,)`` or a column ``(N, 1)``, as positions in the list of classes.
-
-    Raises:
-        ValueError: if there are more or fewer, or a value is no class.
-    """
-    if values.shape == (rows, 1):
-        values = values[:, 0]
-    if values.shape != (rows,):
-        raise ValueError(f"{what} {values.shape}: expected one class for each of {rows} inputs")
-    return positions_in(classes, values)
-
-
-def positions_in(classes: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Positions in the list of classes: of their names, or the values themselves.
-
-    Raises:
-        ValueError: if a value is no class.
-    """
-    if values.dtype.kind in "iuf" and classes.dtype.kind in "US":
-        outside = values[(values < 0) | (values >= len(classes)) | (values % 1 != 0)]
-        if len(outside):
-            raise ValueError(f"label {outside[0]}: expected a class of 0 to {len(classes) - 1}")
-        return values.astype(np.int64)
-    place = {value: i for i, value in enumerate(classes.tolist())}
-    unknown = [value for value in values.tolist() if value not in place]
-    if unknown:
-        known = ", ".join(map(str, classes.tolist()[:8]))
-        raise ValueError(f"label {unknown[0]!r} is none of the classes ({known} ...)")
-    return np.array([place[value] for value in values.tolist()], dtype=np.int64)
 
 
 def _shares(values: np.ndarray, classes: Sequence[Any] | None) -> Labels:
@@ -354,8 +286,11 @@ def _shares(values: np.ndarray, classes: Sequence[Any] | None) -> Labels:
             f"{values[wrong[0]].min():g} that add up to {sums[wrong[0]]:g}, expected values from 0 "
             "that add up to 1 (divide rows by their sum)"
         )
-    shares, names = torch.from_numpy(values.astype(np.float32)), _names(classes, values.shape[1])
-    return Labels(shares, names, False, by_name=_are_values(names))
+    shares, names = (
+        torch.from_numpy(values.astype(np.float32)),
+        array_of_names(classes, values.shape[1]),
+    )
+    return Labels(shares, names, False, by_name=are_values(names))
 
 
 # --- crowds --------------------------------------------------------------------------------------
@@ -364,6 +299,11 @@ def _shares(values: np.ndarray, classes: Sequence[Any] | None) -> Labels:
 def _are_answers(values: np.ndarray) -> bool:
     """Whether floats are numbers of classes, -1 for none, and no shares of them."""
     return not (values % 1).any() and bool((values < 0).any() or (values > 1).any())
+
+
+def _are_whole(values: np.ndarray) -> bool:
+    """Whether numbers are whole, and stay what they are as integers."""
+    return values.dtype.kind != "f" or bool(((values % 1 == 0) & (np.abs(values) < 2**53)).all())
 
 
 def _refuse_wrapped(values: np.ndarray) -> None:
@@ -382,16 +322,18 @@ def _answers(
 
     They are positions already, unless the classes are numbers: then they are these.
     """
-    if values.ndim != 2 or values.dtype.kind not in "iuf" or (values % 1).any():
+    if values.ndim != 2 or values.dtype.kind not in "iuf" or not _are_whole(values):
         raise _refuse(name, values)
     _refuse_wrapped(values)
     answers = np.where(hidden, -1, values.astype(np.int64))
     _refuse_counts(name, answers)
     if classes is None and answers.min() == answers.max() >= 0:
         raise ValueError(f"every answer is {answers.max()}: expected two classes or more")
-    names = _names(classes, int(answers.max()) + 1 if classes is None else len(classes))
+    if classes is None:
+        _warn_of_missing(answers)
+    names = array_of_names(classes, int(answers.max()) + 1 if classes is None else len(classes))
     count = len(names)
-    if _are_values(names):
+    if are_values(names):
         answers = _places(answers, names)
     if answers.min() < -1 or answers.max() >= count or count < 2:
         raise ValueError(
@@ -403,7 +345,21 @@ def _answers(
         raise ValueError(
             f"nobody answered about row {silent[0]} ({len(silent)} such): leave these rows out"
         )
-    return Labels(torch.from_numpy(answers), names, False, by_name=_are_values(names))
+    return Labels(torch.from_numpy(answers), names, False, by_name=are_values(names))
+
+
+def _warn_of_missing(answers: np.ndarray) -> None:
+    """Ask about classes that nobody ever named, such as all up to 98 where 99 is no answer."""
+    found = np.unique(answers[answers >= 0])
+    missing = int(found[-1]) + 1 - len(found) if len(found) else 0
+    if missing:
+        first = np.flatnonzero(found != np.arange(len(found)))[0]
+        warnings.warn(
+            f"the answers reach up to class {found[-1]}, and {missing} of the classes below it are "
+            f"never named, the first is {first}: is each number a class? What is no answer is -1, "
+            "and classes= names the classes",
+            stacklevel=6,
+        )
 
 
 def _places(answers: np.ndarray, classes: np.ndarray) -> np.ndarray:

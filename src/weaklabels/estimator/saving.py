@@ -40,6 +40,7 @@ def save(classifier: Classifier, path: Path) -> None:
         "shape": list(classifier.form_.shape),
         "reach": classifier.form_.reach,
         "columns": classifier.form_.names,
+        "free": classifier.form_.free,
         "zeros": classifier.zeros_,
         "classes": classifier.classes_.tolist(),
         "several": classifier.several_,
@@ -103,7 +104,9 @@ def load(kind: type[C], path: Path, network: nn.Module | None, device: str) -> C
         raise ValueError(f"network is {network!r}: expected a module, as it was given to train")
     parameters = content["parameters"] | {"device": device}
     classifier = kind(**(parameters | ({"network": network} if own else {})))
-    form = Form(tuple(content["shape"]), content["reach"], content.get("columns"))
+    reach = content["reach"]  # once only of images that need not be in [0, 1]
+    free = content.get("free", reach is not None)
+    form = Form(tuple(content["shape"]), reach, content.get("columns"), free)
     classes = np.array(content["classes"])
     plan: dict[str, Any] | nn.Module = content["network"]
     if network is not None:

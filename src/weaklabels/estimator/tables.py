@@ -9,8 +9,9 @@ from __future__ import annotations
 import csv
 import io
 import re
+import unicodedata
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from weaklabels.estimator.class_names import in_order, listed
 from weaklabels.estimator.files import SUFFIXES, find, images
 
 SEPARATORS = (",", ";", "\t", "|")
 UNKNOWN = {"", "nan", "na", "<na>", "n/a", "none", "null"}
+PACKED = (b"\x1f\x8b", b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"BZh", b"\xfd7zXZ")
+"""First bytes of gzip, zip (and .xlsx), .xls, bzip2 and xz."""
 WORDS = {"true": 1, "false": 0}
 WHOLE = re.compile(r"([+-]?\d+)(\.0*|,0?)")
 NUMBER = re.compile(r"[+-]?\d+([.,]\d*)?")
@@ -97,7 +101,7 @@ def read_table(
             for number, cells in rows
         ], dtype=np.int8,
     )  # fmt: skip
-    order = _in_order(names, classes, table)
+    order = _in_order(names, _wanted(classes, _composed), table)
     missing = [name for name in order if name not in names]
     if missing:
         raise ValueError(f"{table}, row 1: there is no column {missing[0]!r}")
@@ -125,22 +129,24 @@ def read_labels(
 
     Args:
         classes: their names in the order that is wanted; default: those that occur, sorted by
-            name. Tables that are to fit together need the same list, as a class that does not
-            occur in one of them would move the others.
+            name, or by value if all are whole numbers. Tables that are to fit together need the
+            same list, as a class that does not occur in one of them would move the others.
         table, folder, side, cache, separator, encoding: see ``read_table``.
 
     Returns:
         ``observed`` is ``(N,)`` int64, positions in ``classes``.
 
     Raises:
-        FileNotFoundError, ValueError: as ``read_table``; also if a label is missing.
+        FileNotFoundError, ValueError: as ``read_table``; also if a label is missing, or is a word
+            for a gap, such as ``NA``, that is none of ``classes``.
     """
     header, rows = _without_index(_read(table, separator, encoding))
     if len(header) != 2 or not rows:
         raise ValueError(f"{table}: {len(header)} columns, expected two: the image and its class")
     _refuse_images(table, header, folder)
-    names = [_named(cells[1], table, number, header[1]) for number, cells in rows]
-    order = _in_order(sorted(set(names)), classes, table, whole=True)
+    wanted = _wanted(classes, _one_spelling)
+    names = [_label(cells[1], table, number, header[1], wanted) for number, cells in rows]
+    order = _in_order(in_order(names), wanted, table)
     paths = _paths([(number, cells[0]) for number, cells in rows], table, Path(folder))
     files = tuple(cells[0].strip() for _, cells in rows)
     observed = torch.tensor([order.index(name) for name in names])
@@ -164,16 +170,17 @@ def read_answers(
     Args:
         table: one row an answer (see ``read_table``).
         folder: where the images are if tasks are names of image files; default: none are read.
-        classes: their names in the order that is wanted; default: those that occur, by name.
+        classes: their names in the order that is wanted; default: those that occur, sorted as
+            by ``read_labels``.
         side, cache, separator, encoding: see ``read_table``.
 
     Returns:
         ``observed`` is ``(N, R)`` int64: what worker r said about task i, as a position in
-        ``classes``, -1 where nothing. Tasks (``files``) stand in the order of
-        their first row, ``workers`` sorted by name.
+        ``classes``, -1 where nothing; ``crowds`` takes ``observed.numpy()``. Tasks (``files``)
+        stand in the order of their first row, ``workers`` sorted by name.
 
     Raises:
-        FileNotFoundError, ValueError: as ``read_table``; also if a worker answers a task twice.
+        FileNotFoundError, ValueError: as ``read_labels``; also if a worker answers a task twice.
     """
     header, rows = _without_index(_read(table, separator, encoding))
     names = [name.strip().lower() for name in header]
@@ -184,16 +191,16 @@ def read_answers(
     place = {name: names.index(name) for name in names}
     said: dict[tuple[str, str], str] = {}
     first: dict[str, int] = {}
+    wanted = _wanted(classes, _one_spelling)
     for number, cells in rows:
-        task, worker, label = (
-            _named(cells[place[n]], table, number, n) for n in ("task", "worker", "label")
-        )
+        task, worker = (_named(cells[place[n]], table, number, n) for n in ("task", "worker"))
+        label = _label(cells[place["label"]], table, number, "label", wanted)
         if (task, worker) in said:
             raise ValueError(f"{table}, row {number}: {worker} answers {task} a second time")
         said[task, worker] = label
         first.setdefault(task, number)
     tasks, workers = list(first), sorted({worker for _, worker in said})
-    order = _in_order(sorted(set(said.values())), classes, table, whole=True)
+    order = _in_order(in_order(said.values()), wanted, table)
     observed = torch.full((len(tasks), len(workers)), -1)
     row, column, value = ({name: i for i, name in enumerate(v)} for v in (tasks, workers, order))
     for (task, worker), label in said.items():
@@ -246,7 +253,7 @@ def _read(
             raise ValueError(
                 f"{table}, row {number}: {len(cells)} cells, expected {len(header)} as in row 1"
             )
-    return Path(table), [name.strip() for name in header], body
+    return Path(table), [_composed(name.strip()) for name in header], body
 
 
 def _cells(text: str, separator: str) -> Any:
@@ -265,6 +272,8 @@ def _text(path: Path, encoding: str | None) -> str:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: there is no such table")
     content = path.read_bytes()
+    if content.startswith(PACKED):
+        raise ValueError(f"{path}: it is compressed, or a spreadsheet: expected a text file (CSV)")
     if encoding is None:
         sixteen = content[:2] in (b"\xff\xfe", b"\xfe\xff")
         encoding = "utf-16" if sixteen else "utf-8-sig"
@@ -316,23 +325,26 @@ def _class_names(table: str | Path, header: Sequence[str]) -> tuple[str, ...]:
     return names
 
 
-def _in_order(
-    found: Sequence[str], wanted: Sequence[str] | None, table: str | Path, *, whole: bool = False
-) -> list[str]:
-    """The classes in the order that is wanted, or as found; if ``whole``, ``1.0`` is called ``1``.
+def _in_order(found: Sequence[str], wanted: list[str] | None, table: str | Path) -> list[str]:
+    """The classes in the order that is wanted, or as found.
 
     Raises:
         ValueError: if a class is not among those that are wanted, or one of these is named twice.
     """
     if wanted is None:
         return list(found)
-    wanted = [_one_spelling(str(name)) for name in wanted] if whole else wanted
     if len(set(wanted)) != len(wanted):
         raise ValueError(f"classes are {', '.join(wanted)}: expected names that differ")
     for name in found:
         if name not in wanted:
             raise ValueError(f"{table}: class {name!r} is none of {', '.join(wanted)}")
-    return list(wanted)
+    return wanted
+
+
+def _wanted(classes: Any, spelling: Callable[[str], str]) -> list[str] | None:
+    """The classes that are wanted, spelt as those of the table are."""
+    names = listed(classes)
+    return None if names is None else [spelling(str(name)) for name in names]
 
 
 def _presence(cell: str, table: str | Path, number: int, name: str) -> int:
@@ -356,6 +368,19 @@ def _presence(cell: str, table: str | Path, number: int, name: str) -> int:
     return 1 if value else -1
 
 
+def _label(
+    cell: str, table: str | Path, number: int, column: str, classes: Sequence[str] | None
+) -> str:
+    """The name of a class in a cell: a word for a gap is none, unless it is among the classes."""
+    text = _one_spelling(cell.strip())
+    if text.lower() in UNKNOWN and text not in (classes or ()):
+        raise ValueError(
+            f"{table}, row {number}: {column or 'a column'} is {text!r}, a gap: leave such rows "
+            "out, or name it among classes= if it is a class"
+        )
+    return text
+
+
 def _named(cell: str, table: str | Path, number: int, column: str) -> str:
     """A name in a cell; that of a gap is none, though anybody may be called NA."""
     text = cell.strip()
@@ -367,7 +392,12 @@ def _named(cell: str, table: str | Path, number: int, column: str) -> str:
 def _one_spelling(name: str) -> str:
     """A whole number without the decimals that pandas gives to a column with gaps."""
     whole = WHOLE.fullmatch(name)
-    return whole[1] if whole else name
+    return whole[1] if whole else _composed(name)
+
+
+def _composed(name: str) -> str:
+    """A name whose accented letters are composed, as some systems write them and others not."""
+    return unicodedata.normalize("NFC", name)
 
 
 # --- files ---------------------------------------------------------------------------------------
