@@ -61,9 +61,9 @@ AN = {"truth": (SIGNS >= 0).int()}
         ("True labels", labels_of("partly labelled"), ({}, AN),
          ({}, {"truth": (labels_of("partly labelled") > 0).int()}), "truth"),
         ("BLDR", ONE, ({"network": "mlp"}, by(1)), ({"network": "mlp"}, by(2)), "views"),
-        ("CE", ONE, (own(0), {}), (own(1), {}), "network"),
         ("CE", ONE, (own(0), {}), (own(0, nn.ReLU()), {}), "network"),
-        ("CE", ONE, (own(0), {}), (own(0, nn.Linear(3, 3)), {}), "network"),
+        ("CE", ONE, (own(0), {}), (own(0, nn.Linear(3, 3)), {}),
+         "initial weights, network"),
         ("CE", ONE, ({"seed": 3, "network": "mlp", "network_options": {"hidden": (4,)}}, {}),
          ({"seed": 4, "network": "mlp", "network_options": {"hidden": (5,)}}, {}),
          "network_options, seed"),
@@ -77,6 +77,13 @@ def test_a_training_goes_on_with_all_that_it_was_told_and_nothing_else(
     assert "the first 2 of them before an interruption" in again.report_
     with pytest.raises(ValueError, match=rf"{OTHER} \({named}\): name another folder"):
         fitted(method, X, observed, other[0], folder=tmp_path, **other[1])
+
+
+def test_a_network_built_without_a_seed_goes_on_from_the_weights_that_were_kept(tmp_path):
+    first = fitted("CE", X, ONE, own(0), folder=tmp_path)
+    with pytest.warns(UserWarning, match="began with other weights .*: remove it to start anew"):
+        again = fitted("CE", X, ONE, own(1), folder=tmp_path)
+    assert np.array_equal(first.predict_proba(X), again.predict_proba(X))
 
 
 def test_a_training_goes_on_with_the_same_teacher_only(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +24,10 @@ from weaklabels.train import fit
 
 FILE = "training.pt"
 FORMAT = "weaklabels training 3"
+
+WEIGHTS = "initial weights"
+"""Of a module of one's own. Built without a seed it has others in every process, so that these
+alone do not keep a training from going on."""
 
 ADDRESS = re.compile(" at 0x[0-9a-fA-F]+")
 """Where an object lies, in its ``repr``: elsewhere in every process."""
@@ -144,13 +149,15 @@ def all_or_nothing(estimator: Any) -> Iterator[None]:
 def identity_of(told: Mapping[str, Any]) -> dict[str, str]:
     """A digest of each thing that a training depends on, by its name.
 
-    Numbers of NumPy are those of Python, networks are their layers and weights, and functions go
-    by their names. Neither ``device`` nor ``progress`` counts.
+    Numbers of NumPy are those of Python, networks are their layers and weights (those of the
+    ``network`` itself go by a name of their own), and functions go by their names. Neither
+    ``device`` nor ``progress`` counts.
     """
+    counted = {name: value for name, value in told.items() if name not in ("device", "progress")}
+    if isinstance(own := counted.get("network"), nn.Module):
+        counted |= {"network": repr(own), WEIGHTS: own.state_dict()}
     found = {}
-    for name, value in told.items():
-        if name in ("device", "progress"):
-            continue
+    for name, value in counted.items():
         digest = hashlib.sha256()
         for piece in _pieces(value):
             digest.update(piece)
@@ -239,11 +246,17 @@ def _restore(
     content = kept.read(path, f"{path} is damaged: remove it to start anew")
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ValueError(f"{path} is no state of a training of this version: name another folder")
-    other = sorted({name for name, _ in content["identity"].items() ^ identity.items()})
-    if other:
+    other = {name for name, _ in content["identity"].items() ^ identity.items()}
+    if other - {WEIGHTS}:
         raise ValueError(
             f"{path} is the state of a training on other data or with other settings "
-            f"({', '.join(other)}): name another folder, or remove it"
+            f"({', '.join(sorted(other))}): name another folder, or remove it"
+        )
+    if other:
+        warnings.warn(
+            f"{path} is the state of a training that began with other weights of the network, and "
+            "it goes on from there: remove it to start anew",
+            stacklevel=4,
         )
     try:
         for name, part in parts.items():

@@ -31,12 +31,12 @@ READY = """async ([sheet, online, slices]) => {
 
   const piece = (image, [top, height], number, parts) => {
     const part = image.cloneNode();
-    const [last, rest] = parts.at(-1);
-    const width = image.naturalWidth / image.naturalHeight * (last + rest);
-    part.src = `${image.src}#svgView(viewBox(0,${top},${width},${height}))`;
+    const whole = parts.at(-1)[0] + parts.at(-1)[1];
+    const [above, below] = [top, whole - top - height].map((cut) => `${100 * cut / whole}%`);
+    part.style.objectViewBox = `inset(${above} 0 ${below} 0)`;
     part.alt = number ? "" : image.alt;
     part.className = "slice";
-    part.style.aspectRatio = `${width} / ${height}`;
+    part.style.aspectRatio = `${image.naturalWidth / image.naturalHeight * whole} / ${height}`;
     return part;
   };
   const cut = (image) => {
