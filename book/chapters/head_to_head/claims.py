@@ -53,6 +53,13 @@ def _letter(weakening: str, among: Sequence[str]) -> str:
     return ascii_lowercase[list(among).index(weakening)]
 
 
+def _is_ignoring(scores: Scores, weak: str, name: str) -> bool:
+    """Whether the dial that was chosen makes a method BCE on known: EM's alpha of 0, for one."""
+    if weak not in BOTH_SIGNS:
+        return False
+    return np.array_equal(scores[weak, name], scores[weak, "BCE on known"])
+
+
 def claim_1(scores: Scores, weakenings: Sequence[str]) -> list[Row]:
     """EM against AN, one row a weakening."""
     single = "On four data sets with single positives (Acknowledging the Unknown)"
@@ -61,7 +68,12 @@ def claim_1(scores: Scores, weakenings: Sequence[str]) -> list[Row]:
             f"1{_letter(weak, tuple(WEAKENINGS))}",
             f"EM beats assume-negative; {weak}.",
             single if weak == "single positive" else OWN,
-            greater(scores[weak, "EM"], scores[weak, "AN"]),
+            not_testable(
+                "Validation chose the dial at which EM is BCE on known (tab-h2h-chosen): row 5"
+                f"{_letter(weak, BOTH_SIGNS)} compares that."
+            )
+            if _is_ignoring(scores, weak, "EM")
+            else greater(scores[weak, "EM"], scores[weak, "AN"]),
             figure="tab-h2h-scenes",
         )
         for weak in weakenings
@@ -101,7 +113,8 @@ def claim_3(scores: Scores, choices: Choices) -> Row:
 
 def claim_4(scores: Scores, choices: Choices, weak: str) -> Row:
     """BCE on known at most a point behind the favourite of the others, with 50 or 90 % known."""
-    rival = choices.favourite(weak, [name for name in METHODS if name != "BCE on known"])
+    others = [name for name in METHODS if not _is_ignoring(scores, weak, name)]
+    rival = choices.favourite(weak, others)
     return Row(
         f"4{_letter(weak, ('50 % known', '90 % known'))}",
         f"With {weak}, positive and negative, it is enough to ignore the other labels: BCE on "

@@ -320,8 +320,8 @@ def rank_agreement(
     """Spearman's rank correlation of two orders of the same methods, with a 95 % interval.
 
     The interval is the percentile bootstrap over the methods; in every resample the seeds of ours
-    are drawn anew as well, which a bootstrap of one level, such as SciPy's, does not do. With few
-    methods it is wide, and that is what it is for.
+    are drawn anew as well, the same for all methods, which share them. A bootstrap of one level,
+    such as SciPy's, does not do that. With few methods it is wide, and that is what it is for.
 
     Args:
         ours: ``(methods, seeds)``.
@@ -343,7 +343,7 @@ def rank_agreement(
         )
     rng = np.random.default_rng(seed)
     rows = rng.integers(len(other), size=(resamples, len(other)))
-    columns = rng.integers(scores.shape[1], size=(resamples, len(other), scores.shape[1]))
+    columns = rng.integers(scores.shape[1], size=(resamples, 1, scores.shape[1]))
     drawn = scores[rows[..., None], columns].mean(2)
     with warnings.catch_warnings():  # a resample of one method alone has no correlation
         warnings.simplefilter("ignore", stats.ConstantInputWarning)
