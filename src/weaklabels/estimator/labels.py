@@ -429,8 +429,6 @@ def _aggregated(
     given = _answers(name, values, hidden, classes)
     answers, count = given.observed.numpy(), len(given.classes)
     _refuse_presence(name, answers, count)
-    if aggregate not in AGGREGATIONS:
-        raise ValueError(f"aggregate is {aggregate!r}: expected {' or '.join(AGGREGATIONS)}")
     if aggregate == "Dawid-Skene":
         posterior = dawid_skene(answers, count)[0]
     else:
