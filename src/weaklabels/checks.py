@@ -77,6 +77,13 @@ def class_numbers(labels: Array, classes: int, name: str = "labels", *, wait: bo
         )
 
 
+def every_class(labels: Array, classes: int) -> None:
+    """Refuse class numbers ``(N,)`` in 0..K-1 among which a class is missing."""
+    missing = sorted(set(range(classes)) - set(_tensor(labels).tolist()))
+    if missing:
+        raise ValueError(f"labels has no example of class {missing[0]}: expected every class")
+
+
 def observed(logits: Array, observed: Array, *, flags: bool = False) -> None:
     """Refuse weak labels that are not +1, 0 (unknown) and -1, one for every logit ``(B, C)``.
 

@@ -382,6 +382,8 @@ def test_equal_steps_are_more_epochs_and_a_rate_that_is_as_large_per_step():
     rate = dict(usual.method_options)["rate"]
     assert (usual.epochs, longer.epochs) == (15, 120)
     assert dict(longer.method_options)["rate"] == rate / 8
+    none_left_out = runs.size_study(settings, 100, equal_steps=True)[125, "LL-Ct"]
+    assert (none_left_out.epochs, dict(none_left_out.method_options)["rate"]) == (15, rate)
 
 
 def test_a_rate_set_by_the_number_of_positives_ends_at_the_share_of_false_negatives():

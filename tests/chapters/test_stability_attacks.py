@@ -298,6 +298,8 @@ def test_poison_depends_on_the_draws_of_the_crafting_network_alone():
     victims = runs.strangers(runs.settings(Chapter("stability_attacks")))
     poisons = {runs.crafting_spec(s) for (_, kind), s in victims.items() if kind == "hypocritical"}
     assert len(poisons) == 2  # the victim's double, and one stranger to all the others
+    paper = runs.strangers(runs.settings(Chapter("stability_attacks", "paper")))
+    assert {victim for victim, _ in paper} == {"same", "other draws"}
 
 
 def test_every_seed_has_a_crafting_network_of_its_own(monkeypatch):
@@ -442,6 +444,8 @@ def test_claims_on_victims_that_the_crafting_network_does_not_know():
     assert outcomes(claims.claim_13(strange(37, 47))) == [FAILS] * 4
     assert outcomes([claims.claim_14(strange(37, 40))]) == [HOLDS]
     assert outcomes([claims.claim_14(strange(40, 37))]) == [FAILS]
+    alone = {key: found for key, found in strange(37, 40).items() if key[0] not in runs.NETWORKS}
+    assert outcomes(claims.claim_13(alone)) == [HOLDS, *3 * ["not testable here"]]
     rows = claims.claim_13(strange(37, 40))
     assert tables.strangers(strange(37, 40)).shape[0] == 2 * len(rows) + 1
 

@@ -310,6 +310,10 @@ QUERIES = {
         lambda: lfosa.openmax_unknown(np.eye(3), np.eye(3), np.array([1, 2, 3])),
         "labels holds 3",
     ),
+    "openmax, a class without examples": (
+        lambda: lfosa.openmax_unknown(np.eye(3), np.eye(3), np.array([0, 2, 2])),
+        "no example of class 1",
+    ),
     "passes": (lambda: dropout.dropout_passes(network(), torch.rand(2, 8), 3, 0), "add_dropout"),
     "dropout": (lambda: dropout.add_dropout(network(), float("nan")), "share is nan"),
 }

@@ -75,7 +75,7 @@ def test_every_dataset_has_a_slice_without_any_file(name, tmp_path, monkeypatch)
         splits = data.load(name, str(tmp_path), **given)
     assert seen == {name: True}
     assert len(splits.classes) == PUBLISHED[name].classes
-    assert len(splits.train) == len(splits.train.y) <= max(CPU.images, 3 * len(splits.classes))
+    assert len(splits.train) == len(splits.train.y) <= max(CPU.images, CPU.examples)
     assert set(splits.train.extra) == set(PUBLISHED[name].extra)
     assert not data.LOADERS[name].startswith("weaklabels.press")
 
@@ -108,7 +108,9 @@ def test_lengths_are_cut_and_everything_else_stays():
     assert shortened(spec, SIZES["cuda"]).data_options == spec.data_options
     light = lighter(short, "cpu")
     assert (light.precision, light.checkpoint) == ("float32", False)
-    assert lighter(short, "cuda").precision == "bfloat16"
+    assert (short.network, light.network) == ("resnet50", "resnet18")
+    on_gpu = lighter(short, "cuda")
+    assert (on_gpu.precision, on_gpu.network) == ("bfloat16", "resnet50")
 
 
 def test_a_backbone_has_the_weights_that_are_here(monkeypatch):

@@ -148,14 +148,14 @@ def size_study(
 
     Args:
         chosen: settings.
-        all_images: size of the whole training set.
+        all_images: size of the whole training set; a size above it is no reason to train less.
         equal_steps: train with fewer images for as many steps as with all of them, that is for more
             epochs; LL's rate is then as large per step, and its schedule ends with the same share.
             Otherwise the number of epochs is the same.
     """
     table = {}
     for size in chosen.sizes:
-        factor = all_images / size if equal_steps else 1.0
+        factor = max(all_images / size, 1.0) if equal_steps else 1.0
         epochs = round(factor * chosen.base.epochs)
         base = replace(chosen.base, train_size=size, epochs=epochs)
         for name in FEWER_METHODS:

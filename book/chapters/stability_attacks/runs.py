@@ -402,7 +402,7 @@ def strangers(settings: Settings) -> dict[tuple[str, str], Spec]:
 
     The crafting network of the chapter has the victim's architecture, initial weights and order of
     batches. *Other draws*: weights and batches of its own. The others also differ in architecture.
-    They are run by ``among_strangers``.
+    They are run by ``among_strangers``. A network without hidden layers has *other draws* alone.
     """
     base = replace(hypocritical(settings), craft_draws=OWN_DRAWS)
     own = dict(base.network_options)
@@ -411,7 +411,7 @@ def strangers(settings: Settings) -> dict[tuple[str, str], Spec]:
         ("other draws", "hypocritical"): base,
     }
     found["other draws", "clean"] = replace(settings.base, eps=base.eps)
-    for name, hidden in NETWORKS.items():
+    for name, hidden in NETWORKS.items() if "hidden" in own else ():
         victim = replace(base, network_options=options(**own | {"hidden": hidden}))
         found[name, "hypocritical"] = replace(victim, craft_hidden=own["hidden"])
         found[name, "clean"] = replace(victim, attack="clean", craft_draws=None)

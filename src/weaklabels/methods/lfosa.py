@@ -310,9 +310,10 @@ def openmax_unknown(
         tail: how many of the largest distances a class's Weibull distribution is fitted to.
 
     Raises:
-        ValueError: if a label is none of the classes, or the tail is empty.
+        ValueError: if a label is none of the classes, a class has no example, or the tail is empty.
     """
     checks.class_numbers(labels, pool.shape[1])
+    checks.every_class(labels, pool.shape[1])
     checks.at_least(tail, 1, "tail")
     count, classes = pool.shape
     right = labelled.argmax(1) == labels

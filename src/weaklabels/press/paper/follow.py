@@ -137,11 +137,13 @@ class Following(chapters.Chapter):
         trace: what was found.
         done: kind of run -> the record that stands in for it.
         firsts: function and dataset -> the kind of its first run.
+        whole: function -> the kind of the run that shows all of it; all others are ``lighter``.
     """
 
     trace: Trace
     done: dict[Any, Record]
     firsts: dict[Any, Any]
+    whole: dict[str, Any]
 
     def run(self, function: sweep.RunFunction, specs: Iterable[Any]) -> list[Record]:
         specs, size = list(specs), slices.size_for(self.device)
@@ -151,7 +153,9 @@ class Following(chapters.Chapter):
         short = [shortened(spec, size) for spec in specs]
         chosen = [self._stands_in(function, spec) for spec in short]
         short = [
-            spec if key[0] != function.__qualname__ else lighter(spec, self.device)
+            spec
+            if self.whole.setdefault(function.__qualname__, key) == key
+            else lighter(spec, self.device)
             for key, spec in zip(chosen, short, strict=True)
         ]
         new = {key: spec for key, spec in zip(chosen, short, strict=True) if key not in self.done}
@@ -203,7 +207,7 @@ def follow(slug: str, device: str, data_root: str, workers: int) -> Trace:
     class Here(Following):
         def __init__(self, slug: str, *_: Any) -> None:
             super().__init__(slug, "paper", device, 1, data_root)
-            told = {"trace": trace, "done": {}, "firsts": {}, "workers": workers}
+            told = {"trace": trace, "done": {}, "firsts": {}, "whole": {}, "workers": workers}
             for name, value in told.items():
                 object.__setattr__(self, name, value)
 

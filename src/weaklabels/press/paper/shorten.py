@@ -15,7 +15,7 @@ CAPS = {
     "epochs": 2, "warm_up_epochs": 1, "constant_epochs": 1, "craft_epochs": 1, "plain_epochs": 1,
     "evaluate_every": 1, "start_epoch": 1, "negative": 1, "selective": 2, "history": 2,
     "steps": 2, "craft_steps": 2, "test_steps": 2, "warm_up": 1, "base_steps": 2, "round_steps": 2,
-    "rounds": 2, "episodes": 2, "iterations": 3, "points": 9, "budget": 24, "queries": 8,
+    "rounds": 2, "episodes": 2, "iterations": 3, "points": 11, "budget": 24, "queries": 8,
     "examples": 20, "clean": 1, "batch_size": 0, "labelled_batch": 0,
 }  # fmt: skip
 """Field of a spec, or option of a method -> its largest value; 0: the batch of the slice."""
@@ -23,8 +23,12 @@ CAPS = {
 SIDES = ("resolution", "crop")
 """Options that are sides of photographs."""
 
-FIXED = {"initial": 0.25, "share": 0.5}
-"""Option -> its value on a slice, where a smaller share would hold no example."""
+FIXED = {"initial": 1.0, "share": 0.5}
+"""Option -> its value on a slice, where a smaller share would hold no example; of examples that
+are labelled at first one of each class."""
+
+DEEP, SHALLOW = ("resnet34", "resnet50", "resnet101"), "resnet18"
+"""Networks of torchvision, and the one in whose place a check has what they share."""
 
 ONCE = ("dataset", "annotation", "noise", "candidates")
 """Fields each value of which is tried with one method, and not with all."""
@@ -98,13 +102,23 @@ def weights_at_hand(network: str) -> bool:
 
 
 def lighter(spec: Any, device: str) -> Any:
-    """The same run without what one run of its kind has shown: checkpoints, and on a CPU, where it
-    takes several times as long, half precision."""
+    """The same run without what one run has shown: checkpoints, and on a CPU, where they take
+    several times as long, half precision and deep networks."""
     fields: dict[str, Any] = {"checkpoint": False}
     if device == "cpu":
+        spec = with_weights_at_hand(_shallow(spec))
         fields["precision"] = "float32"
     known = {field.name for field in dataclasses.fields(spec)}
     return dataclasses.replace(spec, **{k: v for k, v in fields.items() if k in known})
+
+
+def _shallow(value: Any) -> Any:
+    """A part of a spec, with the smallest network of its kind."""
+    if _is_spec(value):
+        return dataclasses.replace(value, **{k: _shallow(v) for k, v in _fields(value)})
+    if isinstance(value, tuple):
+        return tuple(map(_shallow, value))
+    return SHALLOW if value in DEEP else value
 
 
 def kind_of(value: Any) -> Any:

@@ -34,17 +34,23 @@ class Size:
     Attributes:
         images: training photographs with several labels; half as many validate, and test.
         each: training examples of each class where an example has one label; as many test.
+        examples: fewer of each class where there would be more than so many in all.
         batch: examples a step, at most.
         factor: by which sides of photographs are divided.
     """
 
     images: int
     each: int
+    examples: int
     batch: int
     factor: int
 
+    def of_each(self, classes: int) -> int:
+        """Examples of each of so many classes, at least one."""
+        return max(1, min(self.each, self.examples // classes))
 
-SIZES = {"cpu": Size(4, 2, 4, 14), "cuda": Size(64, 8, 32, 1)}
+
+SIZES = {"cpu": Size(4, 6, 200, 4, 14), "cuda": Size(64, 8, 1600, 32, 1)}
 
 
 def size_for(device: str) -> Size:
@@ -174,13 +180,16 @@ def made_up(name: str, size: Size, *, resolution: int | None = None, **options: 
     whole = form.several or options.get("raw") or name == "tiny_imagenet"
 
     def make(part: int) -> Split | None:
-        count = size.images if form.several or form.classes == 1 else size.each * form.classes
+        count = size.images
+        if not form.several and form.classes > 1:
+            count = size.of_each(form.classes) * form.classes
         if part and not form.counts[part]:
             return None
         x = torch.rand(count, *shape, generator=chance)
         y = _truth(form, count, order)
         extra = {key: _further(key, form, x, y, order) for key in form.extra}
-        return Split((255 * x).to(torch.uint8) if whole else x, y, None, extra)
+        boxes = _boxes(y, x.shape[-1]) if form.several else None
+        return Split((255 * x).to(torch.uint8) if whole else x, y, boxes, extra)
 
     train, val, test = (make(part) for part in range(3))
     assert train is not None
@@ -196,6 +205,13 @@ def _truth(form: Published, count: int, order: np.random.Generator) -> Tensor:
     y = (order.random((count, form.classes)) < 1.5 / form.classes).astype(np.int8)
     y[np.arange(count), np.arange(count) % form.classes] = 1
     return torch.from_numpy(y)
+
+
+def _boxes(y: Tensor, side: int) -> Tensor:
+    """One box ``(image, class, top, left, bottom, right)`` for each that is present."""
+    image, present = torch.nonzero(y == 1, as_tuple=True)
+    ends = torch.tensor([side // 4, side // 4, side // 2, side // 2]).expand(len(image), 4)
+    return torch.cat([image[:, None], present[:, None], ends], 1)
 
 
 def _further(key: str, form: Published, x: Tensor, y: Tensor, order: np.random.Generator) -> Any:
@@ -227,7 +243,9 @@ def _first(split: Split, size: Size) -> Split:
         rows = np.arange(min(len(split), size.images))
     else:
         labels = split.y.numpy()
-        firsts = [np.flatnonzero(labels == k)[: size.each] for k in np.unique(labels)]
+        classes = np.unique(labels)
+        each = size.of_each(len(classes))
+        firsts = [np.flatnonzero(labels == k)[:each] for k in classes]
         rows = np.sort(np.concatenate(firsts))
     kept = torch.from_numpy(rows)
     boxes = None
