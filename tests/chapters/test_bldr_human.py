@@ -189,7 +189,6 @@ def human(method="", **changed):
 @pytest.mark.parametrize(
     ("number", "method", "fails", "undecided"),
     [
-        ("12", "GCE", {"test": 85}, {"test": [60, 95, 84]}),
         ("13", "CE", {"auc": 0.95}, {"auc": [0.5, 0.99, 0.95]}),
         ("14", "BLDR", {"weights auc": 0.7}, {"weights auc": [0.6, 0.95, 0.8]}),
         ("15", "CE", {"fitted": 20}, {"fitted": [20, 90, 50]}),
@@ -207,6 +206,15 @@ def test_rows_hold_fail_and_stay_open(number, method, fails, undecided):
         rows = claim(found)
         assert [row.id for row in rows] == [f"{number}{letter}" for letter in "abc"]
         assert {row.verdict.outcome for row in rows} == {outcome}
+
+
+def test_every_rival_of_the_accuracy_is_a_row():
+    for test, outcome in ((70, "holds"), (85, "fails"), ([60, 95, 84], "open")):
+        rows = human_claims.claim_12(human("GCE", test=test))
+        assert [row.id for row in rows] == [f"12{letter}" for letter in "abcdefghijkl"]
+        assert [row.verdict.outcome for row in rows] == ["holds", outcome, "holds", "holds"] * 3
+    behind = human_claims.claim_12(human("Co-teaching", test=85))[3]
+    assert "told the share" in behind.why["fails"]
 
 
 def test_rivals_that_tell_mistakes_apart_are_rows():

@@ -1,28 +1,38 @@
-"""The recorded results of the chapter: which views suit which method, and runs on human labels."""
+"""The recorded results of the chapter: which settings suit which method, runs on human labels."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from chapters.bldr import cost, photographs, runs
 from chapters.bldr.tables import last
 from weaklabels.lab.features import DESCRIPTION
-from weaklabels.lab.noisy_labels import run
+from weaklabels.lab.noisy_labels import Spec, run
 from weaklabels.lab.photographs import FIRST_SEED, rounded
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.store import Record
 from weaklabels.lab.tuned import FIRST_TUNING_SEED, best
 from weaklabels.metrics import separation_auc
 
+K = TypeVar("K", bound=Hashable)
+
+Step = tuple[str, Sequence[float], Callable[[Any, float], Any]]
+"""What is chosen, among which values, and how a spec is changed to one of them."""
+
+Tried = list[dict[str, Any]]
+"""Of each step what was chosen, and the accuracy with every value, one a seed."""
+
 TUNING_SEEDS = range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + 3)
 HUMAN_TUNING_SEEDS = TUNING_SEEDS[:2]
 
-LEARNING_RATES = (0.003, 0.01, 0.03, 0.1, 0.3)
-STRENGTHS = tuple(photographs.PICKED)
+HUMAN_STEPS: tuple[Step, ...] = (
+    ("learning rate", (0.003, 0.01, 0.03, 0.1, 0.3), runs.at_rate),
+    ("strength of views", tuple(photographs.PICKED), photographs.seen),
+)
 CHOSEN_ON = "random_label1"
 """One setting for all labels of a data set, as the challenge wants it: chosen on one person's."""
 
@@ -51,39 +61,66 @@ DIFFERENCES = (
 
 
 def tuning(setting: Setting) -> dict[str, Any]:
-    """Accuracy at the last epoch by kind of wrong labels, method and strength of its views."""
-    specs = {
-        (noise, name, strength): spec
+    """Accuracy at the last epoch by kind of wrong labels, method, and views or learning rate.
+
+    The views are chosen twice: at the same learning rate for all, and at the method's own.
+    """
+    starts = {
+        (noise, name): runs.with_method(replace(base, evaluate_every=base.epochs), name)
         for noise, base in runs.settings(setting).items()
         for name in runs.TUNED_METHODS
-        for strength, spec in runs.tuning(base, name).items()
     }
-    records = setting.repeat(run, specs, TUNING_SEEDS)
-    rows = []
-    for noise in runs.RATES:
-        for name in runs.TUNED_METHODS:
-            scores = {
-                strength: [round(float(value), 2) for value in last(records[noise, name, strength])]
-                for strength in runs.VIEWS
-            }
-            row = {"noise": noise, "method": name, "chosen": best(scores)}
-            rows.append(row | {"accuracy": list(scores.values())})
+    views: Step = ("strength of views", tuple(runs.VIEWS), runs.seen)
+    steps = (views, ("learning rate", runs.LEARNING_RATES, runs.at_rate), views)
+    tried = _chosen(lambda specs: setting.repeat(run, specs, TUNING_SEEDS), starts, steps, "test")
     return {
-        "what": "Accuracy (%) on held-out digits at the last epoch, by the strength of the views",
+        "what": "Accuracy (%) on held-out digits at the last epoch, by strength of the views, by "
+        "learning rate, and by strength of the views again",
         "seeds": list(TUNING_SEEDS),
-        "strengths": list(runs.VIEWS),
-        "rows": rows,
+        "tried": [
+            {"noise": noise, "method": name} | each
+            for (noise, name), choices in tried.items()
+            for each in choices
+        ],
     }
+
+
+def _chosen(
+    repeat: Callable[[dict], Mapping[Any, Sequence[Record]]],
+    starts: Mapping[K, Spec],
+    steps: Sequence[Step],
+    curve: str,
+) -> dict[K, Tried]:
+    """One choice after the other, each with what was chosen before: the best last value."""
+    now = dict(starts)
+    tried: dict[K, Tried] = {key: [] for key in starts}
+    for name, values, change in steps:
+        trials = {
+            (key, value): change(spec, value) for key, spec in now.items() for value in values
+        }
+        found = repeat(trials)
+        for key, spec in now.items():
+            scores = {value: last(found[key, value], curve).tolist() for value in values}
+            told = {f"{value:g}": rounded(np.array(one)) for value, one in scores.items()}
+            tried[key].append({"setting": name, "chosen": best(scores), "validation": told})
+            now[key] = change(spec, best(scores))
+    return tried
 
 
 def cifar10n(setting: Setting) -> dict[str, Any]:
     """Every method on three kinds of human labels, with settings chosen on held-out labels."""
     base = {labels: photographs.human_labels(setting, labels) for labels in photographs.LABELS}
     photographs.on_features(setting.data_root, base[CHOSEN_ON].cache)  # once, before all processes
-    tried = _chosen(setting, base[CHOSEN_ON])
+    longest_first = tuple(reversed(photographs.METHODS))  # so that no worker waits in the end
+    tried = _chosen(
+        lambda specs: setting.repeat(photographs.run, specs, HUMAN_TUNING_SEEDS),
+        {name: runs.with_method(base[CHOSEN_ON], name) for name in longest_first},
+        HUMAN_STEPS,
+        "validation",
+    )
     specs = {
         (labels, name): _with(runs.with_method(spec, name), tried[name])
-        for name in reversed(photographs.METHODS)  # the longest first: no worker waits in the end
+        for name in longest_first
         for labels, spec in base.items()
     }
     seeds = range(FIRST_SEED, FIRST_SEED + setting.seeds)
@@ -100,7 +137,7 @@ def cifar10n(setting: Setting) -> dict[str, Any]:
             "batch_size": one.batch_size,
             "optimiser": "SGD, momentum 0.9, weight decay 5e-4, constant, then a cosine",
             "held_out": one.held_out,
-            "learning_rates_tried": list(LEARNING_RATES),
+            "learning_rates_tried": list(HUMAN_STEPS[0][1]),
             "chosen_on": CHOSEN_ON,
             "seeds": list(seeds),
             "tuning_seeds": list(HUMAN_TUNING_SEEDS),
@@ -116,38 +153,11 @@ def cifar10n(setting: Setting) -> dict[str, Any]:
     }
 
 
-Tried = list[dict[str, Any]]
-"""Of each setting what was chosen, and the accuracy on held-out labels with every value."""
-
-CHANGES: dict[str, Callable[[photographs.Spec, float], photographs.Spec]] = {
-    "learning rate": lambda spec, rate: replace(spec, optimiser=replace(spec.optimiser, lr=rate)),
-    "strength of views": photographs.seen,
-}
-
-
-def _with(spec: photographs.Spec, tried: Tried) -> photographs.Spec:
-    """The same run with what was chosen."""
-    for each in tried:
-        spec = CHANGES[each["setting"]](spec, each["chosen"])
+def _with(spec: Spec, tried: Tried) -> Spec:
+    """The same run on human labels with what was chosen."""
+    for each, (_, _, change) in zip(tried, HUMAN_STEPS, strict=True):
+        spec = change(spec, each["chosen"])
     return spec
-
-
-def _chosen(setting: Setting, base: photographs.Spec) -> dict[str, Tried]:
-    """Of every method the learning rate, and then the views."""
-    tried: dict[str, Tried] = {name: [] for name in photographs.METHODS}
-    for option, values in (("learning rate", LEARNING_RATES), ("strength of views", STRENGTHS)):
-        trials = {
-            (name, value): CHANGES[option](_with(runs.with_method(base, name), tried[name]), value)
-            for name in reversed(photographs.METHODS)
-            for value in values
-        }
-        found = setting.repeat(photographs.run, trials, HUMAN_TUNING_SEEDS)
-        for name in photographs.METHODS:
-            scores = {value: last(found[name, value], "validation").tolist() for value in values}
-            account = {f"{value:g}": rounded(np.array(one)) for value, one in scores.items()}
-            choice = {"setting": option, "chosen": best(scores), "validation": account}
-            tried[name].append(choice)
-    return tried
 
 
 def _counts(records: Mapping[str, Sequence[Record]]) -> dict[str, Any]:

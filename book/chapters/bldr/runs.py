@@ -16,7 +16,7 @@ LADDER = ("PL", "BL", "BL+DR", "BLDR")
 """BLDR taken apart: positive learning, both directions, + re-weighting, + self-distillation."""
 
 TUNED_METHODS = (*COMPARATORS, *LADDER)
-"""Each has views of its own, chosen in the same way (see ``TUNED``)."""
+"""Each has views and a learning rate of its own, chosen in the same way (see ``TUNED``)."""
 
 CONTROLS = ("BL+rho", "BL+weights", "BL, faster u, v", "BL+DR, faster u, v", "BLDR without DR")
 """Re-weighting taken apart into its two parts, the estimated share of wrong labels and the weights
@@ -24,7 +24,8 @@ of samples; and with the two branches of BLDR three losses train u and v instead
 u, v" has three times their rates and no branches."""
 
 BARE = ", no views"
-"""Ends the name of a method that trains on the images as they are, all views being the same."""
+"""Ends the name of a method that trains on the images as they are, all views being the same, and
+else as with its views."""
 
 OFFICIAL_RULE = "BL, spared always"
 """Spares the negative head's own prediction from the first step on."""
@@ -76,7 +77,7 @@ strong one is no weaker, and at least of strength ``STRONG``."""
 
 STRONG = 2
 
-_SAME_VIEWS = {
+_SAME_SETTINGS = {
     "BL+rho": "BL+DR",
     "BL+weights": "BL+DR",
     "BL, faster u, v": "BL",
@@ -84,32 +85,49 @@ _SAME_VIEWS = {
     "BLDR without DR": "BLDR",
     OFFICIAL_RULE: "BL",
 }
-"""Controls see what the method sees that they are a control of."""
+"""Controls have the settings of the method that they are a control of."""
 
-CHOSEN: dict[str, dict[str, float]] = {
+LEARNING_RATES = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+
+CHOSEN: dict[str, dict[str, tuple[float, float]]] = {
     "symmetric": {
-        "CE": 3, "GCE": 2, "NL": 0, "NLNL": 0, "Co-teaching": 2,
-        "PL": 1, "BL": 1, "BL+DR": 1, "BLDR": 1,
+        "CE": (3, 0.2),
+        "GCE": (2, 0.2),
+        "NL": (0, 0.1),
+        "NLNL": (0, 0.05),
+        "Co-teaching": (2, 0.02),
+        "PL": (1, 0.05),
+        "BL": (1, 0.05),
+        "BL+DR": (1, 0.02),
+        "BLDR": (0, 0.05),
     },
     "asymmetric": {
-        "CE": 4, "GCE": 3, "NL": 0, "NLNL": 0, "Co-teaching": 3,
-        "PL": 2, "BL": 1, "BL+DR": 1, "BLDR": 1,
+        "CE": (4, 0.1),
+        "GCE": (4, 0.5),
+        "NL": (0, 0.2),
+        "NLNL": (0, 0.05),
+        "Co-teaching": (2, 0.05),
+        "PL": (1, 0.2),
+        "BL": (1, 0.1),
+        "BL+DR": (1, 0.02),
+        "BLDR": (1, 0.05),
     },
-}  # fmt: skip
-"""Kind of wrong labels -> method -> strength of its views."""
+}
+"""Kind of wrong labels -> method -> strength of its views, learning rate."""
+
+
+def _tuned(noise: str, method: str) -> tuple[Tuned, Tuned]:
+    rule = "best accuracy at the last epoch, mean of 3 seeds"
+    on = f"held-out digits of seeds 1000 to 1002, {noise} noise"
+    strength, rate = CHOSEN[noise][method]
+    return (
+        Tuned(method, "strength of views", tuple(VIEWS), strength, rule, on, bound=(0,)),
+        Tuned(method, "learning rate", LEARNING_RATES, rate, rule, on),
+    )
+
 
 TUNED = tuple(
-    Tuned(
-        method,
-        "strength of views",
-        tuple(VIEWS),
-        strength,
-        "best accuracy at the last epoch, mean of 3 seeds",
-        f"held-out digits of seeds 1000 to 1002, {noise} noise",
-        bound=(0,),
-    )
-    for noise, strengths in CHOSEN.items()
-    for method, strength in strengths.items()
+    each for noise, methods in CHOSEN.items() for name in methods for each in _tuned(noise, name)
 )
 """Chosen by ``recorded/tuning.json``."""
 
@@ -175,18 +193,23 @@ def seen(base: Spec, strength: float) -> Spec:
     return replace(base, weak=VIEWS[strength], strong=VIEWS[max(strength, STRONG)])
 
 
+def at_rate(base: Spec, rate: float) -> Spec:
+    """The same run with another learning rate."""
+    return replace(base, optimiser=replace(base.optimiser, lr=rate))
+
+
 def vary(base: Spec, name: str) -> Spec:
-    """The same run with a method of the tables, by the name used there, and with its views.
+    """The same run with a method of the tables, by the name used there, and with its settings.
 
     Raises:
         ValueError: if there is no such method.
     """
-    if name.endswith(BARE):
-        return replace(with_method(base, name.removesuffix(BARE)), weak=(), strong=())
-    spec = with_method(base, name)
+    own = name.removesuffix(BARE)
+    spec = with_method(base, own)
     if base.dataset == "digits":
-        return seen(spec, CHOSEN[base.noise][_SAME_VIEWS.get(name, name)])
-    return spec
+        strength, rate = CHOSEN[base.noise][_SAME_SETTINGS.get(own, own)]
+        spec = seen(at_rate(spec, rate), strength)
+    return spec if own == name else replace(spec, weak=(), strong=())
 
 
 def with_method(base: Spec, name: str) -> Spec:
@@ -230,9 +253,3 @@ def with_method(base: Spec, name: str) -> Spec:
 def table(base: Spec, names: Sequence[str]) -> dict[str, Spec]:
     """Method -> spec, of one kind of wrong labels."""
     return {name: vary(base, name) for name in names}
-
-
-def tuning(base: Spec, name: str) -> dict[float, Spec]:
-    """Strength of the views -> spec, measured at the last epoch only."""
-    spec = with_method(replace(base, evaluate_every=base.epochs), name)
-    return {strength: seen(spec, strength) for strength in VIEWS}

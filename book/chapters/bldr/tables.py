@@ -85,22 +85,33 @@ def score_table(groups: Groups, names: Sequence[str] | None = None) -> pd.DataFr
 
 
 def tuning_findings(record: Mapping[str, Any] | None) -> str:
-    """What the views are worth in the recorded study of their strength, in Markdown."""
+    """What views and learning rates are worth in the recorded study of both, in Markdown."""
     if record is None:
         return NOT_YET
     lines = ["Accuracy (%) in this study, the highest first:", ""]
-    for noise in dict.fromkeys(row["noise"] for row in record["rows"]):
-        rows = [row for row in record["rows"] if row["noise"] == noise]
-        means = {row["method"]: np.mean(row["accuracy"], axis=1) for row in rows}
-        bare = {name: values[record["strengths"].index(0)] for name, values in means.items()}
-        own = {name: values.max() for name, values in means.items()}
+    for noise in dict.fromkeys(row["noise"] for row in record["tried"]):
+        steps: dict[str, list[dict[str, float]]] = {}  # method -> value -> mean, one a step
+        for row in (row for row in record["tried"] if row["noise"] == noise):
+            means = {value: float(np.mean(each)) for value, each in row["validation"].items()}
+            steps.setdefault(row["method"], []).append(means)
         for where, scores in (
-            ("digits as they are (strength 0; a strong view is varied even then)", bare),
-            ("the views that suit each method", own),
+            (
+                "one learning rate for all, on digits as they are (strength 0; a strong view is "
+                "varied even then)",
+                {name: first["0"] for name, (first, *_) in steps.items()},
+            ),
+            (
+                "the same rate and the views that suit each method",
+                {name: max(first.values()) for name, (first, *_) in steps.items()},
+            ),
+            (
+                "a learning rate of its own as well",
+                {name: max(last_one.values()) for name, (*_, last_one) in steps.items()},
+            ),
         ):
             order = sorted(scores, key=lambda name: -scores[name])
             ranking = ", ".join(f"{name} {scores[name]:.1f}" for name in order)
-            lines.append(f"- {noise.capitalize()} noise, with {where}: {ranking}.")
+            lines.append(f"- {noise.capitalize()} noise, {where}: {ranking}.")
     return "\n".join(lines)
 
 
