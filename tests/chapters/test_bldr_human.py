@@ -67,12 +67,12 @@ def test_rates_are_chosen_on_held_out_labels_of_another_seed(recorded):
     assert set(chosen) == {("learning rate", BEST), ("strength of views", STRENGTH)}
     tuning = [spec for spec in asked if spec.seed == 1000]
     assert {spec.noise for spec in tuning} == {record.CHOSEN_ON}
-    strengths = [PICKED[strength] for strength in record.STRENGTHS]
+    tried_rates, strengths = (values for _, values, _ in record.HUMAN_STEPS)
     for name in HUMAN:
         tried = [(s.optimiser.lr, s.weak) for s in tuning if s.method == name]
-        rates, views = tried[: len(record.LEARNING_RATES)], tried[len(record.LEARNING_RATES) :]
-        assert rates == [(rate, PICKED[1]) for rate in record.LEARNING_RATES]
-        assert views == [(BEST, weak) for weak in strengths]
+        rates, views = tried[: len(tried_rates)], tried[len(tried_rates) :]
+        assert rates == [(rate, PICKED[1]) for rate in tried_rates]
+        assert views == [(BEST, PICKED[strength]) for strength in strengths]
     reported = [spec for spec in asked if spec.seed < 1000]
     assert {(s.optimiser.lr, s.weak) for s in reported} == {(BEST, PICKED[STRENGTH])}
     assert {spec.seed for spec in reported} == {100, 101, 102}
