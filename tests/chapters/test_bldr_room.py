@@ -78,6 +78,16 @@ def test_the_findings_of_the_tuning_study_are_in_order():
     assert tables.tuning_findings(None) == tables.NOT_YET
 
 
+def test_the_table_of_settings_has_a_row_a_method():
+    table = tables.chosen_table(runs.TUNED)
+    assert list(table.index) == list(runs.TUNED_METHODS)
+    for noise, chosen in runs.CHOSEN.items():
+        found = table[[f"{noise}: strength of views", f"{noise}: learning rate"]].to_numpy()
+        assert found.astype(float).tolist() == [list(each) for each in chosen.values()]
+    edge = replace(runs.TUNED[1], chosen=runs.LEARNING_RATES[-1])
+    assert tables.chosen_table([edge]).iloc[0, 0] == "1 (edge)"
+
+
 def test_the_settings_are_those_that_the_tuning_study_chose():
     assert [each.method for each in runs.TUNED[::2]] == 2 * list(runs.TUNED_METHODS)
     recorded = Chapter("bldr", "smoke").recorded("tuning")

@@ -10,6 +10,7 @@ import pandas as pd
 
 from chapters.bldr import photographs
 from weaklabels.lab.store import Record
+from weaklabels.lab.tuned import Tuned
 from weaklabels.press.claims import mean_std
 
 FLAGGED = 0.05
@@ -82,6 +83,17 @@ def score_table(groups: Groups, names: Sequence[str] | None = None) -> pd.DataFr
             "F1": mean_std(detection_f1(records)),
         }
     return pd.DataFrame(rows).T
+
+
+def chosen_table(tuned: Sequence[Tuned]) -> pd.DataFrame:
+    """The settings of each method, one column a kind of noise and setting; a choice at an edge of
+    what was tried is marked."""
+    rows: dict[str, dict[str, str]] = {}
+    for each in tuned:
+        noise = "symmetric" if "asymmetric" not in each.data else "asymmetric"
+        chosen = f"{each.chosen:g}" + ("" if each.interior else " (edge)")
+        rows.setdefault(each.method, {})[f"{noise}: {each.setting}"] = chosen
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def tuning_findings(record: Mapping[str, Any] | None) -> str:
