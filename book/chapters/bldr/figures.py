@@ -39,7 +39,7 @@ def draw_curves(groups: Groups, names: Sequence[str]) -> Figure:
             style.band(ax, runs[0]["epoch"], np.stack([r[curve] for r in runs]), name)
         style.epoch_axis(ax)
         ax.set_ylabel(label)
-    axes[1].legend(loc="upper right", bbox_to_anchor=(1, 0.9))
+    axes[1].legend(loc="center right")
     return fig
 
 
