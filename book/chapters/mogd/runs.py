@@ -278,8 +278,7 @@ TUNED = tuple(
 def tuned_on(spec: Spec) -> str:
     """Name of the candidate sets of a run, and whether it is long: what its rate was chosen on."""
     sets = HARD[1] if spec.candidates == "cyclic" else f"q = {spec.q:g}"
-    long = spec.dataset == "digits" and spec.epochs >= LONG
-    return f"{sets}, long" if long else sets
+    return f"{sets}, long" if spec.epochs >= LONG else sets
 
 
 @dataclass(frozen=True)
