@@ -118,9 +118,11 @@ def test_a_chapter_says_what_it_rests_on(toy_book: ToyBook, copy: ToyBook) -> No
     assert "Of its 12 claims here 6 hold, 4 fail, 1 is open, 1 not testable." in head
     assert "Read of the paper: abstract and code. Measured on: digits, photographs." in head
     card = page(toy_book, "index").select_one(".papers .sd-card")
-    assert card.select_one("a")["href"] == "executed.html"
+    assert card.select_one("a.sd-stretched-link")["href"] == "executed.html"
     assert card.select_one(".verdict").get_text() == "holds"
-    assert "Someone, A Conference 2020" in card.get_text()
+    paper = card.select_one("a.external")
+    assert paper.get_text() == "Someone, A Conference 2020"
+    assert paper["href"] == "https://arxiv.org/abs/2001.00001"
     assert card.select_one(".counts").get_text() == "6 hold, 4 fail, 1 is open, 1 not testable"
     words = (copy.book / "papers.yml").read_text()
     (copy.book / "papers.yml").write_text(words.replace("someone2020title", "nobody1999"))

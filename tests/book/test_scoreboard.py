@@ -31,7 +31,11 @@ PAPER = Paper("M", "An idea.", "all", ("digits", "photographs"), "", "")
         ("It is better later.", "tab-m-features", "features of photographs"),
         ("It is ahead (recorded); Lost", "", "real candidate sets"),
         ("Its accuracy is lost, mostly.", "", "digits"),
-        ("Real labels (recorded): it is better.", "", "real crowds"),
+        (
+            "Human labels of CIFAR-10N (worst, recorded): better.",
+            "",
+            "photographs labelled by people",
+        ),
         ("Leaders on scenes lead on other data sets, too.", "", "other data sets"),
     ],
 )

@@ -32,6 +32,11 @@ CHAPTERS = {
     "CAVL": ("class_activation_value",),
     "EM": ("acknowledging_the_unknown",),
     "APL": ("acknowledging_the_unknown",),
+    "WAN": ("large_loss_matters",),
+    "LSAN": ("large_loss_matters",),
+    "IU": ("large_loss_matters",),
+    "SCAR": ("pu_mlc",),
+    "L-BFGS": ("isgd_pinn",),
 }
 """Name of a method -> chapters on it: its paper's, or else those that run it as a rival."""
 

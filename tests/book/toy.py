@@ -77,7 +77,8 @@ zebra
 """
 
 BIBLIOGRAPHY = """@inproceedings{someone2020title,
-  author = {Someone, Ann}, title = {A Title}, booktitle = {A Conference}, year = {2020}
+  author = {Someone, Ann}, title = {A Title}, booktitle = {A Conference}, year = {2020},
+  archiveprefix = {arXiv}, eprint = {2001.00001}
 }
 """
 

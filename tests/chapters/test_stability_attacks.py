@@ -298,8 +298,6 @@ def test_poison_depends_on_the_draws_of_the_crafting_network_alone():
     victims = runs.strangers(runs.settings(Chapter("stability_attacks")))
     poisons = {runs.crafting_spec(s) for (_, kind), s in victims.items() if kind == "hypocritical"}
     assert len(poisons) == 2  # the victim's double, and one stranger to all the others
-    paper = runs.strangers(runs.settings(Chapter("stability_attacks", "paper")))
-    assert {victim for victim, _ in paper} == {"same", "other draws"}
 
 
 def test_every_seed_has_a_crafting_network_of_its_own(monkeypatch):
@@ -446,8 +444,7 @@ def test_claims_on_victims_that_the_crafting_network_does_not_know():
     assert outcomes([claims.claim_14(strange(40, 37))]) == [FAILS]
     alone = {key: found for key, found in strange(37, 40).items() if key[0] not in runs.NETWORKS}
     assert outcomes(claims.claim_13(alone)) == [HOLDS, *3 * ["not testable here"]]
-    rows = claims.claim_13(strange(37, 40))
-    assert tables.strangers(strange(37, 40)).shape[0] == 2 * len(rows) + 1
+    assert tables.strangers(strange(37, 40)).shape[0] == 2 * 4 + 1
 
 
 def test_the_price_of_a_larger_budget_is_told_from_that_of_the_poison():
@@ -499,6 +496,5 @@ def test_tables_of_records():
     groups = found()
     assert tables.radii(groups) == [0.1]
     assert set(tables.budgets(groups)) == {1.0, 1.25, runs.chosen_budget(0.1)}
-    fits = tables.fits({("clean", 0.2): records(90, 50)})
-    assert fits["clean"][0.2].shape == (3, 2)
+    assert tables.fits({("clean", 0.2): records(90, 50)})["clean"][0.2].shape == (3, 2)
     assert tables.pictures({"a": np.full(1, 255, np.uint8), "b": np.ones(1)}) == {"a": 1, "b": 1}

@@ -7,6 +7,7 @@ from chapters.stability_attacks import figures, photograph_claims, photographs, 
 from weaklabels.data import Split, Splits
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.store import Record, Store
+from weaklabels.press.chapter import Chapter
 from weaklabels.press.verdicts import FAILS, HOLDS, NOT_TESTABLE, OPEN
 
 SPREAD = np.array([-0.1, 0.0, 0.1])
@@ -137,3 +138,8 @@ def test_the_summary_stands_beside_the_digits():
     text = photograph_claims.summary(outcomes(found()) | on_digits)
     assert "holds (15f); on digits fails (11b) and open (11a)" in text
     assert text.count("; on digits fails") == len(photograph_claims.TESTS)
+
+
+def test_on_photographs_strangers_have_other_draws_alone():
+    paper = runs.strangers(runs.settings(Chapter("stability_attacks", "paper")))
+    assert {victim for victim, _ in paper} == {"same", "other draws"}

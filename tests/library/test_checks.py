@@ -14,6 +14,7 @@ FINE = {
     "present_or_absent": (TRUTH,),
     "binary": (LABELS, "labels"),
     "class_numbers": (LABELS, 2),
+    "every_class": (LABELS, 2),
     "one_a_row": (TRUTH, LABELS),
     "at_least": (1, 1, "count"),
     "probabilities": ((0, 0.5, 1), "rates"),

@@ -14,7 +14,7 @@ NAMED = {
         "other data sets": "other data sets",
         "Fashion-MNIST": "Fashion-MNIST",
         "real candidate sets": r"real-world sets|BirdSong|MSRCv2|(?-i:; Lost\b)|MirFlickr",
-        "real crowds": "^real labels",
+        "photographs labelled by people": "CIFAR-10[NH]",
         "features of photographs": (
             r"(heads on|features of) photographs|CIFAR-10|-features$|tab-llm-schedules$"
         ),

@@ -74,6 +74,13 @@ def duration(seconds: float | None) -> str:
     )
 
 
+FAIR = (
+    "A row that *fails* is no verdict on a paper or on its authors: most papers could be read in "
+    "part only, two methods are rebuilt from an abstract, one judge is replaced by a formula, and "
+    "data and networks are small. What each chapter rests on stands beside its totals."
+)
+
+
 def scoreboard(
     chapters: Sequence[Shown], papers: Mapping[str, Paper], *, pictured: bool = False
 ) -> str:
@@ -90,7 +97,9 @@ def scoreboard(
         "rule named with it, never typed. *Holds* and *fails* speak about this book's setting, and "
         "*fails* says that every effect that would count is excluded; *open* says that the runs "
         "allow both, and how many seeds would decide; *not testable here* says what would be "
-        "needed. {doc}`verdicts` explains the rules. The last column leads to the figure or table "
+        "needed. "
+        f"{FAIR} "
+        "{doc}`verdicts` explains the rules. The last column leads to the figure or table "
         "that decides, and the number of a claim is its address. (In print claims stand in their "
         "chapters alone.)\n",
     ]

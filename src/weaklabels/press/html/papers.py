@@ -73,7 +73,7 @@ def papers_of(book: Path) -> dict[str, Paper]:
 
 
 def sources_of(book: Path, papers: Mapping[str, Paper]) -> dict[str, str]:
-    """slug -> authors, venue and year of its paper, from the bibliography.
+    """slug -> authors, venue and year of its paper, a Markdown link, from the bibliography.
 
     Raises:
         ValueError: if the bibliography lacks a paper.
@@ -87,12 +87,21 @@ def sources_of(book: Path, papers: Mapping[str, Paper]) -> dict[str, str]:
 
 
 def _source(entry: Entry) -> str:
-    """``"Kim et al., CVPR 2022"``; what appeared nowhere else is of arXiv."""
+    """``"[Kim et al., CVPR 2022](address)"``; what appeared nowhere else is of arXiv."""
     names = [" ".join([*p.prelast_names, *p.last_names]) for p in entry.persons["author"]]
     several = f"{names[0]} et al." if len(names) > 2 else " and ".join(names)
     fields = entry.fields
     venue = fields.get("booktitle") or fields.get("journal") or "arXiv"
-    return f"{several}, {venue} {fields['year']}"
+    said = plain(f"{several}, {venue} {fields['year']}")
+    return f"[{said}]({_address(entry)})"
+
+
+def _address(entry: Entry) -> str:
+    """Where a paper can be read: arXiv, where everybody can, before its venue."""
+    fields = entry.fields
+    if "eprint" in fields:
+        return f"https://arxiv.org/abs/{fields['eprint']}"
+    return f"https://doi.org/{fields['doi']}" if "doi" in fields else fields["url"]
 
 
 def box(paper: Paper, chapter: Shown, steps: Steps) -> str:
@@ -103,17 +112,17 @@ def box(paper: Paper, chapter: Shown, steps: Steps) -> str:
         chapter: whose rows are counted.
         steps: of all rooms.
     """
-    lines = [paper.idea]
+    lines = [
+        paper.idea,
+        f"*Read of the paper:* {paper.read}. *Measured on:* {', '.join(paper.data)}.",
+    ]
     if chapter.claims:
         counts = in_words({name: count for name, count in chapter.totals().items() if count})
         lines.append(f"*Of its {len(chapter.claims)} claims here* {', '.join(counts)}.")
         lines += [_with_outcome(row) for row in _one_of_each(chapter, paper)]
     lines.append(f"*When to use it:* {paper.use}")
     lines += _cost(paper, chapter, steps)
-    lines += [
-        f"*In the library:*\n\n```python\n{paper.library.strip()}\n```",
-        f"*Read of the paper:* {paper.read}. *Measured on:* {', '.join(paper.data)}.",
-    ]
+    lines.append(f"*In the library:*\n\n```python\n{paper.library.strip()}\n```")
     body = "\n\n".join(lines)
     names = ", ".join([paper.name, *paper.found_by])
     return (
@@ -183,7 +192,7 @@ def cards(
     Args:
         chapters: of the book.
         papers: what they rest on, by slug.
-        sources: authors, venue and year of their papers, by slug.
+        sources: authors, venue and year of their papers as links, by slug.
     """
     shown = [_card(c, papers[c.slug], sources[c.slug]) for c in chapters if c.slug in papers]
     if not shown:
@@ -195,7 +204,7 @@ def cards(
 def _card(chapter: Shown, paper: Paper, source: str) -> str:
     rows = {row["id"]: row for row in chapter.claims}
     main = [_with_outcome(rows[id]) for id in paper.main if id in rows]
-    lines = [plain(source), plain(paper.idea), *main]
+    lines = [source, plain(paper.idea), *main]
     lines.append(span(plain(f"{paper.read}; {', '.join(paper.data)}"), "small"))
     if chapter.claims:
         counts = chapter.totals()
