@@ -50,7 +50,7 @@ class Size:
         return max(1, min(self.each, self.examples // classes))
 
 
-SIZES = {"cpu": Size(4, 6, 200, 4, 14), "cuda": Size(64, 8, 1600, 32, 1)}
+SIZES = {"cpu": Size(4, 2, 200, 4, 14), "cuda": Size(64, 8, 1600, 32, 1)}
 
 
 def size_for(device: str) -> Size:
