@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,23 +20,25 @@ from weaklabels.lab.missing_labels import TUNING_SEEDS, validation_scores
 from weaklabels.lab.multilabel import Spec
 from weaklabels.lab.setting import Setting
 
-VOC_GRIDS: dict[str, tuple[float, ...]] = {
-    "WAN": (0.01, 0.02, 0.05, 0.1, 0.2),
-    "LSAN": (0.05, 0.1, 0.2, 0.3, 0.4),
-    "LL-R": (0.00025, 0.00075, 0.002, 0.004, 0.008),
-    "LL-Ct": (0.00025, 0.00075, 0.002, 0.004, 0.008),
-    "LL-Cp": (0.001, 0.005, 0.01, 0.02, 0.04),
-}
-"""Method -> values tried of its option; 0.002 and 0.001 are the published rates."""
+Grids = Mapping[str, tuple[float, ...]]
+"""Method -> values tried of its option; 0.002 is the published rate of LL-R and LL-Ct, 0.001 that
+of LL-Cp. Without weight or smoothing WAN is BCE on what is known, and LSAN is AN."""
 
-FEATURE_GRIDS: dict[str, tuple[float, ...]] = {
+PHOTOGRAPH_GRIDS: Grids = {
+    "WAN": (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2),
+    "LSAN": (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4),
+    "LL-R": (0.00025, 0.00075, 0.002, 0.004, 0.008, 0.016, 0.032),
+    "LL-Ct": (0.00025, 0.00075, 0.002, 0.004, 0.008, 0.016, 0.032),
+    "LL-Cp": (0.001, 0.002, 0.005, 0.01, 0.02, 0.04, 0.08),
+}
+
+FEATURE_GRIDS: Grids = {
     "WAN": (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0),
     "LSAN": (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4),
     "LL-R": (0.0001, 0.00025, 0.00075, 0.002, 0.004, 0.008, 0.016),
     "LL-Ct": (0.0001, 0.00025, 0.00075, 0.002, 0.004, 0.008, 0.016),
     "LL-Cp": (0.001, 0.005, 0.01, 0.02, 0.03, 0.04, 0.08),
 }
-"""The same on frozen features, where a run takes seconds."""
 
 NOTES = (
     "The published rates of LL are among those tried. LL-Cp's lowest one corrects one of the 320 "
@@ -47,10 +50,10 @@ LARGE_BATCH = 160
 """With ten times the paper's batch the published rate of LL-Cp is more than one label a batch."""
 
 
-def rows(base: Spec) -> dict[str, voc_features.Row]:
+def rows(base: Spec, grids: Grids) -> dict[str, voc_features.Row]:
     """Row of the table -> its run, and what is chosen of it."""
     return {
-        name: voc_features.Row(vary(base, name), GRIDS[name][0], VOC_GRIDS[name])
+        name: voc_features.Row(vary(base, name), GRIDS[name][0], grids[name])
         if name in GRIDS
         else voc_features.Row(vary(base, name))
         for name in TABLE_METHODS
@@ -58,11 +61,8 @@ def rows(base: Spec) -> dict[str, voc_features.Row]:
 
 
 def feature_rows(setting: Setting) -> dict[str, voc_features.Row]:
-    """The same on frozen features, with more values to choose from."""
-    return {
-        name: replace(row, values=FEATURE_GRIDS[name]) if row.option else row
-        for name, row in rows(voc_features.protocol(setting)).items()
-    }
+    """The rows on frozen features, where a run takes seconds."""
+    return rows(voc_features.protocol(setting), FEATURE_GRIDS)
 
 
 def voc2012_features(setting: Setting) -> dict[str, Any]:
@@ -123,7 +123,7 @@ PHOTOGRAPH_NOTES = (
 
 def photograph_rows(setting: Setting) -> dict[str, voc_features.Row]:
     """The same rows with the last layers trained; LL also records what it modifies."""
-    found = rows(photographs.protocol(setting))
+    found = rows(photographs.protocol(setting), PHOTOGRAPH_GRIDS)
     for name in LL:
         spec = found[name].spec
         watched = replace(spec, track=(*spec.track, "modified"))
