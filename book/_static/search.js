@@ -1,4 +1,5 @@
-/* Excerpts of what the search found: sentences of the article, without formulas, code and the
+/* Greek letters find the formulas that have them, which are indexed by the letters' names; and
+   excerpts of what the search found are sentences of the article, without formulas, code and the
    page around it. No library, no network. */
 "use strict";
 
@@ -39,7 +40,19 @@
     return paragraph;
   }
 
+  const LETTERS =
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho " +
+    "sigma sigma tau upsilon phi chi psi omega";  // sigma has a form of its own at the end of words
+  const NAMES = LETTERS.split(" ");
+
+  function spelt(words) {
+    return words.replace(/[α-ω]/g, (letter) => ` ${NAMES[letter.charCodeAt(0) - 0x3b1]} `).trim();
+  }
+
   document.addEventListener("DOMContentLoaded", () => {
-    if (typeof Search !== "undefined") Search.makeSearchSummary = excerpt;
+    if (typeof Search === "undefined") return;
+    Search.makeSearchSummary = excerpt;
+    const query = Search.query;
+    Search.query = (words) => query(spelt(words.toLowerCase()));
   });
 })();

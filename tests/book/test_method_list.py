@@ -14,9 +14,10 @@ from weaklabels.press.html.papers import entries_of
 from weaklabels.press.runner.notebooks import chapters_of
 
 CHAPTERS = {chapter.slug for chapter in chapters_of(BOOK)}
+PAGE = method_list(CHAPTERS, entries_of(BOOK))
 ROWS = {
     name: row
-    for row in method_list(CHAPTERS).split("\n* - ")[1:]
+    for row in PAGE.partition("## Beside")[0].split("\n* - ")[1:]
     for name in re.findall(r"^`([^`]+)`", row)
 }
 
@@ -29,6 +30,14 @@ def test_every_registered_method_has_a_row_with_its_chapter(name: str) -> None:
 
 def test_only_registered_methods_have_a_row() -> None:
     assert list(ROWS) == methods.names()
+
+
+def test_what_is_no_classifier_is_listed_with_its_functions() -> None:
+    beside = PAGE.partition("## Beside")[2]
+    for name in ("self_crowd.pseudo_annotations", "all_e.enhance", "isgd_pinn.Implicit"):
+        assert f"{{py:obj}}`~weaklabels.methods.{name}`" in beside
+    assert "{doc}`stability_attacks`" in beside
+    assert method_list({"bldr"}, entries_of(BOOK)).count("* - ") == len(methods.names()) + 1
 
 
 @pytest.mark.parametrize("kind", ["missing", "candidates", "noisy", "partly labelled", "crowd"])

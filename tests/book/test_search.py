@@ -37,8 +37,13 @@ CHAPTERS = {
     "IU": ("large_loss_matters",),
     "SCAR": ("pu_mlc",),
     "L-BFGS": ("isgd_pinn",),
+    "AN": ("large_loss_matters",),
+    "GR Loss": ("neighbours",),
+    "E2OAL": ("neighbours",),
+    "σ": ("notation",),
 }
-"""Name of a method -> chapters on it: its paper's, or else those that run it as a rival."""
+"""Name of a method or a symbol -> pages on it: of its paper, or else of those that run it as a
+rival."""
 
 FINISHED = """() => document.querySelector(".search-summary")?.innerText.includes("finished")
   && [...document.querySelectorAll("#search-results li")]
@@ -77,7 +82,7 @@ def test_pages_stand_before_entries_of_the_api(real_site: Site, browser: Any) ->
     assert entries == sorted(entries)
 
 
-@pytest.mark.parametrize("word", ["epsilon", "lambda"])
+@pytest.mark.parametrize("word", ["epsilon", "lambda", "λ"])
 def test_excerpts_are_sentences_of_the_article(real_site: Site, browser: Any, word: str) -> None:
     page = browser.new_page(viewport=DESKTOP)
     search(page, real_site, word)

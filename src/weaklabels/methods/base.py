@@ -2,11 +2,11 @@
 
 The one training loop (``weaklabels.train.fit``) calls the hooks in this order::
 
-    start(context)                      once, before training (by the caller)
-    prepare(model)                      once, when the network has its initial weights (the same)
-    before_epoch(epoch, predict)        epochs are counted 1, 2, ...
-      step(model, x, index)             per batch: forward and loss
-      after_step(model, x, index)       per batch: after the optimiser's step
+    start(context)                 once, before training (by the caller)
+    prepare(model)                 once, when the network has its initial weights (the same)
+    before_epoch(epoch, predict)   epochs are counted 1, 2, ...
+      step(model, x, index)        per batch: forward and loss
+      after_step(model, x, index)  per batch: after the optimiser's step
     after_epoch(predict)
 
 ``predict()`` gives eval-mode logits of all training inputs, ``predict(averaged=True)`` those of the

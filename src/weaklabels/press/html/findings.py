@@ -17,6 +17,7 @@ FINDINGS = "findings.yml"
 FOUND = {HOLDS: "What stands", FAILS: "What does not", OPEN: "What these runs leave open"}
 
 _PLACE = re.compile(r"\{([a-z]\w*) (\w+)((?: [^{}]+)?)\}")
+_ITEM = re.compile(r"\n\s*- ")
 _COMPARED = ("comparison", "margin")
 
 
@@ -63,13 +64,14 @@ def found(findings: Findings, chapters: Sequence[Shown]) -> str:
 
 
 def guide(findings: Findings, chapters: Sequence[Shown]) -> str:
-    """Which method for which labels, a line a kind, in Markdown.
+    """Which method for which labels, an item a kind, in Markdown.
 
     Raises:
         ValueError: see ``filled``.
     """
     return "\n".join(
-        f"- **{kind}.** {' '.join(filled(text, name, chapters) for name, text in said.items())}"
+        f"- **{kind}.** "
+        + "\n\n  ".join(filled(text, name, chapters) for name, text in said.items())
         for kind, said in findings.methods.items()
     )
 
@@ -78,7 +80,8 @@ def filled(text: str, outcome: str, chapters: Sequence[Shown]) -> str:
     """A sentence with what was measured, each number a link to its row on the scoreboard.
 
     Args:
-        text: with places such as ``{large_loss_matters 19a points}``: chapter, row, unit.
+        text: with places such as ``{large_loss_matters 19a points}``: chapter, row, unit; lines that
+            begin with a hyphen are items below it.
         outcome: which every row that it names must have.
         chapters: of the book; numbers are those of their records.
 
@@ -87,7 +90,7 @@ def filled(text: str, outcome: str, chapters: Sequence[Shown]) -> str:
             number.
     """
     known = {chapter.slug: chapter for chapter in chapters}
-    words = " ".join(text.split())
+    words = "\n  - ".join(" ".join(item.split()) for item in _ITEM.split(text))
     if not _PLACE.search(words):
         raise ValueError(f"{FINDINGS}: no row stands behind {words!r}")
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from weaklabels.press.html.markup import plain, span, table
 from weaklabels.press.html.pages import WIDE
+from weaklabels.press.html.papers import Paper
 
 HEAD = """\
 (all-methods)=
@@ -19,6 +20,12 @@ explains it. `Classifier("EM")` trains one. What it gives an option *without a d
 method must be told beside its labels, is in the description of {class}`weaklabels.Classifier`.
 {ref}`field_guide` says which labels call for which chapter.
 """
+BESIDE = """\
+## Beside `Classifier`
+
+What does not learn a classifier from weak labels has functions of its own. The first lines of each
+chapter call them.
+"""
 SHARED = {
     "baselines": "large_loss_matters",
     "distillation": "l2d",
@@ -29,13 +36,15 @@ SHARED = {
 """Modules of methods that several papers compare with -> the chapter that explains them."""
 
 _MARKUP = re.compile(r"``|:\w+:")
+_OWN = re.compile(r"from (weaklabels\.methods\.\w+) import (.+)")
 
 
-def method_list(chapters: Collection[str]) -> str:
+def method_list(chapters: Collection[str], papers: Mapping[str, Paper]) -> str:
     """The page, in Markdown.
 
     Args:
         chapters: slugs of the chapters that can be linked.
+        papers: what their heads say, by slug.
     """
     from weaklabels import methods  # here: it takes PyTorch, which a builder need not load
     from weaklabels.estimator.choices import KINDS, kinds_of
@@ -58,7 +67,27 @@ def method_list(chapters: Collection[str]) -> str:
     header = ["Name", "What it does", "Labels", "Options", "Chapter"]
     kinds = "\n".join(f"- *{kind}*: {plain(meaning)}" for kind, meaning in KINDS.items())
     body = table(header, rows, classes="methods", widths=(14, 34, 14, 24, 14))
-    return f"{WIDE}{HEAD}\nThe kinds of labels:\n\n{kinds}\n\n{body}"
+    beside = _beside({slug: paper for slug, paper in papers.items() if slug in chapters})
+    return f"{WIDE}{HEAD}\nThe kinds of labels:\n\n{kinds}\n\n{body}{beside}"
+
+
+def _beside(papers: Mapping[str, Paper]) -> str:
+    """The functions that chapters name at their head in place of a ``Classifier``."""
+    own = {slug: _OWN.search(paper.library) for slug, paper in papers.items()}
+    rows = [
+        [
+            papers[slug].name,
+            plain(papers[slug].idea),
+            ", ".join(f"{{py:obj}}`~{found[1]}.{name}`" for name in found[2].split(", ")),
+            f"{{doc}}`{slug}`",
+        ]
+        for slug, found in own.items()
+        if found
+    ]
+    if not rows:
+        return ""
+    header = ["Name", "Idea", "Functions and classes", "Chapter"]
+    return f"\n\n{BESIDE}\n{table(header, rows, classes='beside', widths=(16, 42, 26, 16))}"
 
 
 def _options(kind: type) -> str:
