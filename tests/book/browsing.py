@@ -62,13 +62,16 @@ OBSERVE = """() => {
 }"""
 
 SCROLLING = """() => {
-  const boxes = document.querySelectorAll(
-    ".bd-article :is(.text_html, .pst-scrollable-table-container, .cell_output pre)");
-  return [...boxes]
+  const folded = [...document.querySelectorAll(".bd-article details:not([open])")];
+  folded.forEach((part) => { part.open = true; });
+  const found = [...document.querySelectorAll(
+    ".bd-article :is(.text_html, .pst-scrollable-table-container, pre)")]
     .filter((box) => box.scrollWidth > box.clientWidth + 1)
     .map((box) => box.closest("[id]").id);
+  folded.forEach((part) => { part.open = false; });
+  return found;
 }"""
-"""Tables and printed outputs that are wider than their place."""
+"""Tables, code and printed outputs that are wider than their place, once all is unfolded."""
 
 PICTURES = """() => [...document.querySelectorAll(".bd-article img[src$='.svg']")].map((image) => {
   const style = getComputedStyle(image);

@@ -3,7 +3,7 @@
 The one training loop (``weaklabels.train.fit``) calls the hooks in this order::
 
     start(context)                 once, before training (by the caller)
-    prepare(model)                 once, when the network has its initial weights (the same)
+    prepare(model)                 once, with its initial weights (by the caller)
     before_epoch(epoch, predict)   epochs are counted 1, 2, ...
       step(model, x, index)        per batch: forward and loss
       after_step(model, x, index)  per batch: after the optimiser's step
