@@ -88,6 +88,8 @@ def test_a_solution_draws_with_functions_of_the_chapter(slug: str) -> None:
     figures = import_module(f"chapters.{slug}.figures")
     for code in solutions(slug):
         assert all(hasattr(figures, name) for name in drawers(code))
+        assert drawers(code) or re.search(r"style\.panels\(|plt\.\w+\(", code)
+        assert max(map(len, code.splitlines())) <= 80
 
 
 @pytest.mark.parametrize(("slug", "label"), FIGURES.items())
