@@ -442,11 +442,18 @@ QUESTIONS = {
         *("18d", "18e", "18f"),
     ),
     "Pseudo-labels add to it, at the best and at the last epoch": ("4a", "4b", "4c", "4d"),
-    "On photographs with the last layers trained it is better than AN, repairs and rivals": (
+    "With the last layers trained on photographs it is better than AN, repairs and rivals, at the "
+    "best epoch": (
         "19a",
         *("20a", "20b", "20c", "20d", "20e"),
         *("21a", "21b", "21c"),
     ),
+    "It is so there at the last epoch": (
+        "19b",
+        *("20f", "20g", "20h", "20i", "20j"),
+        *("21d", "21e", "21f"),
+    ),
+    "Pseudo-labels add to it there": ("22a", "22b"),
     "It is better than all negatives known, and nearly as good as all labels": (
         *("5a", "5b"),
         *("6a", "6b"),

@@ -189,8 +189,8 @@ def claim_3(groups: Tasks, published: Mapping[str, Any], *, further: bool = Fals
     """Last accuracy of LfOSA against each rival."""
     values = logged(published, "accuracy")
     why = (
-        "Row 8 says what its lopsided labels cost here, rows 11 and 12 what its choice within the "
-        "classes costs, perhaps because it takes typical examples. "
+        "Row 8 says what its lopsided labels cost here, rows 11 and 12 what other examples of the "
+        "same classes bring in place of its own, which are perhaps too typical. "
         "In the official figures of CIFAR-10 LfOSA is clearly ahead with 2 known classes, with 5 "
         "it is behind Random until round 8."
     )
