@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from chapters.large_loss_matters import record, tables
 from chapters.large_loss_matters.runs import LL, TABLE_METHODS
 
+from weaklabels.lab import photographs
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.store import Record, Store
 
@@ -51,6 +53,17 @@ def test_rows_are_those_of_table_2_under_one_protocol(rows):
     assert len({(each.network, each.frozen_layers, each.epochs, each.views) for each in specs}) == 1
     for name, row in rows.items():
         assert ("modified" in row.spec.track) == (name in LL)
+
+
+def test_the_record_tried_the_values_of_the_code(rows):
+    path = Path(record.__file__).parent / "recorded" / "photographs.json"
+    recorded = json.loads(path.read_text(encoding="utf-8"))
+    assert {len(row.values) for row in rows.values() if row.option} == {7}
+    for row in recorded["rows"]:
+        tried = [list(each["validation"]) for each in row["tried"]]
+        wanted = [photographs.LEARNING_RATES, rows[row["row"]].values]
+        assert tried == [[f"{value:g}" for value in values] for values in wanted if values]
+        assert len(row["best"]) == len(recorded["protocol"]["seeds"]) >= 6
 
 
 def test_curves_shares_and_precision_are_recorded_where_they_exist(rows):

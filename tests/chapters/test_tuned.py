@@ -53,10 +53,6 @@ AT_AN_EDGE = {
         )
     },
     "l2d": {"photographs MLD weight"},
-    "large_loss_matters": {
-        *("photographs WAN weight", "photographs LSAN smoothing", "photographs LL-R rate"),
-        "voc2012_features Full label learning rate",  # flat from 0.003 on
-    },
     "lfosa": {"cifar10 2 of 10 known, near, learning rate"},
     "pu_mlc": {"rates VPU without mixup 10"},
     "mogd": {"TUNED uniform CE learning rate, q = 0.8, long", "real_sets uniform CE +v"},
