@@ -172,7 +172,7 @@ def _pairs(
 
 def claim_19(rows: Rows) -> list[Row]:
     """Each scheme beats naive AN: 19a to 19c at the best epoch, 19d to 19f at the last."""
-    why = dict.fromkeys("cf", {FAILS: FLIPS_STAY})
+    why = {letter: {FAILS: FLIPS_STAY} for letter in "cf"}
     return _pairs("19", [(scheme, NAIVE) for scheme in LL], rows, why)
 
 
@@ -182,9 +182,9 @@ def claim_20(rows: Rows) -> list[Row]:
         FAILS: "Perhaps because EPR is told the true mean number of positives, and LL-R is not."
     }
     unsmoothed = {
-        HOLDS: "Validation wants no smoothing at all (tab-llm-photograph-settings): LSAN is naive AN "
-        "here, at the learning rate that suited a smoothing of 0.1. Rows 19a and 19d have naive AN "
-        "at its own."
+        HOLDS: "Validation wants no smoothing at all (tab-llm-photograph-settings): LSAN is naive "
+        "AN here, at the learning rate that suited a smoothing of 0.1. Rows 19a and 19d have naive "
+        "AN at its own."
     }
     why = {"EPR": told, "ROLE": told, "LSAN": unsmoothed}
     return _pairs("20", [(OURS, other) for other in RIVALS], rows, why)
