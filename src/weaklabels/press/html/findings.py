@@ -80,8 +80,8 @@ def filled(text: str, outcome: str, chapters: Sequence[Shown]) -> str:
     """A sentence with what was measured, each number a link to its row on the scoreboard.
 
     Args:
-        text: with places such as ``{large_loss_matters 19a points}``: chapter, row, unit; lines that
-            begin with a hyphen are items below it.
+        text: with places such as ``{large_loss_matters 19a points}``: chapter, row, unit; lines
+            that begin with a hyphen are items below it.
         outcome: which every row that it names must have.
         chapters: of the book; numbers are those of their records.
 

@@ -84,7 +84,8 @@ def stage(profile: str, results: Path, book: Path) -> Path:
     contents["generated/guide.md"] = guide(findings, chapters).encode()
     contents["generated/cards.md"] = cards(chapters, papers, sources_of(book, papers)).encode()
     if METHODS in contents["_toc.yml"]:
-        contents["methods.md"] = method_list({chapter.slug for chapter in chapters}, entries).encode()
+        shown = {chapter.slug for chapter in chapters}
+        contents["methods.md"] = method_list(shown, entries).encode()
     contents["generated/totals.md"] = pages.totals_sentence(chapters).encode()
     contents |= pages.front_figure(chapters) | forest
     for name in [name for name in contents if name.endswith(".md")]:
