@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from weaklabels.lab.tuned import Tuned
+from weaklabels.press.chapter import Chapter
 
 ROOMS = Path(__file__).parents[2] / "book" / "chapters"
 
@@ -29,15 +30,36 @@ AT_AN_EDGE = {
     },
     "bldr": {f"cifar10n {name}, learning rate" for name in ("CE", "GCE", "Co-teaching")},
     "cap": {
-        *(f"TUNED {name} labelled batch" for name in ("IAT", "Top-k", "FreeMatch")),
+        *(
+            f"TUNED {name} labelled batch, scenes, 5 % labelled"
+            for name in ("IAT", "Top-k", "FreeMatch")
+        ),
         *("photographs Supervised, 10 % learning rate", "photographs Top-k, 10 % learning rate"),
         "photographs CAP, 5 % positive_share",
     },
     "cdcr": {
-        "TUNED CDCR, one threshold epochs of the warm-up",
+        "TUNED CDCR, one threshold epochs of the warm-up, thirty classes",
         "mirflickr CDCR, one threshold threshold",
     },
+    "class_activation_value": {
+        *(f"selection lost {name} lr" for name in ("covering rate CC", "covering rate RC")),
+        *("selection lost covering rate PRODEN lr", "selection lost true labels CC lr"),
+        *(f"selection lost approximated accuracy {name} lr" for name in ("CC", "RC")),
+        "selection msrcv2 covering rate LWS lr",
+        *(f"selection msrcv2 approximated accuracy {name} lr" for name in ("RC", "CAVL")),
+        *(
+            f"selection birdsong {by} LWS lr"
+            for by in ("covering rate", "approximated accuracy", "true labels")
+        ),
+        *(f"real_world_{network} lr" for network in ("linear", "mlp")),  # two values for all
+    },
     "head_to_head": {
+        *(
+            f"TUNED BCE on known learning rate, validation scenes, {weak}"  # learns nothing there
+            for weak in ("single positive", "20 % missed", "80 % missed")
+        ),
+        *(f"TUNED LL-R rate, validation scenes, {weak}" for weak in ("10 % known", "50 % known")),
+        "TUNED PU-MLC gamma, validation scenes, 10 % known",
         *("data_sets emotions, 50 % known, LL-R rate", "data_sets yeast, 50 % known, LL-R rate"),
         *(
             "data_sets yeast, single positive, LL-R rate",
@@ -46,16 +68,24 @@ AT_AN_EDGE = {
         "data_sets corel5k, single positive, PU-MLC gamma",
     },
     "isgd_pinn": {
-        f"TUNED {name} learning rate"
-        for name in (
-            *("ISGD (Adam)", "ISGD (Adam, restarted)", "ISGD (L-BFGS)"),
-            *("L-BFGS, fixed step", "Adam", "SGD"),
+        f"TUNED {name} learning rate, {problem}"
+        for name, *problems in (
+            ("ISGD (Adam)", "Poisson, full batch"),
+            ("ISGD (Adam, restarted)", "Poisson, full batch"),
+            ("ISGD (L-BFGS)", "Poisson, mini-batches", "Reaction", "Burgers"),
+            ("L-BFGS, fixed step", "Poisson, full batch"),
+            ("Adam", "inverse Poisson", "Burgers"),
+            ("SGD", "Reaction"),
         )
+        for problem in problems
     },
     "l2d": {"photographs MLD weight"},
     "lfosa": {"cifar10 2 of 10 known, near, learning rate"},
     "pu_mlc": {"rates VPU without mixup 10"},
-    "mogd": {"TUNED uniform CE learning rate, q = 0.8, long", "real_sets uniform CE +v"},
+    "mogd": {
+        "TUNED uniform CE learning rate, q = 0.8, long, 300 digits of each repetition",
+        "real_sets uniform CE +v",
+    },
 }
 """Room -> choices at an edge that is no natural bound, which tables mark as such: their values are
 to be widened when the record is made again. Each counts against the rows that rest on it."""
@@ -64,10 +94,10 @@ NATURAL = {"large_loss_matters": {"voc2012_features LL-Cp rate"}}
 """The least that can be tried, one label a batch."""
 
 
-def choices_of(registry: tuple[Tuned, ...]) -> Iterator[tuple[str, bool]]:
+def choices_of(registry: Sequence[Tuned]) -> Iterator[tuple[str, bool]]:
     """Name of each choice, and whether it lies inside."""
     for each in registry:
-        yield f"TUNED {each.method} {each.setting}", each.interior
+        yield f"TUNED {each.method} {each.setting}, {each.data}", each.interior
 
 
 def tried_in(content: Any, name: str) -> Iterator[tuple[str, bool]]:
@@ -98,6 +128,20 @@ def words_of(content: dict[str, Any]) -> str:
     return ", ".join(map(str, row)) if isinstance(row, list) else row
 
 
+def rates_in(content: Any, name: str) -> Iterator[tuple[str, bool]]:
+    """The learning rates of a record of the real candidate sets, which lists what was tried once;
+    the oldest ones do not, and are one choice each."""
+    rates = {each["lr"] for each in content.get("tried", ()) if isinstance(each, dict)}
+    found = content["choices"]
+    if not rates:
+        rates = {each["lr"] for each in found}
+        yield f"{name} lr", any(min(rates) < each["lr"] < max(rates) for each in found)
+        return
+    for each in found:
+        words = " ".join(each[key] for key in ("dataset", "criterion", "method"))
+        yield f"{name} {words} lr", min(rates) < each["lr"] < max(rates)
+
+
 @pytest.mark.parametrize("room", sorted(path.parent.name for path in ROOMS.glob("*/runs.py")))
 def test_choices_lie_inside_what_was_tried(room: str) -> None:
     found = []
@@ -106,11 +150,16 @@ def test_choices_lie_inside_what_was_tried(room: str) -> None:
             registry = getattr(importlib.import_module(f"chapters.{room}.{module}"), "TUNED", ())
             found += choices_of(registry)
     registered = bool(found)
+    if (ROOMS / room / "recorded" / "choices.json").exists():
+        chosen = importlib.import_module(f"chapters.{room}.choices").Choices(Chapter(room))
+        found += choices_of([each for tuned in chosen.tuned().values() for each in tuned])
     for path in sorted((ROOMS / room / "recorded").glob("*.json")):
         content = json.loads(path.read_text(encoding="utf-8"))
         if isinstance(content, dict) and not (registered and path.stem == "tuning"):
             told = {k: v for k, v in content.items() if type(v) is not str} | {"row": path.stem}
             found += tried_in(told, "")
+            if any("lr" in each for each in content.get("choices", ())):
+                found += rates_in(content, path.stem)
     edges = {name for name, inside in found if not inside} - NATURAL.get(room, set())
     assert edges == AT_AN_EDGE.get(room, set())
 
