@@ -27,7 +27,7 @@ VOC_RATES = {"LL-R": 0.002, "LL-Ct": 0.002, "LL-Cp": 0.001}
 """Share of the labels per epoch, the authors' choice for VOC (official repository, issue 4)."""
 
 GRIDS: dict[str, tuple[str, tuple[float, ...]]] = {
-    "WAN": ("weight", (0.005, 0.01, 0.02, 0.05, 0.11)),
+    "WAN": ("weight", (0.002, 0.005, 0.01, 0.02, 0.05)),
     "LSAN": ("smoothing", (0.05, 0.1, 0.2, 0.3, 0.4)),
     "LL-R": ("rate", (0.010, 0.015, 0.020, 0.030, 0.045)),
     "LL-Ct": ("rate", (0.005, 0.010, 0.015, 0.020, 0.030)),
