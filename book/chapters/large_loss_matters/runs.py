@@ -35,7 +35,7 @@ GRIDS: dict[str, tuple[str, tuple[float, ...]]] = {
 }
 """Method -> its option and the values tried on scenes; AN, EPR and ROLE have none to choose."""
 
-_CHOSEN = {"WAN": 0.01, "LSAN": 0.3, "LL-R": 0.030, "LL-Ct": 0.015, "LL-Cp": 0.008}
+_CHOSEN = {"WAN": 0.005, "LSAN": 0.3, "LL-R": 0.030, "LL-Ct": 0.015, "LL-Cp": 0.016}
 
 TUNED = tuple(
     Tuned(
