@@ -34,9 +34,10 @@ UNKNOWN = "–"
 FOREST_FILE = "generated/forest.svg"
 FOREST_TEXT = f"""\
 One line a comparison, largest effect first within each chapter: a mark at the effect, a bar to the
-ends of its interval; a hollow triangle is the effect in the paper, where the paper gives it. The
-scale is what each comparison would have to reach to count, so 0 is no effect and 1 is just worth a
-sentence; beyond it is logarithmic.
+ends of its interval; a hollow triangle is the effect in the paper, where the paper gives it. All
+comparisons are drawn, whichever rows the table's filters show. The scale is what each comparison
+would have to reach to count, so 0 is no effect and 1 is just worth a sentence; beyond it is
+logarithmic.
 
 ![Forest plot of all comparisons by chapter; the table above says the same.]({FOREST_FILE})
 """
