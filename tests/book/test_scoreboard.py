@@ -1,21 +1,17 @@
-"""The scoreboard's kinds of data, its order, and the picture of all comparisons."""
+"""The scoreboard's kinds of data, its order, and the pictures in its rows."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections import Counter
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tests.book import toy
-from weaklabels.press.claims import Row, not_testable
+from weaklabels.press.claims import Row, greater, not_testable
 from weaklabels.press.html import BOOK
 from weaklabels.press.html.data_kinds import kind_of
-from weaklabels.press.html.forest import draw_book
-from weaklabels.press.html.pages import scoreboard
+from weaklabels.press.html.forest import HALF, draw_row
 from weaklabels.press.html.papers import Paper, entries_of
 
 PAPER = Paper("M", "An idea.", "all", ("digits", "photographs"), "", "")
@@ -94,35 +90,40 @@ def test_real_claims_stand_under_what_they_were_measured_on(
     assert {kind_of(row, entries_of(BOOK)[slug]) for row in told} <= kinds
 
 
-def test_filters_stand_above_the_picture() -> None:
-    chapter: Any = SimpleNamespace(slug="executed", recorded=[], claims=toy.claims("executed"))
-    chapter.totals = lambda: Counter(row["outcome"] for row in chapter.claims)
-    text = scoreboard([chapter], {"executed": PAPER}, pictured=True)
-    assert 0 < text.index(":class: claims") < text.index("![Forest plot")
+def drawn_at(row: dict[str, Any]) -> dict[str, list[float]]:
+    """Class of the marks of a row's picture -> how far right of the middle they stand."""
+    found = re.findall(r'class="(\w+)" transform="translate\((\S+) ', draw_row(row))
+    return {kind: [float(x) for each, x in found if each == kind] for kind, _ in found}
 
 
-def marks(drawn: bytes) -> Counter[str]:
-    """Names of the markers of an SVG, and how often each is drawn."""
-    return Counter(re.findall(r'xlink:href="#(m[0-9a-f]+)"', drawn.decode()))
+def test_marks_stand_at_their_effects() -> None:
+    row = Row("1", "Better.", "", greater([3.0, 3.1, 2.9], [1.0, 1.1, 0.9], worth=1.0)).as_dict()
+    [part] = row["parts"]
+    assert "paper" not in drawn_at(row)
+    places = []
+    for effect in (-1e6, -300.0, -10.0, -1.0, 0.0, 0.5, 1.0, 10.0, 100.0, 300.0, 1e6):
+        part["effect"] = part["paper_effect"] = effect
+        marks = drawn_at(row)
+        assert marks["mark"] == marks["paper"]
+        places += marks["mark"]
+    one, ten, hundred = places[6:9]
+    assert places == sorted(places)
+    assert places[4] == 0.0
+    assert places[:2] + places[-2:] == [-HALF + 5] * 2 + [HALF - 5] * 2
+    assert places[5] == pytest.approx(one / 2, abs=0.1)
+    assert hundred - ten == pytest.approx(ten - one, abs=0.2)
+    assert f"M{one} 0V" in draw_row(row)  # the dotted line: what would count
 
 
-def test_the_paper_s_effect_is_a_mark_of_its_own() -> None:
-    rows = toy.claims("executed")
-    parts = [part for row in rows for part in row["parts"] if part["effect"] is not None]
-    known = draw_book({"Executed": rows})
-    for part in parts:
-        part["paper_effect"] = None
-    unknown = draw_book({"Executed": rows})
-    assert b"<!-- the paper's effect -->" in known
-    assert b"<!-- the paper's effect -->" not in unknown
-    added = {name: count for name, count in marks(known).items() if name not in marks(unknown)}
-    assert sorted(added.values()) == [1, len(parts)]  # in the legend, and at each effect
+def test_a_margin_is_the_unit_of_its_comparison() -> None:
+    verdict = greater([1.0, 1.1, 0.9], [1.0, 1.2, 0.8], margin=-0.5)
+    row = Row("1", "No worse.", "", verdict).as_dict()
+    [claimed] = drawn_at(row)["claimed"]
+    row["parts"][0]["effect"] = -0.5
+    assert drawn_at(row)["mark"] == [claimed]
+    assert claimed < 0
 
 
-def test_the_paper_s_effect_stands_at_its_place() -> None:
-    rows = toy.claims("executed", number=3)
-    there = draw_book({"Executed": rows})
-    rows[0]["parts"][0]["paper_effect"] -= 1.0
-    elsewhere = draw_book({"Executed": rows})
-    assert elsewhere != there
-    assert sorted(marks(elsewhere).values()) == sorted(marks(there).values())
+def test_a_row_without_comparisons_has_no_picture() -> None:
+    assert draw_row(Row("1", "On photographs.", "", not_testable("None.")).as_dict()) == ""
+    assert draw_row({"id": "1"}) == ""

@@ -19,7 +19,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 from weaklabels.lab.tuned import Tuned
 from weaklabels.press.claims import mean_std
 from weaklabels.press.line_labels import line_labels
-from weaklabels.press.verdicts import FAILS, HOLDS, OPEN
+from weaklabels.press.verdicts import FAILS, HOLDS, OPEN, unit_of
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31")
 """Okabe and Ito's colours, which colour-blind readers can tell apart."""
@@ -392,12 +392,6 @@ def symmetric_log_axis(ax: Axes) -> None:
     ax.xaxis.set_major_locator(FixedLocator(ticks))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter("{x:g}")
-
-
-def unit_of(part: Mapping[str, Any]) -> float:
-    """The effect that is drawn at 1: what would count, or the margin of a "no worse"."""
-    unit = abs(part["margin"]) if part["kind"] == "margin" else part["worth"]
-    return unit or 1.0
 
 
 def _effect_text(part: Mapping[str, Any], unit: float) -> str:

@@ -1,7 +1,8 @@
-"""The names of the outcomes and their numbers in words, where reading them costs nothing."""
+"""Outcomes, their numbers in words, and the unit of effects, where reading them costs nothing."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 HOLDS, FAILS, OPEN, NOT_TESTABLE = OUTCOMES = ("holds", "fails", "open", "not testable here")
 
@@ -92,3 +93,9 @@ def carried_over(pairs: Sequence[tuple[str, str]], outcomes: Mapping[str, str]) 
         f"scenes; of these on photographs: {counts[0]}. Of the other {len(other)} on photographs: "
         f"{counts[1]}."
     )
+
+
+def unit_of(part: Mapping[str, Any]) -> float:
+    """The effect that is drawn at 1: what would count, or the margin of a "no worse"."""
+    unit = abs(part["margin"]) if part["kind"] == "margin" else part["worth"]
+    return unit or 1.0

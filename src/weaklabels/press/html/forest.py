@@ -1,29 +1,28 @@
-"""The forest plots of the book: one of each chapter, and one of all of them in thin lines."""
+"""The forest plots of the book: one of each chapter, and lines of one in the scoreboard's rows."""
 
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-LINE = 0.05
-"""Inches that a comparison takes."""
+from weaklabels.press.verdicts import FAILS, HOLDS, OPEN, unit_of
 
-GAP = 5
-"""Lines between two chapters."""
+HALF, LINE = 110, 14
+"""Pixels from the middle of a row's picture to its sides, and those that a comparison takes."""
 
-PAPER: dict[str, Any] = {"color": "black", "marker": "v", "mfc": "none", "ls": "", "mew": 0.5}
-"""The mark of an effect in the paper: that of the chapters' plots."""
+REACH = 300.0
+"""Effects at the sides, in units of what would count; larger ones are drawn there."""
 
+SHAPES = {
+    HOLDS: "M-4 0A4 4 0 1 0 4 0A4 4 0 1 0-4 0Z",
+    FAILS: "M-3.5-3.5H3.5V3.5H-3.5Z",
+    OPEN: "M0-4.5 4.5 0 0 4.5-4.5 0Z",
+}
+"""Mark of an outcome around its middle, as in the plots of the chapters."""
 
-class Comparison(NamedTuple):
-    """One line of the plot, in units of what would count; ``paper`` is the paper's effect."""
-
-    effect: float
-    low: float
-    high: float
-    outcome: str
-    paper: float | None
+PAPER = "M-4-3.5H4L0 3.5Z"
 
 
 def draw_chapter(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -40,90 +39,54 @@ def draw_chapter(rows: Sequence[Mapping[str, Any]]) -> str:
     return drawn.getvalue().decode()
 
 
-def draw_book(chapters: Mapping[str, Sequence[Mapping[str, Any]]]) -> bytes:
-    """An SVG with the comparisons of all chapters, sorted by effect within each.
+def draw_row(row: Mapping[str, Any]) -> str:
+    """An SVG for within a text: the comparisons of a claim, on a scale that all claims share.
+
+    A line a comparison: the effect between the ends of its interval, in units of what would count;
+    linear up to one such unit, logarithmic beyond. Other kinds of tests have no common scale and
+    are left out. The numbers stand beside it, so it is hidden from assistive software.
 
     Args:
-        chapters: title -> rows of its ledger. Comparisons are in units of what would count, as in
-            the plots of the chapters; other kinds of tests have no common scale and are left out.
+        row: of a ledger, see ``claims.Row.as_dict``.
 
     Returns:
         nothing if there is no comparison.
     """
-    shown = {title: found for title, rows in chapters.items() if (found := _comparisons(rows))}
-    if not shown:
-        return b""
-    import matplotlib
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.collections import LineCollection
-    from matplotlib.figure import Figure
-
-    from weaklabels.press.style import OUTCOME_STYLES, WIDTH, symmetric_log_axis
-
-    heights = [len(found) + GAP for found in shown.values()]
-    figure = Figure(figsize=(WIDTH, LINE * sum(heights) + 1.1), layout="constrained")
-    ax = figure.subplots()
-    ax.axvline(0.0, color="#888888", lw=1.0)
-    ax.axvline(1.0, color="#888888", lw=1.0, ls=":")
-    top, middles = 0, []
-    for number, (found, height) in enumerate(zip(shown.values(), heights, strict=True)):
-        if number % 2:
-            ax.axhspan(top - GAP / 2, top + height - GAP / 2, color="#F2F2F2", lw=0, zorder=0)
-        middles.append(top + (len(found) - 1) / 2)
-        for outcome, options in OUTCOME_STYLES.items():
-            lines = [(top + k, line) for k, line in enumerate(found) if line.outcome == outcome]
-            bars = [[(line.low, y), (line.high, y)] for y, line in lines]
-            ax.add_collection(LineCollection(bars, colors=options["color"], linewidths=0.8))
-            effects = [line.effect for _, line in lines]
-            ax.plot(effects, [y for y, _ in lines], ls="", ms=2.4, **options)
-        papers = [(line.paper, top + k) for k, line in enumerate(found) if line.paper is not None]
-        ax.plot([x for x, _ in papers], [y for _, y in papers], ms=2.8, **PAPER)
-        top += height
-    symmetric_log_axis(ax)
-    ax.set_yticks(middles, list(shown), fontsize=9, parse_math=False)
-    ax.set_ylim(top - GAP / 2, -GAP / 2)
-    ax.tick_params(axis="x", labelsize=9)
-    ax.set_xlabel("effect, in units of the smallest that would count", fontsize=9)
-    handles = _legend([line for found in shown.values() for line in found])
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), fontsize=9)
-    drawn = io.BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": "book", "font.sans-serif": ["DejaVu Sans"]}):
-        FigureCanvasSVG(figure).print_svg(drawn, metadata={"Date": None, "Creator": None})
-    return drawn.getvalue()
-
-
-def _legend(lines: Sequence[Comparison]) -> list[Any]:
-    """What the marks mean that are drawn of some comparisons."""
-    from matplotlib.lines import Line2D
-
-    from weaklabels.press.style import OUTCOME_STYLES
-
-    outcomes = {line.outcome for line in lines}
-    handles = [
-        Line2D([], [], label=outcome, lw=0.8, ms=4, **options)
-        for outcome, options in OUTCOME_STYLES.items()
-        if outcome in outcomes
-    ]
-    if any(line.paper is not None for line in lines):
-        handles.append(Line2D([], [], label="the paper's effect", ms=4, **PAPER))
-    return handles
-
-
-def _comparisons(rows: Sequence[Mapping[str, Any]]) -> list[Comparison]:
-    """In units of what would count, largest effect first."""
-    from weaklabels.press.style import unit_of
-
     parts = [
         part
-        for row in rows
         for part in row.get("parts", [])
         if part["kind"] in ("comparison", "margin") and part["effect"] is not None
     ]
-    lines = []
-    for part in parts:
-        unit = unit_of(part)
-        effect, low, high = (part[name] / unit for name in ("effect", "low", "high"))
-        paper = part["paper_effect"]
-        paper = None if paper is None else paper / unit
-        lines.append(Comparison(effect, low, high, part["outcome"], paper))
-    return sorted(lines, key=lambda line: line[:4], reverse=True)
+    if not parts:
+        return ""
+    height = LINE * len(parts)
+    ground = f'<path class="none" d="M0 0V{height}"/><path class="counts" d="M{_x(1)} 0V{height}"/>'
+    lines = "".join(_line(part, LINE * (k + 0.5)) for k, part in enumerate(parts))
+    box = f'viewBox="{-HALF} 0 {2 * HALF} {height}" width="{2 * HALF}" height="{height}"'
+    return f'<svg class="intervals" {box} aria-hidden="true">{ground}{lines}</svg>'
+
+
+def _line(part: Mapping[str, Any], y: float) -> str:
+    """Bar and mark of a comparison, what is claimed, and the paper's effect where it is known."""
+    unit = unit_of(part)
+    effect, low, high = (_x(part[name] / unit) for name in ("effect", "low", "high"))
+    paper = part["paper_effect"]
+    bar = f'<path class="bar" d="M{low} {y:g}H{high}"/>'
+    found = bar + _mark(SHAPES[part["outcome"]], effect, y)
+    claimed = _mark("M0-5V5", _x(part["margin"] / unit), y, "claimed")
+    known = "" if paper is None else _mark(PAPER, _x(paper / unit), y, "paper")
+    return f'<g class="{part["outcome"]}">{found}</g>{claimed}{known}'
+
+
+def _mark(shape: str, x: float, y: float, kind: str = "mark") -> str:
+    return f'<path class="{kind}" transform="translate({x:g} {y:g})" d="{shape}"/>'
+
+
+def _x(units: float) -> float:
+    """Place of an effect."""
+
+    def spread(size: float) -> float:
+        return 0.8 * size if size <= 1 else 0.8 + math.log10(min(size, REACH))
+
+    place = spread(abs(units)) / spread(REACH)
+    return round(math.copysign((HALF - 5) * place, units), 1)

@@ -11,7 +11,7 @@ from weaklabels import __version__
 from weaklabels.press.fine_print import conditions, needed
 from weaklabels.press.html.chapters import Shown
 from weaklabels.press.html.data_kinds import kind_of
-from weaklabels.press.html.forest import draw_book
+from weaklabels.press.html.forest import draw_row
 from weaklabels.press.html.markup import numbered, plain, span, table
 from weaklabels.press.html.papers import Paper
 from weaklabels.press.runner.files import read_json
@@ -31,17 +31,13 @@ Loss of labels on photographs of which one class each was written down. Orange: 
 there and were left out. While it is high the network knows better; where it falls, it learns the
 gaps by heart."""
 UNKNOWN = "–"
-FOREST_FILE = "generated/forest.svg"
-FOREST_TEXT = f"""\
-One line a comparison, largest effect first within each chapter: a mark at the effect, a bar to the
-ends of its interval; a hollow triangle is the effect in the paper, where the paper gives it. All
-comparisons are drawn, whichever rows the table's filters show. The scale is what each comparison
-would have to reach to count, so 0 is no effect and 1 is just worth a sentence; beyond it is
-logarithmic.
-
-![Forest plot of all comparisons by chapter; the table above says the same.]({FOREST_FILE})
+EFFECTS_TEXT = """\
+The lines under *Here* are the claim's comparisons on one scale for all: a mark at the effect
+(circle: holds, square: fails, hollow diamond: open), a bar to the ends of its interval. The grey
+line is no effect, the dotted one what would just be worth a sentence, the short black one what is
+claimed; beyond the dotted line the scale is logarithmic, and its ends are 300 times as much.
+A hollow triangle is the effect in the paper, where the paper gives it.
 """
-BELOW = "{ref}`One picture <all-comparisons>` below the table shows all comparisons.\n"
 DATA_TEXT = """\
 A claim is listed under the kind of data that its words, or the name of its figure or table, say;
 one that names none was measured on the first kind of its chapter, and one for which nothing was
@@ -82,15 +78,12 @@ FAIR = (
 )
 
 
-def scoreboard(
-    chapters: Sequence[Shown], papers: Mapping[str, Paper], *, pictured: bool = False
-) -> str:
+def scoreboard(chapters: Sequence[Shown], papers: Mapping[str, Paper]) -> str:
     """Totals by chapter and outcome, and every claim in one table.
 
     Args:
         chapters: of the book.
         papers: what they rest on, by slug.
-        pictured: whether there is a ``forest`` of them.
     """
     text = [
         f"{WIDE}(scoreboard)=\n# Scoreboard\n",
@@ -114,20 +107,11 @@ def scoreboard(
     text += ["## Totals\n", totals(chapters, papers)]
     text += [
         "## All claims\n",
-        BELOW if pictured else "",
         DATA_TEXT,
+        EFFECTS_TEXT,
         claims_table(chapters, papers),
     ]
-    if pictured:
-        text += ["(all-comparisons)=\n## All comparisons\n", FOREST_TEXT]
     return "\n".join(text)
-
-
-def forest(chapters: Sequence[Shown]) -> dict[str, bytes]:
-    """The picture of all comparisons: file name -> content; nothing if there is none."""
-    short = {chapter.title.partition(":")[0]: chapter.claims for chapter in chapters}
-    drawn = draw_book(short)
-    return {FOREST_FILE: drawn} if drawn else {}
 
 
 def totals(chapters: Sequence[Shown], papers: Mapping[str, Paper]) -> str:
@@ -350,12 +334,12 @@ def _claim(row: dict[str, Any]) -> str:
 
 
 def _ours(row: dict[str, Any], kind: str) -> str:
-    """What was measured, by which rule, and on which kind of data."""
+    """What was measured, its comparisons drawn, by which rule, and on which kind of data."""
     text = _measured(str(row.get("ours") or UNKNOWN))
     rule = plain("; ".join(conditions(row)))
     notes = [span(rule, "small")] if rule else []
     notes += [f"{span('on', 'small')} {span(plain(kind), 'small', 'data')}"] if kind else []
-    return "\n\n".join([text, *notes])
+    return "\n\n".join([text, *filter(None, [draw_row(row)]), *notes])
 
 
 def _measured(ours: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 BAND = "#f2f2f2"
-"""Ground of every second claim, or chapter, of a forest plot; its edges lie between lines."""
+"""Ground of every second claim of a forest plot; its edges lie between lines."""
 
 LEAST = 90.0
 """Points that a slice has at least: some six lines of a chapter's plot."""

@@ -75,8 +75,7 @@ def stage(profile: str, results: Path, book: Path) -> Path:
         text = json.dumps(notebook, indent=1, ensure_ascii=False)
         contents[f"{chapter.slug}.ipynb"] = f"{text}\n".encode()
         contents[f"{ROOMS}/{chapter.slug}.zip"] = runnable(chapter.title, chapter.authored)
-    forest = pages.forest(chapters)
-    contents["scoreboard.md"] = pages.scoreboard(chapters, entries, pictured=bool(forest)).encode()
+    contents["scoreboard.md"] = pages.scoreboard(chapters, entries).encode()
     contents["provenance.md"] = pages.provenance(chapters).encode()
     contents["generated/duration.md"] = pages.duration(measured(book, jobs=2)).encode()
     contents["generated/title.md"] = pages.title_page(profile).encode()
@@ -87,7 +86,7 @@ def stage(profile: str, results: Path, book: Path) -> Path:
         shown = {chapter.slug for chapter in chapters}
         contents["methods.md"] = method_list(shown, entries).encode()
     contents["generated/totals.md"] = pages.totals_sentence(chapters).encode()
-    contents |= pages.front_figure(chapters) | forest
+    contents |= pages.front_figure(chapters)
     for name in [name for name in contents if name.endswith(".md")]:
         contents[name] = without_references(contents[name].decode(), lost).encode()
     address = repository()
