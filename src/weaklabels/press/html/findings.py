@@ -14,7 +14,11 @@ from weaklabels.press.html.chapters import Shown
 from weaklabels.press.verdicts import FAILS, HOLDS, OPEN
 
 FINDINGS = "findings.yml"
-FOUND = {HOLDS: "What stands", FAILS: "What does not", OPEN: "What these runs leave open"}
+FOUND = {
+    HOLDS: "What stands",
+    FAILS: "What does not, at the size of these runs",
+    OPEN: "What these runs leave open",
+}
 
 _PLACE = re.compile(r"\{([a-z]\w*) (\w+)((?: [^{}]+)?)\}")
 _ITEM = re.compile(r"\n\s*- ")
