@@ -25,6 +25,9 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 from sphinx.writers.html5 import HTML5Translator
 
+NARROW = "generated/narrow-{}.svg"
+"""A figure as it is shown on a phone, where the book has one (``weaklabels.press.html.narrow``)."""
+
 LOGGER = logging.getLogger(__name__)
 REPRESENTATION = re.compile(r"<(?:[^<>]|<[^<>]*>)+>")
 BEFORE_THE_THEME, AFTER_THE_THEME = 400, 600
@@ -56,18 +59,23 @@ class NumberTables(SphinxTransform):
             figure.replace_self(table)
 
 
+class picture(nodes.General, nodes.Inline, nodes.Element):
+    """An image in two forms, of which the browser shows one."""
+
+
+class narrow_image(nodes.image):
+    """The form for a phone; it has no text of its own."""
+
+
 class RequireAlternativeText(SphinxTransform):
     """Warn about every image without a text for those who cannot see it."""
 
-    default_priority = 900
+    default_priority = 860
 
     def apply(self, **_: object) -> None:
         for image in self.document.findall(nodes.image):
             if not str(image.get("alt", "")).strip():
-                figure = image.parent
-                while figure is not None and not isinstance(figure, nodes.figure):
-                    figure = figure.parent
-                name = figure["names"][0] if figure is not None and figure["names"] else "an image"
+                name = label_of(image) or "an image"
                 LOGGER.warning(
                     "%s has no alternative text: add it to the cell's metadata, "
                     '"mystnb": {"image": {"alt": "..."}}',
@@ -76,6 +84,27 @@ class RequireAlternativeText(SphinxTransform):
                     type="weaklabels",
                     subtype="alt",
                 )
+
+
+class NarrowForms(SphinxTransform):
+    """Give an image its form for a phone, which has the label of its figure, or its own name."""
+
+    default_priority = 870  # Sphinx collects images at 880
+
+    def apply(self, **_: object) -> None:
+        for image in list(self.document.findall(nodes.image)):
+            other = NARROW.format(label_of(image) or Path(image["uri"]).stem)
+            if Path(self.app.srcdir, other).is_file():
+                narrow = narrow_image(uri=f"/{other}")
+                image.replace_self(picture("", narrow, image.deepcopy()))
+
+
+def label_of(image: nodes.image) -> str:
+    """The label of the figure that an image is part of; empty if it has none."""
+    figure = image.parent
+    while figure is not None and not isinstance(figure, nodes.figure):
+        figure = figure.parent
+    return str(figure["names"][0]) if figure is not None and figure["names"] else ""
 
 
 class FoundBy(SphinxDirective):
@@ -145,6 +174,21 @@ def visit_body(self: HTML5Translator, node: table_body) -> None:
 
 def depart_body(self: HTML5Translator, _: table_body) -> None:
     self.body.append("</div>\n")
+
+
+def visit_picture(self: HTML5Translator, _: picture) -> None:
+    self.body.append("<picture>")
+
+
+def depart_picture(self: HTML5Translator, _: picture) -> None:
+    self.body.append("</picture>\n")
+
+
+def visit_narrow(self: HTML5Translator, node: narrow_image) -> None:
+    name = self.builder.images[node["uri"]]
+    address = f"{self.builder.imgpath}/{name}"
+    self.body.append(f'<source media="screen and (max-width: 40rem)" srcset="{address}">')
+    raise nodes.SkipNode
 
 
 def entries_are_items(
@@ -248,10 +292,13 @@ def offer_room(
 def setup(app: Sphinx) -> dict[str, object]:
     app.add_enumerable_node(notebook_table, "table", html=(visit_table, depart_table))
     app.add_node(table_body, html=(visit_body, depart_body))
+    app.add_node(picture, html=(visit_picture, depart_picture))
+    app.add_node(narrow_image, html=(visit_narrow, None))
     app.add_directive("found-by", FoundBy)
     app.add_domain(NumberedReferences, override=True)
     app.add_transform(NumberTables)
     app.add_transform(RequireAlternativeText)
+    app.add_transform(NarrowForms)
     app.add_transform(HideRepresentations)
     app.connect("config-inited", order_search)
     app.connect("html-page-context", entries_are_items)

@@ -4,6 +4,9 @@
 
 (() => {
   const number = /^-?\d+(\.\d+)?/;
+  const [letters, spread] = [/[a-z]{3}/i, /\([^\s()]*\)|± \S+/g];
+  const phone = matchMedia("screen and (max-width: 40rem)");
+  const cards = 'table:is(.claims, .methods, .beside, [id$="-claims"] *)'; // whatever they hold
 
   function compare(a, b) {
     const [x, y] = [a.match(number), b.match(number)];
@@ -140,10 +143,8 @@
     }
   }
 
-  /* Tables of numbers are set right, tables with sentences left; words may wrap. What is too wide
-     is set smaller, and if that is not enough numbers wrap, each with its spread. */
-  function fitTables() {
-    const [letters, spread] = [/[a-z]{3}/i, /\([^\s()]*\)|± \S+/g];
+  /* Tables of numbers are set right, tables with sentences left; words may wrap. */
+  function sortWords() {
     for (const table of document.querySelectorAll("table.dataframe")) {
       const cells = [...table.querySelectorAll("tbody :is(td, th)")];
       const long = cells.some((cell) => cell.matches("td") && cell.textContent.length > 40);
@@ -152,26 +153,96 @@
         const text = cell.textContent;
         cell.classList.toggle("words", text.length > 14 && letters.test(text));
       }
-      const box = table.parentElement;
-      const tooWide = () => box.scrollWidth > box.clientWidth + 1;
-      table.classList.toggle("tight", tooWide());
-      if (!tooWide()) continue;
-      table.classList.add("wraps");
-      for (const cell of cells.filter((cell) => cell.childElementCount === 0)) {
-        cell.innerHTML = cell.innerHTML.replace(spread, '<span class="spread">$&</span>');
-      }
     }
   }
 
-  /* On a phone a row of a table of settings is a card, whose lines bear the names of columns. */
-  function settings() {
-    for (const table of document.querySelectorAll("table.dataframe")) {
-      const cells = [...(table.tHead?.rows[0]?.cells ?? [])];
-      const [, ...heads] = cells.map((head) => head.textContent.trim());
-      if (heads.join() !== "setting,tried,chosen,by,on") continue;
-      table.classList.add("settings");
-      for (const row of table.tBodies[0].rows) {
-        heads.forEach((head, k) => (row.cells[k + 1].dataset.column = head));
+  /* What is too wide is set smaller, and if that is not enough numbers wrap, each with its spread.
+     On a phone what is still too wide is stacked, but for grids of numbers. */
+  function fitTables() {
+    for (const table of document.querySelectorAll(".bd-article table")) {
+      if (table.matches(cards)) continue;
+      const box = table.parentElement;
+      const tooWide = () => box.scrollWidth > box.clientWidth + 1;
+      table.classList.remove("tight", "wraps", "stacked");
+      for (const step of ["tight", "wraps"]) {
+        if (!tooWide()) break;
+        if (step === "wraps") spreadsApart(table);
+        table.classList.add(step);
+      }
+      if (phone.matches && tooWide() && !isGrid(table)) stack(table);
+    }
+  }
+
+  function spreadsApart(table) {
+    for (const cell of table.querySelectorAll("tbody :is(td, th)")) {
+      if (cell.childElementCount) continue;
+      cell.innerHTML = cell.innerHTML.replace(spread, '<span class="spread">$&</span>');
+    }
+  }
+
+  /* Short numbers are compared down a column, and stacked rows would tear it apart: where nine in
+     ten cells are such, none is a sentence, and rows are more than three, the table stays a grid,
+     and scrolls. */
+  function isGrid(table) {
+    const rows = [...table.tBodies[0].rows];
+    const texts = rows.flatMap((row) => [...row.cells].slice(1))
+      .filter((cell) => cell.matches("td")).map((cell) => cell.textContent.trim());
+    const numbers = texts.filter((text) => text.length <= 14 && !letters.test(text));
+    const most = numbers.length >= 0.9 * texts.length;
+    return most && rows.length > 3 && !table.matches(".has-sentences");
+  }
+
+  /* The cells that cover each place of some rows, those that span several of them repeated. */
+  function places(rows) {
+    const grid = rows.map(() => []);
+    rows.forEach((row, y) => {
+      for (const cell of row.cells) {
+        let x = 0;
+        while (grid[y][x]) x += 1;
+        for (let j = 0; j < cell.rowSpan && y + j < rows.length; j += 1) {
+          for (let k = 0; k < cell.colSpan; k += 1) grid[y + j][x + k] = cell;
+        }
+      }
+    });
+    return grid;
+  }
+
+  /* Rows as blocks: their cells are told the names of their columns, of all levels; the name of a
+     row, what it stands below. */
+  function stack(table) {
+    const heads = places([...(table.tHead?.rows ?? [])]);
+    const joined = (cells) => [...new Set(cells)].map((cell) => cell.textContent.trim())
+      .filter(Boolean).join(", ");
+    places([...table.tBodies[0].rows]).forEach((cells) => {
+      const names = cells.filter((cell, x) => cell.matches("th") || x === 0);
+      const name = names.at(-1);
+      name.classList.add("head");
+      names.slice(0, -1).forEach((cell) => (cell.dataset.repeated = ""));
+      if (names.length > 1) name.dataset.above = joined(names.slice(0, -1));
+      cells.forEach((cell, x) => {
+        if (names.includes(cell)) return;
+        cell.dataset.column = joined(heads.map((row) => row[x]).filter(Boolean));
+        const length = cell.dataset.column.length + cell.textContent.length;
+        cell.classList.toggle("line", length > 22);
+      });
+    });
+    table.classList.add("stacked");
+  }
+
+  /* Style sheets lay rows out as blocks, which would take from them what a table is to assistive
+     software: roles give it back. */
+  function meaning() {
+    const roles = {
+      table: "table",
+      "thead, tbody": "rowgroup",
+      tr: "row",
+      td: "cell",
+      "thead th": "columnheader",
+      "tbody th": "rowheader",
+    };
+    for (const [parts, role] of Object.entries(roles)) {
+      for (const part of document.querySelectorAll(`.bd-article :is(${parts})`)) {
+        part.setAttribute("role", role);
       }
     }
   }
@@ -204,9 +275,10 @@
       button.className = "enlarge";
       button.type = "button";
       button.title = "Enlarge this figure";
-      image.replaceWith(box);
+      const forms = image.closest("picture") ?? image; // a phone has its own; enlarged it is this
+      forms.replaceWith(box);
       box.append(button);
-      button.append(image);
+      button.append(forms);
       button.addEventListener("click", () => {
         dialog.replaceChildren(close, image.cloneNode());
         dialog.showModal();
@@ -229,12 +301,19 @@
       filterable(table);
     }
     named();
-    settings();
+    meaning();
+    sortWords();
     fitTables();
     enlargeable();
     reachable();
-    window.addEventListener("resize", reachable);
+    let width = innerWidth;
+    window.addEventListener("resize", () => {
+      if (innerWidth !== width) fitTables(); // bars of a phone's browser change the height alone
+      width = innerWidth;
+      reachable();
+    });
     window.addEventListener("load", () => {
+      fitTables(); // in the letters that have come
       reachable();
       window.MathJax?.startup?.promise?.then(reachable);
     });

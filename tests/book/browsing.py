@@ -42,6 +42,13 @@ ACCESSIBLE = (
   rules: {"empty-table-header": {enabled: true}},
 }"""
 )
+STRUCTURED = (
+    CHECK
+    % """{
+  runOnly: {type: "rule", values: ["aria-required-children", "aria-required-parent"]},
+}"""
+)
+"""What a phone changes: rows of tables are blocks."""
 LEGIBLE = CHECK % '{runOnly: {type: "rule", values: ["color-contrast"]}}'
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 
@@ -76,9 +83,32 @@ SCROLLING = """() => {
 PICTURES = """() => [...document.querySelectorAll(".bd-article img[src$='.svg']")].map((image) => {
   const style = getComputedStyle(image);
   const card = parseFloat(style.paddingLeft) + parseFloat(style.paddingRight);
-  return [image.getAttribute("src"), image.getBoundingClientRect().width - card];
+  const source = image.currentSrc.replace(document.baseURI.replace(/[^/]*$/, ""), "");
+  return [source, image.getBoundingClientRect().width - card];
 })"""
-"""Figures and the pixels that they are wide, without the card around them."""
+"""Figures in the form that is shown, and the pixels that they are wide, without their card."""
+
+TABLES = """() => [...document.querySelectorAll(".bd-article table")].map((table) => {
+  const box = table.closest(".text_html, .pst-scrollable-table-container") ?? table.parentElement;
+  const heads = [...table.querySelectorAll("thead tr")].length;
+  const rows = [...table.tBodies[0].rows];
+  const before = (part) => getComputedStyle(part, "::before").content;
+  return {
+    name: table.closest("[id]").id,
+    scrolls: box.scrollWidth > box.clientWidth + 1,
+    hint: before(box),
+    stacked: getComputedStyle(rows[0]).display !== "table-row",
+    rows: rows.length,
+    cells: rows.flatMap((row) => [...row.querySelectorAll("td")].map((cell) => cell.innerText)),
+    letters: Math.min(...[...table.querySelectorAll("td")]
+      .map((cell) => parseFloat(getComputedStyle(cell).fontSize))),
+    roles: [table, ...table.querySelectorAll("tr, td, th")]
+      .filter((part) => !part.hasAttribute("role")).length,
+    unnamed: [...table.querySelectorAll(".stacked td:not(.head, :empty)")]
+      .filter((cell) => before(cell) === "none").length,
+  };
+})"""
+"""Tables as a phone shows them."""
 
 DARK = """() => ({
   body: getComputedStyle(document.body).backgroundColor,
@@ -104,6 +134,7 @@ class Visit:
     scrolling: list[str]
     phone_width: int
     phone_pictures: dict[str, float]
+    phone_tables: list[dict[str, Any]]
     inaccessible: dict[str, list[str]]
     complaints: list[str] = field(default_factory=list)
 
@@ -165,10 +196,13 @@ def visit(context: Any, address: str, name: str) -> Visit:
     if AXE.exists():
         inaccessible["dark"] = page.evaluate(LEGIBLE)
     page.set_viewport_size(PHONE)
+    page.evaluate(READY)
     narrow = page.evaluate("() => document.documentElement.scrollWidth")
-    pictures = dict(page.evaluate(PICTURES))
+    pictures, tables = dict(page.evaluate(PICTURES)), page.evaluate(TABLES)
+    if AXE.exists():
+        inaccessible["phone"] = page.evaluate(STRUCTURED)
     page.close()
-    return Visit(seen, dark, scrolling, narrow, pictures, inaccessible, complaints)
+    return Visit(seen, dark, scrolling, narrow, pictures, tables, inaccessible, complaints)
 
 
 def outside(url: str, address: str) -> bool:

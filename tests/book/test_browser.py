@@ -257,14 +257,32 @@ def test_the_first_screen_shows_figure_and_findings(real_site: Site, browser: An
     page.goto(f"{real_site.address}index.html")
     page.evaluate(READY)
     figure = page.evaluate(EDGES, ".front-figure figure img")
+    assert "narrow" not in page.evaluate(SHOWN)
     assert figure[2] - figure[0] > 400  # pixels: its letters, 9 points in 672 pixels, have 8
     assert figure[3] <= 800
     found = page.evaluate(EDGES, ".front-found")
     assert found[0] >= figure[2]
     assert found[3] <= 800
-    page.set_viewport_size(PHONE)
-    assert page.evaluate(EDGES, ".front-figure figure")[3] <= PHONE["height"]
-    assert page.evaluate(EDGES, ".front-found p")[1] <= PHONE["height"] - 60  # pixels: two lines
+    page.close()
+
+
+SHOWN = "() => document.querySelector('.front-figure img').currentSrc"
+
+
+def test_on_a_phone_the_panels_of_the_first_screen_stand_below_each_other(
+    real_site: Site, browser: Any
+) -> None:
+    page = browser.new_page(viewport=PHONE)
+    page.goto(f"{real_site.address}index.html")
+    page.evaluate(READY)
+    assert "narrow-front.svg" in page.evaluate(SHOWN)
+    left, _, right, bottom = page.evaluate(EDGES, ".front-figure figure img")
+    assert left >= 0
+    assert right <= PHONE["width"]
+    assert bottom <= PHONE["height"]
+    assert page.evaluate(EDGES, ".front-found p")[1] >= bottom
+    page.emulate_media(media="print")
+    page.wait_for_function(f"() => !({SHOWN})().includes('narrow')")  # a sheet has room for both
     page.close()
 
 

@@ -126,7 +126,8 @@ def executed(slug: str) -> dict[str, Any]:
     head = "".join(f"<th>column {number}</th>" for number in range(20))
     cells = "".join(f"<td>{number}.5 ± 0.1</td>" for number in range(20))
     html = f'<table class="dataframe"><thead><tr><th></th>{head}</tr></thead>'
-    html += f"<tbody><tr><th>LL-R</th>{cells}</tr></tbody></table>"
+    rows = "".join(f"<tr><th>{name}</th>{cells}</tr>" for name in ("AN", "LL-R", "LL-Ct", "LL-Cp"))
+    html += f"<tbody>{rows}</tbody></table>"
     figure["outputs"] = [_shown({"image/svg+xml": SVG, "text/plain": "<Figure>"})]
     table["outputs"] = [_shown({"text/html": html, "text/plain": "a table"})]
     html = '<table class="dataframe"><thead><tr><th></th><th>claim</th><th>paper</th>'

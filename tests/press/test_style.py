@@ -98,9 +98,29 @@ def test_height_grows_by_line_and_text_stays_legible():
     assert all(text.get_window_extent().x1 <= right for text in ax.texts)
 
 
-def test_without_a_comparison_a_note_says_so():
-    figure = style.draw_forest(ledger_rows(exact(True, "2", "equal"), not_testable("ImageNet")))
-    assert "No claim of this chapter is decided by a comparison over seeds." in texts(figure)
+def test_in_a_narrow_figure_labels_stand_above_their_lines():
+    rows = ledger_rows(comparison(30.0, paper_effect=10.0), comparison(0.0, seed=1))
+    wide, narrow = style.draw_forest(rows), style.draw_forest(rows, width=style.NARROW)
+    assert narrow.get_figwidth() == style.NARROW < wide.get_figwidth()
+    assert sorted(texts(narrow)) == sorted(texts(wide))  # nothing is left out
+    narrow.canvas.draw()
+    [ax] = narrow.axes
+    assert ax.get_position().width > 0.5  # labels take nothing from the lines
+    effects = [line for line in ax.lines if line.get_marker() in "osD"]
+    labels = [text for text in ax.texts if "Claim" in text.get_text()]
+    shown = [*ax.texts, ax.xaxis.label, *narrow.legends[0].get_texts()]
+    boxes = [text.get_window_extent() for text in shown]
+    assert all(box.x0 >= 0 and box.x1 <= narrow.bbox.x1 for box in boxes)
+    for label, effect in zip(labels, effects, strict=True):
+        _, y = ax.transData.transform((0, effect.get_ydata()[0]))
+        assert y < label.get_window_extent().y0
+
+
+@pytest.mark.parametrize("width", [style.WIDTH, style.NARROW])
+def test_without_a_comparison_a_note_says_so(width):
+    rows = ledger_rows(exact(True, "2", "equal"), not_testable("ImageNet"))
+    note, *_ = texts(style.draw_forest(rows, width=width))
+    assert " ".join(note.split()) == style.NO_LINES
 
 
 def test_a_table_without_rows_says_so_and_others_are_as_ever():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -26,6 +27,9 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 
 WIDTH = 7.0
 """Width of a figure in inches: that of the text column."""
+
+NARROW = 4.5
+"""Width of a figure for a phone, on which letters of 9 points are shown with 9 pixels."""
 
 KEPT: dict[str, Any] = {"bbox_inches": "tight", "metadata": {"Date": None}}
 """How a figure is written: no more ground than it needs, and the same bytes on every day."""
@@ -67,8 +71,13 @@ FOREST_PANELS = (
 
 NO_ROWS = "This table has no rows: what it shows is not recorded yet, or nothing meets it."
 
+NO_LINES = "No claim of this chapter is decided by a comparison over seeds."
+
 LINE_HEIGHT = 0.22
 """Inches a line of a forest plot takes."""
+
+LABELLED = 1.6
+"""How many of these it takes with its label above it."""
 
 
 def use_style() -> None:
@@ -275,22 +284,26 @@ def show_image(ax: Axes, image: np.ndarray, title: str = "") -> None:
     ax.set_axis_off()
 
 
-def draw_note(text: str, figure: Figure | None = None) -> Figure:
+def draw_note(text: str, figure: Figure | None = None, width: float = WIDTH) -> Figure:
     """A sentence in place of a figure for which there is nothing to draw.
 
     Args:
-        text: the sentence.
+        text: the sentence; it wraps in a figure that is narrower than the text.
         figure: to draw on; by default a new one of pyplot's, which a notebook shows.
+        width: in inches.
     """
     figure = figure or plt.figure()
-    figure.set_size_inches(WIDTH, 0.5)
+    figure.set_size_inches(width, 0.5)
+    text = text if width == WIDTH else "\n".join(wrap(text, 45))
     ax = figure.subplots()
     ax.set_axis_off()
     ax.text(0, 0.5, text, fontsize=10, va="center")
     return figure
 
 
-def draw_forest(rows: Sequence[Mapping[str, Any]], figure: Figure | None = None) -> Figure:
+def draw_forest(
+    rows: Sequence[Mapping[str, Any]], figure: Figure | None = None, width: float = WIDTH
+) -> Figure:
     """Forest plot of a ledger: one line a test, the effect between the ends of its interval.
 
     Comparisons are drawn in units of the smallest effect that would count, so that effects of any
@@ -301,6 +314,8 @@ def draw_forest(rows: Sequence[Mapping[str, Any]], figure: Figure | None = None)
     Args:
         rows: claims as they are saved, see ``claims.Row.as_dict``.
         figure: to draw on; by default a new one of pyplot's, which a notebook shows.
+        width: in inches; in a figure that is narrower than the text, labels stand above their
+            lines.
     """
     drawn = [(row, part) for row in rows for part in row["parts"] if part["effect"] is not None]
     lines = [(*line, label) for line, label in zip(drawn, line_labels(drawn), strict=True)]
@@ -310,21 +325,49 @@ def draw_forest(rows: Sequence[Mapping[str, Any]], figure: Figure | None = None)
         if (found := [line for line in lines if line[1]["kind"] in panel.kinds])
     ]
     if not shown:
-        return draw_note("No claim of this chapter is decided by a comparison over seeds.", figure)
+        return draw_note(NO_LINES, figure, width)
     figure = figure or plt.figure()
     figure.set_layout_engine("constrained")
-    heights = [LINE_HEIGHT * (len(found) + 1) + 0.5 for _, found in shown]
-    figure.set_size_inches(WIDTH, sum(heights) + 0.4)
-    ratios = [len(found) + 1 for _, found in shown]
+    above = width < WIDTH
+    ratios = [(LABELLED if above else 1.0) * len(found) + 1 for _, found in shown]
+    figure.set_size_inches(width, sum(LINE_HEIGHT * ratio + 0.5 for ratio in ratios) + 0.4)
     axes = figure.subplots(len(shown), height_ratios=ratios, squeeze=False)
     for ax, (panel, found) in zip(axes[:, 0], shown, strict=True):
-        _draw_forest_panel(ax, panel, found)
-    figure.legend(**_forest_legend([part for _, found in shown for _, part, _ in found]))
+        _draw_forest_panel(ax, panel, found, 0.25 if above else 0.0)
+        _label_lines(ax, [label for *_, label in found], panel.axis, above=above)
+    parts = [part for _, found in shown for _, part, _ in found]
+    figure.legend(**_forest_legend(parts, 2 if above else None))
     return figure
 
 
-def _forest_legend(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What the marks mean that are drawn of some parts."""
+def _label_lines(ax: Axes, labels: Sequence[str], axis: str, *, above: bool) -> None:
+    """Name the lines of a panel, beside or above them, and its axis."""
+    if above:
+        ax.set_yticks([])
+        title_lines(ax, {y - 0.22: label for y, label in enumerate(labels)})
+    else:
+        ax.set_yticks(range(len(labels)), labels, parse_math=False)
+    ax.tick_params(labelsize=9)
+    text = "\n".join(wrap(axis, 48)) if above else axis
+    ax.set_xlabel(text, fontsize=9, loc="left" if above else "center")
+    ax.grid(visible=False, axis="y")
+
+
+def title_lines(ax: Axes, texts: Mapping[float, str]) -> None:
+    """Write texts within a forest plot, at its left, on a ground on which they can be read.
+
+    Args:
+        ax: of the plot.
+        texts: y -> text.
+    """
+    ground = {"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.3}
+    place: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "va": "center", "bbox": ground}
+    for y, text in texts.items():
+        ax.annotate(text, (0.01, y), fontsize=9, parse_math=False, **place)
+
+
+def _forest_legend(parts: Sequence[Mapping[str, Any]], columns: int | None) -> dict[str, Any]:
+    """What the marks mean that are drawn of some parts; by default in one line."""
     outcomes = {part["outcome"] for part in parts}
     handles = [
         Line2D([], [], label=outcome, **options)
@@ -336,20 +379,25 @@ def _forest_legend(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         label = "the paper's effect"
         handles.append(Line2D([], [], color="black", marker="v", mfc="none", ls="", label=label))
     place = "outside upper center"
-    return {"handles": handles, "loc": place, "ncols": len(handles), "fontsize": 9}
+    return {"handles": handles, "loc": place, "ncols": columns or len(handles), "fontsize": 9}
 
 
 def _draw_forest_panel(
     ax: Axes,
     panel: ForestPanel,
     lines: Sequence[tuple[Mapping[str, Any], Mapping[str, Any], str]],
+    lower: float,
 ) -> None:
-    """Draw the lines of one panel from top to bottom, every second claim on a shaded ground."""
+    """Draw the lines of one panel from top to bottom, every second claim on a shaded ground.
+
+    Each has a place of height 1 and stands ``lower`` than its middle.
+    """
     ids = list(dict.fromkeys(row["id"] for row, *_ in lines))
     scaled = panel is EFFECTS
-    for y, (row, part, _) in enumerate(lines):
+    for place, (row, part, _) in enumerate(lines):
+        y = place + lower
         if ids.index(row["id"]) % 2:
-            ax.axhspan(y - 0.5, y + 0.5, color="#F2F2F2", lw=0, zorder=0)
+            ax.axhspan(place - 0.5, place + 0.5, color="#F2F2F2", lw=0, zorder=0)
         unit = unit_of(part) if scaled else 1.0
         effect, low, high = (part[name] / unit for name in ("effect", "low", "high"))
         options = OUTCOME_STYLES[part["outcome"]]
@@ -371,12 +419,7 @@ def _draw_forest_panel(
         ax.axvline(value, color="#888888", ls=style, lw=1.0, zorder=1)
     if scaled:
         symmetric_log_axis(ax)
-    labels = [label for *_, label in lines]
-    ax.set_yticks(range(len(lines)), labels, fontsize=9, parse_math=False)
     ax.set_ylim(len(lines) - 0.5, -0.5)
-    ax.tick_params(axis="x", labelsize=9)
-    ax.set_xlabel(panel.axis, fontsize=9)
-    ax.grid(visible=False, axis="y")
 
 
 def symmetric_log_axis(ax: Axes) -> None:

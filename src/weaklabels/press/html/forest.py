@@ -25,17 +25,23 @@ SHAPES = {
 PAPER = "M-4-3.5H4L0 3.5Z"
 
 
-def draw_chapter(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The SVG of a chapter's forest plot (``style.draw_forest``), as its notebook stores it."""
+def draw_chapter(rows: Sequence[Mapping[str, Any]], *, narrow: bool = False) -> str:
+    """The SVG of a chapter's forest plot (``style.draw_forest``), as its notebook stores it.
+
+    Args:
+        rows: of its ledger.
+        narrow: whether it is drawn for a phone.
+    """
     import matplotlib  # here, because a book without claims is built without it
     from matplotlib.figure import Figure
 
-    from weaklabels.press.style import KEPT, draw_forest, style_figures
+    from weaklabels.press.style import KEPT, NARROW, WIDTH, draw_forest, style_figures
 
     drawn = io.BytesIO()
     with matplotlib.rc_context():
         style_figures()
-        draw_forest(rows, Figure()).savefig(drawn, format="svg", **KEPT)
+        figure = draw_forest(rows, Figure(), NARROW if narrow else WIDTH)
+        figure.savefig(drawn, format="svg", **KEPT)
     return drawn.getvalue().decode()
 
 

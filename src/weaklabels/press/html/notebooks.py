@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,12 +11,15 @@ from weaklabels.press.claims_table import claims_table as as_html
 from weaklabels.press.html.absent import without_absent
 from weaklabels.press.html.chapters import HEADING, Shown
 from weaklabels.press.html.forest import draw_chapter
+from weaklabels.press.html.narrow import narrow
 from weaklabels.press.html.pages import claims_table
 from weaklabels.press.runner.edition import placeholder
 from weaklabels.press.runner.notebooks import Cell, Content, source_of, tags_of
 
 SVG = "image/svg+xml"
 NOT_EXECUTED = "Appears here once the chapter has been executed."
+
+_CLAIMS = re.compile(r"(tab|fig)-.*\bclaims")
 
 
 def staged(chapter: Shown, profile: str, box: str = "") -> Content:
@@ -59,11 +63,23 @@ def _show_claims(notebook: Content, rows: Sequence[Mapping[str, Any]]) -> None:
     Their cells are named ``tab-...-claims`` and ``fig-...-claims``.
     """
     for cell in notebook["cells"]:
-        name = cell.get("metadata", {}).get("mystnb", {}).get("figure", {}).get("name", "")
-        kind, last = name.partition("-")[0], name.rpartition("-")[2]
-        if last == "claims" and kind in ("tab", "fig"):
-            shown = {"text/html": as_html(rows)} if kind == "tab" else {SVG: draw_chapter(rows)}
+        if found := _CLAIMS.fullmatch(_label(cell)):
+            table = found[1] == "tab"
+            shown = {"text/html": as_html(rows)} if table else {SVG: draw_chapter(rows)}
             cell["outputs"] = [{"output_type": "display_data", "metadata": {}, "data": shown}]
+
+
+def for_phones(chapter: Shown, notebook: Content) -> dict[str, bytes]:
+    """The forest plot of a chapter's staged notebook, drawn for a phone: file name -> content."""
+    if not (chapter.executed and chapter.claims):
+        return {}
+    labels = [label for cell in notebook["cells"] if (label := _label(cell)).startswith("fig-")]
+    drawn = [label for label in labels if _CLAIMS.fullmatch(label)]
+    return {narrow(label): draw_chapter(chapter.claims, narrow=True).encode() for label in drawn}
+
+
+def _label(cell: Cell) -> str:
+    return str(cell.get("metadata", {}).get("mystnb", {}).get("figure", {}).get("name", ""))
 
 
 def _unexecuted(chapter: Shown, profile: str) -> Content:

@@ -13,6 +13,7 @@ from weaklabels.press.html.chapters import Shown
 from weaklabels.press.html.data_kinds import kind_of
 from weaklabels.press.html.forest import draw_row
 from weaklabels.press.html.markup import numbered, plain, span, table
+from weaklabels.press.html.narrow import narrow, stacked
 from weaklabels.press.html.papers import Paper
 from weaklabels.press.runner.files import read_json
 from weaklabels.press.runner.report import clock
@@ -178,16 +179,20 @@ def agreement_sentence(rows: Sequence[dict[str, Any]]) -> str:
 def front_figure(chapters: Sequence[Shown]) -> dict[str, bytes]:
     """The figure of the front page, which a chapter has computed, and the text that includes it.
 
+    On a phone its panels stand below each other.
+
     Returns:
         file name -> content; the text is empty if the chapter was not executed.
     """
     for chapter in chapters:
         if found := chapter.picture(FRONT):
             svg, settings = found
-            alt = plain(settings["image"]["alt"])
+            alt = " ".join(settings["image"]["alt"].split())  # an option is no Markdown
             image = f"```{{figure}} {FRONT_FILE}.svg\n:alt: {alt}\n```"
             text = f"{image}\n\n{FRONT_CAPTION} From {_link(chapter)}.\n"
-            return {f"{FRONT_FILE}.md": text.encode(), f"{FRONT_FILE}.svg": svg}
+            files = {f"{FRONT_FILE}.md": text.encode(), f"{FRONT_FILE}.svg": svg}
+            below = stacked(svg.decode())
+            return files | ({narrow("front"): below.encode()} if below else {})
     return {f"{FRONT_FILE}.md": b""}
 
 

@@ -16,7 +16,7 @@ from weaklabels.press.html.chapters import Shown
 from weaklabels.press.html.downloads import ROOMS, needs, offered, runnable
 from weaklabels.press.html.findings import FINDINGS, findings_of, found, guide
 from weaklabels.press.html.method_list import method_list
-from weaklabels.press.html.notebooks import staged
+from weaklabels.press.html.notebooks import for_phones, staged
 from weaklabels.press.html.papers import (
     PAPERS,
     box,
@@ -71,6 +71,7 @@ def stage(profile: str, results: Path, book: Path) -> Path:
         entry = entries.get(chapter.slug)
         head = box(entry, chapter, steps) if entry else ""
         notebook = unlinked(staged(chapter, profile, head), lost)
+        contents |= for_phones(chapter, notebook)
         notebook["cells"].insert(0, needs(chapter.slug))
         text = json.dumps(notebook, indent=1, ensure_ascii=False)
         contents[f"{chapter.slug}.ipynb"] = f"{text}\n".encode()
