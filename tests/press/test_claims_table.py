@@ -7,7 +7,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from weaklabels.press.claims import Row, all_of, exact, greater, not_testable, order
-from weaklabels.press.claims_table import claims_table
+from weaklabels.press.claims_table import claims_table, in_the_paper
 from weaklabels.press.fine_print import FEW_METHODS, NOT_BY_HOLM, conditions, needed
 from weaklabels.press.ledger import Ledger
 
@@ -36,6 +36,23 @@ def test_the_notebook_and_the_book_show_one_and_the_same_table():
         *("", "claim", "paper", "here", "outcome", "test", "why"),
     ]
     assert '<td class="claim">a &lt;claim&gt;</td><td class="paper">5 &amp; 6</td>' in html
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("Table 2: 85 to 87", "the paper's Table 2: 85 to 87"),
+        ("5 (PGD-20, Tables 2 and 5)", "5 (PGD-20, the paper's Tables 2 and 5)"),
+        ("Figure 1b; Section 4.2", "the paper's Figure 1b; the paper's Section 4.2"),
+        ("the paper's Table S3", "the paper's Table S3"),
+        ("4.1 points (Table 12 of Large Loss Matters)",) * 2,
+        ("not in the paper, which reports the best epoch",) * 2,
+        ("Figures on CIFAR-10",) * 2,
+    ],
+)
+def test_a_table_of_the_paper_is_not_taken_for_one_of_the_book(written: str, shown: str):
+    assert in_the_paper(written) == shown
+    assert cells(claims_table(rows(Row("1", "c", written, not_testable("x")))), "paper") == [shown]
 
 
 def test_the_fine_print_has_the_test_the_seeds_both_effects_and_the_link():

@@ -20,6 +20,11 @@ CHECKED = ("this run", "agrees")
 LABEL = re.compile(r"\b(?:fig|tab)-[a-z0-9]+(?:-[a-z0-9]+)*")
 """The label of a figure or table, in a text."""
 
+_PLACE = re.compile(
+    r"(?<!['’]s )\b(?:Table|Figure|Section|Theorem|Appendix|Equation)s? [S\d]\w*(?! of )\b"
+)
+"""A numbered place that is not said to be in a paper."""
+
 
 def claims_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """HTML of a table with a row a claim; cells have the name of their column as class.
@@ -47,13 +52,19 @@ def claims_table(rows: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
+def in_the_paper(text: str) -> str:
+    """What a row says of its paper; ``Table 2`` becomes ``the paper's Table 2``."""
+    return _PLACE.sub(lambda place: f"the paper's {place[0]}", text)
+
+
 def _class(column: str) -> str:
     return column.replace(" ", "-")
 
 
 def _cells(row: Mapping[str, Any]) -> dict[str, str]:
     """HTML by column."""
-    texts = {"claim": row["claim"], "paper": row["paper"], "here": row["ours"], "why": row["why"]}
+    paper = in_the_paper(row["paper"])
+    texts = {"claim": row["claim"], "paper": paper, "here": row["ours"], "why": row["why"]}
     if check := row.get("check"):
         texts |= {"this run": check["found"], "agrees": check["says"]}
     cells = {name: escape(text) for name, text in texts.items()}

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from weaklabels import __version__
+from weaklabels.press.claims_table import in_the_paper
 from weaklabels.press.fine_print import conditions, needed
 from weaklabels.press.html.chapters import Shown
 from weaklabels.press.html.data_kinds import kind_of
@@ -208,7 +209,7 @@ def claims_table(chapters: Sequence[Shown], papers: Mapping[str, Paper]) -> str:
             _link(chapter),
             _anchor(chapter, row),
             _claim(row),
-            plain(row.get("paper") or UNKNOWN),
+            plain(in_the_paper(row.get("paper") or UNKNOWN)),
             _ours(row, kind_of(row, papers.get(chapter.slug))),
             _outcome(row, recorded=bool(chapter.recorded)),
             _evidence(chapter, row),
