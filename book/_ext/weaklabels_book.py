@@ -119,6 +119,21 @@ class FoundBy(SphinxDirective):
         return [addnodes.index(entries=entries)]
 
 
+class FindMethods(SphinxTransform):
+    """Let the search lead to the row of a method on the page of all of them."""
+
+    default_priority = 200
+
+    def apply(self, **_: object) -> None:
+        for table in self.document.findall(nodes.table):
+            if "methods" in table["classes"]:
+                for row in next(table.findall(nodes.tbody)):
+                    name = row[0].astext()
+                    row["ids"].append(f"method-{nodes.make_id(name)}")
+                    entry = ("single", name, row["ids"][0], "main", None)
+                    row[0].insert(0, addnodes.index(entries=[entry]))
+
+
 class HideRepresentations(SphinxTransform):
     """Show ``...`` for a value of the API that has no text of its own: ``<function f at 0x7f>``."""
 
@@ -299,6 +314,7 @@ def setup(app: Sphinx) -> dict[str, object]:
     app.add_transform(NumberTables)
     app.add_transform(RequireAlternativeText)
     app.add_transform(NarrowForms)
+    app.add_transform(FindMethods)
     app.add_transform(HideRepresentations)
     app.connect("config-inited", order_search)
     app.connect("html-page-context", entries_are_items)

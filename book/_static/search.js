@@ -7,6 +7,13 @@
   const LENGTH = 240;
   const NOT_PROSE = ".headerlink, h1, pre, script, style, details.hide > summary";
 
+  /* A term of the glossary or a name of the API, with what is said of it below. */
+  function entryOf(term) {
+    const parts = [term];
+    while (parts.at(-1).matches("dt")) parts.push(parts.at(-1).nextElementSibling);
+    return parts.map((part) => part.textContent).join(" ");
+  }
+
   /* The text of a page, or of the part of it that the address names; a formula becomes "…". */
   function proseOf(html, anchor) {
     const page = new DOMParser().parseFromString(html, "text/html");
@@ -15,8 +22,9 @@
     article.querySelectorAll(NOT_PROSE).forEach((part) => part.remove());
     article.querySelectorAll(".math").forEach((formula) => formula.replaceWith("…"));
     const named = anchor ? page.getElementById(anchor.slice(1)) : null;
-    const part = named?.closest("dt")?.parentElement ?? named ?? article;
-    return part.textContent.replace(/\s+/g, " ").trim();
+    const term = named?.closest("dt");
+    const text = term ? entryOf(term) : (named ?? article).textContent;
+    return text.replace(/\s+/g, " ").trim();
   }
 
   /* Whole words around the first of those that were asked for. */

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+from docutils import nodes
 
 from tests.book.browsing import DESKTOP, Site
+from weaklabels import methods
+from weaklabels.press.html import BOOK
+from weaklabels.press.html.papers import entries_of
 
 pytestmark = pytest.mark.timeout(1200)  # the book is visited by whichever test comes first
 
@@ -45,6 +52,22 @@ CHAPTERS = {
 """Name of a method or a symbol -> pages on it: of its paper, or else of those that run it as a
 rival."""
 
+
+def definitions() -> dict[str, set[str]]:
+    """What the book defines, in lower case -> addresses where it does."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for term in re.findall(r"^(\w.*)\n(?!\n)", (BOOK / "glossary.md").read_text("utf-8"), re.M):
+        found[term.lower()].add(f"glossary.html#term-{term.replace(' ', '-')}")
+    for name in methods.names():
+        found[name.lower()].add(f"methods.html#method-{nodes.make_id(name)}")
+    for slug, entry in entries_of(BOOK).items():
+        for name in [*entry.name.split(", "), *entry.found_by]:
+            found[name.lower()].add(f"{slug}.html")
+    letters = "alpha|beta|gamma|delta|epsilon|eta|theta|lambda|pi|rho|sigma|tau|phi"
+    symbols = re.findall(rf"\\({letters})\b", (BOOK / "notation.md").read_text("utf-8"), re.I)
+    return found | {letter.lower(): {"notation.html"} for letter in [*symbols, "γ"]}
+
+
 FINISHED = """() => document.querySelector(".search-summary")?.innerText.includes("finished")
   && [...document.querySelectorAll("#search-results li")]
     .every((found) => found.querySelector("p.context, span:not(.highlighted, .section-number)"))"""
@@ -53,7 +76,7 @@ FINISHED = """() => document.querySelector(".search-summary")?.innerText.include
 
 def search(page: Any, site: Site, words: str) -> list[str]:
     """Addresses of what was found, best first."""
-    page.goto(f"{site.address}search.html?q={words}")
+    page.goto(f"{site.address}search.html?q={quote(words)}")
     page.wait_for_function(FINISHED, timeout=60_000)
     return page.locator("#search-results li > a").evaluate_all(
         "all => all.map((link) => link.getAttribute('href'))"
@@ -70,6 +93,37 @@ def test_the_name_of_a_method_leads_to_its_chapter(real_site: Site, browser: Any
         if found not in {f"{chapter}.html" for chapter in CHAPTERS[name]}
     }
     assert wrong == {}
+
+
+def test_what_the_book_defines_is_found_there_first(real_site: Site, browser: Any) -> None:
+    page = browser.new_page(viewport=DESKTOP)
+    wrong = {}
+    for words, places in definitions().items():
+        page.goto(f"{real_site.address}search.html?q={quote(words)}")
+        first = page.locator("#search-results li > a").first.get_attribute("href")
+        if first not in places:
+            wrong[words] = first
+    page.close()
+    assert {"map", "trades", "asl", "gamma"} <= definitions().keys()
+    assert wrong == {}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("mAP", "mAP Area under the precision-recall curve of one class"),
+        ("average precision", "average precision mean average precision mAP Area under"),
+        ("MART", "MART "),
+    ],
+)
+def test_the_excerpt_is_what_is_said_of_the_word(
+    real_site: Site, browser: Any, words: str, said: str
+) -> None:
+    page = browser.new_page(viewport=DESKTOP)
+    search(page, real_site, words)
+    text = page.locator("#search-results p.context").first.inner_text()
+    page.close()
+    assert text.startswith(said)
 
 
 def test_pages_stand_before_entries_of_the_api(real_site: Site, browser: Any) -> None:
