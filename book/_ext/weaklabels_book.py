@@ -27,6 +27,7 @@ from sphinx.writers.html5 import HTML5Translator
 
 NARROW = "generated/narrow-{}.svg"
 """A figure as it is shown on a phone, where the book has one (``weaklabels.press.html.narrow``)."""
+import weaklabels
 
 LOGGER = logging.getLogger(__name__)
 REPRESENTATION = re.compile(r"<(?:[^<>]|<[^<>]*>)+>")
@@ -132,6 +133,21 @@ class FindMethods(SphinxTransform):
                     row["ids"].append(f"method-{nodes.make_id(name)}")
                     entry = ("single", name, row["ids"][0], "main", None)
                     row[0].insert(0, addnodes.index(entries=[entry]))
+
+
+class OpenFrontDoor(SphinxTransform):
+    """Let names that ``weaklabels`` itself offers lead to where they are described."""
+
+    default_priority = 200
+
+    def apply(self, **_: object) -> None:
+        for signature in self.document.findall(addnodes.desc_signature):
+            for name in list(signature["ids"]):
+                own = name.removeprefix("weaklabels.estimator.")
+                if own != name and own.partition(".")[0] in weaklabels.__all__:
+                    signature["ids"].append(offered := f"weaklabels.{own}")
+                    kind = signature.parent["objtype"]
+                    self.env.domains["py"].note_object(offered, kind, offered, aliased=True)
 
 
 class HideRepresentations(SphinxTransform):
@@ -315,6 +331,7 @@ def setup(app: Sphinx) -> dict[str, object]:
     app.add_transform(RequireAlternativeText)
     app.add_transform(NarrowForms)
     app.add_transform(FindMethods)
+    app.add_transform(OpenFrontDoor)
     app.add_transform(HideRepresentations)
     app.connect("config-inited", order_search)
     app.connect("html-page-context", entries_are_items)

@@ -3,8 +3,9 @@ r"""Positive Label Is All You Need for Multi-Label Classification (Yuan et al., 
 Every class is learned from labelled positives and unlabelled data; annotated negatives are thrown
 away. The file goes the way of the paper's forerunners: risk estimators that need the class prior
 (uPU, nnPU), the variational loss that does not (VPU), and the multi-label loss built on it with a
-re-balance factor, a temperature and a mixup term. The two parts of its network, the local-global
-convolution and the head of SSGRL, are in :mod:`weaklabels.networks`.
+re-balance factor, a temperature and a mixup term. The two parts of its network are in
+:mod:`weaklabels.networks.local_global`, its convolution, and
+:mod:`weaklabels.networks.graph_head`, the head of SSGRL.
 
 Logits are ``(B, C)`` and observed labels ``(B, C)``: +1 labelled positive, all else unlabelled.
 Half precision is computed in float32, where the floor 1e-10 inside the logarithms exists.
