@@ -110,7 +110,7 @@ def train(
 
     def after_step(index: Tensor, logits: Tensor, loss: Tensor) -> None:
         losses.append(loss)
-        bar.update(len(index) / len(x))
+        bar.update(min(len(index) / len(x), bar.total - bar.n))  # sums of shares can exceed it
 
     def after_epoch(epoch: int) -> None:
         entry = {"epoch": epoch, "loss": float(torch.stack(losses).mean())}
