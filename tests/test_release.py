@@ -1,8 +1,11 @@
 """What is published, and when: the site with its PDF and its archive, and a version's files."""
 
 import json
+import os
 import re
 import shlex
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,8 @@ from PIL import Image
 
 from tests.book import toy
 from weaklabels.press import archive
-from weaklabels.press.html import downloads, picture
+from weaklabels.press.html import citation, downloads, picture
+from weaklabels.press.html.repository import SETTING
 from weaklabels.press.runner.notebooks import source_of
 from weaklabels.press.runner.options import UsageError
 from weaklabels.press.runner.reproduction import places_of
@@ -71,6 +75,28 @@ def test_the_front_page_links_what_stands_beside_it() -> None:
     assert downloads.offered("quick", "https://example.org/a/b") == ""
     assert "href" not in downloads.offered("record", ""), "nothing stands beside a copy"
     assert "{include} generated/downloads.md" in (BOOK / "index.md").read_text()
+
+
+def test_a_release_is_cited_with_its_repository_and_its_date(tmp_path: Path) -> None:
+    file, address = ROOT / "CITATION.cff", "https://example.org/somebody/weak-labels"
+    text = citation.released(file.read_text("utf-8"), address, "1.2.3", "2026-01-31")
+    told = {"version": "1.2.3", "repository-code": address, "date-released": "2026-01-31"}
+    assert yaml.safe_load(text) == yaml.safe_load(file.read_text("utf-8")) | told
+    (tmp_path / "CITATION.cff").write_text(text, "utf-8")
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema"]
+    command += ["vendor.citation-file-format", str(tmp_path / "CITATION.cff")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_release_has_that_citation_among_its_files() -> None:
+    [made] = [line for line in commands("release") if "CITATION.cff" in line]
+    command, folder = made.split(" > ")
+    assert folder == f"{moved('release')[1].rstrip('/')}/CITATION.cff"
+    module = command.removeprefix(".venv/bin/python ")
+    told = os.environ | {SETTING: "https://example.org/a/b"}
+    done = subprocess.run([sys.executable, *module.split()], env=told, capture_output=True)
+    assert yaml.safe_load(done.stdout)["repository-code"] == told[SETTING]
 
 
 @pytest.fixture
