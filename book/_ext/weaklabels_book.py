@@ -25,9 +25,10 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 from sphinx.writers.html5 import HTML5Translator
 
+import weaklabels
+
 NARROW = "generated/narrow-{}.svg"
 """A figure as it is shown on a phone, where the book has one (``weaklabels.press.html.narrow``)."""
-import weaklabels
 
 LOGGER = logging.getLogger(__name__)
 REPRESENTATION = re.compile(r"<(?:[^<>]|<[^<>]*>)+>")
