@@ -1,8 +1,10 @@
-"""The toy book as one PDF."""
+"""The toy book as one PDF, and what the real one would have on its sheets."""
 
 from __future__ import annotations
 
+import math
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,11 +12,29 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pypdf import PdfReader
+from bs4 import BeautifulSoup, NavigableString, Tag
+from pypdf import PageObject, PdfReader
 
 from tests.book.conftest import ToyBook
 from weaklabels import __version__
 from weaklabels.press.html import BookError, pdf
+
+LEGIBLE = 6
+"""Points of the smallest letters outside of formulas."""
+
+SMALLEST = """() => Math.min(...[...document.querySelectorAll(".bd-article table *")]
+  .filter((part) => part.innerText?.trim() && !part.closest("mjx-container, sub, sup"))
+  .map((part) => parseFloat(getComputedStyle(part).fontSize)))"""
+"""CSS pixels of the smallest letters in the tables of a page; infinite without a table."""
+
+HANGING = """(width) => {
+  const edge = (part) => part.closest(".across") ? 1002 : width + 1;
+  const hangs = (part) => part.getBoundingClientRect().right > edge(part);
+  return [...document.querySelectorAll(".bd-article *:not(mjx-assistive-mml *)")]
+    .filter((part) => hangs(part) && !hangs(part.parentElement))
+    .map((part) => `${part.tagName} in ${part.closest("[id]").id}`);
+}"""
+"""What is wider than its sheet; a sheet across has 1002 CSS pixels."""
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +106,96 @@ def test_chapters_start_on_a_page(printed: PdfReader) -> None:
     tops = [page.extract_text().strip() for page in printed.pages]
     for number, slug in enumerate(("executed", "unexecuted"), start=1):
         assert any(top.startswith(f"{number}. Executed {slug}") for top in tops)
+
+
+def words(page: PageObject) -> str:
+    return " ".join(page.extract_text().split())
+
+
+def sizes(page: PageObject) -> list[float]:
+    """Points of the letters of every piece of text on a sheet."""
+    found = []
+
+    def note(text: str, cm: list[float], tm: list[float], _: object, size: float) -> None:
+        if text.strip():
+            across, up = (tm[2] * cm[k] + tm[3] * cm[2 + k] for k in (0, 1))
+            found.append(size * math.hypot(across, up))
+
+    page.extract_text(visitor_text=note)
+    return found
+
+
+def test_a_wide_table_is_whole_and_legible_and_makes_no_other_sheet_smaller(
+    printed: PdfReader,
+) -> None:
+    [wide] = [page for page in printed.pages if "column 19" in words(page)]
+    assert wide.mediabox.width > wide.mediabox.height, "it stands across"
+    found = [size for page in printed.pages for size in sizes(page)]
+    assert min(found) > LEGIBLE - 0.01
+    assert any(math.isclose(size, 9.75, abs_tol=0.01) for size in found), "as the style sheet says"
+
+
+def test_a_caption_stands_on_the_sheet_of_its_table(printed: PdfReader) -> None:
+    texts = [words(page) for page in printed.pages]
+    for caption, first in (("Scores in per cent.", "column 0"), ("What was claimed.", "outcome")):
+        held = [text.partition(caption)[2] for text in texts if f"{caption} " in text]
+        assert any(first in below for below in held), caption
+
+
+@pytest.mark.timeout(600)  # the book is built by whichever test comes first
+def test_the_real_pages_fit_their_sheets_with_legible_tables(real_book: Path, browser: Any) -> None:
+    """As the printing script lays them out, page by page."""
+    view = {"width": pdf.WIDTH, "height": pdf.HEIGHT}
+    page = browser.new_page(color_scheme="light", viewport=view)
+    page.emulate_media(media="print")
+    hanging, small = {}, {}
+    for path in sorted(real_book.glob("*.html")):
+        if path.stem not in ("api", "search"):
+            page.goto(path.as_uri(), timeout=0)
+            page.evaluate(pdf.READY, [pdf.HEIGHT, pdf.ONLINE, {}])
+            if parts := page.evaluate(HANGING, pdf.WIDTH):
+                hanging[path.stem] = parts
+            if (points := page.evaluate(SMALLEST) * 72 / 96) < LEGIBLE:
+                small[path.stem] = points
+    page.close()
+    assert hanging == {}
+    assert small == {}
+
+
+def empty_headings(page: Tag) -> list[str]:
+    """Headings that another one of their own or of a higher level follows at once."""
+    found, above = [], None
+    for part in page.descendants:
+        if isinstance(part, Tag):
+            if re.fullmatch("h[1-6]", part.name):
+                if above is not None and part.name <= above.name:
+                    found.append(above.get_text())
+                above = part
+            elif part.name in ("img", "table"):
+                above = None
+        elif type(part) is NavigableString and part.strip():
+            above = above if part.find_parent(re.compile("^(h[1-6]|script)$")) else None
+    return found if above is None else [*found, above.get_text()]
+
+
+def test_an_empty_heading_is_seen() -> None:
+    text = "<h1>A</h1><h2>B</h2><p> </p><h2>C</h2><p>d</p><h3>E</h3><h2>F</h2><img><h2>G</h2>"
+    assert empty_headings(BeautifulSoup(text, "html.parser")) == ["B", "E", "G"]
+
+
+@pytest.mark.timeout(600)
+def test_every_heading_of_the_real_book_has_something_below_it(real_book: Path) -> None:
+    found = {}
+    for path in sorted(real_book.glob("*.html")):
+        soup = BeautifulSoup(path.read_text("utf-8"), "html.parser")
+        article = soup.select_one("article.bd-article")
+        if article is None:  # the page of the search
+            continue
+        for part in article.select(f"{pdf.ONLINE}, .headerlink, details.hide, .tag_hide-cell"):
+            part.decompose()
+        if empty := empty_headings(article):
+            found[path.stem] = empty
+    assert found == {}
 
 
 def test_without_a_browser_it_says_so(

@@ -73,12 +73,16 @@ def method_list(chapters: Collection[str], papers: Mapping[str, Paper]) -> str:
 
 def _beside(papers: Mapping[str, Paper]) -> str:
     """The functions that chapters name at their head in place of a ``Classifier``."""
-    own = {slug: _OWN.search(paper.library) for slug, paper in papers.items()}
+    own = {slug: _OWN.findall(paper.library) for slug, paper in papers.items()}
     rows = [
         [
             papers[slug].name,
             plain(papers[slug].idea),
-            ", ".join(f"{{py:obj}}`~{found[1]}.{name}`" for name in found[2].split(", ")),
+            ", ".join(
+                f"{{py:obj}}`~{module}.{name}`"
+                for module, names in found
+                for name in names.split(", ")
+            ),
             f"{{doc}}`{slug}`",
         ]
         for slug, found in own.items()

@@ -53,11 +53,13 @@ READY = """async ([sheet, online, slices]) => {
 
   all("table").forEach((table) => {
     const box = table.closest("figure") ?? table.parentElement;
-    const fits = (room) => Math.min(1, room / table.offsetWidth);
-    const size = parseFloat(getComputedStyle(table).fontSize);
-    if (fits(box.clientWidth) < 0.9) box.classList.add("across");
-    const scale = fits(box.clientWidth);
-    if (scale < 1) table.style.fontSize = `${size * scale}px`;
+    const scale = () => Math.min(1, box.clientWidth / table.offsetWidth);
+    let size = parseFloat(getComputedStyle(table).fontSize);
+    if (scale() < 0.9) box.classList.add("across");
+    for (let turn = 0; turn < 3 && scale() < 1; turn += 1) {
+      size *= scale();
+      table.style.fontSize = `${size}px`;
+    }
   });
   const splits = ".numbered-table, figure:has(.slice)";
   all("figure, .text_html, .sd-card, .admonition").forEach((part) => {
@@ -75,7 +77,8 @@ READY = """async ([sheet, online, slices]) => {
 }"""
 """A claim is found in its chapter; solutions are unfolded. A forest plot may be split between its
 lines, a table between its rows, and everything that is longer than a sheet; a table that is too
-wide is set smaller, or on a sheet that is laid across. The space below the end of a chapter is
+wide is set smaller, or on a sheet that is laid across; its lines stay as wide as they are, so one
+turn does not always do. The space below the end of a chapter is
 taken away, because it would make a sheet of its own where the last one is full."""
 
 WIDTH, HEIGHT = 673, 994
