@@ -26,6 +26,7 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.writers.html5 import HTML5Translator
 
 import weaklabels
+from weaklabels.press.html.row_links import link_rows
 
 NARROW = "generated/narrow-{}.svg"
 """A figure as it is shown on a phone, where the book has one (``weaklabels.press.html.narrow``)."""
@@ -264,6 +265,18 @@ def number_evidence(
         context["body"] = EVIDENCE.sub(numbered, context["body"])
 
 
+def point_to_rows(
+    app: Sphinx,
+    _page: str,
+    _template: str,
+    context: dict[str, Any],
+    _doctree: nodes.document | None,
+) -> None:
+    """Let every mention of a row lead to it; on the one page of a PDF numbers are not unique."""
+    if "body" in context and app.builder.name == "html":
+        context["body"] = link_rows(context["body"])
+
+
 def typeset_maths(app: Sphinx) -> None:
     """Load MathJax also for the one page of ``singlehtml``, which Sphinx finds no equations in."""
     if app.builder.name == "singlehtml":
@@ -337,6 +350,7 @@ def setup(app: Sphinx) -> dict[str, object]:
     app.connect("config-inited", order_search)
     app.connect("html-page-context", entries_are_items)
     app.connect("html-page-context", number_evidence)
+    app.connect("html-page-context", point_to_rows)
     app.connect("html-page-context", launch_from_its_room, priority=AFTER_THE_THEME)
     app.connect("html-page-context", offer_room, priority=AFTER_THE_THEME)
     app.connect("html-page-context", listings_are_plain, priority=BEFORE_THE_THEME)

@@ -128,7 +128,7 @@
   function reachable() {
     const boxes =
       ".table-body, .text_html, .pst-scrollable-table-container, .scrolls, div.math mjx-container";
-    for (const box of document.querySelectorAll(`.bd-article :is(${boxes})`)) {
+    [...document.querySelectorAll(`.bd-article :is(${boxes})`)].forEach((box, k) => {
       const scrolls = box.scrollWidth > box.clientWidth + 1;
       box.classList.toggle("table-scrolls", scrolls && box.querySelector("table") !== null);
       if (scrolls) {
@@ -136,11 +136,13 @@
         box.setAttribute("role", "region");
         const kinds = { "mjx-container": "Equation", ".scrolls": "Figure", "*": "Table" };
         const what = kinds[Object.keys(kinds).find((kind) => box.matches(kind))];
-        box.setAttribute("aria-label", `${what}, scrolls sideways`);
+        const caption = box.closest("figure")?.querySelector(".caption-number");
+        const name = caption?.textContent.trim() ?? `${what} ${k + 1}`; // no two have the same
+        box.setAttribute("aria-label", `${name}, scrolls sideways`);
       } else if (box.getAttribute("role") === "region") {
         for (const name of ["tabindex", "role", "aria-label"]) box.removeAttribute(name);
       }
-    }
+    });
   }
 
   /* Tables of numbers are set right, tables with sentences left; words may wrap. */

@@ -192,8 +192,8 @@ def claim_9(scores: Scores, choices: Choices) -> Row:
         "9",
         "With single positives it pays to know the number of positives: the best of those that are "
         f"told something ({told}) beats the best of the others ({untold}).",
-        "LL-R, which is told nothing, beats EPR and ROLE on VOC and COCO (Table 2 of Large Loss "
-        "Matters)",
+        "LL-R, which is told nothing, beats EPR and ROLE on VOC and COCO (Table 2 of the paper "
+        "Large Loss Matters)",
         greater(scores["single positive", told], scores["single positive", untold]),
         figure="tab-h2h-scenes",
         why={

@@ -93,7 +93,8 @@ def claim_19(study: Study | None) -> Row:
     return Row(
         "19",
         f"LL-R beats assume-negative ({UNIT}); {SINGLE}.",
-        "4.1, 6.9, 5.4 and 0.4 points on VOC, COCO, NUS and CUB (Table 2 of Large Loss Matters)",
+        "4.1, 6.9, 5.4 and 0.4 points on VOC, COCO, NUS and CUB (Table 2 of the paper Large Loss "
+        "Matters)",
         _compared(study, SINGLE, ["LL-R"], ["AN"], paper=_mean(LLR_OVER_AN)),
         figure=FIGURE,
     )

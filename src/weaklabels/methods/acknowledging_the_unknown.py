@@ -41,7 +41,9 @@ def entropy_maximisation(
     epsilon: float = EPSILON,
     reduction: str = "mean",
 ) -> Tensor:
-    r"""EM loss (Eq. 3 and 4): cross-entropy where annotated, :math:`-\alpha H(p)` where unknown.
+    r"""EM loss: cross-entropy where annotated, :math:`-\alpha H(p)` where unknown.
+
+    These are the paper's Eq. 3 and 4.
 
     It is negative in normal operation, at least :math:`-\alpha\ln 2`; a negative ``alpha`` gives
     entropy minimisation.
@@ -69,7 +71,7 @@ def em_apl(
     epsilon: float = EPSILON,
     reduction: str = "mean",
 ) -> Tensor:
-    r"""The loss of EM with pseudo-labels (Eq. 8).
+    r"""The loss of EM with pseudo-labels (the paper's Eq. 8).
 
     Annotated: :math:`-\ln p` or :math:`-\ln(1-p)`. Pseudo-labelled: :math:`\beta` times the
     cross-entropy with the soft target. Still unknown: :math:`-\alpha H(p)`. All are a target's
@@ -130,7 +132,7 @@ def labels_per_pass(observed: Tensor, share: float, passes: int) -> Tensor:
 
 
 def lowest_scored(logits: Tensor, candidates: Tensor, counts: Tensor) -> Tensor:
-    """Per class, the ``counts`` candidates with the smallest scores (Eq. 6).
+    """Per class, the ``counts`` candidates with the smallest scores (the paper's Eq. 6).
 
     The order is that of the logits, in which scores that saturate as probabilities still differ;
     ties go to the lower row. If a class has too few candidates, all of them are taken.
@@ -182,7 +184,7 @@ class EntropyMinimisation(EntropyMaximisation):
 
 @register("EM+APL")
 class AsymmetricPseudoLabels(EntropyMaximisation):
-    r"""EM with asymmetric pseudo-labelling (Algorithm 1).
+    r"""EM with asymmetric pseudo-labelling (the paper's Algorithm 1).
 
     Passes happen after epochs :math:`T_w, T_w+1, \ldots`, ``passes`` of them; up to the first the
     method is exactly EM. The official code makes one more pass after the last epoch, which teaches

@@ -373,7 +373,10 @@ class LabelSmoothing(_Stateless):
 
 @register("ASL")
 class Asymmetric(Method):
-    """Asymmetric loss; see ``asymmetric`` for the options."""
+    """Asymmetric loss: negatives are focused harder than positives, very easy ones ignored.
+
+    See ``asymmetric`` for the options.
+    """
 
     def __init__(
         self,

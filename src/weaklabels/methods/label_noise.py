@@ -132,7 +132,7 @@ class CrossEntropy(Method):
 
 @register("GCE")
 class GeneralisedCrossEntropy(Method):
-    """Generalised cross-entropy; see the function of that name.
+    """Generalised cross-entropy, (1 - p^q) / q: between cross-entropy and absolute error.
 
     Raises:
         ValueError: if q is not above 0.

@@ -198,7 +198,7 @@ class CorrectPermanently(LargeLoss):
 
 @register("Curriculum")
 class CurriculumLabelling(Method):
-    """Curriculum labelling (Durand et al., CVPR 2019), a comparator of Table 3, in our reading.
+    """Curriculum labelling (Durand et al., CVPR 2019), a rival in the paper's Table 3.
 
     Partial BCE with the weight of Durand et al. on the known labels; from the second epoch on, an
     unknown label whose last score is beyond the threshold counts as known, with the sign of the

@@ -411,7 +411,10 @@ class PGDTraining(_AdversarialTraining):
 
 @register("TRADES")
 class TRADES(_AdversarialTraining):
-    """TRADES (Zhang et al., ICML 2019) with beta 6."""
+    """TRADES: clean cross-entropy plus 6 times the divergence of clean and attacked predictions.
+
+    Zhang et al., ICML 2019.
+    """
 
     def attack(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         del y
@@ -423,7 +426,10 @@ class TRADES(_AdversarialTraining):
 
 @register("MART")
 class MART(_AdversarialTraining):
-    """MART (Wang et al., ICLR 2020) with beta 6."""
+    """MART: adversarial training in which misclassified images weigh more; beta is 6.
+
+    Wang et al., ICLR 2020.
+    """
 
     def attack(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         start = x + 0.001 * self._normal(x)

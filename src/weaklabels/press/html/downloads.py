@@ -22,7 +22,8 @@ README = """# {title}
 
 A chapter of *Weak Labels*, with all that its notebook reads. What it shares with other chapters is
 in the package `{wheel}`, which stands beside the first page of the
-published book. With that file in this folder, and Python 3.11 or newer:
+published book (in a copy of the repository `pip wheel --no-deps .` makes it). With that file
+in this folder, and Python 3.11 or newer:
 
     pip install "{wheel}[book]"
     jupyter lab book/{slug}.ipynb
