@@ -6,6 +6,7 @@ import tarfile
 import zipfile
 import zlib
 from pathlib import Path
+from platform import python_version
 
 from download import FetchError, need_space, sentence
 from tqdm import tqdm
@@ -26,6 +27,11 @@ def extract(archive: Path, target: Path) -> None:
     Raises:
         FetchError: naming the archive and the member.
     """
+    if not hasattr(tarfile, "data_filter"):
+        raise FetchError(
+            f"{archive}: Python {python_version()} has no filters for archives that come from "
+            "elsewhere, use Python 3.11.4 or newer"
+        )
     target.mkdir(parents=True, exist_ok=True)
     limit = max(LIMIT_FACTOR * archive.stat().st_size, LIMIT_FLOOR)
     try:

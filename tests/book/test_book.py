@@ -219,7 +219,7 @@ def test_table_and_forest_plot_of_the_claims_are_made_of_the_rows(copy: ToyBook)
     assert "<!-- 1  Reworded since. -->" in forest["data"]["image/svg+xml"]
     assert found["fig-executed-line"][0]["data"]["image/svg+xml"] == toy.SVG
     narrow = sorted(path.name for path in (results / "source").rglob("narrow-*.svg"))
-    assert narrow == ["narrow-fig-executed-claims.svg", "narrow-forest.svg"]
+    assert narrow == ["narrow-fig-executed-claims.svg"]
 
 
 def test_a_chapter_names_what_decides_its_claims_by_number(toy_book: ToyBook) -> None:

@@ -11,9 +11,16 @@ import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import pytest
+
 from tests.library import tiny_datasets as tiny
 
 SCRIPTS = tiny.REPOSITORY / "data_scripts"
+
+FILTERS = pytest.mark.skipif(
+    not hasattr(tarfile, "data_filter"),
+    reason="this Python is older than 3.11.4 and has no filters for archives",
+)
 
 
 def script(name: str):

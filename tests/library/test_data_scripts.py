@@ -16,7 +16,9 @@ from pathlib import Path
 import pytest
 
 from tests.library import tiny_datasets as tiny
-from tests.library.fetching import SCRIPTS, error, make_zip, run, script, tar, tree
+from tests.library.fetching import FILTERS, SCRIPTS, error, make_zip, run, script, tar, tree
+
+pytestmark = FILTERS
 
 SHARED = {"fetch", "download", "archives", "idx_files"}
 NAMES = sorted(path.stem for path in SCRIPTS.glob("*.py") if path.stem not in SHARED)

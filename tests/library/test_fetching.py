@@ -9,7 +9,9 @@ import shutil
 import numpy as np
 import pytest
 
-from tests.library.fetching import make_zip, tar, tree
+from tests.library.fetching import FILTERS, make_zip, tar, tree
+
+pytestmark = FILTERS
 
 
 @pytest.fixture
@@ -60,6 +62,15 @@ def test_a_zip_that_unpacks_to_too_much_is_refused_and_a_link_is_a_file(fetch, t
     assert not list((tmp_path / "b").iterdir())
     fetch.extract(make_zip(tmp_path / "l.zip", ("l", b"/etc"), link=True), tmp_path / "l")
     assert not (tmp_path / "l" / "l").is_symlink()
+
+
+def test_a_python_without_filters_unpacks_nothing(fetch, tmp_path, monkeypatch):
+    monkeypatch.delattr("tarfile.data_filter")
+    monkeypatch.delattr("tarfile.FilterError")
+    for make in (tar, make_zip):
+        with pytest.raises(fetch.FetchError, match=r"use Python 3\.11\.4 or newer"):
+            fetch.extract(make(tmp_path / "good", ("a.txt", b"1")), tmp_path / "target")
+        assert not (tmp_path / "target").exists()
 
 
 def test_ordinary_archives_are_unpacked(fetch, tmp_path):
