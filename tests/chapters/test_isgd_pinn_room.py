@@ -194,7 +194,8 @@ def test_the_chosen_rates_are_those_of_the_record():
     assert recorded["chosen"] == tuning.CHOSEN
     assert len(recorded["seeds"]) == tuning.SEEDS
     assert min(recorded["seeds"]) >= 1000
-    assert len(tuning.TUNED) == sum(map(len, tuning.CHOSEN.values()))
+    assert recorded["inner"]["chosen"] == runs.INNER
+    assert len(tuning.TUNED) == len(runs.INNER) + sum(map(len, tuning.CHOSEN.values()))
     wanted = {(g, tuning.chosen(g, method)) for g, m in tuning.CHOSEN.items() for method in m}
     assert all(set(tuning.specs(profile)) > wanted for profile in (runs.SMOKE, runs.PAPER))
     assert all(key == tuning.chosen(tuning.FULL, key[0]) for key in runs.FOLLOWED)
@@ -211,6 +212,24 @@ def test_the_lowest_loss_chooses(monkeypatch):
     losses = found["losses"][tuning.FULL]["SGD"]
     assert [losses[rate] for rate in ("0.01", "0.1", "0.5", "10")] == [5.0, 3.0, 2.0, None]
     assert found["seeds"] == [1000, 1001, 1002]
+
+
+def test_other_rates_are_chosen_with_the_inner_rate_that_was(monkeypatch):
+    seen = {}
+
+    def run_all(self, function, specs):
+        for spec in specs:
+            seen.setdefault(spec.method, []).append((spec.alpha, spec.inner_rate))
+        return [record(loss=1 + (spec.inner_rate != 0.03)) for spec in specs]
+
+    monkeypatch.setattr(Chapter, "run", run_all)
+    found = tuning.study(Chapter("isgd_pinn", "smoke"))
+    assert found["inner"]["chosen"] == dict.fromkeys(runs.INNER, 0.03)
+    for method in runs.INNER:
+        first, later = seen[method][: 3 * len(runs.INNER_RATES)], seen[method]
+        assert {alpha for alpha, _ in first} == {runs.INNER_AT}
+        assert {rate for _, rate in first} == set(runs.INNER_RATES)
+        assert {rate for _, rate in later[len(first) :]} == {0.03}
 
 
 # -- steps ----------------------------------------------------------------------------------------

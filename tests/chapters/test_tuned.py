@@ -67,18 +67,6 @@ AT_AN_EDGE = {
         ),
         "data_sets corel5k, single positive, PU-MLC gamma",
     },
-    "isgd_pinn": {
-        f"TUNED {name} learning rate, {problem}"
-        for name, *problems in (
-            ("ISGD (Adam)", "Poisson, full batch"),
-            ("ISGD (Adam, restarted)", "Poisson, full batch"),
-            ("ISGD (L-BFGS)", "Poisson, mini-batches", "Reaction", "Burgers"),
-            ("L-BFGS, fixed step", "Poisson, full batch"),
-            ("Adam", "inverse Poisson", "Burgers"),
-            ("SGD", "Reaction"),
-        )
-        for problem in problems
-    },
     "l2d": {"photographs MLD weight"},
     "lfosa": {"cifar10 2 of 10 known, near, learning rate"},
     "pu_mlc": {"rates VPU without mixup 10"},

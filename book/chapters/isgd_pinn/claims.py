@@ -71,7 +71,7 @@ def grids(runs: Runs, other: str) -> str:
 def inner_rate(runs: Runs, method: str) -> str:
     """The rate of an inner Adam, for a row."""
     key = tables.rates_of(runs, method)[0]
-    return f"inner rate {runs[key][0].spec.inner_rate:g}, not tuned"
+    return f"inner rate {runs[key][0].spec.inner_rate:g}"
 
 
 HINDSIGHT = "Best rate by the true error of each seed"

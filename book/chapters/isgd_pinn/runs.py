@@ -292,7 +292,7 @@ def start_spectrum(spec: Spec) -> np.ndarray:
 Key = tuple[str, float]
 """Method and learning rate; L-BFGS with line search has the rate 0."""
 
-FOLLOWED: tuple[Key, ...] = (("SGD", 0.1), ("Adam", 3e-3), ("ISGD (L-BFGS)", 0.1), ("L-BFGS", 0))
+FOLLOWED: tuple[Key, ...] = (("SGD", 0.1), ("Adam", 3e-2), ("ISGD (L-BFGS)", 0.1), ("L-BFGS", 0))
 """Runs whose tangent kernel is followed, at the rates that were chosen in full batch."""
 
 RIPPLES: tuple[Key, ...] = FOLLOWED[1:]
@@ -353,11 +353,19 @@ class Settings:
 
 
 SGD_RATES = (0.01, 0.1, 0.5, 1, 2, 10)
-ADAM_RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 1e-1)
+ADAM_RATES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+FIRST_ADAM_RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 1e-1)  # of an Adam that L-BFGS follows
 ISGD_RATES = (1e-5, 1e-3, 0.1, 1, 10, 1e3)
 INNER_ADAM_RATES = (0.01, 0.1, 1, 10, 100, 1e3)
-FEW_SGD, FEW_ADAM = (0.01, 0.1, 0.5, 1, 2), (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
-FEW_ISGD = (0.01, 0.1, 1, 10, 100)
+FEW_SGD, FEW_ADAM = (0.01, 0.1, 0.5, 1, 2, 5, 10), (1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1)
+FEW_ISGD = (0.01, 0.1, 1, 10, 100, 1e3, 1e4)
+
+INNER_RATES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+"""Learning rates of an inner Adam that are tried, at ``INNER_AT``."""
+
+INNER_AT = 1.0
+INNER: Mapping[str, float] = {"ISGD (Adam)": 3e-2, "ISGD (Adam, restarted)": 1e-2}
+"""Method -> learning rate of its inner Adam that was chosen; see ``tuning.study``."""
 
 QUICK = Settings(
     base=Spec(),
@@ -365,7 +373,7 @@ QUICK = Settings(
     variants=_keys(
         isgd_adam=INNER_ADAM_RATES,
         restarted=INNER_ADAM_RATES,
-        both=ADAM_RATES,
+        both=FIRST_ADAM_RATES,
         lbfgs_fixed=(0.01, 0.1, 1),
     ),
     batch=_keys(sgd=FEW_SGD, adam=FEW_ADAM, isgd=(*FEW_ISGD, math.inf)),
@@ -383,7 +391,7 @@ PAPER = replace(
     base=Spec(hidden=(50,) * 4, points=128, budget=50_000),
     full=_keys(
         sgd=(0.001, *SGD_RATES),
-        adam=(1e-5, *ADAM_RATES),
+        adam=(1e-4, *ADAM_RATES),
         isgd=(*ISGD_RATES, 1e5, math.inf),
         lbfgs=(0,),
     ),
@@ -412,11 +420,19 @@ def settings(chapter: Setting) -> Settings:
 # -- tables of runs -------------------------------------------------------------------------------
 
 
-def table(base: Spec, keys: Iterable[Key]) -> dict[Key, Spec]:
-    """A run with other methods and rates."""
+def table(
+    base: Spec, keys: Iterable[Key], inner_rates: Mapping[str, float] = INNER
+) -> dict[Key, Spec]:
+    """A run with other methods and rates; an inner Adam has that of its method."""
     return {
-        key: replace(base, method=key[0], alpha=key[1], spectra=base.spectra and key in FOLLOWED)
-        for key in keys
+        (method, alpha): replace(
+            base,
+            method=method,
+            alpha=alpha,
+            inner_rate=inner_rates.get(method, base.inner_rate),
+            spectra=base.spectra and (method, alpha) in FOLLOWED,
+        )
+        for method, alpha in keys
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
@@ -24,10 +25,10 @@ FULL, BATCH, DEFAULT = "Poisson, full batch", "Poisson, mini-batches", "Poisson,
 CHOSEN: dict[str, dict[str, float]] = {
     FULL: {
         "SGD": 0.1,
-        "Adam": 0.003,
+        "Adam": 0.03,
         "ISGD (L-BFGS)": 0.1,
-        "ISGD (Adam)": 1000,
-        "ISGD (Adam, restarted)": 0.01,
+        "ISGD (Adam)": 10,
+        "ISGD (Adam, restarted)": 0.1,
         "Adam, then L-BFGS": 0.0003,
         "L-BFGS, fixed step": 1,
     },
@@ -59,10 +60,14 @@ CHOSEN: dict[str, dict[str, float]] = {
     "Burgers": {
         "SGD": 0.5,
         "Adam": 0.1,
-        "ISGD (L-BFGS)": 100,
+        "ISGD (L-BFGS)": 1000,
     },
 }
 """Problem -> method -> the rate that the recorded study chose."""
+
+
+BOUNDS = {"L-BFGS, fixed step": (1.0,)}
+"""Method -> natural end of its rates: the step that a quasi-Newton method takes by itself."""
 
 
 def grids() -> dict[str, tuple[Key, ...]]:
@@ -75,10 +80,21 @@ def grids() -> dict[str, tuple[Key, ...]]:
     }
 
 
-def specs(settings: runs.Settings) -> dict[tuple[str, Key], runs.Spec]:
-    """The runs of the study."""
+def inner_specs(settings: runs.Settings) -> dict[tuple[str, float], runs.Spec]:
+    """The runs among which the learning rate of an inner Adam is chosen, by method and rate."""
+    return {
+        (method, rate): replace(settings.base, method=method, alpha=runs.INNER_AT, inner_rate=rate)
+        for method in runs.INNER
+        for rate in runs.INNER_RATES
+    }
+
+
+def specs(
+    settings: runs.Settings, inner_rates: Mapping[str, float] = runs.INNER
+) -> dict[tuple[str, Key], runs.Spec]:
+    """The runs among which all other rates are chosen, with those of inner Adams."""
     # The losses alone decide, so no kernel is followed.
-    tables = {FULL: runs.table(settings.base, (*settings.full, *settings.variants))}
+    tables = {FULL: runs.table(settings.base, (*settings.full, *settings.variants), inner_rates)}
     tables |= {BATCH: runs.mini_batches(settings), DEFAULT: runs.default_start(settings)}
     tables |= {
         name: runs.table(spec, settings.few) for name, spec in runs.other_problems(settings).items()
@@ -98,36 +114,48 @@ def last_losses(records: Sequence[Record]) -> np.ndarray:
 
 
 def study(chapter: Setting) -> dict[str, Any]:
-    """Choose every rate.
+    """Choose every rate: first those of inner Adams, then, with them, all others.
 
     Returns:
         The record: ``seeds``, ``losses``, problem -> method -> rate -> median loss (None if it
-        diverged), and ``chosen``, problem -> method -> rate.
+        diverged), and ``chosen``, problem -> method -> rate; the same of the ``inner`` rates,
+        without problem.
     """
     seeds = range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + chapter.seeds)
-    found = chapter.repeat(runs.run, specs(runs.settings(chapter)), seeds)
+    settings = runs.settings(chapter)
+    inner: dict[str, dict[float, float]] = {}
+    for (method, rate), records in chapter.repeat(runs.run, inner_specs(settings), seeds).items():
+        inner.setdefault(method, {})[rate] = _median_loss(records)
+    inner_rates = _lowest(inner)
     losses: dict[str, dict[str, dict[float, float]]] = {}
+    found = chapter.repeat(runs.run, specs(settings, inner_rates), seeds)
     for (group, (method, rate)), records in found.items():
-        median = float(np.median(last_losses(records)))
-        losses.setdefault(group, {}).setdefault(method, {})[rate] = median
+        losses.setdefault(group, {}).setdefault(method, {})[rate] = _median_loss(records)
     return {
         "what": "Training loss at the end by problem, method and learning rate, median of seeds "
         "that no result is reported for; and the rates of the lowest",
         "seeds": list(seeds),
-        "losses": {
-            group: {
-                method: {
-                    f"{rate:g}": float(f"{loss:.4g}") if np.isfinite(loss) else None
-                    for rate, loss in rates.items()
-                }
-                for method, rates in methods.items()
-            }
-            for group, methods in losses.items()
-        },
-        "chosen": {
-            group: {method: min(rates, key=rates.__getitem__) for method, rates in methods.items()}
-            for group, methods in losses.items()
-        },
+        "inner": {"losses": _readable(inner), "chosen": inner_rates},
+        "losses": {group: _readable(methods) for group, methods in losses.items()},
+        "chosen": {group: _lowest(methods) for group, methods in losses.items()},
+    }
+
+
+def _median_loss(records: Sequence[Record]) -> float:
+    return float(np.median(last_losses(records)))
+
+
+def _lowest(losses: Mapping[str, Mapping[float, float]]) -> dict[str, float]:
+    return {method: min(rates, key=rates.__getitem__) for method, rates in losses.items()}
+
+
+def _readable(losses: Mapping[str, Mapping[float, float]]) -> dict[str, dict[str, float | None]]:
+    return {
+        method: {
+            f"{rate:g}": float(f"{loss:.4g}") if np.isfinite(loss) else None
+            for rate, loss in rates.items()
+        }
+        for method, rates in losses.items()
     }
 
 
@@ -136,15 +164,27 @@ def _tuned(group: str, keys: Iterable[Key], chosen: Mapping[str, float]) -> list
     for method, rate in keys:
         rates.setdefault(method, []).append(rate)
     return [
-        Tuned(method, "learning rate", tuple(sorted(tried)), chosen[method], RULE, group)
+        Tuned(
+            method,
+            "learning rate",
+            tuple(sorted(tried)),
+            chosen[method],
+            RULE,
+            group,
+            BOUNDS.get(method, ()),
+        )
         for method, tried in rates.items()
     ]
 
 
-TUNED: tuple[Tuned, ...] = tuple(
-    chain.from_iterable(
+TUNED: tuple[Tuned, ...] = (
+    *(
+        Tuned(method, "inner rate", runs.INNER_RATES, rate, RULE, FULL)
+        for method, rate in runs.INNER.items()
+    ),
+    *chain.from_iterable(
         _tuned(group, keys, CHOSEN[group]) for group, keys in grids().items() if group in CHOSEN
-    )
+    ),
 )
 """Rates of SGD in units of 2 / lambda_max."""
 
