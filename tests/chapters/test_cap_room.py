@@ -139,21 +139,35 @@ def test_the_main_table_leaves_out_methods_at_higher_shares(chapter):
 
 
 def test_every_method_is_tuned_alike():
-    assert {len(each.values) for each in runs.TUNED} == {5}
-    assert [each.method for each in runs.TUNED] == [name for name in runs.DIALS for _ in range(2)]
+    assert {len(each.values) for each in runs.TUNED} == {6}
+    assert [each.method for each in runs.TUNED] == 4 * [name for name in runs.DIALS for _ in "12"]
+
+
+def test_what_was_chosen_is_shown_at_every_share():
+    shown = tables.chosen_table(runs.TUNED)
+    assert list(shown) == ["tried", *(f"{share} % labelled" for share in (5, 10, 15, 20))]
+    assert len(shown) == 2 * len(runs.DIALS)
+    for share in runs.CHOSEN:
+        column = shown[f"{tables.percent(share)} labelled"]
+        for name, (batch, own) in runs.CHOSEN[share].items():
+            assert column[name, "labelled batch"].split()[0] == f"{batch}"
+            assert column[name, runs.DIALS[name].setting].split()[0] == f"{own:g}"
 
 
 def test_a_method_runs_with_the_settings_that_were_chosen_for_it():
     chapter = Chapter("cap", "quick")
-    base = runs.base_spec(chapter, 0.05)
-    for name, (batch, own) in runs.CHOSEN.items():
-        spec, dial = runs.vary(base, name), runs.DIALS[name]
-        assert spec.labelled_batch == batch
-        found = [dict(spec.method_options)[option] for option in dial.options]
-        assert set(found or [spec.optimiser.lr]) == {own}
-    assert runs.vary(base, "Top-1").labelled_batch == runs.CHOSEN["Top-k"][0]
-    assert dict(runs.vary(base, "Top-1").method_options)["k"] == 1
-    assert runs.vary(base, "True labels").labelled_batch == runs.CHOSEN["CAP"][0]
+    for share, chosen in runs.CHOSEN.items():
+        base = runs.base_spec(chapter, share)
+        for name, (batch, own) in chosen.items():
+            spec, dial = runs.vary(base, name), runs.DIALS[name]
+            assert spec.labelled_batch == batch
+            found = [dict(spec.method_options)[option] for option in dial.options]
+            assert set(found or [spec.optimiser.lr]) == {own}
+        assert runs.vary(base, "Top-1").labelled_batch == chosen["Top-k"][0]
+        assert dict(runs.vary(base, "Top-1").method_options)["k"] == 1
+        assert runs.vary(base, "True labels").labelled_batch == chosen["CAP"][0]
+    between = runs.vary(runs.base_spec(chapter, 0.11), "IAT").labelled_batch
+    assert between == runs.CHOSEN[0.10]["IAT"][0]
 
 
 def test_on_photographs_the_authors_batches_stay():
@@ -178,10 +192,12 @@ def test_the_choices_are_those_of_the_record():
     path = Path(record.__file__).parent / "recorded" / "tuning.json"
     if not path.exists():
         pytest.skip("not recorded yet: make record CHAPTERS=cap NAME=tuning")
-    found = json.loads(path.read_text(encoding="utf-8"))["methods"]
-    for name, (batch, own) in runs.CHOSEN.items():
-        assert found[name]["labelled batch"]["chosen"] == batch
-        assert found[name][runs.DIALS[name].setting]["chosen"] == own
+    content = json.loads(path.read_text(encoding="utf-8"))["shares"]
+    assert list(content) == [tables.percent(share) for share in runs.CHOSEN]
+    for found, chosen in zip(content.values(), runs.CHOSEN.values(), strict=True):
+        for name, (batch, own) in chosen.items():
+            assert found[name]["labelled batch"]["chosen"] == batch
+            assert found[name][runs.DIALS[name].setting]["chosen"] == own
 
 
 class Scored(Setting):
@@ -199,12 +215,14 @@ class Scored(Setting):
 
 def test_the_dial_is_tuned_with_the_batch_that_was_chosen(tmp_path):
     setting = Scored("quick", "cpu", 1, "", Store(tmp_path), tmp_path)
-    found = record.tuning(setting)["methods"]
-    assert list(found) == list(runs.DIALS)
-    assert {each["labelled batch"]["chosen"] for each in found.values()} == {32}
-    assert found["Top-k"]["k"]["chosen"] == 5
-    assert found["Top-k"]["k"]["validation"]["5"] == [1.5] * len(runs.TUNING_SEEDS)
-    assert json.loads(json.dumps(found)) == found
+    shares = record.tuning(setting)["shares"]
+    assert list(shares) == ["5 %", "10 %", "15 %", "20 %"]
+    for found in shares.values():
+        assert list(found) == list(runs.DIALS)
+        assert {each["labelled batch"]["chosen"] for each in found.values()} == {32}
+        assert found["Top-k"]["k"]["chosen"] == 5
+        assert found["Top-k"]["k"]["validation"]["5"] == [1.5] * len(runs.TUNING_SEEDS)
+    assert json.loads(json.dumps(shares)) == shares
 
 
 # -- the claims ------------------------------------------------------------------------------------

@@ -14,31 +14,38 @@ from weaklabels.lab.tuned import choose
 from weaklabels.lab.two_stage import Spec, Stage, first_stage, run, warm_up
 from weaklabels.lab.voc_features import Row, with_option
 
-TUNING_SHARE = 0.05
-
 
 def tuning(setting: Setting) -> dict[str, Any]:
-    """Choose the labelled batch of every method, then, with that, its own dial."""
-    base = runs.base_spec(replace(setting, profile="quick"), TUNING_SHARE)
+    """Choose the labelled batch of every method at every share, then, with that, its own dial."""
+    bases = runs.settings(replace(setting, profile="quick"))
     batches = choose(
         setting,
         run,
-        {name: runs.tuning_table(base, name) for name in runs.DIALS},
+        {
+            (name, share): runs.tuning_table(base, name)
+            for share, base in bases.items()
+            for name in runs.DIALS
+        },
         runs.TUNING_SEEDS,
     )
     own = choose(
         setting,
         run,
-        {name: runs.tuning_table(base, name, batches[name]["chosen"]) for name in runs.DIALS},
+        {
+            (name, share): runs.tuning_table(bases[share], name, found["chosen"])
+            for (name, share), found in batches.items()
+        },
         runs.TUNING_SEEDS,
     )
     return {
         "what": "Validation mAP (%) at the last epoch by setting, one value a tuning seed",
-        "share": TUNING_SHARE,
         "seeds": [*runs.TUNING_SEEDS],
-        "methods": {
-            name: {"labelled batch": batches[name], dial.setting: own[name]}
-            for name, dial in runs.DIALS.items()
+        "shares": {
+            tables.percent(share): {
+                name: {"labelled batch": batches[name, share], dial.setting: own[name, share]}
+                for name, dial in runs.DIALS.items()
+            }
+            for share in bases
         },
     }
 

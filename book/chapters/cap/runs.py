@@ -51,7 +51,7 @@ WEAK, STRONG = 0.05, 0.3
 TOP_K = {"voc2012": 2, "coco2014": 3, "nuswide": 2}
 """k of the authors' warm-up script; elsewhere the mean number of labels, rounded."""
 
-BATCHES = (4, 16, 32, 64, 128)
+BATCHES = (4, 16, 32, 64, 128, 256)
 """Labelled images a batch that are tried, for every method."""
 
 
@@ -74,44 +74,44 @@ class Dial:
     bound: tuple[float, ...] = ()
 
 
-RATE = Dial("learning rate", (1e-3, 3e-3, 1e-2, 3e-2, 1e-1), 1e-3)
+RATE = Dial("learning rate", (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1), 1e-3)
 DIALS = {
     "Supervised": RATE,
     "CAP": Dial(
-        "share used", (0.6, 0.7, 0.8, 0.9, 1.0), 1.0, ("positive_share", "negative_share"), (1.0,)
+        "share used",
+        (0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
+        1.0,
+        ("positive_share", "negative_share"),
+        (1.0,),
     ),
-    "IAT": Dial("threshold", (0.5, 0.6, 0.7, 0.8, 0.9), 0.5, ("probability",)),
-    "Top-k": Dial("k", (1, 3, 5, 8, 10), 3, ("k",), (1, 10)),
+    "IAT": Dial("threshold", (0.5, 0.6, 0.7, 0.8, 0.9, 0.95), 0.5, ("probability",)),
+    "Top-k": Dial("k", (1, 2, 3, 5, 8, 10), 3, ("k",), (1, 10)),
     "FreeMatch": RATE,
 }
 
-CHOSEN: Mapping[str, tuple[int, float]] = {
-    "Supervised": (64, 3e-3),
-    "CAP": (32, 0.9),
-    "IAT": (128, 0.8),
-    "Top-k": (128, 10),
-    "FreeMatch": (128, 3e-2),
+CHOSEN: Mapping[float, Mapping[str, tuple[int, float]]] = {
+    share: {
+        "Supervised": (64, 3e-3),
+        "CAP": (32, 0.9),
+        "IAT": (128, 0.8),
+        "Top-k": (128, 10),
+        "FreeMatch": (128, 3e-2),
+    }
+    for share in SHARES["quick"]
 }
-"""Labelled batch and position of the dial; see ``record.tuning``."""
+"""Labelled share -> labelled batch and position of the dial; see ``record.tuning``."""
 
 TUNING_SEEDS = range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + 3)
 
 _RULE = "best validation mAP at the last epoch, mean of 3 seeds"
-_DATA = "scenes, 5 % labelled"
 TUNED = tuple(
     tuned
-    for method, (batch, own) in CHOSEN.items()
+    for share, of_method in CHOSEN.items()
+    for method, (batch, own) in of_method.items()
+    for data, dial in ((f"{100 * share:g} % labelled", DIALS[method]),)
     for tuned in (
-        Tuned(method, "labelled batch", BATCHES, batch, _RULE, _DATA),
-        Tuned(
-            method,
-            DIALS[method].setting,
-            DIALS[method].values,
-            own,
-            _RULE,
-            _DATA,
-            DIALS[method].bound,
-        ),
+        Tuned(method, "labelled batch", BATCHES, batch, _RULE, data),
+        Tuned(method, dial.setting, dial.values, own, _RULE, data, dial.bound),
     )
 )
 
@@ -232,16 +232,23 @@ _TUNED_AS = {"Top-1": "Top-k", "CAP, true proportions": "CAP"}
 def vary(base: Spec, name: str) -> Spec:
     """The same run with a method of the tables, by the name used there.
 
-    On scenes with the settings that were tuned for it; on photographs with the authors'.
+    On scenes with the settings that were tuned for it, at the labelled share that is nearest; on
+    photographs with the authors'.
     """
     spec = _with_method(base, name)
     if base.dataset != "scenes":
         return spec
-    model = _TUNED_AS.get(name, name)
+    model, chosen = _TUNED_AS.get(name, name), chosen_at(base)
     if model not in DIALS:
-        return with_batch(spec, CHOSEN["CAP"][0])
-    batch, own = CHOSEN[model]
+        return with_batch(spec, chosen["CAP"][0])
+    batch, own = chosen[model]
     return with_batch(spec, batch) if name == "Top-1" else with_settings(spec, batch, model, own)
+
+
+def chosen_at(base: Spec) -> Mapping[str, tuple[int, float]]:
+    """What was chosen at the labelled share nearest to that of a run."""
+    share = dict(base.annotation_options)["share"]
+    return CHOSEN[min(CHOSEN, key=lambda tried: abs(tried - share))]
 
 
 def _with_method(base: Spec, name: str) -> Spec:
@@ -336,7 +343,7 @@ def batch_table(
 
 def share_table(base: Spec) -> dict[tuple[str, float], Spec]:
     """CAP by the share of the pseudo-labels that it uses."""
-    batch, _ = CHOSEN["CAP"]
+    batch, _ = chosen_at(base)["CAP"]
     return {
         ("CAP", share): with_settings(base, batch, "CAP", share) for share in DIALS["CAP"].values
     }
