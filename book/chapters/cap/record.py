@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from chapters.cap import runs, tables
+from chapters.cap.runs import Choice
 from weaklabels.lab import photographs, trunk
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import options
@@ -16,37 +17,29 @@ from weaklabels.lab.voc_features import Row, with_option
 
 
 def tuning(setting: Setting) -> dict[str, Any]:
-    """Choose the labelled batch of every method at every share, then, with that, its own dial."""
+    """Choose batch, then learning rate, then dial of every method at every labelled share."""
     bases = runs.settings(replace(setting, profile="quick"))
-    batches = choose(
-        setting,
-        run,
-        {
-            (name, share): runs.tuning_table(base, name)
-            for share, base in bases.items()
-            for name in runs.DIALS
-        },
-        runs.TUNING_SEEDS,
-    )
-    own = choose(
-        setting,
-        run,
-        {
-            (name, share): runs.tuning_table(bases[share], name, found["chosen"])
-            for (name, share), found in batches.items()
-        },
-        runs.TUNING_SEEDS,
-    )
+    choices = {
+        (share, name): Choice(dial=runs.DIALS[name].usual if name in runs.DIALS else None)
+        for share in bases
+        for name in runs.CHOOSING
+    }
+    found: dict[str, dict[str, dict[str, Any]]] = {
+        tables.percent(share): {name: {} for name in runs.CHOOSING} for share in bases
+    }
+    for field in ("batch", "rate", "dial"):
+        trials = {
+            (share, name): runs.tuning_table(bases[share], name, field, choice)
+            for (share, name), choice in choices.items()
+            if field != "dial" or name in runs.DIALS
+        }
+        for (share, name), tried in choose(setting, run, trials, runs.TUNING_SEEDS).items():
+            found[tables.percent(share)][name][field] = tried
+            choices[share, name] = replace(choices[share, name], **{field: tried["chosen"]})
     return {
         "what": "Validation mAP (%) at the last epoch by setting, one value a tuning seed",
         "seeds": [*runs.TUNING_SEEDS],
-        "shares": {
-            tables.percent(share): {
-                name: {"labelled batch": batches[name, share], dial.setting: own[name, share]}
-                for name, dial in runs.DIALS.items()
-            }
-            for share in bases
-        },
+        "shares": found,
     }
 
 
@@ -64,8 +57,8 @@ RATES = (1e-5, *photographs.LEARNING_RATES)
 
 DIALS: Mapping[str, tuple[str, float, tuple[float, ...]]] = {
     "CAP": ("positive_share", 1.0, (0.4, 0.6, 0.8, 0.9, 1.0)),
-    "IAT": ("probability", 0.8, runs.DIALS["IAT"].values),
-    "Top-k": ("k", 2, runs.DIALS["Top-k"].values),
+    "IAT": ("probability", 0.8, (0.5, 0.6, 0.7, 0.8, 0.9)),
+    "Top-k": ("k", 2, (1, 3, 5, 8, 10)),
 }
 """Rule -> its option that is chosen, what it is while the learning rate is, and what is tried."""
 

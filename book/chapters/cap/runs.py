@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -51,32 +51,33 @@ WEAK, STRONG = 0.05, 0.3
 TOP_K = {"voc2012": 2, "coco2014": 3, "nuswide": 2}
 """k of the authors' warm-up script; elsewhere the mean number of labels, rounded."""
 
-BATCHES = (4, 16, 32, 64, 128, 256)
-"""Labelled images a batch that are tried, for every method."""
+BATCHES = (4, 16, 32, 64, 128)
+"""Labelled images a batch that are tried for every method, beside all that are labelled."""
+
+RATES = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1)
+"""Learning rates of the second stage that are tried for every method."""
 
 
 @dataclass(frozen=True)
 class Dial:
-    """The setting of a method's own that is tuned, beside the labelled batch.
+    """The setting of a method's own that is tuned, beside labelled batch and learning rate.
 
     Attributes:
-        setting: its name; the learning rate, or options of the method.
-        values: what is tried, as many for every method.
-        usual: what it is while the labelled batch is tuned.
-        options: those of the method that it sets; none for the learning rate of the second stage.
+        setting: its name.
+        values: what is tried.
+        usual: what it is while the others are tuned.
+        options: those of the method that it sets.
         bound: natural ends of the values.
     """
 
     setting: str
     values: tuple[float, ...]
     usual: float
-    options: tuple[str, ...] = ()
+    options: tuple[str, ...]
     bound: tuple[float, ...] = ()
 
 
-RATE = Dial("learning rate", (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1), 1e-3)
 DIALS = {
-    "Supervised": RATE,
     "CAP": Dial(
         "share used",
         (0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
@@ -86,33 +87,61 @@ DIALS = {
     ),
     "IAT": Dial("threshold", (0.5, 0.6, 0.7, 0.8, 0.9, 0.95), 0.5, ("probability",)),
     "Top-k": Dial("k", (1, 2, 3, 5, 8, 10), 3, ("k",), (1, 10)),
-    "FreeMatch": RATE,
 }
+CHOOSING = ("Supervised", "CAP", "IAT", "Top-k", "FreeMatch")
+"""Methods whose settings are chosen."""
 
-CHOSEN: Mapping[float, Mapping[str, tuple[int, float]]] = {
+
+@dataclass(frozen=True)
+class Choice:
+    """Settings of a method: labelled batch, learning rate, and position of its dial if it has one.
+
+    In this order they are chosen, each with those before it.
+    """
+
+    batch: int = 64
+    rate: float = 1e-3
+    dial: float | None = None
+
+
+CHOSEN: Mapping[float, Mapping[str, Choice]] = {
     share: {
-        "Supervised": (64, 3e-3),
-        "CAP": (32, 0.9),
-        "IAT": (128, 0.8),
-        "Top-k": (128, 10),
-        "FreeMatch": (128, 3e-2),
+        "Supervised": Choice(64, 3e-3),
+        "CAP": Choice(32, 1e-3, 0.9),
+        "IAT": Choice(128, 1e-3, 0.8),
+        "Top-k": Choice(128, 1e-3, 10),
+        "FreeMatch": Choice(128, 3e-2),
     }
     for share in SHARES["quick"]
 }
-"""Labelled share -> labelled batch and position of the dial; see ``record.tuning``."""
+"""Labelled share -> method -> what was chosen; see ``record.tuning``."""
 
 TUNING_SEEDS = range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + 3)
 
 _RULE = "best validation mAP at the last epoch, mean of 3 seeds"
+_IMAGES = 3000
+"""Training scenes."""
+
+
+def batches(share: float) -> tuple[int, ...]:
+    """The labelled batches that are tried at a labelled share; the last holds every such image."""
+    return (*BATCHES, round(share * _IMAGES))
+
+
+def _tuned(share: float, method: str, chosen: Choice) -> Iterator[Tuned]:
+    data, sizes = f"{100 * share:g} % labelled", batches(share)
+    yield Tuned(method, "labelled batch", sizes, chosen.batch, _RULE, data, sizes[-1:])
+    yield Tuned(method, "learning rate", RATES, chosen.rate, _RULE, data)
+    if chosen.dial is not None:
+        dial = DIALS[method]
+        yield Tuned(method, dial.setting, dial.values, chosen.dial, _RULE, data, dial.bound)
+
+
 TUNED = tuple(
     tuned
     for share, of_method in CHOSEN.items()
-    for method, (batch, own) in of_method.items()
-    for data, dial in ((f"{100 * share:g} % labelled", DIALS[method]),)
-    for tuned in (
-        Tuned(method, "labelled batch", BATCHES, batch, _RULE, data),
-        Tuned(method, dial.setting, dial.values, own, _RULE, data, dial.bound),
-    )
+    for method, chosen in of_method.items()
+    for tuned in _tuned(share, method, chosen)
 )
 
 POSITIVE_SHARE = {"scenes": 0.28, "voc2012": 0.073, "coco2014": 0.036, "nuswide": 0.023}
@@ -138,7 +167,7 @@ def base_spec(chapter: Setting, share: float, dataset: str = "coco2014", loss: s
         return _paper_spec(chapter, share, dataset, loss_options)
     labelled = round(80 * share)
     scenes = {
-        "train": 3000,
+        "train": _IMAGES,
         "val": 500,
         "test": 1000,
         "grid": 8,
@@ -239,13 +268,11 @@ def vary(base: Spec, name: str) -> Spec:
     if base.dataset != "scenes":
         return spec
     model, chosen = _TUNED_AS.get(name, name), chosen_at(base)
-    if model not in DIALS:
-        return with_batch(spec, chosen["CAP"][0])
-    batch, own = chosen[model]
-    return with_batch(spec, batch) if name == "Top-1" else with_settings(spec, batch, model, own)
+    choice = chosen.get(model, replace(chosen["CAP"], dial=None))
+    return with_choice(spec, model, replace(choice, dial=None) if name == "Top-1" else choice)
 
 
-def chosen_at(base: Spec) -> Mapping[str, tuple[int, float]]:
+def chosen_at(base: Spec) -> Mapping[str, Choice]:
     """What was chosen at the labelled share nearest to that of a run."""
     share = dict(base.annotation_options)["share"]
     return CHOSEN[min(CHOSEN, key=lambda tried: abs(tried - share))]
@@ -270,31 +297,41 @@ def with_batch(spec: Spec, batch: int) -> Spec:
     return replace(spec, labelled_batch=batch)
 
 
-def with_settings(spec: Spec, batch: int, name: str, value: float) -> Spec:
-    """The run of a method that has a dial, with a labelled batch and a position of the dial."""
-    dial = DIALS[name]
-    spec = with_batch(spec, batch)
-    if not dial.options:
-        return replace(spec, optimiser=replace(spec.optimiser, lr=value))
-    chosen = dict(spec.method_options) | dict.fromkeys(dial.options, value)
+def with_dial(spec: Spec, name: str, value: float) -> Spec:
+    """The same run with another position of its method's dial."""
+    chosen = dict(spec.method_options) | dict.fromkeys(DIALS[name].options, value)
     return replace(spec, method_options=options(**chosen))
 
 
-def tuning_table(base: Spec, name: str, batch: int | None = None) -> dict[float, Spec]:
+def with_choice(spec: Spec, name: str, choice: Choice) -> Spec:
+    """The run of a method with the settings that were chosen for it."""
+    spec = with_batch(spec, choice.batch)
+    spec = replace(spec, optimiser=replace(spec.optimiser, lr=choice.rate))
+    return spec if choice.dial is None else with_dial(spec, name, choice.dial)
+
+
+def tuning_table(base: Spec, name: str, field: str, choice: Choice) -> dict[float, Spec]:
     """The runs among which a setting is chosen.
 
     Args:
         base: CAP at the share at which it is chosen.
-        name: a method that has a dial.
-        batch: the labelled batch that was chosen; without it the runs among which it is.
+        name: a method of ``CHOOSING``.
+        field: of ``Choice``; a dial only of a method that has one.
+        choice: its other settings.
 
     Returns:
         value -> run.
     """
-    spec, dial = _with_method(base, name), DIALS[name]
-    if batch is None:
-        return {size: with_settings(spec, size, name, dial.usual) for size in BATCHES}
-    return {value: with_settings(spec, batch, name, value) for value in dial.values}
+    spec = _with_method(base, name)
+    values: dict[str, Sequence[float]] = {
+        "batch": batches(dict(base.annotation_options)["share"]),
+        "rate": RATES,
+        "dial": DIALS[name].values if name in DIALS else (),
+    }
+    return {
+        value: with_choice(spec, name, replace(choice, **{field: value}))
+        for value in values[field]
+    }
 
 
 def with_strength(spec: Spec, strength: float) -> Spec:
@@ -343,10 +380,8 @@ def batch_table(
 
 def share_table(base: Spec) -> dict[tuple[str, float], Spec]:
     """CAP by the share of the pseudo-labels that it uses."""
-    batch, _ = chosen_at(base)["CAP"]
-    return {
-        ("CAP", share): with_settings(base, batch, "CAP", share) for share in DIALS["CAP"].values
-    }
+    spec = vary(base, "CAP")
+    return {("CAP", share): with_dial(spec, "CAP", share) for share in DIALS["CAP"].values}
 
 
 def strength_table(base: Spec, strengths: Sequence[float]) -> dict[tuple[str, float], Spec]:
