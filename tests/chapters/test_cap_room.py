@@ -140,34 +140,46 @@ def test_the_main_table_leaves_out_methods_at_higher_shares(chapter):
 
 def test_every_method_is_tuned_alike():
     assert {len(each.values) for each in runs.TUNED} == {6}
-    assert [each.method for each in runs.TUNED] == 4 * [name for name in runs.DIALS for _ in "12"]
+    for share, chosen in runs.CHOSEN.items():
+        assert tuple(chosen) == runs.CHOOSING
+        assert {name for name, choice in chosen.items() if choice.dial is not None} == {*runs.DIALS}
+        base = runs.base_spec(Chapter("cap", "quick"), share)
+        observed = annotate(base, load_splits(base).train.y.numpy())
+        assert runs.batches(share)[-1] == (observed != 0).any(1).sum()
 
 
 def test_what_was_chosen_is_shown_at_every_share():
     shown = tables.chosen_table(runs.TUNED)
     assert list(shown) == ["tried", *(f"{share} % labelled" for share in (5, 10, 15, 20))]
-    assert len(shown) == 2 * len(runs.DIALS)
+    assert len(shown) == 2 * len(runs.CHOOSING) + len(runs.DIALS)
+    batches = shown["tried"]["CAP", "labelled batch"]
+    assert batches == "4, 16, 32, 64, 128, all that are labelled"
+    assert shown["tried"]["IAT", "threshold"] == "0.5, 0.6, 0.7, 0.8, 0.9, 0.95"
     for share in runs.CHOSEN:
         column = shown[f"{tables.percent(share)} labelled"]
-        for name, (batch, own) in runs.CHOSEN[share].items():
-            assert column[name, "labelled batch"].split()[0] == f"{batch}"
-            assert column[name, runs.DIALS[name].setting].split()[0] == f"{own:g}"
+        for name, choice in runs.CHOSEN[share].items():
+            assert column[name, "labelled batch"].split()[0] == f"{choice.batch}"
+            assert column[name, "learning rate"].split()[0] == f"{choice.rate:g}"
+            if name in runs.DIALS:
+                assert column[name, runs.DIALS[name].setting].split()[0] == f"{choice.dial:g}"
 
 
 def test_a_method_runs_with_the_settings_that_were_chosen_for_it():
     chapter = Chapter("cap", "quick")
     for share, chosen in runs.CHOSEN.items():
         base = runs.base_spec(chapter, share)
-        for name, (batch, own) in chosen.items():
-            spec, dial = runs.vary(base, name), runs.DIALS[name]
-            assert spec.labelled_batch == batch
-            found = [dict(spec.method_options)[option] for option in dial.options]
-            assert set(found or [spec.optimiser.lr]) == {own}
-        assert runs.vary(base, "Top-1").labelled_batch == chosen["Top-k"][0]
+        for name, choice in chosen.items():
+            spec = runs.vary(base, name)
+            assert (spec.labelled_batch, spec.optimiser.lr) == (choice.batch, choice.rate)
+            dials = runs.DIALS[name].options if name in runs.DIALS else ()
+            assert {dict(spec.method_options)[option] for option in dials} <= {choice.dial}
+        for name, like in (("Top-1", "Top-k"), ("True labels", "CAP"), ("LL-R", "CAP")):
+            spec = runs.vary(base, name)
+            choice = chosen[like]
+            assert (spec.labelled_batch, spec.optimiser.lr) == (choice.batch, choice.rate)
         assert dict(runs.vary(base, "Top-1").method_options)["k"] == 1
-        assert runs.vary(base, "True labels").labelled_batch == chosen["CAP"][0]
     between = runs.vary(runs.base_spec(chapter, 0.11), "IAT").labelled_batch
-    assert between == runs.CHOSEN[0.10]["IAT"][0]
+    assert between == runs.CHOSEN[0.10]["IAT"].batch
 
 
 def test_on_photographs_the_authors_batches_stay():
@@ -178,26 +190,27 @@ def test_on_photographs_the_authors_batches_stay():
 
 def test_what_is_tried_changes_one_setting():
     base = runs.base_spec(Chapter("cap", "quick"), 0.05)
-    by_batch = runs.tuning_table(base, "IAT")
-    assert [spec.labelled_batch for spec in by_batch.values()] == list(runs.BATCHES)
+    choice = runs.Choice(32, 0.01, 0.6)
+    by_batch = runs.tuning_table(base, "IAT", "batch", choice)
+    assert [spec.labelled_batch for spec in by_batch.values()] == [*runs.BATCHES, 150]
     assert len({replace(spec, labelled_batch=1) for spec in by_batch.values()}) == 1
-    by_rate = runs.tuning_table(base, "Supervised", 32)
+    by_rate = runs.tuning_table(base, "Supervised", "rate", replace(choice, dial=None))
     assert [spec.optimiser.lr for spec in by_rate.values()] == list(by_rate)
     assert {spec.labelled_batch for spec in by_rate.values()} == {32}
-    used = runs.tuning_table(base, "CAP", 32)[0.8].method_options
+    tried = runs.tuning_table(base, "CAP", "dial", choice)
+    used = tried[0.8].method_options
     assert dict(used)["positive_share"] == dict(used)["negative_share"] == 0.8
+    assert {(spec.labelled_batch, spec.optimiser.lr) for spec in tried.values()} == {(32, 0.01)}
 
 
 def test_the_choices_are_those_of_the_record():
     path = Path(record.__file__).parent / "recorded" / "tuning.json"
-    if not path.exists():
-        pytest.skip("not recorded yet: make record CHAPTERS=cap NAME=tuning")
     content = json.loads(path.read_text(encoding="utf-8"))["shares"]
     assert list(content) == [tables.percent(share) for share in runs.CHOSEN]
     for found, chosen in zip(content.values(), runs.CHOSEN.values(), strict=True):
-        for name, (batch, own) in chosen.items():
-            assert found[name]["labelled batch"]["chosen"] == batch
-            assert found[name][runs.DIALS[name].setting]["chosen"] == own
+        for name, choice in chosen.items():
+            told = {field: tried["chosen"] for field, tried in found[name].items()}
+            assert runs.Choice(**told) == choice
 
 
 class Scored(Setting):
@@ -213,15 +226,17 @@ class Scored(Setting):
         }
 
 
-def test_the_dial_is_tuned_with_the_batch_that_was_chosen(tmp_path):
+def test_a_setting_is_chosen_with_those_before_it(tmp_path):
     setting = Scored("quick", "cpu", 1, "", Store(tmp_path), tmp_path)
     shares = record.tuning(setting)["shares"]
     assert list(shares) == ["5 %", "10 %", "15 %", "20 %"]
     for found in shares.values():
-        assert list(found) == list(runs.DIALS)
-        assert {each["labelled batch"]["chosen"] for each in found.values()} == {32}
-        assert found["Top-k"]["k"]["chosen"] == 5
-        assert found["Top-k"]["k"]["validation"]["5"] == [1.5] * len(runs.TUNING_SEEDS)
+        assert tuple(found) == runs.CHOOSING
+        assert {each["batch"]["chosen"] for each in found.values()} == {32}
+        assert {each["rate"]["chosen"] for each in found.values()} == {runs.RATES[0]}  # all tie
+        assert set(found["Supervised"]) == {"batch", "rate"}
+        assert found["Top-k"]["dial"]["chosen"] == 5
+        assert found["Top-k"]["dial"]["validation"]["5"] == [1.5] * len(runs.TUNING_SEEDS)
     assert json.loads(json.dumps(shares)) == shares
 
 

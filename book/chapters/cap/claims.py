@@ -90,8 +90,8 @@ def claim_1i(ours: np.ndarray, supervised: np.ndarray) -> Row:
     """The same, each at the strength of augmentation that was chosen for it."""
     return Row(
         "1i",
-        "CAP beats training on the labelled images alone, 5 % labelled, where each has the strength "
-        "of the strong view that validation chose for it.",
+        "CAP beats training on the labelled images alone, 5 % labelled, where each has the "
+        "strength of the strong view that validation chose for it.",
         "not in the paper",
         greater(ours, supervised),
         figure="fig-cap-strength",

@@ -329,8 +329,7 @@ def tuning_table(base: Spec, name: str, field: str, choice: Choice) -> dict[floa
         "dial": DIALS[name].values if name in DIALS else (),
     }
     return {
-        value: with_choice(spec, name, replace(choice, **{field: value}))
-        for value in values[field]
+        value: with_choice(spec, name, replace(choice, **{field: value})) for value in values[field]
     }
 
 

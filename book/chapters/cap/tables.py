@@ -60,13 +60,19 @@ def chosen_table(tuned: Sequence[Tuned]) -> pd.DataFrame:
 
     A choice at an edge of what was tried is marked.
     """
-    rows: dict[tuple[str, str], dict[str, str]] = {}
+    rows: dict[tuple[str, str], list[Tuned]] = {}
     for each in tuned:
-        row = rows.setdefault((each.method, each.setting), {})
-        row["tried"] = ", ".join(f"{value:g}" for value in each.values)
-        row[each.data] = f"{each.chosen:g}" + ("" if each.interior else " (edge)")
+        rows.setdefault((each.method, each.setting), []).append(each)
     names = pd.MultiIndex.from_tuples(rows, names=("method", "setting"))
-    return pd.DataFrame([*rows.values()], index=names)
+    return pd.DataFrame([_chosen(row) for row in rows.values()], index=names)
+
+
+def _chosen(row: Sequence[Tuned]) -> dict[str, str]:
+    shared = [value for value in row[0].values if all(value in each.values for each in row)]
+    more = ", all that are labelled" if len(shared) < len(row[0].values) else ""
+    return {"tried": ", ".join(f"{value:g}" for value in shared) + more} | {
+        each.data: f"{each.chosen:g}" + ("" if each.interior else " (edge)") for each in row
+    }
 
 
 def gains(records: Groups, shares: Sequence[float]) -> np.ndarray:
