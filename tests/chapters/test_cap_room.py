@@ -1,7 +1,7 @@
 """The room of CAP: its runs, what is read from them, and its claims."""
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -139,7 +139,8 @@ def test_the_main_table_leaves_out_methods_at_higher_shares(chapter):
 
 
 def test_every_method_is_tuned_alike():
-    assert {len(each.values) for each in runs.TUNED} == {6}
+    tried = {"labelled batch": 6, "learning rate": 7}
+    assert all(len(each.values) == tried.get(each.setting, 6) for each in runs.TUNED)
     for share, chosen in runs.CHOSEN.items():
         assert tuple(chosen) == runs.CHOOSING
         assert {name for name, choice in chosen.items() if choice.dial is not None} == {*runs.DIALS}
@@ -190,7 +191,7 @@ def test_on_photographs_the_authors_batches_stay():
 
 def test_what_is_tried_changes_one_setting():
     base = runs.base_spec(Chapter("cap", "quick"), 0.05)
-    choice = runs.Choice(32, 0.01, 0.6)
+    choice = runs.Choice(32, 0.6, 0.01)
     by_batch = runs.tuning_table(base, "IAT", "batch", choice)
     assert [spec.labelled_batch for spec in by_batch.values()] == [*runs.BATCHES, 150]
     assert len({replace(spec, labelled_batch=1) for spec in by_batch.values()}) == 1
@@ -213,17 +214,40 @@ def test_the_choices_are_those_of_the_record():
             assert runs.Choice(**told) == choice
 
 
+@dataclass(frozen=True)
 class Scored(Setting):
-    """A setting in which every run has the same score but for the one that is best."""
+    """A setting in which every run has the same score but for those that are better.
+
+    Attributes:
+        breaking: with this learning rate FreeMatch breaks down at the lowest share; up to it the
+            higher the better.
+    """
+
+    breaking: float = 0.0
 
     def repeat(self, function, table, seeds=None):
         def score(spec):
-            return (spec.labelled_batch == 32) + 0.5 * (dict(spec.method_options).get("k") == 5)
+            lr, better = spec.optimiser.lr, spec.optimiser.lr if self.breaking else 0
+            share = dict(spec.annotation_options)["share"]
+            if lr == self.breaking > 0 and spec.method == "FreeMatch" and share == 0.05:
+                return 0.4
+            known = dict(spec.method_options).get("k") == 5
+            return 1 + (spec.labelled_batch == 32) + 0.5 * known + better
 
         return {
             name: [Record(spec, {"val_ap": np.array([[score(spec)]])}, {}) for _ in seeds]
             for name, spec in table.items()
         }
+
+
+def test_a_rate_at_which_a_run_of_any_method_breaks_down_is_chosen_for_none(tmp_path):
+    setting = Scored("quick", "cpu", 1, "", Store(tmp_path), tmp_path, breaking=0.1)
+    shares = record.tuning(setting)["shares"]
+    assert {each["rate"]["chosen"] for found in shares.values() for each in found.values()} == {
+        0.03
+    }
+    scores = {"0": [80.0, 60.0], "0.1": [41.0, 29.0]}
+    assert record.broken_down([scores, scores | {"0.1": [80.0, 80.0]}]) == {0.0: 0, 0.1: 1}
 
 
 def test_a_setting_is_chosen_with_those_before_it(tmp_path):
@@ -236,7 +260,7 @@ def test_a_setting_is_chosen_with_those_before_it(tmp_path):
         assert {each["rate"]["chosen"] for each in found.values()} == {runs.RATES[0]}  # all tie
         assert set(found["Supervised"]) == {"batch", "rate"}
         assert found["Top-k"]["dial"]["chosen"] == 5
-        assert found["Top-k"]["dial"]["validation"]["5"] == [1.5] * len(runs.TUNING_SEEDS)
+        assert found["Top-k"]["dial"]["validation"]["5"] == [2.5] * len(runs.TUNING_SEEDS)
     assert json.loads(json.dumps(shares)) == shares
 
 

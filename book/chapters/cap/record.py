@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,13 +11,16 @@ from chapters.cap.runs import Choice
 from weaklabels.lab import photographs, trunk
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import options
-from weaklabels.lab.tuned import choose
+from weaklabels.lab.tuned import best, choose
 from weaklabels.lab.two_stage import Spec, Stage, first_stage, run, warm_up
 from weaklabels.lab.voc_features import Row, with_option
 
 
 def tuning(setting: Setting) -> dict[str, Any]:
-    """Choose batch, then learning rate, then dial of every method at every labelled share."""
+    """Choose batch, then dial, then learning rate of every method at every labelled share.
+
+    A learning rate at which a run breaks down, of whichever method, is chosen for none.
+    """
     bases = runs.settings(replace(setting, profile="quick"))
     choices = {
         (share, name): Choice(dial=runs.DIALS[name].usual if name in runs.DIALS else None)
@@ -27,19 +30,46 @@ def tuning(setting: Setting) -> dict[str, Any]:
     found: dict[str, dict[str, dict[str, Any]]] = {
         tables.percent(share): {name: {} for name in runs.CHOOSING} for share in bases
     }
-    for field in ("batch", "rate", "dial"):
+    for field in ("batch", "dial", "rate"):
         trials = {
             (share, name): runs.tuning_table(bases[share], name, field, choice)
             for (share, name), choice in choices.items()
             if field != "dial" or name in runs.DIALS
         }
-        for (share, name), tried in choose(setting, run, trials, runs.TUNING_SEEDS).items():
+        chosen = choose(setting, run, trials, runs.TUNING_SEEDS)
+        if field == "rate":
+            lost = broken_down([tried["validation"] for tried in chosen.values()])
+            for tried in chosen.values():
+                scores = {float(rate): each for rate, each in tried["validation"].items()}
+                tried["chosen"] = best({rate: scores[rate] for rate in lost if not lost[rate]})
+        for (share, name), tried in chosen.items():
             found[tables.percent(share)][name][field] = tried
             choices[share, name] = replace(choices[share, name], **{field: tried["chosen"]})
     return {
         "what": "Validation mAP (%) at the last epoch by setting, one value a tuning seed",
         "seeds": [*runs.TUNING_SEEDS],
+        "runs that broke down": {f"{rate:g}": number for rate, number in lost.items()},
         "shares": found,
+    }
+
+
+def broken_down(validation: Sequence[Mapping[str, Sequence[float]]]) -> dict[float, int]:
+    """How many runs lost more than half of the score that the second stage began with.
+
+    Args:
+        validation: of each choice the scores of the seeds, by learning rate; at the rate 0 stands
+            what the second stage begins with.
+
+    Returns:
+        learning rate -> number of such runs.
+    """
+    return {
+        float(rate): sum(
+            score < start / 2
+            for each in validation
+            for score, start in zip(each[rate], each["0"], strict=True)
+        )
+        for rate in validation[0]
     }
 
 
