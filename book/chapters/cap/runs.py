@@ -105,14 +105,34 @@ class Choice:
 
 
 CHOSEN: Mapping[float, Mapping[str, Choice]] = {
-    share: {
-        "Supervised": Choice(64, rate=3e-3),
-        "CAP": Choice(32, 0.9),
-        "IAT": Choice(128, 0.8),
-        "Top-k": Choice(128, 10),
+    0.05: {
+        "Supervised": Choice(150, rate=1e-2),
+        "CAP": Choice(32, 0.9, 3e-2),
+        "IAT": Choice(150, 0.8, 3e-2),
+        "Top-k": Choice(150, 8, 0.0),
         "FreeMatch": Choice(128, rate=3e-2),
-    }
-    for share in SHARES["quick"]
+    },
+    0.10: {
+        "Supervised": Choice(300, rate=3e-3),
+        "CAP": Choice(64, 0.9, 3e-2),
+        "IAT": Choice(300, 0.8, 3e-2),
+        "Top-k": Choice(300, 10, 1e-3),
+        "FreeMatch": Choice(300, rate=3e-2),
+    },
+    0.15: {
+        "Supervised": Choice(450, rate=1e-3),
+        "CAP": Choice(128, 1.0, 3e-2),
+        "IAT": Choice(450, 0.8, 3e-2),
+        "Top-k": Choice(450, 10, 1e-3),
+        "FreeMatch": Choice(450, rate=3e-2),
+    },
+    0.20: {
+        "Supervised": Choice(600, rate=1e-2),
+        "CAP": Choice(600, 1.0, 3e-2),
+        "IAT": Choice(600, 0.7, 3e-2),
+        "Top-k": Choice(600, 10, 3e-3),
+        "FreeMatch": Choice(600, rate=3e-2),
+    },
 }
 """Labelled share -> method -> what was chosen; see ``record.tuning``."""
 
