@@ -409,7 +409,7 @@ def takeaway(outcomes: Mapping[str, str]) -> str:
     return " ".join(
         [
             _count(
-                f"CAP {gain}, both with settings chosen at the lowest share",
+                f"CAP {gain}, each with the settings chosen at that share",
                 outcomes,
                 "1abcd",
                 "labelled shares",
@@ -421,13 +421,13 @@ def takeaway(outcomes: Mapping[str, str]) -> str:
                 "pairs of share and batch",
             ),
             *(
-                f"It beats {rule} at the lowest share: {outcomes[f'2{last}']}"
+                f"CAP beats {rule} at the lowest share: {outcomes[f'2{last}']}"
                 + (f" (best epoch: {outcomes[f'2{best}']})." if f"2{best}" in outcomes else ".")
                 for last, best, rule in rules
                 if f"2{last}" in outcomes
             ),
             _count(f"On photographs CAP {gain}", outcomes, "11abc", "labelled shares"),
-            _count("There it beats IAT and top-k", outcomes, "12abcdef", "comparisons"),
+            _count("On photographs it beats IAT and top-k", outcomes, "12abcdef", "comparisons"),
         ]
     )
 
