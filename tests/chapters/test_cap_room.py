@@ -374,13 +374,11 @@ def test_using_everything_may_cost_half_a_point(all_used, outcome):
     assert outcomes(claims.claim_10(study)) == {"10a": outcome, "10b": outcome}
 
 
-def test_the_takeaway_counts_the_rows():
-    rows = {"1a": HOLDS, "1b": OPEN, "2c": FAILS, "2d": OPEN, "2l": FAILS, "9a": FAILS, "9d": FAILS}
-    text = claims.takeaway(rows)
-    assert "of 2 labelled shares 1 holds, 1 is open." in text
-    assert "of 2 pairs of share and batch 2 fail." in text
-    assert "It beats IAT at the lowest share: fails." in text
-    assert "It beats FreeMatch at the lowest share: open (best epoch: fails)." in text
+def test_the_takeaway_names_the_rows_that_answer():
+    text = claims.takeaway({"1a": HOLDS, "1b": OPEN, "2c": FAILS, "9a": FAILS, "9d": FAILS})
+    assert "at every labelled share: **holds** (1a), **open** (1b)." in text
+    assert "with labelled batches of one size for both: **fails** (9a, 9d)." in text
+    assert "one threshold for all classes (IAT), at 5 and at 10 % labelled: **fails** (2c)." in text
     assert "Top-k" not in text
 
 
