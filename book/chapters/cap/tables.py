@@ -69,9 +69,10 @@ def chosen_table(tuned: Sequence[Tuned]) -> pd.DataFrame:
 
 def _chosen(row: Sequence[Tuned]) -> dict[str, str]:
     shared = [value for value in row[0].values if all(value in each.values for each in row)]
-    more = ", all that are labelled" if len(shared) < len(row[0].values) else ""
+    more = ", all" if len(shared) < len(row[0].values) else ""
     return {"tried": ", ".join(f"{value:g}" for value in shared) + more} | {
-        each.data: f"{each.chosen:g}" + ("" if each.interior else " (edge)") for each in row
+        each.data.split(" labelled")[0]: f"{each.chosen:g}" + ("" if each.interior else " (edge)")
+        for each in row
     }
 
 
