@@ -278,7 +278,7 @@ def scored(test, right=60, wrong=20):
         counts[0, 0, 1, 1, 1], counts[0, 0, 1, 1, 0] = right, wrong
         counts[0, 0, 1, 0, 1], counts[0, 0, 1, 0, 0] = 100 - right, 100 - wrong
         names = ("test_ap", "val_ap", "test_ap_current", "val_ap_current")
-        return Record(None, {"tally": counts} | dict.fromkeys(names, np.array([[value]])), {})
+        return Record(LEARNING, {"tally": counts} | dict.fromkeys(names, np.array([[value]])), {})
 
     by_seed = (np.broadcast_to(values, len(test)) for values in (right, wrong))
     return [record(*values) for values in zip(test, *by_seed, strict=True)]
@@ -294,6 +294,7 @@ def test_labels_that_a_mask_leaves_out_count_as_the_others_do():
     assert tables.positives_by_class(masked).tolist() == [[100, 100]]
 
 
+LEARNING = runs.base_spec(Chapter("cap", "quick"), 0.05)
 SHARES = (0.05, 0.1)
 PLACES = {"a": 0.05, "b": 0.1}
 
@@ -329,6 +330,14 @@ def test_claims_about_scores_follow_the_lead(lead, spread, outcome):
     ]
     ids = ("1a", "1b", "1e", "1f", "1i", *(f"2{letter}" for letter in "abcdghm"), "5a", "5b")
     assert outcomes(rows) == dict.fromkeys(ids, outcome)
+
+
+def test_a_rule_that_does_best_without_a_second_stage_is_said_to_be_the_warm_up():
+    found = groups()
+    still = replace(LEARNING, optimiser=replace(LEARNING.optimiser, lr=0.0))
+    found["Top-k", 0.05] = [Record(still, each.values, {}) for each in found["Top-k", 0.05]]
+    told = [row.claim for row in claims.claim_2(found, 0.05, ("Top-k", "IAT"))]
+    assert [claim.endswith("rate is 0: it is the warm-up.") for claim in told] == [True, False]
 
 
 def test_what_counts_follows_from_the_readme():
