@@ -44,6 +44,9 @@ LARGEST_FILE = 1_500_000
 LARGEST_EDITION = 4_000_000
 """An executed notebook holds its figures."""
 LONGEST_FILE, LONGEST_FUNCTION = 500, 60
+LOST = {"eca47a57ebc9fac9c30f282db5a7a1d00da55277"}
+"""Commits that records of Self-Crowd name and the history does not have. Their keys say that they
+ran the code that came with them."""
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
@@ -383,6 +386,21 @@ def test_editions_print_no_warning_and_no_folder_of_the_machine_that_made_them()
         told = path.read_text(encoding="utf-8")
         assert '"stderr"' not in told, path
         assert not re.findall(r"[\w/.]*/site-packages/|/home/\w+|/root/", told), path
+
+
+def test_records_name_commits_that_the_history_has() -> None:
+    asked = ["git", "rev-parse", "--is-shallow-repository"]
+    if subprocess.run(asked, cwd=ROOT, capture_output=True, check=True).stdout == b"true\n":
+        pytest.skip("this clone has a part of the history only")
+    listed = subprocess.run(["git", "rev-list", "HEAD"], cwd=ROOT, capture_output=True, check=True)
+    commits = {*listed.stdout.decode().split()}
+    lost = {
+        str(path.relative_to(ROOT)): named
+        for path in (ROOT / "book").glob("chapters/*/recorded/*.json")
+        for named in re.findall(r'"commit": "(\w+)\+?"', path.read_text("utf-8"))
+        if named not in commits | LOST
+    }
+    assert lost == {}
 
 
 def test_a_choice_is_claimed_only_where_it_was_made() -> None:

@@ -74,6 +74,12 @@ FINISHED = """() => document.querySelector(".search-summary")?.innerText.include
 """Every hit has its excerpt, or is an entry of the API, which has none."""
 
 
+def first(page: Any, site: Site, words: str) -> str:
+    """Address of what was found first; excerpts are not waited for."""
+    page.goto(f"{site.address}search.html?q={quote(words)}")
+    return page.locator("#search-results li > a").first.get_attribute("href")
+
+
 def search(page: Any, site: Site, words: str) -> list[str]:
     """Addresses of what was found, best first."""
     page.goto(f"{site.address}search.html?q={quote(words)}")
@@ -85,11 +91,11 @@ def search(page: Any, site: Site, words: str) -> list[str]:
 
 def test_the_name_of_a_method_leads_to_its_chapter(real_site: Site, browser: Any) -> None:
     page = browser.new_page(viewport=DESKTOP)
-    first = {name: search(page, real_site, name)[0] for name in CHAPTERS}
+    leads = {name: first(page, real_site, name) for name in CHAPTERS}
     page.close()
     wrong = {
         name: found
-        for name, found in first.items()
+        for name, found in leads.items()
         if found not in {f"{chapter}.html" for chapter in CHAPTERS[name]}
     }
     assert wrong == {}
@@ -99,10 +105,9 @@ def test_what_the_book_defines_is_found_there_first(real_site: Site, browser: An
     page = browser.new_page(viewport=DESKTOP)
     wrong = {}
     for words, places in definitions().items():
-        page.goto(f"{real_site.address}search.html?q={quote(words)}")
-        first = page.locator("#search-results li > a").first.get_attribute("href")
-        if first not in places:
-            wrong[words] = first
+        found = first(page, real_site, words)
+        if found not in places:
+            wrong[words] = found
     page.close()
     assert {"map", "trades", "asl", "gamma"} <= definitions().keys()
     assert wrong == {}

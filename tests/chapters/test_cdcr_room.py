@@ -335,7 +335,8 @@ def test_a_longer_warm_up_is_all_that_the_tuned_threshold_has(gain, outcome):
 
 
 def test_every_method_is_tuned_alike():
-    assert {len(each.values) for each in runs.TUNED} == {5}
+    tried = {(each.setting, each.values) for each in runs.TUNED}
+    assert len(tried) == len({each.setting for each in runs.TUNED}) == 2
     base = runs.settings(Chapter("cdcr", "quick"))[0.3]
     table = runs.tuned_table(dict.fromkeys(runs.KINDS, base))
     for key, (epochs, rate) in runs.CHOSEN.items():

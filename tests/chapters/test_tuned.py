@@ -37,10 +37,6 @@ AT_AN_EDGE = {
         *("photographs Supervised, 10 % learning rate", "photographs Top-k, 10 % learning rate"),
         "photographs CAP, 5 % positive_share",
     },
-    "cdcr": {
-        "TUNED CDCR, one threshold epochs of the warm-up, thirty classes",
-        "mirflickr CDCR, one threshold threshold",
-    },
     "class_activation_value": {
         *(f"selection lost {name} lr" for name in ("covering rate CC", "covering rate RC")),
         *("selection lost covering rate PRODEN lr", "selection lost true labels CC lr"),

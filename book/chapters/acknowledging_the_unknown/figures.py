@@ -311,10 +311,8 @@ def draw_study(frames: dict[str, pd.DataFrame]) -> Figure:
         ax.axvline(0, color="black", linewidth=0.8)
         ax.set(title=f"{moment} epoch", xlabel="gain of APL (mAP points)")
     labels = [
-        setting if factor == before or setting.startswith(factor) else f"{factor}: {setting}"
-        for factor, before, setting in zip(
-            frame.factor, [None, *frame.factor[:-1]], frame.setting, strict=True
-        )
+        setting if setting.startswith(factor) else f"{factor}: {setting}"
+        for factor, setting in zip(frame.factor, frame.setting, strict=True)
     ]
     axes[0].set_yticks(place, labels, fontsize=9)
     axes[0].invert_yaxis()

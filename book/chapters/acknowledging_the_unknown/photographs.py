@@ -75,7 +75,7 @@ def summary(rows: Rows) -> str:
         and np.mean(rows[name]["best"]) > np.mean(rows["EM"]["best"])
     ]
     return (
-        f"EM gains {mean_std(gain)} points over AN at the best epoch (published, VOC: 3.2). The "
+        f"EM minus AN: {mean_std(gain)} points at the best epoch (published, VOC: 3.2). The "
         f"order of the rows agrees with the published one with a rank correlation of "
         f"**{rho:.2f}** [{low:.2f}, {high:.2f}]. With one label an image, ahead of EM: "
         f"{', '.join(ahead) or 'no row'}."

@@ -33,9 +33,9 @@ WARM_UP = 5
 
 RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
 DIALS: Mapping[str, tuple[str, tuple[float, ...]]] = {
-    "ASL": ("focus_negative", (1.0, 2.0, 4.0, 8.0, 16.0)),
-    "CDCR, one threshold": ("threshold", (0.0, 0.2, 0.4, 0.6, 0.8)),
-    "CDCR": ("threshold", (0.0, 0.2, 0.4, 0.6, 0.8)),
+    "ASL": ("focus_negative", (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)),
+    "CDCR, one threshold": ("threshold", (0.0, 0.2, 0.4, 0.6, 0.8, 0.9)),
+    "CDCR": ("threshold", (0.0, 0.2, 0.4, 0.6, 0.8, 0.9)),
 }
 """Method -> its option that is chosen and the values tried; the authors have 4 and 0.6."""
 

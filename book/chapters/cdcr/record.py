@@ -171,8 +171,8 @@ MIRFLICKR_DIFFERENCES = (
     "One hidden layer of 100 units, 20 epochs in batches of 50, Adam at a constant rate; the "
     f"selection begins after {real_candidates.WARM_UP} epochs on all candidates. Features have no "
     "views: the consistency between views is left out.",
-    "Learning rate and then the option of every method, five values each, are chosen by the "
-    "validation mAP on true labels, with three repetitions of their own.",
+    "The learning rate, from five values, and then the option of every method, from six, are "
+    "chosen by the validation mAP on true labels, with three repetitions of their own.",
 )
 
 

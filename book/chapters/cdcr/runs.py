@@ -42,7 +42,7 @@ r"""Values of :math:`\alpha`, by profile; with 0 one threshold is BCE."""
 MANY_RATE = 0.2
 """Rate of wrong candidates on scenes of thirty classes: the highest of the authors' on COCO."""
 
-WARM_UPS = (5, 10, 20, 40, 80)
+WARM_UPS = (5, 10, 20, 40, 80, 160)
 LEARNING_RATES = (5e-4, 1e-3, 2e-3, 4e-3, 8e-3)
 """Epochs of the warm-up and learning rates of both stages that are tried, for every method."""
 

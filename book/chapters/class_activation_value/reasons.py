@@ -57,11 +57,11 @@ TEXTS: Mapping[str, str] = {
     "20b": "As on digits (row 1b): counting the positive positions of a map loses information. The "
     "mean of the same map finds the label more often, and lacks only the bias of the logit "
     "(tab-cavl-cifar-rules).",
-    "20e": "What selects is the reason: CAVL trains in the same way, at the same learning rate, "
-    "and ends above averaging (tab-cavl-cifar). The count of positive positions finds the label "
-    "less often than the value does (left panel of fig-cavl-cifar), and what it gets wrong trains "
-    "the next maps: they end about five points above chance (fig-cavl-cifar).",
-    "20f": "A later start does not change what selects, which row 20e finds to be the reason: when "
+    "20e": "What selects is probably the reason: CAVL trains in the same way, at the same learning "
+    "rate, and ends above averaging (tab-cavl-cifar). The count of positive positions finds the "
+    "label less often than the value does (left panel of fig-cavl-cifar), and what it gets wrong "
+    "trains the next maps: they end about five points above chance (fig-cavl-cifar).",
+    "20f": "A later start does not change what selects, which row 20e takes for the reason: when "
     "the maps take over, after four epochs of averaging, accuracy falls as well.",
 }
 """Ids of rows -> why they fail."""

@@ -43,7 +43,7 @@ def claim_1(groups: Groups) -> list[Row]:
             PAPER,
             greater(score(groups["L2D"], metric), score(groups["Vanilla"], metric)),
             figure="tab-l2d-scores",
-            why={HOLDS: "This is one size of the student; the figure over its size has two more."},
+            why={HOLDS: "This is one size of the student; fig-l2d-budgets has two more."},
         )
         for id, metric in zip(("1a", "1b", "1c"), METRICS, strict=True)
     ]

@@ -331,8 +331,7 @@ def claim_8(precision: Mapping[str, np.ndarray], guessing: np.ndarray) -> list[R
     used_up = {
         FAILS: "What LL-Cp has flipped is no longer among its candidates, so that towards the end "
         "fewer false negatives are left to be found than the dotted line of fig-llm-precision "
-        "says. At half its rate, which validation puts 0.1 points below, it stayed above that line "
-        "in every seed of an older record."
+        "says."
     }
     texts = (
         ("8a", "is above the share of false negatives throughout.", above, used_up),

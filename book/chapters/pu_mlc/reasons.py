@@ -35,8 +35,8 @@ REASONS: Mapping[str, str] = {
     "cells, which these scenes are made for. With independent digits, besides, there is no graph "
     "of classes that could help. Perhaps it takes features that are there already, as the paper "
     "has.",
-    "13b": "It is the temperature: without it the same loss is above partial BCE with this head "
-    "(tab-pumlc-heads).",
+    "13b": "It is probably the temperature: without it the same loss is above partial BCE with "
+    "this head (tab-pumlc-heads).",
     "14a": FEW_POSITIVES,
     "16b": "With α = 2 the temperature is 1, switched off, where the logits of a class spread by "
     "more than one half, and for the median class, at the best epoch, they do "
