@@ -30,10 +30,6 @@ AT_AN_EDGE = {
     },
     "bldr": {f"cifar10n {name}, learning rate" for name in ("CE", "GCE", "Co-teaching")},
     "cap": {
-        *(
-            f"TUNED {name} labelled batch, scenes, 5 % labelled"
-            for name in ("IAT", "Top-k", "FreeMatch")
-        ),
         *("photographs Supervised, 10 % learning rate", "photographs Top-k, 10 % learning rate"),
         "photographs CAP, 5 % positive_share",
     },

@@ -434,27 +434,27 @@ def claim_13() -> Row:
 
 QUESTIONS = {
     "EM is better than assuming negatives": ("1a", "1b"),
-    "It is better than the simple repairs": ("2a", "2b"),
-    "It is better than the published rivals": ("3a", "3b"),
-    "It is better than N-LS, at a usual strength and at one half": ("17a", "17b"),
-    "On photographs it is better than LS, N-LS and ROLE, at the best and at the last epoch": (
+    "EM is better than the simple repairs": ("2a", "2b"),
+    "EM is better than the published rivals": ("3a", "3b"),
+    "EM is better than N-LS, at a usual strength and at one half": ("17a", "17b"),
+    "On photographs EM is better than LS, N-LS and ROLE, at the best and at the last epoch": (
         *("18a", "18b", "18c"),
         *("18d", "18e", "18f"),
     ),
-    "Pseudo-labels add to it, at the best and at the last epoch": ("4a", "4b", "4c", "4d"),
-    "With the last layers trained on photographs it is better than AN, repairs and rivals, at the "
+    "Pseudo-labels add to EM, at the best and at the last epoch": ("4a", "4b", "4c", "4d"),
+    "With the last layers trained on photographs EM is better than AN, repairs and rivals, at the "
     "best epoch": (
         "19a",
         *("20a", "20b", "20c", "20d", "20e"),
         *("21a", "21b", "21c"),
     ),
-    "It is so there at the last epoch": (
+    "With the last layers trained on photographs it is so at the last epoch, too": (
         "19b",
         *("20f", "20g", "20h", "20i", "20j"),
         *("21d", "21e", "21f"),
     ),
-    "Pseudo-labels add to it there": ("22a", "22b"),
-    "It is better than all negatives known, and nearly as good as all labels": (
+    "With the last layers trained on photographs pseudo-labels add to EM": ("22a", "22b"),
+    "EM is better than all negatives known, and nearly as good as all labels": (
         *("5a", "5b"),
         *("6a", "6b"),
     ),
@@ -462,7 +462,7 @@ QUESTIONS = {
         *("9a", "10a", "10b"),
         *("11a", "11b", "11d", "11e"),
     ),
-    "Its minimum is flatter, with its own and with a common loss": ("14a", "14b"),
+    "The minimum of EM is flatter, with its own and with a common loss": ("14a", "14b"),
 }
 """What the chapter asked -> rows that answer: first on scenes, then on photographs."""
 

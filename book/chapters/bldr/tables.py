@@ -34,12 +34,16 @@ def at_share(records: Sequence[Record], share: float, curve: str = "test") -> np
     return np.array(values)
 
 
+NEVER = 100
+"""Time of a run that never reaches an accuracy, in percent of all epochs."""
+
+
 def time_to(records: Sequence[Record], accuracy: float = 80.0) -> np.ndarray:
-    """Percent of all epochs until a test accuracy is first measured, one a run; 100 if never."""
+    """Percent of all epochs until a test accuracy is first measured, one a run; or ``NEVER``."""
     values = []
     for record in records:
         epochs, reached = record["epoch"], record["test"] >= accuracy
-        values.append(100 * epochs[reached.argmax() if reached.any() else -1] / epochs[-1])
+        values.append(100 * epochs[reached.argmax()] / epochs[-1] if reached.any() else NEVER)
     return np.array(values)
 
 

@@ -2,44 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from chapters.cap import runs, tables
+from chapters.cap.runs import Choice
 from weaklabels.lab import photographs, trunk
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import options
-from weaklabels.lab.tuned import choose
+from weaklabels.lab.tuned import best, choose
 from weaklabels.lab.two_stage import Spec, Stage, first_stage, run, warm_up
 from weaklabels.lab.voc_features import Row, with_option
 
-TUNING_SHARE = 0.05
-
 
 def tuning(setting: Setting) -> dict[str, Any]:
-    """Choose the labelled batch of every method, then, with that, its own dial."""
-    base = runs.base_spec(replace(setting, profile="quick"), TUNING_SHARE)
-    batches = choose(
-        setting,
-        run,
-        {name: runs.tuning_table(base, name) for name in runs.DIALS},
-        runs.TUNING_SEEDS,
-    )
-    own = choose(
-        setting,
-        run,
-        {name: runs.tuning_table(base, name, batches[name]["chosen"]) for name in runs.DIALS},
-        runs.TUNING_SEEDS,
-    )
+    """Choose batch, then dial, then learning rate of every method at every labelled share.
+
+    A learning rate at which a run breaks down, of whichever method, is chosen for none.
+    """
+    bases = runs.settings(replace(setting, profile="quick"))
+    choices = {
+        (share, name): Choice(dial=runs.DIALS[name].usual if name in runs.DIALS else None)
+        for share in bases
+        for name in runs.CHOOSING
+    }
+    found: dict[str, dict[str, dict[str, Any]]] = {
+        tables.percent(share): {name: {} for name in runs.CHOOSING} for share in bases
+    }
+    for field in ("batch", "dial", "rate"):
+        trials = {
+            (share, name): runs.tuning_table(bases[share], name, field, choice)
+            for (share, name), choice in choices.items()
+            if field != "dial" or name in runs.DIALS
+        }
+        chosen = choose(setting, run, trials, runs.TUNING_SEEDS)
+        if field == "rate":
+            lost = broken_down([tried["validation"] for tried in chosen.values()])
+            for tried in chosen.values():
+                scores = {float(rate): each for rate, each in tried["validation"].items()}
+                tried["chosen"] = best({rate: scores[rate] for rate in lost if not lost[rate]})
+        for (share, name), tried in chosen.items():
+            found[tables.percent(share)][name][field] = tried
+            choices[share, name] = replace(choices[share, name], **{field: tried["chosen"]})
     return {
         "what": "Validation mAP (%) at the last epoch by setting, one value a tuning seed",
-        "share": TUNING_SHARE,
         "seeds": [*runs.TUNING_SEEDS],
-        "methods": {
-            name: {"labelled batch": batches[name], dial.setting: own[name]}
-            for name, dial in runs.DIALS.items()
-        },
+        "runs that broke down": {f"{rate:g}": number for rate, number in lost.items()},
+        "shares": found,
+    }
+
+
+def broken_down(validation: Sequence[Mapping[str, Sequence[float]]]) -> dict[float, int]:
+    """How many runs lost more than half of the score that the second stage began with.
+
+    Args:
+        validation: of each choice the scores of the seeds, by learning rate; at the rate 0 stands
+            what the second stage begins with.
+
+    Returns:
+        learning rate -> number of such runs.
+    """
+    return {
+        float(rate): sum(
+            score < start / 2
+            for each in validation
+            for score, start in zip(each[rate], each["0"], strict=True)
+        )
+        for rate in validation[0]
     }
 
 
@@ -57,8 +87,8 @@ RATES = (1e-5, *photographs.LEARNING_RATES)
 
 DIALS: Mapping[str, tuple[str, float, tuple[float, ...]]] = {
     "CAP": ("positive_share", 1.0, (0.4, 0.6, 0.8, 0.9, 1.0)),
-    "IAT": ("probability", 0.8, runs.DIALS["IAT"].values),
-    "Top-k": ("k", 2, runs.DIALS["Top-k"].values),
+    "IAT": ("probability", 0.8, (0.5, 0.6, 0.7, 0.8, 0.9)),
+    "Top-k": ("k", 2, (1, 3, 5, 8, 10)),
 }
 """Rule -> its option that is chosen, what it is while the learning rate is, and what is tried."""
 

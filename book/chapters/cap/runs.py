@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -52,67 +52,117 @@ TOP_K = {"voc2012": 2, "coco2014": 3, "nuswide": 2}
 """k of the authors' warm-up script; elsewhere the mean number of labels, rounded."""
 
 BATCHES = (4, 16, 32, 64, 128)
-"""Labelled images a batch that are tried, for every method."""
+"""Labelled images a batch that are tried for every method, beside all that are labelled."""
+
+RATES = (0.0, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+"""Learning rates of the second stage that are tried for every method; with 0 it changes nothing."""
 
 
 @dataclass(frozen=True)
 class Dial:
-    """The setting of a method's own that is tuned, beside the labelled batch.
+    """The setting of a method's own that is tuned, beside labelled batch and learning rate.
 
     Attributes:
-        setting: its name; the learning rate, or options of the method.
-        values: what is tried, as many for every method.
-        usual: what it is while the labelled batch is tuned.
-        options: those of the method that it sets; none for the learning rate of the second stage.
+        setting: its name.
+        values: what is tried.
+        usual: what it is while the batch is tuned.
+        options: those of the method that it sets.
         bound: natural ends of the values.
     """
 
     setting: str
     values: tuple[float, ...]
     usual: float
-    options: tuple[str, ...] = ()
+    options: tuple[str, ...]
     bound: tuple[float, ...] = ()
 
 
-RATE = Dial("learning rate", (1e-3, 3e-3, 1e-2, 3e-2, 1e-1), 1e-3)
 DIALS = {
-    "Supervised": RATE,
     "CAP": Dial(
-        "share used", (0.6, 0.7, 0.8, 0.9, 1.0), 1.0, ("positive_share", "negative_share"), (1.0,)
+        "share used",
+        (0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
+        1.0,
+        ("positive_share", "negative_share"),
+        (1.0,),
     ),
-    "IAT": Dial("threshold", (0.5, 0.6, 0.7, 0.8, 0.9), 0.5, ("probability",)),
-    "Top-k": Dial("k", (1, 3, 5, 8, 10), 3, ("k",), (1, 10)),
-    "FreeMatch": RATE,
+    "IAT": Dial("threshold", (0.5, 0.6, 0.7, 0.8, 0.9, 0.95), 0.5, ("probability",)),
+    "Top-k": Dial("k", (1, 2, 3, 5, 8, 10), 3, ("k",), (1, 10)),
 }
+CHOOSING = ("Supervised", "CAP", "IAT", "Top-k", "FreeMatch")
+"""Methods whose settings are chosen."""
 
-CHOSEN: Mapping[str, tuple[int, float]] = {
-    "Supervised": (64, 3e-3),
-    "CAP": (32, 0.9),
-    "IAT": (128, 0.8),
-    "Top-k": (128, 10),
-    "FreeMatch": (128, 3e-2),
+
+@dataclass(frozen=True)
+class Choice:
+    """Settings of a method: labelled batch, position of its dial if it has one, learning rate.
+
+    In this order they are chosen, each with those before it.
+    """
+
+    batch: int = 64
+    dial: float | None = None
+    rate: float = 1e-3
+
+
+CHOSEN: Mapping[float, Mapping[str, Choice]] = {
+    0.05: {
+        "Supervised": Choice(150, rate=1e-2),
+        "CAP": Choice(32, 0.9, 3e-2),
+        "IAT": Choice(150, 0.8, 3e-2),
+        "Top-k": Choice(150, 8, 0.0),
+        "FreeMatch": Choice(128, rate=3e-2),
+    },
+    0.10: {
+        "Supervised": Choice(300, rate=3e-3),
+        "CAP": Choice(64, 0.9, 3e-2),
+        "IAT": Choice(300, 0.8, 3e-2),
+        "Top-k": Choice(300, 10, 1e-3),
+        "FreeMatch": Choice(300, rate=3e-2),
+    },
+    0.15: {
+        "Supervised": Choice(450, rate=1e-3),
+        "CAP": Choice(128, 1.0, 3e-2),
+        "IAT": Choice(450, 0.8, 3e-2),
+        "Top-k": Choice(450, 10, 1e-3),
+        "FreeMatch": Choice(450, rate=3e-2),
+    },
+    0.20: {
+        "Supervised": Choice(600, rate=1e-2),
+        "CAP": Choice(600, 1.0, 3e-2),
+        "IAT": Choice(600, 0.7, 3e-2),
+        "Top-k": Choice(600, 10, 3e-3),
+        "FreeMatch": Choice(600, rate=3e-2),
+    },
 }
-"""Labelled batch and position of the dial; see ``record.tuning``."""
+"""Labelled share -> method -> what was chosen; see ``record.tuning``."""
 
 TUNING_SEEDS = range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + 3)
 
 _RULE = "best validation mAP at the last epoch, mean of 3 seeds"
-_DATA = "scenes, 5 % labelled"
+_RATE_RULE = f"{_RULE}, among those at which no run of any method breaks down"
+_IMAGES = 3000
+"""Training scenes."""
+
+
+def batches(share: float) -> tuple[int, ...]:
+    """The labelled batches that are tried at a labelled share; the last holds every such image."""
+    return (*BATCHES, round(share * _IMAGES))
+
+
+def _tuned(share: float, method: str, chosen: Choice) -> Iterator[Tuned]:
+    data, sizes = f"{100 * share:g} % labelled", batches(share)
+    yield Tuned(method, "labelled batch", sizes, chosen.batch, _RULE, data, sizes[-1:])
+    if chosen.dial is not None:
+        dial = DIALS[method]
+        yield Tuned(method, dial.setting, dial.values, chosen.dial, _RULE, data, dial.bound)
+    yield Tuned(method, "learning rate", RATES, chosen.rate, _RATE_RULE, data, RATES[:1])
+
+
 TUNED = tuple(
     tuned
-    for method, (batch, own) in CHOSEN.items()
-    for tuned in (
-        Tuned(method, "labelled batch", BATCHES, batch, _RULE, _DATA),
-        Tuned(
-            method,
-            DIALS[method].setting,
-            DIALS[method].values,
-            own,
-            _RULE,
-            _DATA,
-            DIALS[method].bound,
-        ),
-    )
+    for share, of_method in CHOSEN.items()
+    for method, chosen in of_method.items()
+    for tuned in _tuned(share, method, chosen)
 )
 
 POSITIVE_SHARE = {"scenes": 0.28, "voc2012": 0.073, "coco2014": 0.036, "nuswide": 0.023}
@@ -138,7 +188,7 @@ def base_spec(chapter: Setting, share: float, dataset: str = "coco2014", loss: s
         return _paper_spec(chapter, share, dataset, loss_options)
     labelled = round(80 * share)
     scenes = {
-        "train": 3000,
+        "train": _IMAGES,
         "val": 500,
         "test": 1000,
         "grid": 8,
@@ -232,16 +282,21 @@ _TUNED_AS = {"Top-1": "Top-k", "CAP, true proportions": "CAP"}
 def vary(base: Spec, name: str) -> Spec:
     """The same run with a method of the tables, by the name used there.
 
-    On scenes with the settings that were tuned for it; on photographs with the authors'.
+    On scenes with the settings that were tuned for it, at the labelled share that is nearest; on
+    photographs with the authors'.
     """
     spec = _with_method(base, name)
     if base.dataset != "scenes":
         return spec
-    model = _TUNED_AS.get(name, name)
-    if model not in DIALS:
-        return with_batch(spec, CHOSEN["CAP"][0])
-    batch, own = CHOSEN[model]
-    return with_batch(spec, batch) if name == "Top-1" else with_settings(spec, batch, model, own)
+    model, chosen = _TUNED_AS.get(name, name), chosen_at(base)
+    choice = chosen.get(model, replace(chosen["CAP"], dial=None))
+    return with_choice(spec, model, replace(choice, dial=None) if name == "Top-1" else choice)
+
+
+def chosen_at(base: Spec) -> Mapping[str, Choice]:
+    """What was chosen at the labelled share nearest to that of a run."""
+    share = dict(base.annotation_options)["share"]
+    return CHOSEN[min(CHOSEN, key=lambda tried: abs(tried - share))]
 
 
 def _with_method(base: Spec, name: str) -> Spec:
@@ -263,31 +318,40 @@ def with_batch(spec: Spec, batch: int) -> Spec:
     return replace(spec, labelled_batch=batch)
 
 
-def with_settings(spec: Spec, batch: int, name: str, value: float) -> Spec:
-    """The run of a method that has a dial, with a labelled batch and a position of the dial."""
-    dial = DIALS[name]
-    spec = with_batch(spec, batch)
-    if not dial.options:
-        return replace(spec, optimiser=replace(spec.optimiser, lr=value))
-    chosen = dict(spec.method_options) | dict.fromkeys(dial.options, value)
+def with_dial(spec: Spec, name: str, value: float) -> Spec:
+    """The same run with another position of its method's dial."""
+    chosen = dict(spec.method_options) | dict.fromkeys(DIALS[name].options, value)
     return replace(spec, method_options=options(**chosen))
 
 
-def tuning_table(base: Spec, name: str, batch: int | None = None) -> dict[float, Spec]:
+def with_choice(spec: Spec, name: str, choice: Choice) -> Spec:
+    """The run of a method with the settings that were chosen for it."""
+    spec = with_batch(spec, choice.batch)
+    spec = replace(spec, optimiser=replace(spec.optimiser, lr=choice.rate))
+    return spec if choice.dial is None else with_dial(spec, name, choice.dial)
+
+
+def tuning_table(base: Spec, name: str, field: str, choice: Choice) -> dict[float, Spec]:
     """The runs among which a setting is chosen.
 
     Args:
         base: CAP at the share at which it is chosen.
-        name: a method that has a dial.
-        batch: the labelled batch that was chosen; without it the runs among which it is.
+        name: a method of ``CHOOSING``.
+        field: of ``Choice``; a dial only of a method that has one.
+        choice: its other settings.
 
     Returns:
         value -> run.
     """
-    spec, dial = _with_method(base, name), DIALS[name]
-    if batch is None:
-        return {size: with_settings(spec, size, name, dial.usual) for size in BATCHES}
-    return {value: with_settings(spec, batch, name, value) for value in dial.values}
+    spec = _with_method(base, name)
+    values: dict[str, Sequence[float]] = {
+        "batch": batches(dict(base.annotation_options)["share"]),
+        "dial": DIALS[name].values if name in DIALS else (),
+        "rate": RATES,
+    }
+    return {
+        value: with_choice(spec, name, replace(choice, **{field: value})) for value in values[field]
+    }
 
 
 def with_strength(spec: Spec, strength: float) -> Spec:
@@ -336,10 +400,8 @@ def batch_table(
 
 def share_table(base: Spec) -> dict[tuple[str, float], Spec]:
     """CAP by the share of the pseudo-labels that it uses."""
-    batch, _ = CHOSEN["CAP"]
-    return {
-        ("CAP", share): with_settings(base, batch, "CAP", share) for share in DIALS["CAP"].values
-    }
+    spec = vary(base, "CAP")
+    return {("CAP", share): with_dial(spec, "CAP", share) for share in DIALS["CAP"].values}
 
 
 def strength_table(base: Spec, strengths: Sequence[float]) -> dict[tuple[str, float], Spec]:

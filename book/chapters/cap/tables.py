@@ -13,6 +13,7 @@ import torch
 from weaklabels.lab.multilabel import annotate, load_splits
 from weaklabels.lab.photographs import rounded
 from weaklabels.lab.store import Record
+from weaklabels.lab.tuned import Tuned
 from weaklabels.lab.two_stage import Spec, mean_ap, quality
 from weaklabels.methods.cap import class_proportions, hoeffding_bound
 from weaklabels.press.claims import interval, mean_std
@@ -52,6 +53,27 @@ def published() -> pd.DataFrame:
     """``README`` with the gain, for the reader."""
     frame = README.assign(gain=(README["CAP"] - README["warm-up"]).round(2))
     return frame.rename(index=percent).rename_axis("labelled")
+
+
+def chosen_table(tuned: Sequence[Tuned]) -> pd.DataFrame:
+    """What was tried for each setting of each method, and what was chosen, a column a share.
+
+    A choice at an edge of what was tried is marked.
+    """
+    rows: dict[tuple[str, str], list[Tuned]] = {}
+    for each in tuned:
+        rows.setdefault((each.method, each.setting), []).append(each)
+    names = pd.MultiIndex.from_tuples(rows, names=("method", "setting"))
+    return pd.DataFrame([_chosen(row) for row in rows.values()], index=names)
+
+
+def _chosen(row: Sequence[Tuned]) -> dict[str, str]:
+    shared = [value for value in row[0].values if all(value in each.values for each in row)]
+    more = ", all" if len(shared) < len(row[0].values) else ""
+    return {"tried": ", ".join(f"{value:g}" for value in shared) + more} | {
+        each.data.split(" labelled")[0]: f"{each.chosen:g}" + ("" if each.interior else " (edge)")
+        for each in row
+    }
 
 
 def gains(records: Groups, shares: Sequence[float]) -> np.ndarray:

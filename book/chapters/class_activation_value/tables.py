@@ -467,8 +467,8 @@ def provenance_line(record: Mapping[str, Any]) -> str:
     """Where a recorded result comes from, in one sentence of Markdown."""
     known = {**record, **record["provenance"]}
     return (
-        f"*Recorded*, not computed here: `{known['command']}`, commit `{known['commit'][:10]}`, "
-        f"PyTorch {known['torch']}, {known['device']}."
+        f"*Recorded*, not computed here: by `{known['command']}` as of commit "
+        f"`{known['commit'][:10]}`, PyTorch {known['torch']}, {known['device']}."
     )
 
 

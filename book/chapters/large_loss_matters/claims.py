@@ -418,10 +418,12 @@ QUESTIONS = {
         "14c",
     ),
     "LL-R is better than EPR and ROLE that are not told the number of positives": ("13b", "13c"),
-    "It points better than all five, at the best and at the last epoch": ("11a", "11b"),
+    "LL-R points better than naive AN and the rivals, at the best and at the last epoch": (
+        *("11a", "11b"),
+    ),
     "On photographs, the last layers trained, LL-R, LL-Ct and LL-Cp are better than naive AN, at "
     "the best and at the last epoch": ("19a", "19b", "19c", "19d", "19e", "19f"),
-    "There LL-R is better than WAN, LSAN, EPR and ROLE, at the best and at the last epoch": (
+    "LL-R is better there than WAN, LSAN, EPR and ROLE, at the best and at the last epoch": (
         "20a",
         "20b",
         "20c",

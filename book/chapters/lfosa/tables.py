@@ -118,7 +118,7 @@ def score_table(groups: Groups, names: Sequence[str] = MAIN) -> pd.DataFrame:
             "recall": mean_std(final(records, "recall")),
             "first acc.": mean_std(curve(records, "accuracy")[:, 0]),
             "last acc.": mean_std(final(records, "accuracy")),
-            "random, same counts": mean_std(same_counts(records)),
+            "last acc. of random, same counts": mean_std(same_counts(records)),
             "evenness": mean_std(evenness(records), 0),
         }
     return pd.DataFrame(rows).T
