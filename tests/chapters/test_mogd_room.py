@@ -326,6 +326,13 @@ def test_a_rate_belongs_to_the_method_and_the_kind_of_sets():
         for name in (*runs.ROWS, *runs.CHOICES):
             plain = name.removesuffix(" +v").partition(",")[0]
             assert runs.vary(spec, name).optimiser.lr == runs.CHOSEN[runs.tuned_on(spec)][plain]
+    for count in settings.counts:
+        spec = replace(settings.sizes, clean=count)
+        for name in runs.SIZED:
+            plain = name.removesuffix(" +v")
+            own = count != runs.USUAL and plain in runs.SEEING
+            key = f"q = 0.8, {count} a class" if own else "q = 0.8"
+            assert runs.vary(spec, name).optimiser.lr == runs.CHOSEN[key][plain]
     paper = runs.settings(Chapter("mogd", "paper", "cpu", 1)).sizes
     assert runs.vary(paper, "CC").optimiser == paper.optimiser
 

@@ -62,10 +62,7 @@ AT_AN_EDGE = {
     "l2d": {"photographs MLD weight"},
     "lfosa": {"cifar10 2 of 10 known, near, learning rate"},
     "pu_mlc": {"rates VPU without mixup 10"},
-    "mogd": {
-        "TUNED uniform CE learning rate, q = 0.8, long, 300 digits of each repetition",
-        "real_sets uniform CE +v",
-    },
+    "mogd": {"real_sets uniform CE +v"},
 }
 """Room -> choices at an edge that is no natural bound, which tables mark as such: their values are
 to be widened when the record is made again. Each counts against the rows that rest on it."""

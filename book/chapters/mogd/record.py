@@ -23,14 +23,17 @@ CHOOSING = (*runs.COMPARATORS, "MoGD", runs.CLEAN_ONLY)
 
 
 def tuning(chapter: Setting) -> dict[str, Any]:
-    """The learning rates on digits, chosen anew: for all candidate sets, and for long training."""
+    """The learning rates on digits, chosen anew: for all candidate sets, for long training, and
+    for other numbers of clean samples."""
     base = runs.settings(replace(chapter, profile="quick"))
     longest = replace(base.sizes, epochs=max(base.lengths))
+    sized = [replace(base.sizes, clean=n) for n in base.counts if n != runs.USUAL]
     rows = []
-    for spec in (*base.sets.values(), longest):
+    for spec in (*base.sets.values(), longest, *sized):
         held_out = replace(spec, data_options=options(test=500, val=300))
         seeds = runs.TUNING_SEEDS[:2] if spec is longest else runs.TUNING_SEEDS
-        found = _tried(chapter, held_out, CHOOSING, seeds, RATES, base.last)
+        choosing = runs.SEEING if spec in sized else CHOOSING
+        found = _tried(chapter, held_out, choosing, seeds, RATES, base.last)
         rows += [{"tuned on": runs.tuned_on(spec), "seeds": len(seeds), **row} for row in found]
     return {
         "what": "Learning rates on digits, by candidate sets and row",

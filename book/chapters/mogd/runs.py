@@ -212,13 +212,19 @@ class _Watch(candidate_sets.CandidateWatch):
 
 # -- settings by profile --------------------------------------------------------------------------
 
-RATES = (0.0125, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
+RATES = (0.00625, 0.0125, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 """Learning rates among which every method chooses."""
 
 TUNING_SEEDS = range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + 3)
 RULE = "best validation accuracy, mean of the last epochs and of all repetitions"
 HARD = ("q = 0.8", "pair 0.9")
 """The candidate sets of the check: the largest uniform ones, and the pair sets."""
+
+USUAL = 5
+"""Clean samples a class, where their number does not vary."""
+
+SEEING = ("MoGD", CLEAN_ONLY)
+"""Rows whose rate is chosen for every number of clean samples."""
 
 LONG = 240
 """Epochs from which on a training is long, and has learning rates of its own."""
@@ -233,8 +239,8 @@ CHOSEN = {
         CLEAN_ONLY: 0.025,
     },
     "pair 0.9": {
-        "uniform CE": 0.4,
-        "CC": 0.4,
+        "uniform CE": 0.05,
+        "CC": 0.2,
         "PRODEN": 0.4,
         "LW": 0.4,
         "MoGD": 0.4,
@@ -250,10 +256,10 @@ CHOSEN = {
     },
     "q = 0.5": {
         "uniform CE": 0.05,
-        "CC": 0.2,
+        "CC": 0.4,
         "PRODEN": 0.8,
         "LW": 0.4,
-        "MoGD": 0.05,
+        "MoGD": 0.8,
         CLEAN_ONLY: 0.025,
     },
     "q = 0.8, long": {
@@ -264,6 +270,10 @@ CHOSEN = {
         "MoGD": 0.8,
         CLEAN_ONLY: 0.2,
     },
+    "q = 0.8, 1 a class": {"MoGD": 0.8, CLEAN_ONLY: 0.0125},
+    "q = 0.8, 2 a class": {"MoGD": 0.8, CLEAN_ONLY: 0.025},
+    "q = 0.8, 10 a class": {"MoGD": 0.8, CLEAN_ONLY: 0.05},
+    "q = 0.8, 20 a class": {"MoGD": 0.8, CLEAN_ONLY: 0.2},
 }
 """What was tuned on (see ``tuned_on``) -> row -> learning rate chosen on digits
 (``record.tuning``)."""
@@ -275,10 +285,24 @@ TUNED = tuple(
 )
 
 
+def kind_of(spec: Spec) -> str:
+    """Name of the candidate sets of a run."""
+    return HARD[1] if spec.candidates == "cyclic" else f"q = {spec.q:g}"
+
+
 def tuned_on(spec: Spec) -> str:
-    """Name of the candidate sets of a run, and whether it is long: what its rate was chosen on."""
-    sets = HARD[1] if spec.candidates == "cyclic" else f"q = {spec.q:g}"
-    return f"{sets}, long" if spec.epochs >= LONG else sets
+    """What the rate of a run on digits was chosen on: the name of its candidate sets, with the
+    number of its clean samples where that varies, and whether it is long."""
+    if spec.epochs >= LONG:
+        return f"{kind_of(spec)}, long"
+    return kind_of(spec) + ("" if spec.clean == USUAL else f", {spec.clean} a class")
+
+
+def chosen_rate(spec: Spec, row: str) -> float:
+    """The learning rate of a row on digits; one that sees no clean samples has the same whatever
+    their number, and one that adds them to its training set that of the plain row."""
+    rates = CHOSEN[tuned_on(replace(spec, clean=USUAL))] | CHOSEN[tuned_on(spec)]
+    return rates[row.removesuffix(" +v").partition(",")[0]]
 
 
 @dataclass(frozen=True)
@@ -428,8 +452,7 @@ def vary(base: Spec, name: str) -> Spec:
         raise ValueError(f"unknown row {name!r}: expected one of {known}")
     plain = name.removesuffix(" +v")
     if base.dataset == "digits":
-        rate = CHOSEN[tuned_on(base)][plain.partition(",")[0]]
-        base = replace(base, optimiser=replace(base.optimiser, lr=rate))
+        base = replace(base, optimiser=replace(base.optimiser, lr=chosen_rate(base, name)))
     if name == CLEAN_ONLY:
         return replace(base, method="IM-avg", method_options=(), use="alone")
     method, chosen = METHODS[plain]
