@@ -262,7 +262,7 @@ def test_a_note_names_command_data_and_differences():
         "differences": ["Fewer steps."],
     }
     note = tables.record_note(made)
-    assert "`make record`, commit `0123456789`" in note
+    assert "`make record` as of commit `0123456789`" in note
     assert "Lost: test examples 112" in note
     assert note.endswith("- Fewer steps.")
     assert "Data: training images 40" in tables.record_note(

@@ -355,5 +355,6 @@ def test_the_answers_name_rows_that_are_recorded() -> None:
     assert ids <= {row["id"] for row in recorded}
     assert summary.summary({"6": "open", "24a": "holds", "24b": "holds"}) == (
         "- The order of the methods is the same under other weakenings: **open** (6).\n"
-        "- And on other data, photographs among them: **holds** (24a, 24b)."
+        "- The order of the methods is the same on other data, photographs among them: **holds** "
+        "(24a, 24b)."
     )

@@ -231,50 +231,25 @@ LONG = 240
 
 CHOSEN = {
     "q = 0.8": {
-        "uniform CE": 0.1,
-        "CC": 0.4,
-        "PRODEN": 0.8,
-        "LW": 0.8,
-        "MoGD": 0.8,
-        CLEAN_ONLY: 0.025,
+        "uniform CE": 0.1, "CC": 0.4, "PRODEN": 0.8, "LW": 0.8, "MoGD": 0.8, CLEAN_ONLY: 0.025,
     },
     "pair 0.9": {
-        "uniform CE": 0.05,
-        "CC": 0.2,
-        "PRODEN": 0.4,
-        "LW": 0.4,
-        "MoGD": 0.4,
-        CLEAN_ONLY: 0.025,
+        "uniform CE": 0.05, "CC": 0.2, "PRODEN": 0.4, "LW": 0.4, "MoGD": 0.4, CLEAN_ONLY: 0.025,
     },
     "q = 0.1": {
-        "uniform CE": 0.05,
-        "CC": 0.4,
-        "PRODEN": 0.4,
-        "LW": 0.2,
-        "MoGD": 0.05,
-        CLEAN_ONLY: 0.025,
+        "uniform CE": 0.05, "CC": 0.4, "PRODEN": 0.4, "LW": 0.2, "MoGD": 0.05, CLEAN_ONLY: 0.025,
     },
     "q = 0.5": {
-        "uniform CE": 0.05,
-        "CC": 0.4,
-        "PRODEN": 0.8,
-        "LW": 0.4,
-        "MoGD": 0.8,
-        CLEAN_ONLY: 0.025,
+        "uniform CE": 0.05, "CC": 0.4, "PRODEN": 0.8, "LW": 0.4, "MoGD": 0.8, CLEAN_ONLY: 0.025,
     },
     "q = 0.8, long": {
-        "uniform CE": 0.0125,
-        "CC": 0.8,
-        "PRODEN": 0.8,
-        "LW": 0.4,
-        "MoGD": 0.8,
-        CLEAN_ONLY: 0.2,
+        "uniform CE": 0.0125, "CC": 0.8, "PRODEN": 0.8, "LW": 0.4, "MoGD": 0.8, CLEAN_ONLY: 0.2,
     },
     "q = 0.8, 1 a class": {"MoGD": 0.8, CLEAN_ONLY: 0.0125},
     "q = 0.8, 2 a class": {"MoGD": 0.8, CLEAN_ONLY: 0.025},
     "q = 0.8, 10 a class": {"MoGD": 0.8, CLEAN_ONLY: 0.05},
     "q = 0.8, 20 a class": {"MoGD": 0.8, CLEAN_ONLY: 0.2},
-}
+}  # fmt: skip
 """What was tuned on (see ``tuned_on``) -> row -> learning rate chosen on digits
 (``record.tuning``)."""
 
