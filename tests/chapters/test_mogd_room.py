@@ -304,6 +304,16 @@ RECORDED = Chapter("mogd", "quick", "cpu", 1).recorded("tuning")
 
 
 @pytest.mark.skipif(RECORDED is None, reason="the choice is not recorded yet")
+def test_what_was_chosen_is_shown_by_sets_and_row():
+    shown = tables.tuned_table(runs.TUNED)
+    assert shown.shape == (len(runs.CHOSEN), len(runs.COMPARATORS) + 2)
+    assert shown.loc["q = 0.8", "MoGD"] == f"{runs.CHOSEN['q = 0.8']['MoGD']:g}"
+    assert shown.loc["q = 0.8, 1 a class", "CC"] == "-"
+    low = replace(runs.TUNED[0], chosen=runs.RATES[0])
+    assert tables.tuned_table([low]).loc["q = 0.8", low.method] == "0.00625 (edge)"
+    assert tuple(0.00625 * 2**k for k in range(9)) == runs.RATES  # as the caption says
+
+
 def test_chosen_learning_rates_are_those_of_the_record():
     assert tuple(RECORDED["values"]) == runs.RATES
     chosen: dict[str, dict[str, float]] = {}

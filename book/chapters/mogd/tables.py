@@ -11,6 +11,7 @@ import pandas as pd
 from chapters.mogd.runs import HARD, REAL, Spec, divide
 from weaklabels.lab.candidate_sets import scores
 from weaklabels.lab.store import Record
+from weaklabels.lab.tuned import Tuned
 from weaklabels.press.claims import mean_std
 from weaklabels.press.verdicts import NOT_RECORDED
 
@@ -202,6 +203,18 @@ def real_table(found: Mapping[str, Mapping[str, Mapping[str, np.ndarray]]]) -> p
         judged = {f"{row}: AUC": mean_std(each[row]["auc"], 2) for row in ("MoGD", "MoGD +v")}
         columns[name] = accuracies | judged
     return pd.DataFrame(columns)
+
+
+def tuned_table(tuned: Sequence[Tuned]) -> pd.DataFrame:
+    """The learning rates that were chosen on digits, by what they were chosen on and row.
+
+    A dash: not chosen anew; a rate at an edge of what was tried is marked.
+    """
+    lines: dict[str, dict[str, str]] = {}
+    for each in tuned:
+        line = lines.setdefault(each.setting.removeprefix("learning rate, "), {})
+        line[each.method] = f"{each.chosen:g}" + ("" if each.interior else " (edge)")
+    return pd.DataFrame(lines).T.fillna("-")
 
 
 def chosen_table(records: Mapping[str, Mapping[str, Any] | None]) -> pd.DataFrame:
