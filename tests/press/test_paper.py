@@ -22,6 +22,7 @@ from weaklabels.lab.two_stage import Spec as TwoStages
 from weaklabels.lab.two_stage import Stage
 from weaklabels.press.paper import check, follow, plan, slices, throughput, work
 from weaklabels.press.paper.shorten import (
+    CAPS,
     kind_of,
     lighter,
     shortened,
@@ -288,3 +289,23 @@ def test_the_papers_network_trains_at_full_size_on_a_gpu(gpu, tmp_path, monkeypa
     (record,) = sweep(follow.run_case, [case], Store(tmp_path / "runs"))
     assert record["test_ap"].shape == (2, 20)
     assert torch.device(gpu).type == "cpu" or dict(spec.data_options)["resolution"] == 448
+
+
+def test_lenet_is_timed_on_images_as_large_as_it_wants_them():
+    spec = candidate_sets.Spec("CC", dataset="cifar10", network="lenet", inputs="28 x 28")
+    key = throughput.signature(spec)
+    assert json.loads(key)["shape"] == [3, 28, 28]
+    assert throughput.measure(key, "cpu", CPU) > 0
+
+
+def test_only_sides_of_photographs_are_divided():
+    key = json.dumps(
+        {"network": "mlp", "options": [["hidden", [8]], ["inputs", 512 * 4 * 4]], "classes": 8}
+        | {"shape": [512, 4, 4], "batch": 64, "precision": "float32"}
+    )
+    assert throughput.measure(key, "cpu", CPU) > 0
+
+
+def test_points_lie_on_a_square_grid_when_shortened():
+    points = CAPS["points"]
+    assert round(points**0.5) ** 2 == points
