@@ -34,15 +34,6 @@ AT_AN_EDGE = {
         "photographs CAP, 5 % positive_share",
     },
     "class_activation_value": {
-        *(f"selection lost {name} lr" for name in ("covering rate CC", "covering rate RC")),
-        *("selection lost covering rate PRODEN lr", "selection lost true labels CC lr"),
-        *(f"selection lost approximated accuracy {name} lr" for name in ("CC", "RC")),
-        "selection msrcv2 covering rate LWS lr",
-        *(f"selection msrcv2 approximated accuracy {name} lr" for name in ("RC", "CAVL")),
-        *(
-            f"selection birdsong {by} LWS lr"
-            for by in ("covering rate", "approximated accuracy", "true labels")
-        ),
         *(f"real_world_{network} lr" for network in ("linear", "mlp")),  # two values for all
     },
     "head_to_head": {

@@ -221,8 +221,8 @@ def selection(setting: Setting) -> dict[str, Any]:
         "differences": [
             *DIFFERENCES,
             "PLENCH draws 20 settings at random and chooses among them, and among the states of "
-            "a run, on the split that is reported; here 10 settings of a grid are tried for every "
-            "method on other splits, and the last state is taken.",
+            f"a run, on the split that is reported; here {len(GRID)} settings of a grid are tried "
+            "for every method on other splits, and the last state is taken.",
         ],
         "tried": [{"lr": each.lr, "weight_decay": each.weight_decay} for each in GRID],
         "choices": choices,

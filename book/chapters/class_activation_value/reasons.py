@@ -51,9 +51,6 @@ TEXTS: Mapping[str, str] = {
     "18a 18b 18c 18d 18e 18f 18g 18h 18i": "Perhaps for the reason of rows 8a to 8f, that hard "
     "labels lock in: whatever the settings are chosen by, CAVL has a lower mean than CC, RC, "
     "PRODEN and LWC on every set (tab-cavl-selection).",
-    "19d": "Perhaps because this measure rewards a network that is sure of one candidate, "
-    "whichever it is: PRODEN's choice by it is nine points less accurate than by true labels "
-    "(tab-cavl-selection).",
     "20b": "As on digits (row 1b): counting the positive positions of a map loses information. The "
     "mean of the same map finds the label more often, and lacks only the bias of the logit "
     "(tab-cavl-cifar-rules).",

@@ -34,7 +34,7 @@ RATES = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 
 GRID = tuple(
     OptimiserSpec("adam", lr=lr, weight_decay=decay)
-    for lr in (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
+    for lr in (3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
     for decay in (1e-5, 1e-3)
 )
 """Learning rates and weight decays among which every method chooses on real-world sets."""
