@@ -153,3 +153,11 @@ def test_a_record_is_told_and_a_missing_one_is_said_to_be_missing():
     found = tables.recorded_real(made, tables.FASHION)
     assert len(figures.draw_real(found).axes) == 2
     assert figures.draw_real({}).axes
+
+
+def test_rates_are_chosen_with_runs_that_know_no_earlier_choice(monkeypatch):
+    spec = record.real_spec("lost", "data")
+    digits = replace(spec, dataset="digits")
+    before = [runs.with_row(digits, row) for row in runs.ROWS]
+    monkeypatch.setattr(runs, "CHOSEN", {})
+    assert [runs.with_row(digits, row) for row in runs.ROWS] == before

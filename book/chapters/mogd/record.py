@@ -53,7 +53,8 @@ def _tried(
 ) -> list[dict[str, Any]]:
     """Validation accuracies of every row that chooses, by rate, and the choice."""
     lines = []
-    for row, varied in runs.rows(spec, choosing).items():
+    for row in choosing:
+        varied = runs.with_row(spec, row)
         at = {rate: replace(varied, optimiser=replace(varied.optimiser, lr=rate)) for rate in rates}
         values = {rate: _validated(chapter, each, seeds, last) for rate, each in at.items()}
         means = [round(float(each.mean()), 2) for each in values.values()]
@@ -223,8 +224,8 @@ def counts(spec: Spec) -> dict[str, Any]:
 def at_rates(base: Spec, rates: Mapping[str, float]) -> dict[str, Spec]:
     """All rows of the tables, each at its rate."""
     return {
-        name: replace(spec, optimiser=replace(spec.optimiser, lr=rates[name]))
-        for name, spec in runs.rows(base, runs.ROWS).items()
+        name: replace(runs.with_row(base, name), optimiser=replace(base.optimiser, lr=rates[name]))
+        for name in runs.ROWS
     }
 
 

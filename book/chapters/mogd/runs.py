@@ -414,10 +414,19 @@ def _paper(chapter: Setting) -> Settings:
 
 
 def vary(base: Spec, name: str) -> Spec:
-    """The same run with a row of the tables, by the name used there.
+    """The same run with a row of the tables (see ``with_row``).
 
     On digits each row trains at the learning rate that was chosen for it; one that adds clean
     samples to the training set, or changes a choice of MoGD, at that of the plain row.
+    """
+    varied = with_row(base, name)
+    if base.dataset != "digits":
+        return varied
+    return replace(varied, optimiser=replace(base.optimiser, lr=chosen_rate(base, name)))
+
+
+def with_row(base: Spec, name: str) -> Spec:
+    """The same run, at its own learning rate, with a row of the tables, by the name used there.
 
     Raises:
         ValueError: if there is no such row.
@@ -426,8 +435,6 @@ def vary(base: Spec, name: str) -> Spec:
         known = ", ".join(dict.fromkeys((*ROWS, *CHOICES)))
         raise ValueError(f"unknown row {name!r}: expected one of {known}")
     plain = name.removesuffix(" +v")
-    if base.dataset == "digits":
-        base = replace(base, optimiser=replace(base.optimiser, lr=chosen_rate(base, name)))
     if name == CLEAN_ONLY:
         return replace(base, method="IM-avg", method_options=(), use="alone")
     method, chosen = METHODS[plain]
