@@ -152,6 +152,36 @@ CHECKED = """
 """
 
 
+SHADOWS = {
+    "an argument": "def run(used):\n    return used + 1",
+    "an assignment": "def run():\n    used = 1\n    return used",
+    "a loop": "def run():\n    for used in (1, 2):\n        print(used)",
+    "a comprehension": "def run():\n    return [used + 1 for used in (1, 2)]",
+    "a variable of the function around": "def run(used):\n    return lambda: used",
+    "a function within": "def run():\n    def used():\n        return 1\n    return used()",
+}
+SEEN = {
+    "what a comprehension goes through first": "def run():\n    return [used for used in used()]",
+    "a default": "def run(used=used):\n    return used",
+    "a decorator": "@used\ndef run(used):\n    return used",
+    "a variable of another function": "def run(a):\n    b = lambda used: used\n    return used",
+    "an attribute of a class": "class run:\n    used = 1\n\n    def at(self):\n        return used",
+    "what is declared global": "def run():\n    global used\n    used = 1\n    return used",
+}
+
+
+@pytest.mark.parametrize("source", SHADOWS.values(), ids=SHADOWS)
+def test_a_variable_is_not_what_the_module_calls_so(package: Package, source: str) -> None:
+    package.write("shadow", f"def used():\n    return 2\n\n{source}\n")
+    assert ("weaklabels.shadow", "used") not in reached([("weaklabels.shadow", "run")])
+
+
+@pytest.mark.parametrize("source", SEEN.values(), ids=SEEN)
+def test_a_variable_hides_nothing_where_it_is_not_seen(package: Package, source: str) -> None:
+    package.write("shadow", f"def used():\n    return 2\n\n{source}\n")
+    assert ("weaklabels.shadow", "used") in reached([("weaklabels.shadow", "run")])
+
+
 def test_a_check_that_stands_alone_does_not_count(package: Package) -> None:
     """With or without it, a run that ends has the same result."""
     package.write("checks", "def whole(x): ...\ndef at_least(x, least, name): ...\n")

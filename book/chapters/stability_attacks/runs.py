@@ -87,8 +87,8 @@ class Spec(Data, Trained):
         return self.seed if self.draws is None else self.draws
 
     def code(self) -> list[Any]:
-        """What the run depends on besides what reading its function shows."""
-        return [*super().code(), methods.get(self.method)]
+        """What the run depends on besides what reading its function shows, and what crafts."""
+        return [*super().code(), methods.get(self.method), stability_attacks.PGDTraining]
 
 
 def run(spec: Spec) -> dict[str, Any]:

@@ -39,6 +39,9 @@ MECHANICS = frozenset(f"weaklabels.lab.{name}" for name in ("sweep", "store", "k
 CHECKS = "weaklabels.checks"
 """Functions that raise or do nothing: what they refuse has no result."""
 
+FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+COMPREHENSIONS = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
+
 Reference = tuple[str, str]
 """(module, name of a definition in it); an empty name is the whole module."""
 
@@ -251,14 +254,8 @@ class Module:
         for node in ast.walk(tree):
             if isinstance(node, ast.Import | ast.ImportFrom):
                 local |= _bound(node)
-        inner: set[ast.AST] = set()
-        for node in ast.walk(tree):
-            if node in inner or not isinstance(node, ast.Name | ast.Attribute):
-                continue
-            chain = _chain(node)
-            if chain:
-                inner.update(ast.walk(node))
-                yield from self._resolve(chain, local)
+        for chain in _chains(tree):
+            yield from self._resolve(chain, local)
 
     def _resolve(self, chain: list[str], local: dict[str, Reference]) -> Iterator[Reference]:
         first, *rest = chain
@@ -300,6 +297,58 @@ def _bound(node: ast.Import | ast.ImportFrom) -> dict[str, Reference]:
                 (whole, "") if is_module else (node.module, alias.name)
             )
     return {name: where for name, where in found.items() if _file(where[0]) is not None}
+
+
+def _chains(node: ast.AST, hidden: frozenset[str] = frozenset()) -> Iterator[list[str]]:
+    """Every ``a.b.c`` of a piece of code, as a list, but for those that begin with a variable.
+
+    Args:
+        node: the piece.
+        hidden: the variables of the functions around it.
+    """
+    if chain := _chain(node):
+        if chain[0] not in hidden:
+            yield chain
+        return
+    for part, variables in _parts(node, hidden):
+        yield from _chains(part, variables)
+
+
+def _parts(node: ast.AST, hidden: frozenset[str]) -> Iterator[tuple[ast.AST, frozenset[str]]]:
+    """The parts of a node, each with the variables that it sees.
+
+    Decorators and defaults of a function do not see its own, nor does what a comprehension goes
+    through first.
+    """
+    parts, inside, own = list(ast.iter_child_nodes(node)), [], set()
+    if isinstance(node, FUNCTIONS):
+        inside = node.body if isinstance(node.body, list) else [node.body]
+        own = {each.arg for each in ast.walk(node.args) if isinstance(each, ast.arg)}
+        own |= _assigned(inside)
+    elif isinstance(node, COMPREHENSIONS):
+        first, *others = node.generators
+        inside = [part for part in parts if part not in node.generators]
+        inside += [first.target, *first.ifs, *others]
+        own = _assigned(each.target for each in node.generators)
+        parts = [first.iter, *inside]
+    declared = {each for one in ast.walk(node) if isinstance(one, ast.Global) for each in one.names}
+    for part in parts:
+        yield part, (hidden | own) - declared if part in inside else hidden
+
+
+def _assigned(parts: Iterable[ast.AST]) -> set[str]:
+    """Names that are assigned in some parts of a function, but for those of scopes within. Other
+    ways to bind a name (``except ... as``, patterns) are left out: they hide nothing."""
+    found, waiting = set(), list(parts)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found.add(node.name)
+        if not isinstance(node, FUNCTIONS | COMPREHENSIONS | ast.ClassDef):
+            waiting.extend(ast.iter_child_nodes(node))
+    return found
 
 
 def _chain(node: ast.AST) -> list[str]:

@@ -27,7 +27,7 @@ from weaklabels.lab.store import Record
 from weaklabels.lab.sweep import remember
 from weaklabels.lab.trunk import Steps, Trunk, on_maps
 from weaklabels.lab.weights import restore, weights_of
-from weaklabels.methods.pseudo_labels import tally
+from weaklabels.methods.pseudo_labels import Annotated, tally
 from weaklabels.metrics import average_precision
 from weaklabels.models import Network
 from weaklabels.seeding import torch_rng
@@ -78,6 +78,10 @@ class Spec(Learner, AnnotatedData, Trained, Trunk):
     labelled_batch: int = 0
     labelled_only: bool = False
     evaluate_every: int = 1
+
+    def code(self) -> list[Any]:
+        """What the run depends on besides what reading its function shows."""
+        return [*super().code(), *([Annotated] if self.warm_up else [])]
 
 
 def warm_up(spec: Spec) -> dict[str, Any]:
