@@ -1,7 +1,7 @@
 """The recorded results of the chapter: how settings were chosen, and answers of real crowds.
 
-The latter need the label-only sets, CIFAR-10 (or its subset) with CIFAR-10N and CIFAR-10H, and MobileNet
-weights.
+The latter need the label-only sets, CIFAR-10 (or its subset) with CIFAR-10N and CIFAR-10H, and
+MobileNet weights.
 """
 
 from __future__ import annotations

@@ -24,9 +24,10 @@ STRATEGIES = ("random", "plain", "aware", "quota")
 METHODS = ("MV", "DS", "EM", "true labels", "DL-CL", *STRATEGIES)
 
 RATES = (6e-5, 2e-4, 6e-4, 2e-3, 6e-3, 2e-2, 6e-2)
-SHARES = (0, 0.05, 0.15, 0.5, 1, 2)
+SHARES = (0, 0.05, 0.15, 0.5, 1, 2, 4)
 """Pseudo-annotations of a round, as a multiple of the given annotations; with 0 nothing is filled
-in, and the crowd layer is trained on."""
+in, and the crowd layer is trained on; with 4 six rounds want more than the missing pairs, and
+nothing is left to choose at the end."""
 
 TUNING_SEEDS = range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + 5)
 VALIDATION = 300
@@ -50,7 +51,7 @@ CHOSEN: Mapping[str, Mapping[str, Choice]] = {}
 def _tuned(setting: str, method: str, chosen: Choice) -> Iterator[Tuned]:
     yield Tuned(method, "learning rate", RATES, chosen.rate, RULE, setting)
     if method in STRATEGIES:
-        yield Tuned(method, "share a round", SHARES, chosen.share, RULE, setting, SHARES[:1])
+        yield Tuned(method, "share a round", SHARES, chosen.share, RULE, setting, (SHARES[0], SHARES[-1]))
 
 
 TUNED = tuple(
@@ -68,11 +69,12 @@ def with_choice(spec: Spec, method: str, choice: Choice) -> Spec:
 
 
 def table(chapter: Setting) -> dict[tuple[str, str], Spec]:
-    """(Setting, method) -> run with what was chosen; settings without a choice are left out."""
+    """(Setting, method) -> run with what was chosen; none of LabelMe, on which nothing was."""
     return {
         (name, method): with_choice(spec, method, choice)
         for name, spec in runs.settings(chapter).items()
-        for method, choice in CHOSEN.get(name, {}).items()
+        if spec.dataset == Spec.dataset
+        for method, choice in CHOSEN[name].items()
     }
 
 
