@@ -44,14 +44,61 @@ class Choice:
     share: float = Spec.share
 
 
-CHOSEN: Mapping[str, Mapping[str, Choice]] = {}
+CHOSEN: Mapping[str, Mapping[str, Choice]] = {
+    "2 answers": {
+        "MV": Choice(2e-4),
+        "DS": Choice(2e-4),
+        "EM": Choice(0.006),
+        "true labels": Choice(0.002),
+        "DL-CL": Choice(0.02),
+        "random": Choice(0.002, 0.5),
+        "plain": Choice(0.002, 0.05),
+        "aware": Choice(0.002, 0.05),
+        "quota": Choice(0.02, 0.05),
+    },
+    "1 answer": {
+        "MV": Choice(2e-4),
+        "DS": Choice(6e-4),
+        "EM": Choice(0.002),
+        "true labels": Choice(0.002),
+        "DL-CL": Choice(0.002),
+        "random": Choice(0.002, 2),
+        "plain": Choice(0.002, 4),
+        "aware": Choice(0.002, 4),
+        "quota": Choice(0.002, 2),
+    },
+    "4 answers": {
+        "MV": Choice(6e-4),
+        "DS": Choice(6e-4),
+        "EM": Choice(0.02),
+        "true labels": Choice(0.002),
+        "DL-CL": Choice(0.002),
+        "random": Choice(0.002, 0.05),
+        "plain": Choice(0.002, 0.05),
+        "aware": Choice(0.002, 0.15),
+        "quota": Choice(0.002, 0.15),
+    },
+    "2 answers, ratio 30": {
+        "MV": Choice(2e-4),
+        "DS": Choice(2e-4),
+        "EM": Choice(0.006),
+        "true labels": Choice(6e-4),
+        "DL-CL": Choice(0.002),
+        "random": Choice(0.002, 4),
+        "plain": Choice(0.002, 4),
+        "aware": Choice(0.002, 2),
+        "quota": Choice(0.002, 1),
+    },
+}
 """Setting (see ``runs.settings``) -> method -> what was chosen; see ``choose``."""
 
 
 def _tuned(setting: str, method: str, chosen: Choice) -> Iterator[Tuned]:
     yield Tuned(method, "learning rate", RATES, chosen.rate, RULE, setting)
     if method in STRATEGIES:
-        yield Tuned(method, "share a round", SHARES, chosen.share, RULE, setting, (SHARES[0], SHARES[-1]))
+        yield Tuned(
+            method, "share a round", SHARES, chosen.share, RULE, setting, (SHARES[0], SHARES[-1])
+        )
 
 
 TUNED = tuple(
