@@ -1,7 +1,7 @@
-"""The recorded results of the chapter: answers of real crowds.
+"""The recorded results of the chapter: how settings were chosen, and answers of real crowds.
 
-They need the label-only sets, CIFAR-10 (or its subset) with CIFAR-10N and CIFAR-10H, and MobileNet
-weights.
+The latter need the label-only sets, CIFAR-10 (or its subset) with CIFAR-10N and CIFAR-10H, and
+MobileNet weights.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from chapters.self_crowd import anonymous, cost, photographs, tables
+from chapters.self_crowd import anonymous, cost, photographs, tables, tuning
 from weaklabels import crowds, data
 from weaklabels.data.crowd import LABEL_ONLY
 from weaklabels.lab.setting import Setting
@@ -133,6 +133,7 @@ def real_crowds(setting: Setting) -> dict[str, Any]:
 
 
 RECORDS = {
+    "tuning": tuning.choose,
     "real_crowds": real_crowds,
     "sparse_crowd": photographs.sparse_crowd,
     "cost": cost.measure,

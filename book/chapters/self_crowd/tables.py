@@ -13,6 +13,7 @@ import pandas as pd
 from chapters.self_crowd.runs import Spec, Task, load_task
 from weaklabels import crowds
 from weaklabels.lab.store import Record
+from weaklabels.lab.tuned import Tuned
 from weaklabels.press.claims import mean_std
 from weaklabels.press.verdicts import NOT_RECORDED
 
@@ -151,6 +152,39 @@ def score_table(groups: Mapping[str, Records], *, rare: bool = False) -> pd.Data
     return pd.DataFrame(rows).T
 
 
+def own_scores(own: Own, method: str, *, rare: bool = False) -> np.ndarray:
+    """A method's final accuracy (or recall of the rarer half) with settings of its own (%), one a
+    seed: mean over the crowds' settings."""
+    found = [
+        final(records, name, rare=rare) for (_, name), records in own.items() if name == method
+    ]
+    return np.mean(found, axis=0)
+
+
+def own_table(own: Own) -> pd.DataFrame:
+    """Final accuracy (%) with settings of its own: one row a method, one column a setting."""
+    order = sorted(dict.fromkeys(name for _, name in own), key=list(TITLES).index)
+    rows = {
+        TITLES[name]: {
+            setting: mean_std(final(records, name))
+            for (setting, method), records in own.items()
+            if method == name
+        }
+        for name in order
+    }
+    return pd.DataFrame(rows).T
+
+
+def chosen_table(tuned: Sequence[Tuned]) -> pd.DataFrame:
+    """What was chosen: one row a method and setting, one column a setting of the crowd; a choice
+    at an edge of what was tried is marked."""
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    for each in tuned:
+        row = rows.setdefault((TITLES[each.method], each.setting), {})
+        row[each.data] = f"{each.chosen:g}" + ("" if each.interior else " (edge)")
+    return pd.DataFrame(rows).T.rename_axis(["method", "setting"])
+
+
 def base_table(groups: Mapping[str, Records]) -> pd.DataFrame:
     """Accuracy, recall of the rarer half and worst class of the crowd layer alone."""
     rows = {}
@@ -187,6 +221,9 @@ def paired_table(groups: Mapping[str, Records], ours: str, other: str) -> pd.Dat
             )
     return pd.DataFrame(rows).T
 
+
+Own = Mapping[tuple[str, str], Records]
+"""(Setting of the crowd, method) -> records with settings that were chosen for it there."""
 
 Known = Mapping[tuple[float, str], Records]
 """(answers an example, what is known of them) -> records, see ``runs.who_answered``."""
@@ -315,7 +352,7 @@ def photograph_table(cells: Cells) -> pd.DataFrame:
         row[f"accuracy, {crowd}"] = mean_std(found["accuracy"])
         row[f"best, {crowd}"] = mean_std(found["best"])
         row[f"rarer half, {crowd}"] = mean_std(found["minority"])
-        row[f"annotations, {crowd}"] = (
+        row[f"imbalance, {crowd}"] = (
             mean_std(found["balance"][:, -1]) if "balance" in found else "-"
         )
     return pd.DataFrame(rows).T.fillna("-").rename_axis("method")
