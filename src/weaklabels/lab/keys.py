@@ -16,7 +16,7 @@ import ast
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, cached_property
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -320,15 +320,17 @@ def _parts(node: ast.AST, hidden: frozenset[str]) -> Iterator[tuple[ast.AST, fro
     Decorators and defaults of a function do not see its own, nor does what a comprehension goes
     through first.
     """
-    parts, inside, own = list(ast.iter_child_nodes(node)), [], set()
+    parts = list(ast.iter_child_nodes(node))
+    inside: Sequence[ast.AST] = ()
+    own: set[str] = set()
     if isinstance(node, FUNCTIONS):
         inside = node.body if isinstance(node.body, list) else [node.body]
         own = {each.arg for each in ast.walk(node.args) if isinstance(each, ast.arg)}
         own |= _assigned(inside)
     elif isinstance(node, COMPREHENSIONS):
         first, *others = node.generators
-        inside = [part for part in parts if part not in node.generators]
-        inside += [first.target, *first.ifs, *others]
+        values = [part for part in parts if part not in node.generators]
+        inside = [*values, first.target, *first.ifs, *others]
         own = _assigned(each.target for each in node.generators)
         parts = [first.iter, *inside]
     declared = {each for one in ast.walk(node) if isinstance(one, ast.Global) for each in one.names}
