@@ -213,7 +213,7 @@ def follow(slug: str, device: str, data_root: str, workers: int) -> Trace:
 
     previous = signal.signal(signal.SIGPROF, _end_cell)
     try:
-        with slices.installed(replace(size, **slices.SHOWN), trace.made_up.__setitem__):
+        with slices.installed(size, trace.made_up.__setitem__):
             execute_cells(trace, Here, "profile, seeds = 'paper', 1", CELL_SECONDS)
     finally:
         signal.signal(signal.SIGPROF, previous)

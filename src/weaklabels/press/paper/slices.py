@@ -52,10 +52,6 @@ class Size:
 
 SIZES = {"cpu": Size(4, 2, 200, 4, 14), "cuda": Size(64, 8, 1600, 32, 1)}
 
-SHOWN = {"each": 24, "examples": 2400}
-"""What the cells of a notebook see for themselves, where an example has one label: they keep more
-examples of each class apart than a run needs."""
-
 
 def size_for(device: str) -> Size:
     """The size of slices on a device."""
