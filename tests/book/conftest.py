@@ -8,14 +8,22 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from bs4 import BeautifulSoup
 
 from tests.book import toy
 from tests.book.browsing import ARGUMENTS, CHROMIUM, Site, served
 from weaklabels.press.html import build
+
+
+@cache
+def parsed(page: Path) -> BeautifulSoup:
+    """A page of a book, parsed once for all tests: what is to be changed is copied first."""
+    return BeautifulSoup(page.read_bytes(), "html.parser")
 
 
 @dataclass(frozen=True)

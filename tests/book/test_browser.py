@@ -13,20 +13,13 @@ from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
 import pytest
-from bs4 import BeautifulSoup
 
 from tests.book.browsing import AXE, DESKTOP, PHONE, READY, Site
+from tests.book.conftest import parsed
 from weaklabels.press.verdicts import OUTCOMES
 
 # Every page of the book is opened, by whichever test comes first: minutes on a busy machine.
 pytestmark = pytest.mark.timeout(1200)
-
-
-def soups(folder: Path) -> dict[str, BeautifulSoup]:
-    return {
-        path.name: BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
-        for path in folder.glob("*.html")
-    }
 
 
 def test_pages_open_without_errors_and_ask_nobody_else(site: Site) -> None:
@@ -55,7 +48,7 @@ def test_nothing_is_wider_than_a_phone(site: Site) -> None:
 
 
 def test_internal_links_and_fragments_resolve(site: Site) -> None:
-    pages = soups(site.folder)
+    pages = {path.name: parsed(path) for path in site.folder.glob("*.html")}
     names = {name: {tag["id"] for tag in page.select("[id]")} for name, page in pages.items()}
     lost = []
     for name, page in pages.items():
@@ -94,7 +87,7 @@ def test_search_finds_a_word(site: Site, browser: Any) -> None:
 def test_every_chapter_offers_its_notebook_and_what_runs_it(site: Site) -> None:
     sources = sorted((site.folder / "_sources").glob("*.ipynb"))
     for name in [path.stem for path in sources]:
-        page = BeautifulSoup((site.folder / f"{name}.html").read_bytes(), "html.parser")
+        page = parsed(site.folder / f"{name}.html")
         offered = {link["href"] for link in page.select(".dropdown-download-buttons a[href]")}
         assert {f"_sources/{name}.ipynb", f"{name}.zip"} <= offered, name
         assert (site.folder / f"{name}.zip").is_file()

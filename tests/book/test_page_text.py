@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from pathlib import Path
 
 import pytest
-from bs4 import BeautifulSoup, Tag
+from bs4 import Tag
+
+from tests.book.conftest import parsed
 
 CODE = "pre, code, script, svg"
 
@@ -16,7 +19,7 @@ def articles(real_book: Path) -> dict[str, Tag]:
     """Page -> its article, without code."""
     found = {}
     for path in sorted(real_book.glob("*.html")):
-        article = BeautifulSoup(path.read_text("utf-8"), "html.parser").select_one("article")
+        article = copy.copy(parsed(path).select_one("article"))
         if article is not None:  # the page of the search has none
             for part in article.select(CODE):
                 part.decompose()

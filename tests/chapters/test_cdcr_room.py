@@ -179,6 +179,7 @@ def test_the_paper_profile_holds_the_authors_settings():
     assert (spec.dataset, spec.batch_size, spec.decay) == ("coco2014", 128, 0.9997)
     assert (spec.warm_up.epochs, spec.epochs, spec.optimiser.cycle_epochs) == (16, 21, 80)
     assert not spec.optimiser.decay_vectors
+    assert spec.weak == spec.strong[:1] == (("flip",),)
     assert runs.vary(spec, "CDCR, one threshold").epochs == 41
     model = models.build("patch_net", 3)
     method = methods.create("CDCR")

@@ -364,6 +364,13 @@ def test_tables_hold_methods_that_exist(profile):
         methods.create(spec.method, **dict(spec.method_options))
 
 
+def test_estimates_of_role_move_where_all_others_have_sgd():
+    table = runs.table(runs.settings(Chapter("large_loss_matters", "paper")).base)
+    adam = {name for name, spec in table.items() if spec.optimiser.name == "adam"}
+    assert adam == {"ROLE"}
+    assert table["ROLE"].linear_lr == 1e-3
+
+
 @pytest.mark.parametrize("name", ["EPR", "ROLE"])
 def test_a_count_of_its_own_replaces_the_one_that_is_told(name):
     observed, index = torch.tensor([[1, 0, 0], [0, 1, 0]]), torch.arange(2)

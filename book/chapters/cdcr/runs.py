@@ -140,6 +140,7 @@ def _paper_spec(chapter: Setting, rate: float) -> Spec:
         network="resnet101",
         network_options=options(pretrained=True),
         warm_up=Stage(epochs=16, batch_size=128, optimiser=optimiser),
+        weak=(("flip",),),
         strong=(("flip",), ("cutout", 0.5, None), ("rand_augment",)),
         decay=0.9997,
         epochs=21,

@@ -10,6 +10,7 @@ from weaklabels.lab.multilabel import Spec
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import options
 from weaklabels.lab.tuned import Tuned
+from weaklabels.train import OptimiserSpec
 
 LL = ("LL-R", "LL-Ct", "LL-Cp")
 TABLE_METHODS = ("Full label", "Naive AN", "WAN", "LSAN", "EPR", "ROLE", *LL)
@@ -104,7 +105,11 @@ def vary(base: Spec, name: str, value: float | None = None) -> Spec:
         return replace(base, method=method, method_options=options(epsilon=0.0))
     chosen = OPTIONS[base.dataset].get(name) if value is None else value
     own = {} if chosen is None else {GRIDS[name][0]: chosen}
-    return replace(base, method=name, method_options=options(**own))
+    varied = replace(base, method=name, method_options=options(**own))
+    if name == "ROLE" and base.optimiser.name == "sgd":
+        # An estimate's gradient is a share of 1 / (B C): with SGD it would stay where it began.
+        varied = replace(varied, optimiser=OptimiserSpec("adam", lr=1e-5), linear_lr=1e-3)
+    return varied
 
 
 def table(base: Spec, methods: Sequence[str] = TABLE_METHODS) -> dict[str, Spec]:

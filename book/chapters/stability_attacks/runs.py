@@ -56,7 +56,7 @@ class Spec(Data, Trained):
         craft_draws, craft_hidden: ``draws`` of the crafting network, and the widths of its hidden
             layers (empty: the victim's network).
         craft_epochs, craft_steps, craft_shift: training of the crafting network, steps of the
-            poison, and largest shift in its random transformations (0: none).
+            poison, and twice the largest shift in its random transformations, in pixels (0: none).
         augment: of the training images (see ``augment.pipeline``).
     """
 
@@ -127,7 +127,8 @@ def _on_validation(model: Network, spec: Spec, held_out: Split) -> float:
 
 
 def craft(spec: Spec) -> dict[str, Any]:
-    """The poisoned training images ``x`` of a run (uint8, cut, for datasets of bytes).
+    """The poisoned training images ``x`` of a run (uint8, cut, for datasets of bytes; those with
+    random signs stay as they are).
 
     Args:
         spec: what ``crafting_spec`` makes of that of the run.

@@ -197,7 +197,8 @@ class Method:
             index: ``(B,)`` int64, rows of the training set.
 
         Returns:
-            logits ``(B, C)``, and the scalar loss, in their type or a wider one.
+            logits ``(B, C)``, of no columns where a method shows none (adversarial training), and
+            the scalar loss, in their type or a wider one.
         """
         logits = model(x)
         return logits, self.loss(logits, index)

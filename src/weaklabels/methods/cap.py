@@ -1,8 +1,9 @@
 r"""Class-Distribution-Aware Pseudo-Labelling (Xie et al., NeurIPS 2023), CAP.
 
 Semi-supervised multi-label learning: few rows are fully annotated, the others not at all. The
-unannotated rows get pseudo-labels from the averaged network at the start of every epoch, class by
-class: as large a share of them becomes positive as among the annotated rows.
+unannotated rows get pseudo-labels at the start of every epoch, from the averaged network where
+training keeps one (the estimator does not), class by class: as large a share of them becomes
+positive as among the annotated rows.
 
 Rules work on scores ``(M, C)`` of the unannotated rows and return pseudo-labels and a mask of the
 entries to be used, both ``(M, C)`` bool. Only the order of a class's scores matters to CAP, so

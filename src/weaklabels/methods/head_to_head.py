@@ -22,9 +22,10 @@ class MissingClassAware(Renewed):
     r"""Class-aware thresholding of the unknown labels, entry by entry.
 
     After the warm-up the :math:`\lfloor\hat\gamma_kM_k\rfloor` highest of the :math:`M_k` unknown
-    labels of class k are positive, the others negative; renewed before every epoch. Without CAP's
-    two views and averaged weights, and with plain cross-entropy, so that only the thresholds differ
-    from training on the known labels.
+    labels of class k are positive, the others negative, but for the highest 0.2 % of these (see
+    ``cap.NEGATIVE_LIMIT``), which are left out; renewed before every epoch. Without CAP's two
+    views, with plain cross-entropy, and without averaged weights unless the run has them, so that
+    only the thresholds differ from training on the known labels.
 
     Args:
         warm_up: epochs on the known labels alone.

@@ -200,7 +200,8 @@ def shift_and_flip(x: Tensor, draws: Tensor, shift: int) -> Tensor:
     Args:
         x: ``(B, c, H, H)``.
         draws: ``(B, 4)`` uniform in [0, 1): right-left, up-down, flip (above one half), unused.
-        shift: largest shift in pixels (at the resolution of the base grid).
+        shift: twice the largest shift in pixels: 8 moves an image by 4 at most, as in the authors'
+            code, whose 8 is a place on half of the grid from -1 to 1.
 
     Returns:
         Bilinear samples, zeros outside.

@@ -15,7 +15,7 @@ CAPS = {
     "epochs": 2, "warm_up_epochs": 1, "constant_epochs": 1, "craft_epochs": 1, "plain_epochs": 1,
     "evaluate_every": 1, "start_epoch": 1, "negative": 1, "selective": 2, "history": 2,
     "steps": 2, "craft_steps": 2, "test_steps": 2, "warm_up": 1, "base_steps": 2, "round_steps": 2,
-    "rounds": 2, "episodes": 2, "iterations": 3, "points": 16, "budget": 24, "queries": 8,
+    "rounds": 2, "episodes": 2, "iterations": 3, "points": 9, "budget": 24, "queries": 8,
     "examples": 20, "clean": 1, "batch_size": 0, "labelled_batch": 0,
 }  # fmt: skip
 """Field of a spec, or option of a method -> its largest value; 0: the batch of the slice.
