@@ -32,9 +32,10 @@ ROUNDING = 1e-5
 
 def present_or_absent(truth: Array, name: str = "truth") -> None:
     """Refuse a truth that is not ``(N, C)`` in {0, 1}, such as -1 absent and 0 unknown."""
-    if _tensor(truth).ndim != 2:
-        raise ValueError(f"{name} has shape {tuple(truth.shape)}: expected (N, C)")
-    binary(truth, name)
+    values = _tensor(truth, name)
+    if values.ndim != 2:
+        raise ValueError(f"{name} has shape {tuple(values.shape)}: expected (N, C)")
+    binary(values, name)
 
 
 def binary(truth: Array, name: str, *, wait: bool = True) -> None:
@@ -47,10 +48,19 @@ def binary(truth: Array, name: str, *, wait: bool = True) -> None:
     """
     if not wait and not _seen(truth):
         return
-    values = _tensor(truth)
+    values = _tensor(truth, name)
     other = values[(values != 0) & (values != 1)]
     if len(other):
         raise ValueError(f"{name} holds {other[0].item()}: expected 1 present and 0 absent")
+
+
+def finite(scores: Array) -> None:
+    """Refuse scores that are not all finite, naming the first row that is not."""
+    values = _tensor(scores, "scores")
+    good = torch.isfinite(values)
+    if not bool(good.all()):
+        place = tuple((~good).nonzero()[0].tolist())
+        raise ValueError(f"score {place} is {float(values[place])}: expected finite numbers")
 
 
 def class_numbers(labels: Array, classes: int, name: str = "labels", *, wait: bool = True) -> None:
@@ -62,7 +72,7 @@ def class_numbers(labels: Array, classes: int, name: str = "labels", *, wait: bo
         name: what they are called.
         wait: whether to look at what lies on a GPU; False in what is called at every step.
     """
-    values = _tensor(labels)
+    values = _tensor(labels, name)
     if values.ndim != 1:
         raise ValueError(f"{name} has shape {tuple(values.shape)}: expected (N,) class numbers")
     if len(values) and (values.is_floating_point() or values.dtype == torch.bool):
@@ -132,7 +142,7 @@ def candidates(candidates: Array, logits: Array | None = None) -> None:
 
 def answers(answers: Array, classes: int) -> None:
     """Refuse answers of workers that are not ``(n, R)`` whole numbers in 0..K-1, or -1 for none."""
-    values = _tensor(answers)
+    values = _tensor(answers, "answers")
     signed = values.dtype in (torch.int8, torch.int16, torch.int32, torch.int64)
     if values.ndim != 2 or not signed:
         raise ValueError(
@@ -175,10 +185,20 @@ def instances(kind: type, **values: Any) -> None:
     Args:
         kind: ``Tensor`` or ``np.ndarray``.
         values: by the names they have for the caller.
+
+    Raises:
+        ValueError: if values of an array are masked.
     """
     for name, value in values.items():
         if not isinstance(value, kind):
             raise TypeError(f"{name} is a {type(value).__name__}: expected {REMEDIES[kind]}")
+        _unmasked(value, name)
+
+
+def generator(rng: Any) -> None:
+    """Refuse, with a ``TypeError``, what is no source of randomness, such as a seed."""
+    if not hasattr(rng, "uniform"):  # the module np.random will do, too
+        raise TypeError(f"rng is {rng!r}: expected a NumPy generator (np.random.default_rng)")
 
 
 def boolean(values: Array | None, name: str) -> None:
@@ -211,15 +231,32 @@ def same_shape(axes: str, *, least: int = 1, **arrays: Array | None) -> None:
         arrays: by the names they have for the caller; None is left out.
     """
     shapes = {name: tuple(array.shape) for name, array in arrays.items() if array is not None}
-    first = next(iter(shapes.values()))
+    first, names = next(iter(shapes.values())), axes.split(", ")
     fit = set(shapes.values()) == {first}
-    if axes != "...":
-        fit = fit and len(first) == len(axes.split(", ")) and first[0] >= least
-    if not fit:
+    short = axes != "..." and least and len(first) == len(names) and min(first) < least
+    if not fit or short or (axes != "..." and len(first) != len(names)):
         found = " and ".join(f"{name} {shape}" for name, shape in shapes.items())
         same = "the same shape" if len(shapes) > 1 else "a shape"
-        with_least = "" if axes == "..." or not least else f" with {axes[0]} >= {least}"
+        tight = names[first.index(min(first))] if fit and short else names[0]
+        with_least = "" if axes == "..." or not least else f" with {tight} >= {least}"
         raise ValueError(f"{found}: expected {same} ({axes}){with_least}")
+
+
+def shaped(values: Array, shape: tuple[int | None, ...], axes: str, name: str) -> None:
+    """Refuse an array of another shape.
+
+    Args:
+        values: the array.
+        shape: lengths of its axes; None for any.
+        axes: what they are, such as ``"M, 6"``.
+        name: what the array is called.
+    """
+    found = tuple(values.shape)
+    if len(found) != len(shape) or any(
+        n not in (None, m) for m, n in zip(found, shape, strict=True)
+    ):
+        wanted = ", ".join("any" if n is None else str(n) for n in shape)
+        raise ValueError(f"{name} has shape {found}: expected ({axes}) = ({wanted})")
 
 
 def same_length(**arrays: Array | None) -> None:
@@ -260,10 +297,10 @@ def one_each(values: Any, count: int, name: str) -> None:
 # -- numbers --------------------------------------------------------------------------------------
 
 
-def number(value: float, name: str) -> None:
-    """Refuse NaN, which is neither below nor above anything."""
-    if math.isnan(value):
-        raise ValueError(f"{name} is {value}: expected a number")
+def number(value: float, name: str, *, finite: bool = False) -> None:
+    """Refuse NaN, which is neither below nor above anything; what has to be finite, if infinite."""
+    if math.isnan(value) or (finite and math.isinf(value)):
+        raise ValueError(f"{name} is {value}: expected a {'finite ' * finite}number")
 
 
 def whole(value: int, name: str) -> None:
@@ -301,7 +338,7 @@ def within(
     if value is None or not _seen(value):
         return
     if isinstance(value, np.ndarray | Tensor):
-        values = _tensor(value).detach()
+        values = _tensor(value, name).detach()
         ends = _ends(values)
         if finite and not all(math.isfinite(end) for end in ends):
             ends = _ends(values[values.isfinite()])
@@ -323,7 +360,7 @@ def shares(values: Array | Sequence[float] | None, name: str) -> None:
     """Refuse distributions along the last axis that hold counts or logits; None passes."""
     if values is None or not _seen(values):
         return
-    found = _tensor(values).detach()
+    found = _tensor(values, name).detach()
     within(found, 0, 1, name)
     sums = found.double().sum(-1).flatten()
     other = sums[~((sums - 1).abs() < 1e-3)]
@@ -387,8 +424,34 @@ def has_dropout(model: nn.Module) -> None:
 # -- how to look ----------------------------------------------------------------------------------
 
 
-def _tensor(values: Any) -> Tensor:
-    return values if isinstance(values, Tensor) else torch.as_tensor(np.asarray(values))
+WIDE = (torch.uint16, torch.uint32, torch.uint64)
+"""Types that PyTorch has but can hardly compute with."""
+
+
+def _tensor(values: Any, name: str = "an array") -> Tensor:
+    """Values as a tensor, whatever their strides and the order of their bytes.
+
+    Raises:
+        ValueError: if some are masked, or they are neither numbers nor truth values.
+    """
+    if isinstance(values, Tensor):
+        return values.long() if values.dtype in WIDE else values
+    _unmasked(values, name)
+    array = np.asarray(values)
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{name} is of type {array.dtype}: expected numbers or truth values")
+    kept = array.dtype.newbyteorder("=")
+    if array.dtype.itemsize > 8:
+        kept = np.dtype(float)
+    elif array.dtype.kind == "u" and array.dtype.itemsize > 1:
+        kept = np.dtype(np.int64)
+    usable = array.flags.writeable and array.dtype == kept and min(array.strides, default=0) >= 0
+    return torch.from_numpy(array if usable else np.array(array, kept, order="C"))
+
+
+def _unmasked(values: Any, name: str) -> None:
+    if np.ma.is_masked(values):
+        raise ValueError(f"{name} has masked values: expected values that are all known")
 
 
 def _seen(values: Any) -> bool:

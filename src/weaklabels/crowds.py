@@ -30,12 +30,15 @@ def draw_workers(
     the wrong answers are spread (small concentrations: the same mistake again and again).
 
     Raises:
-        ValueError: if there is one class, a rate is no probability, or the concentration not above
-            0.
+        TypeError: if ``rng`` is no generator.
+        ValueError: if there is one class, a rate is no probability, or the concentration not finite
+            and above 0.
     """
+    checks.generator(rng)
     checks.at_least(classes, 2, "classes")
     checks.probabilities(right, "right")
     checks.at_least(concentration, 0, "concentration", above=True)
+    checks.number(concentration, "concentration", finite=True)
     rates = rng.uniform(*right, size=(count, classes))
     spread = rng.dirichlet(np.full(classes - 1, concentration), size=(count, classes))
     confusion = np.empty((count, classes, classes))
@@ -58,13 +61,17 @@ def answer(
         rng: source of randomness; one number is drawn for each pair, asked or not.
 
     Raises:
+        TypeError: if the arrays are no NumPy arrays, or ``rng`` is no generator.
         ValueError: if a truth is no class, a row of a confusion does not add up to 1, or the shapes
             do not fit.
     """
+    checks.instances(np.ndarray, truth=truth, confusion=confusion, asked=asked)
+    checks.generator(rng)
+    checks.shaped(confusion, (None, None, confusion.shape[-1]), "R, K, K", "confusion")
+    checks.shaped(asked, (None, len(confusion)), "n, R", "asked")
     checks.class_numbers(truth, confusion.shape[1], "truth")
     checks.shares(confusion, "rows of confusion")
     checks.same_length(truth=truth, asked=asked)
-    checks.same_length(confusion=confusion, asked_transposed=asked.T)
     checks.boolean(asked, "asked")
     drawn = rng.uniform(size=asked.shape)
     steps = confusion[:, truth].cumsum(2).transpose(1, 0, 2)[:, :, :-1]
@@ -80,8 +87,12 @@ def few_workers(possible: np.ndarray, mean: float, rng: np.random.Generator) -> 
         rng: source of randomness.
 
     Raises:
-        ValueError: if the mean is below 1, or what is possible not bool.
+        TypeError: if what is possible is no NumPy array, or ``rng`` no generator.
+        ValueError: if the mean is below 1, or what is possible not ``(n, R)`` bool.
     """
+    checks.instances(np.ndarray, possible=possible)
+    checks.generator(rng)
+    checks.same_shape("n, R", least=0, possible=possible)
     checks.boolean(possible, "possible")
     checks.at_least(mean, 1, "mean")
     wanted = 1 + rng.poisson(mean - 1, len(possible))
@@ -94,9 +105,11 @@ def votes(answers: np.ndarray, classes: int) -> np.ndarray:
 
     Raises:
         TypeError: if the answers are no NumPy array.
-        ValueError: if an answer is neither a class nor -1.
+        ValueError: if an answer is neither a class nor -1, or masked.
     """
     checks.instances(np.ndarray, answers=answers)
+    checks.whole(classes, "classes")
+    checks.same_shape("n, R", least=0, answers=answers)
     if answers.dtype.kind not in "iu":  # a gap as NaN would count as no answer, and so would 0.5
         raise ValueError(f"answers are {answers.dtype}: expected whole numbers, -1 for none")
     if ((answers < -1) | (answers >= classes)).any():
@@ -110,8 +123,10 @@ def class_counts(answers: np.ndarray, classes: int) -> np.ndarray:
     """Number of annotations of each class, ``(K,)`` int64.
 
     Raises:
-        ValueError: if an answer is neither a class nor -1.
+        TypeError: if the answers are no NumPy array.
+        ValueError: if an answer is neither a class nor -1, or masked.
     """
+    checks.instances(np.ndarray, answers=answers)
     checks.answers(answers, classes)
     return np.bincount(answers[answers >= 0], minlength=classes)
 
@@ -147,10 +162,12 @@ def dawid_skene(
 
     Raises:
         TypeError: if the answers are no NumPy array.
-        ValueError: if no answer is given, one is neither a class nor -1, or the smoothing or the
-            iterations are below 0.
+        ValueError: if no answer is given, one is neither a class nor -1, or masked, the smoothing
+            is not finite, or it or the iterations are below 0.
     """
     checks.at_least(smoothing, 0, "smoothing")
+    checks.number(smoothing, "smoothing", finite=True)
+    checks.whole(iterations, "iterations")
     checks.at_least(iterations, 0, "iterations")
     count = votes(answers, classes)
     answered = count.any(1)
@@ -209,9 +226,14 @@ def reliability(answers: np.ndarray, predictions: np.ndarray, prior: float = 1.0
         prior: added to every count.
 
     Raises:
-        ValueError: if a prediction is not finite, or no probability, or an answer is neither a
-            class nor -1.
+        TypeError: if the arrays are no NumPy arrays.
+        ValueError: if a prediction is not finite, or no probability, an answer is neither a class
+            nor -1, or the prior is not finite and at least 0.
     """
+    checks.instances(np.ndarray, answers=answers, predictions=predictions)
+    checks.same_shape("n, K", least=0, predictions=predictions)
+    checks.at_least(prior, 0, "prior")
+    checks.number(prior, "prior", finite=True)
     _check(predictions)
     checks.answers(answers, predictions.shape[1])
     checks.same_length(answers=answers, predictions=predictions)
@@ -234,9 +256,16 @@ def network_posterior(
             ``draw_workers`` are ``(R, K, K)``; where R = K nothing tells the two apart.
 
     Raises:
-        ValueError: if a prediction or a confusion is not finite, a prediction is no probability, or
-            an answer neither a class nor -1.
+        TypeError: if the arrays are no NumPy arrays.
+        ValueError: if a prediction or a confusion is not finite, a prediction is no probability, an
+            answer neither a class nor -1, or the confusions are not those of as many classes and
+            workers.
     """
+    checks.instances(np.ndarray, answers=answers, predictions=predictions, confusion=confusion)
+    checks.same_shape("n, K", least=0, predictions=predictions)
+    checks.same_shape("n, R", least=0, answers=answers)
+    expected = (predictions.shape[1], predictions.shape[1], answers.shape[1])
+    checks.shaped(confusion, expected, "K, K, R", "confusion")
     _check(predictions)
     if not np.isfinite(confusion).all():
         raise ValueError("the confusions are not all finite")

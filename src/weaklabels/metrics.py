@@ -16,22 +16,6 @@ from torch.nn import functional as F
 from weaklabels import checks
 
 
-def _finite(scores: Tensor | np.ndarray) -> None:
-    """Refuse scores that are not all finite, naming the first row that is not."""
-    good = torch.isfinite(torch.as_tensor(scores))
-    if not bool(good.all()):
-        place = tuple((~good).nonzero()[0].tolist())
-        raise ValueError(f"score {place} is {float(scores[place])}: expected finite numbers")
-
-
-def _binary(truth: Tensor | np.ndarray) -> None:
-    """Refuse a truth with other values than 0 and 1, such as -1 for absent and 0 for unknown."""
-    values = torch.as_tensor(truth)
-    other = values[(values != 0) & (values != 1)]
-    if len(other):
-        raise ValueError(f"truth holds {other[0].item()}: expected 1 present and 0 absent")
-
-
 def average_precision(scores: Tensor, truth: Tensor) -> np.ndarray:
     """Average precision of each class, in percent (step-wise sum, as in scikit-learn).
 
@@ -49,13 +33,9 @@ def average_precision(scores: Tensor, truth: Tensor) -> np.ndarray:
         ValueError: if the shapes differ, there are no rows, or a value is refused (see above).
     """
     checks.instances(Tensor, scores=scores, truth=truth)
-    if scores.shape != truth.shape or scores.ndim != 2 or not len(scores):
-        raise ValueError(
-            f"scores {tuple(scores.shape)} and truth {tuple(truth.shape)}: "
-            "expected the same shape (N, C) with N >= 1"
-        )
-    _finite(scores)
-    _binary(truth)
+    checks.same_shape("N, C", scores=scores, truth=truth)
+    checks.finite(scores)
+    checks.binary(truth, "truth")
     # Not torchmetrics: it takes three times as long, and to import it is to import torchvision, two
     # seconds for every kernel. The tests hold this against it and against scikit-learn.
     values, order = scores.double().sort(dim=0, descending=True)
@@ -86,15 +66,14 @@ def annotated_average_precision(scores: Tensor, observed: Tensor) -> np.ndarray:
 
     Returns:
         ``(C,)`` float64.
+
+    Raises:
+        ValueError: if the shapes differ, there are no rows, or a value is refused (see above).
     """
     checks.instances(Tensor, scores=scores, observed=observed)
-    other = observed[(observed != 0) & (observed.abs() != 1)]
-    if observed.shape != scores.shape or len(other):
-        raise ValueError(
-            f"annotations {tuple(observed.shape)} for scores {tuple(scores.shape)}, with values "
-            f"{sorted(set(other.tolist()))[:3]}: expected the same shape and +1, 0 and -1 alone"
-        )
-    _finite(scores)  # also where nothing is annotated
+    checks.same_shape("N, C", scores=scores, observed=observed)
+    checks.observed(scores, observed)
+    checks.finite(scores)  # also where nothing is annotated
     values = np.full(scores.shape[1], np.nan)
     for c in range(scores.shape[1]):
         rows = observed[:, c] != 0
@@ -124,8 +103,8 @@ def precision_recall_f1(scores: Tensor, truth: Tensor, threshold: float) -> dict
     checks.instances(Tensor, scores=scores, truth=truth)
     checks.number(threshold, "threshold")
     checks.same_shape("N, C", scores=scores, truth=truth)
-    _finite(scores)
-    _binary(truth)
+    checks.finite(scores)
+    checks.binary(truth, "truth")
     predicted, positive = scores >= threshold, truth == 1
     made, wanted, right = (
         entries.sum(0).double() for entries in (predicted, positive, predicted & positive)
@@ -159,8 +138,8 @@ def known_count_f1(scores: Tensor, truth: Tensor) -> tuple[float, float]:
     checks.instances(Tensor, scores=scores, truth=truth)
     checks.floating(scores, "scores")
     checks.same_shape("N, C", scores=scores, truth=truth)
-    _finite(scores)
-    _binary(truth)
+    checks.finite(scores)
+    checks.binary(truth, "truth")
     positive = truth == 1
     below = torch.full_like(scores[:, :1], -torch.inf)
     ordered = torch.cat([scores.sort(1, descending=True).values, below], 1)
@@ -181,11 +160,11 @@ def accuracy(logits: Tensor, labels: Tensor) -> float:
     Raises:
         ValueError: if the shapes do not fit, there are no rows, or a value is refused.
     """
-    checks.instances(Tensor, logits=logits)
+    checks.instances(Tensor, logits=logits, labels=labels)
     checks.one_a_row(logits, labels)
     checks.class_numbers(labels, logits.shape[1])
-    _finite(logits)
-    return 100 * float((logits.argmax(1) == labels).double().mean())
+    checks.finite(logits)
+    return 100 * float((logits.argmax(1) == labels.long()).double().mean())
 
 
 def separation_auc(scores: np.ndarray, positive: np.ndarray) -> float:
@@ -200,9 +179,10 @@ def separation_auc(scores: np.ndarray, positive: np.ndarray) -> float:
     Raises:
         ValueError: if the shapes differ, or a value is refused.
     """
+    checks.instances(np.ndarray, scores=scores, positive=positive)
     checks.same_shape("N", least=0, scores=scores, positive=positive)
     checks.binary(positive, "positive")
-    _finite(scores)
+    checks.finite(scores)
     if positive.all() or not positive.any():
         return float("nan")
     return float(roc_auc_score(positive, scores))
@@ -222,10 +202,12 @@ def class_wasserstein(probabilities: np.ndarray, truth: np.ndarray, mask: np.nda
     Raises:
         ValueError: if the shapes differ, there are no rows, or a value is refused.
     """
+    checks.instances(np.ndarray, probabilities=probabilities, truth=truth, mask=mask)
     checks.same_shape("N, C", probabilities=probabilities, truth=truth, mask=mask)
     checks.boolean(mask, "mask")
-    _finite(probabilities)
-    _binary(truth)
+    checks.finite(probabilities)
+    checks.within(probabilities, 0, 1, "probabilities")
+    checks.binary(truth, "truth")
     distances = np.full(truth.shape[1], np.nan)
     for c in range(truth.shape[1]):
         positives = probabilities[mask[:, c] & (truth[:, c] == 1), c]
@@ -258,19 +240,20 @@ def pointing_game(
     Raises:
         ValueError: if the shapes do not fit, a box is of no image or class, or a value is refused.
     """
-    checks.instances(Tensor, maps=maps, truth=truth)
+    checks.instances(Tensor, maps=maps, truth=truth, boxes=boxes)
+    checks.shaped(boxes, (None, 6), "M, 6", "boxes")
     checks.at_least(tolerance, 0, "tolerance")
     checks.same_shape("N, C", maps=maps.flatten(2).mean(2), truth=truth)
     checks.class_numbers(boxes[:, 0], len(truth), "images of boxes")
     checks.class_numbers(boxes[:, 1], truth.shape[1], "classes of boxes")
-    _finite(maps)
-    _binary(truth)
+    checks.finite(maps)
+    checks.binary(truth, "truth")
     boxed = torch.zeros(truth.shape, dtype=torch.bool)
-    boxed[boxes[:, 0], boxes[:, 1]] = True
+    boxed[boxes[:, 0].long(), boxes[:, 1].long()] = True  # bytes would be taken for a mask
     pairs = ((truth.cpu() == 1) & boxed).nonzero()
-    large = F.interpolate(
-        maps[pairs[:, 0], pairs[:, 1]][:, None].float(), size, mode="bilinear", align_corners=False
-    )
+    shown = maps[pairs[:, 0], pairs[:, 1]][:, None]
+    shown = shown if shown.dtype == torch.float64 else shown.float()
+    large = F.interpolate(shown, size, mode="bilinear", align_corners=False)
     peak = large.flatten(1).argmax(1)
     row, column = peak // size[1], peak % size[1]
     hit = torch.zeros(len(pairs), dtype=torch.bool)

@@ -31,9 +31,11 @@ class Network(nn.Module):
     Attributes:
         autocast: type in which matrix products and convolutions are computed, such as
             ``torch.bfloat16``; logits are float32 all the same. ``None`` leaves all as it is.
+        pretrained: whether the features came with their weights; the head never does.
     """
 
     autocast: torch.dtype | None = None
+    pretrained: bool = False
 
     def __init__(self, features: nn.Module, pool: nn.Module, head: nn.Module) -> None:
         super().__init__()
@@ -404,7 +406,9 @@ def torchvision_resnet(
         layers = [stem, *layers[1:3], *layers[4:]]
     if normalise:
         layers.insert(0, _Normalise(IMAGENET_MEAN, IMAGENET_STD))
-    return Network(nn.Sequential(*layers), GlobalAveragePool(), nn.Linear(width, classes))
+    network = Network(nn.Sequential(*layers), GlobalAveragePool(), nn.Linear(width, classes))
+    network.pretrained = pretrained
+    return network
 
 
 def efficientnet_lite(
@@ -431,6 +435,7 @@ def efficientnet_lite(
         lite.fill(layers, head if classifier else None, lite.imagenet(size))
     features = nn.Sequential(_Normalise(lite.PIXELS[:1], lite.PIXELS[1:]), *layers)
     network = Network(features, GlobalAveragePool(), head)
+    network.pretrained = pretrained
     return network.to(memory_format=torch.channels_last)
 
 

@@ -1,15 +1,18 @@
 """Annotation models: how full truth becomes weak labels.
 
-Pure functions of (truth, parameters, generator). Observed multi-labels are int8: +1 annotated
-positive, 0 unknown, -1 annotated negative; candidate sets are bool, ``(N, K)``. Any NumPy
-generator will do, the legacy ``RandomState`` of the papers' code included.
+Pure functions of (truth, parameters, generator). The truth is an array, or what can be made one: a
+list, a frame, a tensor. Observed multi-labels are int8: +1 annotated positive, 0 unknown, -1
+annotated negative; candidate sets are bool, ``(N, K)``. Any NumPy generator will do, the legacy
+``RandomState`` of the papers' code included.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from weaklabels import checks
 
@@ -52,13 +55,14 @@ def few_labels(truth: np.ndarray, rng: Rng, *, positives: int, negatives: int) -
     Raises:
         ValueError: if the truth is not as described, or a count is no whole number of at least 0.
     """
-    checks.present_or_absent(truth)
+    truth = _present(truth)
+    checks.generator(rng)
     checks.whole(positives, "positives")
     checks.whole(negatives, "negatives")
     checks.at_least(positives, 0, "positives")
     checks.at_least(negatives, 0, "negatives")
     observed = np.zeros(truth.shape, np.int8)
-    for row, labels in enumerate(np.asarray(truth)):
+    for row, labels in enumerate(truth):
         for value, sign, count in ((1, 1, positives), (0, -1, negatives)):
             candidates = np.flatnonzero(labels == value)
             rng.shuffle(candidates)
@@ -82,7 +86,8 @@ def keep_fraction(truth: np.ndarray, rate: float, rng: Rng) -> np.ndarray:
     """
     if not 0 <= rate <= 1:
         raise ValueError(f"rate is {rate}: expected a share in [0, 1]")
-    checks.present_or_absent(truth)
+    checks.generator(rng)
+    truth = _present(truth)
     signed = 2 * np.asarray(truth, np.int8) - 1
     return np.where(rng.uniform(size=truth.shape) < rate, signed, 0).astype(np.int8)
 
@@ -99,8 +104,7 @@ def full(truth: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: if the truth is not as described.
     """
-    checks.present_or_absent(truth)
-    return (2 * np.asarray(truth, np.int8) - 1).astype(np.int8)
+    return (2 * np.asarray(_present(truth), np.int8) - 1).astype(np.int8)
 
 
 def labelled_share(truth: np.ndarray, share: float, rng: Rng) -> np.ndarray:
@@ -121,14 +125,15 @@ def labelled_share(truth: np.ndarray, share: float, rng: Rng) -> np.ndarray:
         ValueError: if the truth is not as described, the share is not in [0, 1], or no row would be
             annotated.
     """
-    checks.present_or_absent(truth)
+    truth = _present(truth)
+    checks.generator(rng)
     checks.within(share, 0, 1, "share")
     count = int(share * len(truth))
     if not 1 <= count <= len(truth):
         raise ValueError(f"a share of {share} of {len(truth)} rows: expected at least one row")
     observed = np.zeros(truth.shape, np.int8)
     rows = rng.permutation(len(truth))[:count]
-    observed[rows] = full(np.asarray(truth)[rows])
+    observed[rows] = full(truth[rows])
     return observed
 
 
@@ -148,8 +153,8 @@ def candidates(truth: np.ndarray, rate: float, rng: Rng) -> np.ndarray:
     """
     if not 0 <= rate <= 1:
         raise ValueError(f"rate is {rate}: expected a probability in [0, 1]")
-    checks.present_or_absent(truth)
-    truth = np.asarray(truth)
+    checks.generator(rng)
+    truth = _present(truth)
     return (truth == 1) | (rng.uniform(size=truth.shape) < rate)
 
 
@@ -178,6 +183,7 @@ def uniform_candidates(
         ValueError: if a class number or K is out of range.
     """
     truth = _class_numbers(truth, classes)
+    checks.generator(rng)
     if official:
         return _official_uniform(truth, classes, rng)
     candidates = np.empty((len(truth), classes), bool)
@@ -234,6 +240,7 @@ def flip_candidates(
     truth = _class_numbers(truth, classes)
     if not 0 <= q <= 1:
         raise ValueError(f"q is {q}: expected a probability in [0, 1]")
+    checks.generator(rng)
     own = _one_hot(truth, classes)
     if isinstance(rng, np.random.RandomState):
         return _reference_flips(own, q, rng, singletons)
@@ -271,16 +278,14 @@ def class_dependent_candidates(truth: np.ndarray, transition: np.ndarray, rng: R
     Raises:
         ValueError: if a class number or a probability is out of range.
     """
+    transition = np.asarray(transition)
     classes = len(transition)
-    if np.shape(transition) != (classes, classes) or not np.all(
-        (np.asarray(transition) >= 0) & (np.asarray(transition) <= 1)
-    ):
-        raise ValueError(
-            f"transition has shape {np.shape(transition)}: expected (K, K) probabilities"
-        )
+    checks.shaped(transition, (classes, classes), "K, K", "transition")
+    checks.probabilities(transition.ravel().tolist(), "transition")
+    checks.generator(rng)
     truth = _class_numbers(truth, classes)
     drawn = rng.uniform(size=(len(truth), classes))
-    return (drawn < np.asarray(transition)[truth]) | _one_hot(truth, classes)
+    return (drawn < transition[truth]) | _one_hot(truth, classes)
 
 
 def cyclic_transition(
@@ -321,16 +326,9 @@ def noisy_labels(truth: np.ndarray, transition: np.ndarray, rng: Rng) -> np.ndar
         ValueError: if a class number or the transition is not as described.
     """
     transition = np.asarray(transition, float)
-    if (
-        transition.ndim != 2
-        or transition.shape[0] != transition.shape[1]
-        or (transition < 0).any()
-        or not np.allclose(transition.sum(1), 1)
-    ):
-        raise ValueError(
-            f"transition has shape {transition.shape}: expected (K, K) probabilities whose rows "
-            "sum to 1"
-        )
+    checks.shaped(transition, (len(transition), len(transition)), "K, K", "transition")
+    checks.shares(transition, "rows of transition")
+    checks.generator(rng)
     truth = _class_numbers(truth, len(transition))
     drawn = rng.uniform(size=len(truth))
     # The last class takes what rounding leaves of the row's total.
@@ -379,15 +377,19 @@ def _one_hot(truth: np.ndarray, classes: int) -> np.ndarray:
     return truth[:, None] == np.arange(classes)
 
 
-def _class_numbers(truth: np.ndarray, classes: int) -> np.ndarray:
-    """Checked class numbers; raises ValueError."""
-    truth = np.asarray(truth)
+def _present(truth: Any) -> np.ndarray:
+    """A truth ``(N, C)`` in {0, 1} as an array; raises ValueError."""
+    checks.present_or_absent(truth)
+    return _array(truth)
+
+
+def _class_numbers(truth: Any, classes: int) -> np.ndarray:
+    """Class numbers ``(N,)`` as int64; raises ValueError."""
     if classes < 2:
         raise ValueError(f"classes is {classes}: candidate sets need at least 2")
-    if truth.ndim != 1 or (len(truth) and not 0 <= truth.min() <= truth.max() < classes):
-        raise ValueError(
-            f"truth of shape {truth.shape} with values in {sorted(set(truth.ravel().tolist()))[:3]}"
-            f"...: expected (N,) class numbers in 0..{classes - 1}"
-        )
     checks.class_numbers(truth, classes, "truth")
-    return truth
+    return _array(truth).astype(np.int64)
+
+
+def _array(truth: Any) -> np.ndarray:
+    return truth.detach().cpu().long().numpy() if isinstance(truth, Tensor) else np.asarray(truth)

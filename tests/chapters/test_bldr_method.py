@@ -272,7 +272,7 @@ def test_weights_and_noise_share_of_equal_and_empty_sets():
     found = torch.tensor([0.1, 0.4, 0.9])
     torch.testing.assert_close(bldr.sample_weights(found), torch.tensor([0.0, 0.375, 1.0]))
     assert bldr.noise_share(found) == pytest.approx(1 / 3)
-    assert torch.isfinite(bldr.sample_weights(torch.full((3,), 0.5))).all()
+    assert (bldr.sample_weights(torch.full((3,), 0.5)) == 1).all()
 
 
 @given(seed=st.integers(0, 99), classes=st.integers(2, 10))
@@ -352,6 +352,32 @@ def test_both_networks_of_co_teaching_shrink_alike():
     assert {group["lr"] for group in groups} == {0.1}
     mine = {id(p) for group in groups for p in group["params"]}
     assert {id(p) for p in method.parameters()} <= mine
+
+
+@pytest.mark.parametrize("pretrained", [True, False])
+def test_the_second_network_of_co_teaching_keeps_pretrained_features(pretrained):
+    network = models.build("mlp", 3, inputs=4, hidden=(5,))
+    network.pretrained = pretrained
+    method = methods.create("Co-teaching", forget=0.5)
+    method.prepare(network)
+
+    def same(part):
+        pairs = zip(
+            getattr(network, part).parameters(),
+            getattr(method.peer, part).parameters(),
+            strict=True,
+        )
+        return all(torch.equal(one, other) for one, other in pairs)
+
+    assert same("features") == pretrained
+    assert not same("head")
+
+
+def test_builders_say_whether_their_features_are_pretrained():
+    assert models.build("efficientnet_lite0", 3).pretrained
+    assert not models.build("efficientnet_lite0", 3, pretrained=False).pretrained
+    assert not models.build("resnet18", 3, pretrained=False).pretrained
+    assert not models.build("patch_net", 3).pretrained
 
 
 def test_bad_options_are_refused():

@@ -93,6 +93,14 @@ def test_negatives_are_never_used():
     assert a == b
 
 
+@pytest.mark.parametrize("tau_min", [pu.TAU_MIN, 0.0])
+def test_a_class_whose_logits_are_all_equal_has_no_temperature(tau_min):
+    alone = pu.temperature(torch.tensor([[-0.002, 3.0]]), 1.0, tau_min)
+    assert alone.tolist() == [1, 1]
+    mixed = pu.temperature(torch.tensor([[1.0, 0.0], [1.0, 0.5]]), 1.0, tau_min)
+    assert mixed.tolist() == [1, 0.25]
+
+
 def test_no_temperature_is_a_temperature_of_one():
     inputs, _ = case("pumlc_vpu_rebalance_only")
     a, b = (

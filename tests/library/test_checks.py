@@ -13,6 +13,9 @@ TRUTH, LABELS = np.array([[1, 0], [0, 1]]), np.array([0, 1])
 FINE = {
     "present_or_absent": (TRUTH,),
     "binary": (LABELS, "labels"),
+    "finite": (TRUTH / 2,),
+    "shaped": (TRUTH, (None, 2), "N, 2", "truth"),
+    "generator": (np.random.RandomState(0),),
     "class_numbers": (LABELS, 2),
     "every_class": (LABELS, 2),
     "one_a_row": (TRUTH, LABELS),

@@ -153,7 +153,7 @@ def test_unknown_labels_are_no_truth(wrong):
     ):
         with pytest.raises(ValueError, match=f"truth holds {wrong}: expected 1 present and 0 abs"):
             call()
-    with pytest.raises(ValueError, match=r"with values \[2\]: expected the same shape and \+1"):
+    with pytest.raises(ValueError, match=r"observed holds 2: expected \+1, 0 \(unknown\) and -1"):
         metrics.annotated_average_precision(scores, torch.full((3, 2), 2))
 
 

@@ -273,7 +273,10 @@ CROWDS = {
         lambda: answer(confusion=WORKERS.transpose(0, 2, 1)),
         "rows of confusion add up to",
     ),
-    "asked": (lambda: answer(asked=ASKED[:, :1]), r"confusion \(3, 4, 4\) and asked_transposed"),
+    "asked": (
+        lambda: answer(asked=ASKED[:, :1]),
+        r"asked has shape \(2, 1\): expected \(n, R\) = \(any, 3\)",
+    ),
     "asked, numbers": (lambda: answer(asked=ASKED.astype(int)), "asked is of type int64"),
     "possible": (lambda: crowds.few_workers(2 * ASKED, 2.0, RNG), "possible is of type int64"),
     "counts": (lambda: crowds.class_counts(ANSWERS, 2), "answers hold 2"),

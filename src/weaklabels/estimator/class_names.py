@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral
 from typing import Any
 
@@ -23,7 +24,9 @@ def listed(classes: Any) -> list[Any] | None:
     """
     if classes is None:
         return None
-    several = hasattr(classes, "__len__") and not isinstance(classes, str | set | frozenset)
+    several = hasattr(classes, "__len__") and not isinstance(
+        classes, str | set | frozenset | Mapping
+    )
     names: list[Any] = []
     if several and getattr(classes, "ndim", 1) == 1:
         names = classes.tolist() if hasattr(classes, "tolist") else list(classes)
@@ -102,10 +105,11 @@ def array_of_names(classes: Sequence[Any] | None, count: int) -> np.ndarray:
     if classes is not None:
         refuse_mixed(np.array(classes, dtype=object), "classes")
     names = np.array([str(i) for i in range(count)] if classes is None else classes)
-    if len(names) != count or len(set(names.tolist())) != len(names):
-        raise ValueError(
-            f"{len(names)} classes for labels of {count}: expected as many names, all different"
-        )
+    if len(names) != count:
+        raise ValueError(f"{len(names)} classes for labels of {count}: expected as many names")
+    doubled = [name for name, times in Counter(names.tolist()).items() if times > 1]
+    if doubled:
+        raise ValueError(f"the class {doubled[0]!r} stands twice: expected different names")
     return names
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import NotFittedError
 from torch import Tensor, nn
 
 from weaklabels import methods
@@ -329,12 +330,18 @@ class Classifier(ClassifierMixin, BaseEstimator):
     # --- use -------------------------------------------------------------------------------------
 
     @property
+    def n_features_in_(self) -> int:
+        """Number of the features, if the inputs were no images."""
+        if not hasattr(self, "form_") or len(self.form_.shape) != 1:
+            raise AttributeError("the inputs are no features")
+        return self.form_.shape[0]
+
+    @property
     def feature_names_in_(self) -> np.ndarray:
         """Names of the columns of the inputs, if they were a frame: later ones have the same."""
-        names = self.form_.names if hasattr(self, "form_") else None
-        if names is None:
+        if not hasattr(self, "form_") or self.form_.names is None:
             raise AttributeError("the inputs have no names")
-        return np.array(names, dtype=object)
+        return np.array(self.form_.names, dtype=object)
 
     def _inputs(self, x: Any) -> Tensor:
         """Inputs as they were in training."""
@@ -343,7 +350,7 @@ class Classifier(ClassifierMixin, BaseEstimator):
 
     def _check_trained(self) -> None:
         if not hasattr(self, "model_"):
-            raise ValueError("this classifier is not trained yet: call fit, or Classifier.load")
+            raise NotFittedError("this classifier is not trained yet: call fit, or Classifier.load")
 
     def _judged(
         self, x: Any, truth: Any, zeros: str | None, *, gaps: bool

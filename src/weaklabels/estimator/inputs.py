@@ -17,6 +17,7 @@ from scipy.sparse import issparse
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from weaklabels.checks import ROUNDING
 from weaklabels.data.decode import to_rgb
 from weaklabels.estimator.files import images, listed
 
@@ -257,15 +258,20 @@ def tensors(
                 f"inputs are {array.dtype}: expected numbers, or names of image files"
                 + _where_text_is(array, names)
             )
-        if array.dtype not in TORCH_TYPES:  # long doubles, sixteen bits, another byte order
-            array = array.astype(np.float64)
-        with warnings.catch_warnings():  # nothing here writes to an array that is read-only
-            warnings.filterwarnings("ignore", "The given NumPy array is not writable")
-            x = torch.from_numpy(np.ascontiguousarray(array))
+        x = _tensor(array)
     narrow = _checked(x, bounded=bounded)
     if narrow.ndim == 2 and not trained:
         _refuse_lost(x, names)
     return narrow
+
+
+def _tensor(array: np.ndarray) -> Tensor:
+    """Numbers as a tensor, however they lie."""
+    if array.dtype not in TORCH_TYPES:  # long doubles, sixteen bits, another byte order
+        array = array.astype(np.float64)
+    with warnings.catch_warnings():  # nothing here writes to an array that is read-only
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        return torch.from_numpy(np.ascontiguousarray(array))
 
 
 def _where_text_is(array: np.ndarray, names: Sequence[str] | None) -> str:
@@ -331,13 +337,14 @@ def _checked(x: Tensor, *, bounded: bool) -> Tensor:
     _finite(x)
     if x.ndim == 4 and bounded:
         low, high = x.min().item(), x.max().item()
-        if low < 0 or high > 1:
+        if low < -ROUNDING or high > 1 + ROUNDING:
             raise ValueError(
                 f"images reach from {low:g} to {high:g}: floats are expected in [0, 1]; divide "
                 f"pixels by {255 if high <= 255 else '65535 (those of 16 bits)'} or give them as "
                 "uint8 (the network normalises by itself), or say bounded=False to have them taken "
                 "as they are"
             )
+        x = x.clamp(0, 1)  # resizing leaves the interval by rounding
     return x
 
 
@@ -359,7 +366,7 @@ def _materialised(data: Dataset, side: int) -> Tensor:
         if isinstance(item, Image.Image):
             pixels = to_rgb(item, upright=True).resize((side, side), Image.Resampling.BILINEAR)
             item = np.asarray(pixels).transpose(2, 0, 1).copy()
-        value = item if isinstance(item, Tensor) else torch.as_tensor(plain(item, "inputs"))
+        value = item if isinstance(item, Tensor) else _tensor(_numbers(item, number))
         if items and (value.shape, value.dtype) != (items[0].shape, items[0].dtype):
             raise ValueError(
                 f"item {number} of the dataset is {tuple(value.shape)} {value.dtype}: the first "
@@ -369,6 +376,16 @@ def _materialised(data: Dataset, side: int) -> Tensor:
     if not items:
         raise ValueError("the dataset is empty")
     return torch.stack(items)
+
+
+def _numbers(item: Any, number: int) -> np.ndarray:
+    array = plain(item, f"the values of item {number} of the dataset")
+    if array.dtype.kind not in "biuf":
+        raise ValueError(
+            f"item {number} of the dataset is a {type(item).__name__}: expected an array of "
+            "numbers, an image, or a tuple that begins with one"
+        )
+    return array
 
 
 def _counted(data: Dataset) -> None:

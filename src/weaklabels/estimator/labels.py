@@ -98,6 +98,8 @@ def of_method(
         )
     form = methods.get(name).label_form
     if form == "partial":
+        if is_any(name, SETS_OF_LABELS):
+            array_of(observed)  # says where it is masked
         return _presence(name, values, hidden, named(observed, classes), zeros)
     if form == "answers":
         return _answers(name, values, hidden, classes)
@@ -260,6 +262,7 @@ def _single(name: str, values: np.ndarray, classes: Sequence[Any] | None) -> Lab
         _refuse_wrapped(values)
         found, positions = np.unique(values, return_inverse=True)
         if found.dtype.kind == "U":
+            _refuse_gaps(values)
             found = np.array(in_order(found.tolist()))
             positions = positions_in(found, values)
         if values.dtype.kind == "i" and (found == -1).any() and found.tolist() != [-1, 1]:
@@ -303,7 +306,19 @@ def _are_answers(values: np.ndarray) -> bool:
 
 def _are_whole(values: np.ndarray) -> bool:
     """Whether numbers are whole, and stay what they are as integers."""
-    return values.dtype.kind != "f" or bool(((values % 1 == 0) & (np.abs(values) < 2**53)).all())
+    return values.dtype.kind != "f" or bool(
+        ((values % 1 == 0) & (np.abs(values.astype(float)) < 2**53)).all()
+    )
+
+
+def _refuse_gaps(names: np.ndarray) -> None:
+    """Refuse the names that a gap becomes in an array of texts."""
+    gaps = np.flatnonzero(np.isin(names, ("nan", "")))
+    if len(gaps):
+        raise ValueError(
+            f"the label of row {gaps[0]} is {str(names[gaps[0]])!r}, which a gap becomes in an "
+            "array of names: leave such rows out, or name it among the classes"
+        )
 
 
 def _refuse_wrapped(values: np.ndarray) -> None:

@@ -34,6 +34,8 @@ def check_settings(named: Mapping[str, Any], options: Mapping[str, Any]) -> None
     Raises:
         ValueError: if one is of another kind, or out of its range.
     """
+    if not isinstance(named["method"], str):
+        raise ValueError(f"method is {named['method']!r}: expected the name of one")
     methods.get(named["method"])  # says so if there is none
     epochs, batch_size, side, lr = (named[k] for k in ("epochs", "batch_size", "side", "lr"))
     for name in ("epochs", "batch_size", "seed", "side"):

@@ -73,6 +73,7 @@ def even_batches(rows: int, size: int) -> Callable[[torch.Generator], Iterable[T
     return batches
 
 
+@torch.enable_grad()
 def train(
     model: Network,
     x: Tensor,

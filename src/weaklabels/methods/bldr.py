@@ -217,12 +217,16 @@ def agreement_loss(positive: Tensor, negative: Tensor) -> Tensor:
 def sample_weights(found: Tensor) -> Tensor:
     """Probabilities of the given labels, stretched to [0, 1] over the training set ``(N,)``.
 
+    Where all are equal nothing tells the samples apart, and all weights are 1.
+
     Raises:
         ValueError: if a number is no probability.
     """
     checks.within(found, 0, 1, "found", finite=True)
     low, high = found.min(), found.max()
-    return (found - low) / (high - low).clamp(min=torch.finfo(found.dtype).tiny)
+    if low == high:
+        return torch.ones_like(found)
+    return (found - low) / (high - low)
 
 
 def noise_share(found: Tensor, threshold: float = 0.3) -> float:

@@ -209,6 +209,9 @@ class SelectiveNegativeLearning(Method):
 class CoTeaching(Method):
     """Two networks, each trained on the samples of a batch that the other finds easy.
 
+    The second has initial weights of its own: those of PyTorch's layers, whatever its builder would
+    draw. Features that are pre-trained it shares, and its head learns at their rate.
+
     Args:
         forget: share left out in the end, the noise rate.
         ramp: epochs over which that share grows linearly.
@@ -228,7 +231,8 @@ class CoTeaching(Method):
     def prepare(self, model: Network) -> None:
         """Make the second network, with initial weights of its own."""
         self.peer = deepcopy(model)
-        for module in self.peer.modules():
+        drawn = self.peer.head if model.pretrained else self.peer
+        for module in drawn.modules():
             if callable(reset := getattr(module, "reset_parameters", None)):
                 reset()
 

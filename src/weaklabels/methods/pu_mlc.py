@@ -165,8 +165,8 @@ def temperature(logits: Tensor, alpha: float | None, tau_min: float = TAU_MIN) -
     Args:
         logits: ``(B, C)``.
         alpha: factor of the batch's standard deviation (divided by B); None: no temperature.
-        tau_min: lower bound. With 0, the authors' choice, a class whose logits are all equal is
-            left as it is, where their code would divide by 0.
+        tau_min: lower bound, 0 in the authors' code. A class whose logits are all equal, as in a
+            batch of one, is left as it is, where their code would divide by 0.
 
     Returns:
         ``(C,)``.
@@ -174,8 +174,8 @@ def temperature(logits: Tensor, alpha: float | None, tau_min: float = TAU_MIN) -
     logits = at_least_float32(logits).detach()
     if alpha is None:
         return logits.new_ones(logits.shape[1])
-    tau = (alpha * logits.std(0, correction=0)).clamp(tau_min, 1.0)
-    return tau.masked_fill(tau == 0, 1.0)
+    spread = logits.std(0, correction=0)
+    return (alpha * spread).clamp(tau_min, 1.0).masked_fill(spread == 0, 1.0)
 
 
 def variational_terms(
