@@ -14,8 +14,9 @@ TEXTS: Mapping[str, str] = {
     "about a point below RC, PRODEN and LWC (tab-cavl-networks): perhaps hard labels cost "
     "something here too, as row 16 finds with the MLP.",
     "7a 7b 7c": "Perhaps hard labels cost here what they cost on uniform sets (row 16): IM-max is "
-    "behind as well (tab-cavl-flipping), and a later start does not close the gap (rows 13a "
-    "and 13b). Every method has the learning rate that it chose at that q (tab-cavl-tuned-q).",
+    "behind as well (tab-cavl-flipping), and from q = 0.3 on a later start does not close the gap "
+    "(tab-cavl-intervention). Every method has the learning rate that it chose at that q "
+    "(tab-cavl-tuned-q).",
     "7d": "As for rows 7a to 7c, and more so as the sets grow: the gap to PRODEN is larger at "
     "q = 0.7 than at q = 0.3 (row 13c), and IM-max falls as far as CAVL (tab-cavl-flipping).",
     "7ra 7rb 7rc": "Averaging alone has a higher mean than CAVL there, and is within two points of "
@@ -55,11 +56,13 @@ TEXTS: Mapping[str, str] = {
     "mean of the same map finds the label more often, and lacks only the bias of the logit "
     "(tab-cavl-cifar-rules).",
     "20e": "What selects is probably the reason: CAVL trains in the same way, at the same learning "
-    "rate, and ends above averaging (tab-cavl-cifar). The count of positive positions finds the "
-    "label less often than the value does (left panel of fig-cavl-cifar), and what it gets wrong "
-    "trains the next maps: they end about five points above chance (fig-cavl-cifar).",
+    "rate, and ends above averaging (tab-cavl-cifar). In the first fourteen epochs of averaging "
+    "the count of positive positions finds the label less often than the value does (left panel of "
+    "fig-cavl-cifar), and what it gets wrong trains the next maps: they end about five points "
+    "above chance (fig-cavl-cifar).",
     "20f": "A later start does not change what selects, which row 20e takes for the reason: when "
-    "the maps take over, after four epochs of averaging, accuracy falls as well.",
+    "the maps take over, after four epochs of averaging, accuracy falls as well (in the record of "
+    "these runs, but not drawn).",
 }
 """Ids of rows -> why they fail."""
 
