@@ -24,7 +24,6 @@ from weaklabels.lab.multilabel import Spec, run
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.tuned import FIRST_TUNING_SEED, Tuned
 
-
 TUNING_SEEDS = range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + 3)
 """Seeds of the choice, which no result is reported for."""
 
