@@ -82,6 +82,10 @@ class Entry:
         dial: name of the dial's setting; empty without one.
         bounds: ends of the dial beyond which there is nothing.
         default: which knob is the default.
+        seeded: whether it draws something itself, with the seed of the run.
+        optimiser: on photographs, in place of that of the large-loss methods, whose rates are those
+            of a mean over all labels: losses that are sums over classes have their authors', and so
+            have estimates that are learnt, whose gradients are too small for SGD.
     """
 
     method: str
@@ -93,6 +97,8 @@ class Entry:
     dial: str = ""
     bounds: tuple[float, ...] = (0.0,)
     default: int = 0
+    seeded: bool = False
+    optimiser: OptimiserSpec | None = None
 
     @property
     def values(self) -> tuple[float, ...]:
@@ -114,6 +120,7 @@ def _with_dial(
 SAME, THROWN, START = "as if unknown", "thrown away", "a first guess"
 EXACT = options(epsilon=0.0)
 SHARE = (0.0, 1.0)
+ADAM = OptimiserSpec("adam", lr=1e-4, weight_decay=1e-4, warm_up=0.2)
 COUNT = "the mean number of positives"
 WEIGHTS = (0.0, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 LARGE_LOSS_RATES = (0.0, 0.003, 0.008, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -131,7 +138,14 @@ METHODS: dict[str, Entry] = {
         "ASL", "focus_negative", (0.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0), negatives=SAME
     ),
     "EPR": Entry("EPR", (EXACT,), told=COUNT, negatives=THROWN),
-    "ROLE": Entry("ROLE", (EXACT,), told=COUNT, negatives=START),
+    "ROLE": Entry(
+        "ROLE",
+        (EXACT,),
+        told=COUNT,
+        negatives=START,
+        seeded=True,
+        optimiser=OptimiserSpec("adam", lr=1e-5),
+    ),
     "EM": _with_dial("EM", "alpha", WEIGHTS, EXACT, paper=options(alpha=0.2)),
     "EM+APL": _with_dial(
         "EM+APL",
@@ -143,7 +157,13 @@ METHODS: dict[str, Entry] = {
     "LL-R": _with_dial("LL-R", "rate", LARGE_LOSS_RATES, paper=options(rate=0.002), bounds=SHARE),
     "LL-Ct": _with_dial("LL-Ct", "rate", LARGE_LOSS_RATES, paper=options(rate=0.002), bounds=SHARE),
     "LL-Cp": _with_dial("LL-Cp", "rate", LARGE_LOSS_RATES, paper=options(rate=0.001), bounds=SHARE),
-    "VPU": Entry("PU-MLC", (options(gamma=0.0, alpha=None),), negatives=THROWN),
+    "VPU": Entry(
+        "PU-MLC",
+        (options(gamma=0.0, alpha=None),),
+        negatives=THROWN,
+        seeded=True,
+        optimiser=ADAM,
+    ),
     "PU-MLC": _with_dial(
         "PU-MLC",
         "gamma",
@@ -151,8 +171,15 @@ METHODS: dict[str, Entry] = {
         options(alpha=1.0),
         paper=options(gamma=0.85, alpha=2.0),
         negatives=THROWN,
+        seeded=True,
+        optimiser=ADAM,
     ),
-    "nnPU": Entry("nnPU", told="the share of positives that are known", negatives=THROWN),
+    "nnPU": Entry(
+        "nnPU",
+        told="the share of positives that are known",
+        negatives=THROWN,
+        optimiser=ADAM,
+    ),
     "CAP thresholds": _with_dial(
         "CAP thresholds",
         "warm_up",
@@ -160,6 +187,7 @@ METHODS: dict[str, Entry] = {
         negatives="needed",
         both_signs=True,
         bounds=(1.0, 11.0),
+        optimiser=ADAM,
     ),
 }
 """Name in the tables -> what is run. The knobs bracket the authors' values, the third being the
@@ -227,7 +255,7 @@ def specify(base: Spec, name: str, weakening: str, seed: int, lr: float, knob: i
         name: of ``METHODS``, or ``ALL_LABELS``.
         weakening: of ``WEAKENINGS``.
         seed: of everything.
-        lr: learning rate; on photographs that of ``base`` counts.
+        lr: learning rate; on photographs that of ``base`` counts, or the authors'.
         knob: which of the method's settings; on photographs the authors' count.
     """
     spec = replace(base, seed=seed)
@@ -237,11 +265,12 @@ def specify(base: Spec, name: str, weakening: str, seed: int, lr: float, knob: i
         return replace(spec, method="IU", method_options=EXACT, annotation="full")
     entry, weak = METHODS[name], WEAKENINGS[weakening]
     own = dict(entry.knobs[knob])
-    if base.dataset != "scenes" and entry.paper is not None:
-        own = dict(entry.paper)
+    if base.dataset != "scenes":
+        own = dict(entry.paper or entry.knobs[entry.default])
+        spec = replace(spec, optimiser=entry.optimiser or base.optimiser)
     if entry.method == "nnPU":
         own["known_share"] = weak.known or SINGLE_SHARE[base.dataset]
-    if entry.method == "PU-MLC":
+    if entry.seeded:
         own["seed"] = seed
     if base.epochs < own.get("epochs", own.get("warm_up", 0) + 1):
         own |= {key: value for key, value in _shortest(base.epochs).items() if key in own}
