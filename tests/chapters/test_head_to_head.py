@@ -16,9 +16,9 @@ from chapters.head_to_head.choices import Choices, choice_settings, choose, clim
 from chapters.head_to_head.classes import with_classes
 from chapters.head_to_head.record import RECORDS
 
-from weaklabels import data, methods
+from weaklabels import data
 from weaklabels.lab.candidate_setting import comparison, rows, vary
-from weaklabels.lab.multilabel import annotate, load_splits, make_method, run
+from weaklabels.lab.multilabel import run
 from weaklabels.lab.sweep import run_one
 from weaklabels.press.chapter import Chapter
 from weaklabels.press.verdicts import FAILS, HOLDS, NOT_TESTABLE, OPEN
@@ -28,59 +28,7 @@ def setting(profile: str) -> Chapter:
     return Chapter("head_to_head", profile, "cpu", 3)
 
 
-# -- specs and choices ----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("profile", ["quick", "smoke", "paper"])
-def test_every_cell_is_a_method_on_its_weak_labels(profile: str) -> None:
-    base = runs.base_spec(setting(profile))
-    truth = (np.random.default_rng(0).uniform(size=(300, 6)) < 0.3).astype(np.int8)
-    for weak, name in entries.cells():
-        knobs = len(entries.METHODS[name].knobs)
-        for knob in range(knobs):
-            spec = entries.specify(base, name, weak, 1, 0.01, knob)
-            observed = annotate(spec, truth)
-            method = make_method(spec, torch.from_numpy(observed), torch.from_numpy(truth))
-            assert isinstance(method, methods.get(spec.method))
-        uses = entries.METHODS[name].negatives not in (entries.SAME, entries.THROWN)
-        assert (entries.WEAKENINGS[weak].negatives and uses) == bool((observed == -1).any())
-        assert set(observed[truth == 0].ravel()) <= {-1, 0}
-
-
-def test_known_share_of_positives_is_what_nnpu_is_told() -> None:
-    truth = (np.random.default_rng(0).uniform(size=(4000, 6)) < 0.3).astype(np.int8)
-    for weak in entries.WEAKENINGS:
-        spec = entries.specify(entries.scene_spec(), "nnPU", weak, 0, 0.01, 0)
-        told = dict(spec.method_options)["known_share"]
-        if weak == "single positive":
-            truth_ = load_splits(entries.scene_spec()).train.y.numpy()
-            assert told == pytest.approx(len(truth_) / truth_.sum(), abs=0.01)
-        else:
-            found = (annotate(spec, truth) == 1).sum() / truth.sum()
-            assert found == pytest.approx(told, abs=0.02)
-
-
-@pytest.mark.parametrize("name", entries.RANKED)
-def test_who_makes_nothing_of_negatives_learns_the_same_without(name: str) -> None:
-    base = runs.base_spec(setting("smoke"))
-    spec = entries.specify(base, name, "50 % known", 0, 0.01, entries.METHODS[name].default)
-    if spec.annotation == "fraction":
-        return
-    known = replace(spec, annotation="fraction")
-    one, other = (run_one(run, s, None) for s in (spec, known))
-    assert np.array_equal(one["test_ap"], other["test_ap"])
-
-
-def test_the_reference_is_told_everything_once() -> None:
-    spec = entries.specify(entries.scene_spec(), entries.ALL_LABELS, "-", 2, 0.01, 0)
-    assert (spec.annotation, spec.seed, spec.optimiser.lr) == ("full", 2, 0.01)
-
-
-def test_methods_that_need_negatives_are_not_ranked() -> None:
-    assert "CAP thresholds" not in entries.RANKED
-    assert not entries.applies("CAP thresholds", "single positive")
-    assert entries.applies("CAP thresholds", "10 % known")
-    assert set(entries.POSITIVES_ONLY) | set(entries.BOTH_SIGNS) == set(entries.WEAKENINGS)
+# -- choices ----------------------------------------------------------------------------
 
 
 def test_the_recorded_choice_is_that_of_the_present_settings() -> None:

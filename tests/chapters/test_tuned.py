@@ -36,20 +36,6 @@ AT_AN_EDGE = {
     "class_activation_value": {
         *(f"real_world_{network} lr" for network in ("linear", "mlp")),  # two values for all
     },
-    "head_to_head": {
-        *(
-            f"TUNED BCE on known learning rate, validation scenes, {weak}"  # learns nothing there
-            for weak in ("single positive", "20 % missed", "80 % missed")
-        ),
-        *(f"TUNED LL-R rate, validation scenes, {weak}" for weak in ("10 % known", "50 % known")),
-        "TUNED PU-MLC gamma, validation scenes, 10 % known",
-        *("data_sets emotions, 50 % known, LL-R rate", "data_sets yeast, 50 % known, LL-R rate"),
-        *(
-            "data_sets yeast, single positive, LL-R rate",
-            "data_sets scene, 50 % known, Focal focus",
-        ),
-        "data_sets corel5k, single positive, PU-MLC gamma",
-    },
     "l2d": {"photographs MLD weight"},
     "lfosa": {"cifar10 2 of 10 known, near, learning rate"},
     "pu_mlc": {"rates VPU without mixup 10"},

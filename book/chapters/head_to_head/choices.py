@@ -24,10 +24,8 @@ from weaklabels.lab.multilabel import Spec, run
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.tuned import FIRST_TUNING_SEED, Tuned
 
-
-def choice_seeds(seeds: int) -> range:
-    """Seeds of the choice, which no result is reported for."""
-    return range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + seeds)
+TUNING_SEEDS = range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + 3)
+"""Seeds of the choice, which no result is reported for."""
 
 
 def choice_settings() -> dict[str, Any]:
@@ -47,13 +45,13 @@ Cell = tuple[str, str]
 
 
 FIRST_RATE = RATES.index(6e-2)
-"""Where the search for the learning rate starts."""
+"""Where the search for the learning rate starts, of most methods near its end."""
 
 
 def choose(chapter: Setting) -> dict[str, Any]:
     """Choose the learning rate with the default knob, then the knob; keep validation scores only.
 
-    Each search starts at a middle value and tries the neighbours of the best so far, until both
+    Each search starts at a usual value and tries the neighbours of the best so far, until both
     are no better or there is none.
 
     Returns:
@@ -63,7 +61,7 @@ def choose(chapter: Setting) -> dict[str, Any]:
         over seeds.
     """
     everything: list[Cell] = [("-", ALL_LABELS), *cells()]
-    usual = {cell: _default(cell[1]) for cell in everything}
+    usual = {cell: default_of(cell[1]) for cell in everything}
 
     def by_rate(wanted: Sequence[Place]) -> list[float]:
         return _scores(chapter, [(cell, RATES[at], usual[cell]) for cell, at in wanted])
@@ -74,7 +72,7 @@ def choose(chapter: Setting) -> dict[str, Any]:
     def by_knob(wanted: Sequence[Place]) -> list[float]:
         return _scores(chapter, [(cell, RATES[best[cell]], knob) for cell, knob in wanted])
 
-    knobs = climb(by_knob, usual, lambda cell: _knobs(cell[1]))
+    knobs = climb(by_knob, usual, lambda cell: knobs_of(cell[1]))
     validation: dict[str, dict[str, Any]] = {}
     for weak, name in everything:
         tried = sorted(rates[weak, name].items())
@@ -86,7 +84,7 @@ def choose(chapter: Setting) -> dict[str, Any]:
         "what": "Validation mAP (%) on scenes by learning rate, and by setting of the dial at the "
         "best of these, last epoch, mean over seeds",
         "settings": choice_settings(),
-        "seeds": list(choice_seeds(chapter.seeds)),
+        "seeds": list(TUNING_SEEDS),
         "validation": validation,
     }
 
@@ -129,24 +127,26 @@ def _scores(chapter: Setting, tried: Sequence[tuple[Cell, float, int]]) -> list[
     """Validation mAP (%) at the last epoch, mean over the seeds of the choice.
 
     Args:
-        chapter: whose number of seeds counts.
+        chapter: where to compute.
         tried: cells with a learning rate and a knob.
     """
-    base, seeds = scene_spec(), choice_seeds(chapter.seeds)
+    base = scene_spec()
     specs = [
         specify(base, name, weak, seed, lr, knob)
-        for seed in seeds
+        for seed in TUNING_SEEDS
         for (weak, name), lr, knob in tried
     ]
     reached = [float(record["val_ap"][-1].mean()) for record in chapter.run(run, specs)]
-    return np.reshape(reached, (len(seeds), len(tried))).mean(0).round(2).tolist()
+    return np.reshape(reached, (len(TUNING_SEEDS), len(tried))).mean(0).round(2).tolist()
 
 
-def _knobs(name: str) -> int:
+def knobs_of(name: str) -> int:
+    """Number of a method's knobs; one for the reference."""
     return 1 if name == ALL_LABELS else len(METHODS[name].knobs)
 
 
-def _default(name: str) -> int:
+def default_of(name: str) -> int:
+    """Which of them is the default."""
     return 0 if name == ALL_LABELS else METHODS[name].default
 
 

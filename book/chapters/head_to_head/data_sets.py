@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from chapters.head_to_head.choices import Cell, Place, climb
+from chapters.head_to_head.choices import Cell, Place, climb, default_of, knobs_of
 from chapters.head_to_head.entries import (
     ALL_LABELS,
     METHODS,
@@ -33,10 +33,7 @@ from weaklabels.lab.voc_features import SPLIT_SEED
 FIRST_SEED = 100
 TUNING_SEEDS = (FIRST_TUNING_SEED, FIRST_TUNING_SEED + 1)
 
-LEARNING_RATES = (6e-5, 2e-4, 6e-4, *RATES)
-"""Three more than on scenes, below them."""
-
-FIRST_RATE = LEARNING_RATES.index(USUAL_RATE)
+FIRST_RATE = RATES.index(USUAL_RATE)
 """Where the search for the learning rate starts."""
 
 HIDDEN = 128
@@ -92,7 +89,7 @@ def data_sets(chapter: Setting) -> dict[str, Any]:
             "optimiser": "Adam, one-cycle schedule, a fifth of it warm-up",
             "epochs": scene_spec().epochs,
             "batch_size": {name: base.batch_size for name, base in bases.items()},
-            "rates": list(LEARNING_RATES),
+            "rates": list(RATES),
             "seeds": list(seeds),
             "tuning_seeds": list(TUNING_SEEDS),
         },
@@ -166,19 +163,19 @@ def compare(chapter: Setting, base: Spec, seeds: Sequence[int]) -> list[dict[str
     rates, as on scenes (see ``choices.climb``).
     """
     cells = [("-", ALL_LABELS), *((weak, name) for weak in FIRST for name in RANKED)]
-    middle = {cell: _knobs(cell) // 2 for cell in cells}
+    usual = {cell: default_of(cell[1]) for cell in cells}
 
     def by_rate(wanted: Sequence[Place]) -> list[float]:
-        tried = [(cell, LEARNING_RATES[at], middle[cell]) for cell, at in wanted]
+        tried = [(cell, RATES[at], usual[cell]) for cell, at in wanted]
         return _scores(chapter, base, tried)
 
-    rates = climb(by_rate, dict.fromkeys(cells, FIRST_RATE), lambda cell: len(LEARNING_RATES))
-    rate = {cell: LEARNING_RATES[_top(scores)] for cell, scores in rates.items()}
+    rates = climb(by_rate, dict.fromkeys(cells, FIRST_RATE), lambda cell: len(RATES))
+    rate = {cell: RATES[_top(scores)] for cell, scores in rates.items()}
 
     def by_knob(wanted: Sequence[Place]) -> list[float]:
         return _scores(chapter, base, [(cell, rate[cell], knob) for cell, knob in wanted])
 
-    knobs = climb(by_knob, middle, _knobs)
+    knobs = climb(by_knob, usual, lambda cell: knobs_of(cell[1]))
     knob = {cell: _top(scores) for cell, scores in knobs.items()}
     specs = [vary(base, cell, seed, rate[cell], knob[cell]) for cell in cells for seed in seeds]
     reached = iter(round(mean_ap(each["test_ap"][-1]), 3) for each in chapter.run(run, specs))
@@ -191,10 +188,6 @@ def compare(chapter: Setting, base: Spec, seeds: Sequence[int]) -> list[dict[str
         }
         for weak, name in cells
     ]
-
-
-def _knobs(cell: Cell) -> int:
-    return 1 if cell[1] == ALL_LABELS else len(METHODS[cell[1]].knobs)
 
 
 def _top(scores: Mapping[int, float]) -> int:
@@ -219,7 +212,7 @@ def _tried(
     name: str, rates: Mapping[int, float], knobs: Mapping[int, float]
 ) -> list[dict[str, Any]]:
     """What was tried and chosen, with its validation scores: learning rate, and the dial if any."""
-    found = {"learning rate": {LEARNING_RATES[at]: score for at, score in rates.items()}}
+    found = {"learning rate": {RATES[at]: score for at, score in rates.items()}}
     if name in METHODS and (entry := METHODS[name]).dial:
         found[entry.dial] = {entry.values[knob]: score for knob, score in knobs.items()}
     return [

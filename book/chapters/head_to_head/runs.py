@@ -1,7 +1,7 @@
 """Head to head: all methods on the same data, network and seeds, one weakening after another.
 
 What is compared stands in ``entries``; learning rate and the one knob of each method are chosen on
-validation scenes of other seeds (``choices``), from as many values for each.
+validation scenes of other seeds (``choices``), by the same search for each.
 """
 
 from __future__ import annotations
