@@ -130,8 +130,8 @@ def test_settings_are_chosen_on_tuning_seeds_by_the_last_epoch(
     rate, dial = em["tried"]
     assert (rate["setting"], rate["chosen"]) == ("learning rate", 0.06)
     assert list(rate["validation"]) == ["0.006", "0.02", "0.06", "0.2"]
-    assert (dial["setting"], dial["chosen"]) == ("alpha", 1.0)
-    assert em["last"] == [51.0, 51.0]
+    assert (dial["setting"], dial["chosen"]) == ("alpha", 10.0)
+    assert em["last"] == [60.0, 60.0]
     assert [row["tried"][1:] for row in content["rows"] if row["method"] == "AN"] == [[]] * 4
     assert {spec.seed for spec in seen} == {100, 101, 1000, 1001}
     results = [spec for spec in seen if spec.seed < 1000]
