@@ -37,7 +37,7 @@ reproduce_options = --profile='$(PROFILE)' \
   $(if $(WORKERS),--workers='$(WORKERS)') $(if $(GPUS),--gpus='$(GPUS)') \
   $(if $(DATA),--data='$(DATA)') $(if $(SCHEDULER),--scheduler='$(SCHEDULER)')
 
-.PHONY: help env check reproduce record paper-check paper-plan chapter book pdf picture archive verify lab test bench lint lock clean distclean
+.PHONY: help env check reproduce record paper-check paper-plan chapter book pdf picture archive verify lab test test-book bench lint lock clean distclean
 
 help:  ## list the commands
 	@grep -hE '^[a-z<>-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' \
@@ -115,9 +115,12 @@ verify: $(ENV)  ## recompute what an archive holds and compare (ARCHIVE=file, DA
 lab: $(ENV)  ## open JupyterLab on the notebooks (LAB='--no-browser --port=9999', its options)
 	@$(BIN)/jupyter lab --notebook-dir=book $(LAB)
 
-test: $(ENV) $(ACTIONLINT) $(AXE)  ## run all tests; with DEVICE=cuda those that need a GPU
+test: $(ENV) $(ACTIONLINT) $(AXE)  ## run the tests; with DEVICE=cuda those that need a GPU
 	@OMP_NUM_THREADS=1 $(if $(DEVICE),WEAKLABELS_TEST_DEVICE='$(DEVICE)') $(PY) -m pytest \
 	  -n $(or $(WORKERS),2) $(if $(DEVICE),-m gpu) $(TESTS)
+
+test-book: $(ENV) $(AXE)  ## build the record edition and test its pages in Chromium
+	@$(PY) -m pytest -m book $(or $(TESTS),tests/book)
 
 bench: $(ENV)  ## run the benchmarks
 	@$(PY) -m pytest tests/benchmarks

@@ -6,7 +6,8 @@ import functools
 import http.server
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -157,8 +158,19 @@ class Site:
 
 
 @contextmanager
-def served(folder: Path, browser: Any) -> Iterator[Site]:
-    """Serve a folder and visit each of its pages once."""
+def launched() -> Iterator[Any]:
+    """Chromium."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[Site]:
+    """Serve a folder and visit each of its pages once, two at a time."""
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *_: object) -> None:
@@ -168,12 +180,19 @@ def served(folder: Path, browser: Any) -> Iterator[Site]:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         made = Site(folder, f"http://127.0.0.1:{server.server_port}/")
-        context = browser.new_context(viewport=DESKTOP)
-        for path in sorted(folder.glob("*.html")):
-            made.visits[path.name] = visit(context, made.address, path.name)
-        context.close()
+        names = sorted(path.name for path in folder.glob("*.html"))
+        with ThreadPoolExecutor(2) as pool:
+            for found in pool.map(functools.partial(tour, made.address), (names[::2], names[1::2])):
+                made.visits |= found
         yield made
         server.shutdown()
+
+
+def tour(address: str, names: Sequence[str]) -> dict[str, Visit]:
+    """One page after the other, in a browser of their own."""
+    with launched() as chromium:
+        context = chromium.new_context(viewport=DESKTOP)
+        return {name: visit(context, address, name) for name in names}
 
 
 def visit(context: Any, address: str, name: str) -> Visit:

@@ -1,6 +1,7 @@
 """Two books, built and visited once for all tests of this folder.
 
-The toy book has one of everything; the real one is that of the committed record.
+The toy book has one of everything; the real one is that of the committed record. Tests of the real
+one have the mark ``book``: `make test-book` runs them, `make test` does not.
 """
 
 from __future__ import annotations
@@ -16,8 +17,15 @@ import pytest
 from bs4 import BeautifulSoup
 
 from tests.book import toy
-from tests.book.browsing import ARGUMENTS, CHROMIUM, Site, served
+from tests.book.browsing import CHROMIUM, Site, launched, served
 from weaklabels.press.html import build
+
+
+@pytest.hookimpl(tryfirst=True)  # before those without a mark are left out
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if {"real_book", "real_site"}.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker("book")
 
 
 @cache
@@ -54,12 +62,8 @@ def browser() -> Iterator[Any]:
         if os.environ.get("CI") == "true":
             pytest.fail(f"{CHROMIUM} is missing: in CI the browser tests must run")
         pytest.skip(f"{CHROMIUM} is missing: install Debian's chromium to run the browser tests")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    with launched() as chromium:
         yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="session")
@@ -69,16 +73,16 @@ def real_book(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def toy_site(toy_book: ToyBook, browser: Any) -> Iterator[Site]:
-    with served(toy_book.html, browser) as made:
+    with served(toy_book.html) as made:
         yield made
 
 
 @pytest.fixture(scope="session")
 def real_site(real_book: Path, browser: Any) -> Iterator[Site]:
-    with served(real_book, browser) as made:
+    with served(real_book) as made:
         yield made
 
 
-@pytest.fixture(params=["toy_site", "real_site"])
+@pytest.fixture(params=["toy_site", pytest.param("real_site", marks=pytest.mark.book)])
 def site(request: pytest.FixtureRequest) -> Site:
     return request.getfixturevalue(request.param)

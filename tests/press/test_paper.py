@@ -112,6 +112,10 @@ def test_lengths_are_cut_and_everything_else_stays():
     assert (short.network, light.network) == ("resnet50", "resnet18")
     on_gpu = lighter(short, "cuda")
     assert (on_gpu.precision, on_gpu.network) == ("bfloat16", "resnet50")
+    headed = replace(short, method_options=options(graph_head=True, local_global=3))
+    narrow = dict(lighter(headed, "cpu").method_options)
+    assert narrow == {"graph_head": True, "graph_channels": 64, "local_global": 3}
+    assert lighter(headed, "cuda").method_options == headed.method_options
 
 
 def test_a_backbone_has_the_weights_that_are_here(monkeypatch):

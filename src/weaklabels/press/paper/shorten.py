@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from weaklabels.lab.spec import options
 from weaklabels.press.paper.slices import Size
 
 CAPS = {
@@ -30,6 +31,9 @@ are labelled at first one of each class."""
 
 DEEP, SHALLOW = ("resnet34", "resnet50", "resnet101"), "resnet18"
 """Networks of torchvision, and the one in whose place a check has what they share."""
+
+GRAPH, NARROW = ("graph_head", True), 64
+"""The option that asks for the graph head of PU-MLC, and its channels in that place (1,024)."""
 
 ONCE = ("dataset", "annotation", "noise", "candidates")
 """Fields each value of which is tried with one method, and not with all."""
@@ -114,11 +118,12 @@ def lighter(spec: Any, device: str) -> Any:
 
 
 def _shallow(value: Any) -> Any:
-    """A part of a spec, with the smallest network of its kind."""
+    """A part of a spec, with the smallest network of its kind, and a narrow head."""
     if _is_spec(value):
         return dataclasses.replace(value, **{k: _shallow(v) for k, v in _fields(value)})
     if isinstance(value, tuple):
-        return tuple(map(_shallow, value))
+        light = tuple(map(_shallow, value))
+        return options(**dict(light) | {"graph_channels": NARROW}) if GRAPH in light else light
     return SHALLOW if value in DEEP else value
 
 
