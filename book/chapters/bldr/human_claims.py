@@ -33,8 +33,9 @@ def _on_people(
 
 def claim_12(human: Human) -> list[Row]:
     """Last accuracy of BLDR against each comparator, on human labels."""
-    rivals = [name for name in photographs.METHODS if name != "BLDR"]
-    pairs = [(labels, name) for labels in photographs.LABELS.values() for name in rivals]
+    pairs = [
+        (labels, name) for labels in photographs.LABELS.values() for name in photographs.RIVALS
+    ]
     return [
         Row(
             f"12{letter}",
@@ -133,3 +134,20 @@ def claim_22(human: Human) -> list[Row]:
         )
         for letter, (labels, name) in zip(ascii_lowercase, pairs, strict=False)
     ]
+
+
+def claim_23(human: Human) -> list[Row]:
+    """Last accuracy of BLDR against PL, on human labels."""
+    text = "all steps together pay, BLDR ends above its positive head alone (PL)"
+    return _on_people("23", text, PAPER, human, lambda labels: _gain(human, labels, "PL"))
+
+
+def claim_24(human: Human) -> list[Row]:
+    """Last accuracy of BLDR against the same without re-weighting, on human labels."""
+    text = "re-weighting pays, BLDR ends above the same without it (DR)"
+    part = "BLDR without DR"
+    return _on_people("24", text, PAPER, human, lambda labels: _gain(human, labels, part))
+
+
+def _gain(human: Human, labels: str, part: str) -> Verdict:
+    return greater(human[labels, "BLDR"]["test"], human[labels, part]["test"])

@@ -18,7 +18,11 @@ from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import options
 from weaklabels.train import OptimiserSpec
 
-METHODS = ("CE", "GCE", "NLNL", "Co-teaching", "BLDR")
+RIVALS = ("CE", "GCE", "NLNL", "Co-teaching")
+PARTS = ("PL", "BLDR without DR")
+"""The positive head of BLDR alone, and both heads without re-weighting."""
+
+METHODS = (*RIVALS, *PARTS, "BLDR")
 
 LABELS: Mapping[str, str] = {
     "aggre_label": "aggregate",
