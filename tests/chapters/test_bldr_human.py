@@ -170,7 +170,7 @@ def test_held_out_images_are_not_trained_on_and_measured_by_their_given_labels()
 # -- claims ---------------------------------------------------------------------------------------
 
 SPREAD = np.array([-0.1, 0.0, 0.1])
-ROWS = tuple(getattr(human_claims, f"claim_{number}") for number in (*range(12, 18), *range(22, 25)))
+ROWS = tuple(getattr(human_claims, f"claim_{number}") for number in (*range(12, 18), 22, 23, 24))
 
 
 def human(method="", **changed):
