@@ -405,7 +405,6 @@ QUESTIONS = {
         *("22a", "22b", "22c", "22d", "22e", "22f"),
     ),
     "On human labels all of BLDR ends higher than positive learning": ("23a", "23b", "23c"),
-    "On human labels BLDR ends higher with its re-weighting": ("24a", "24b", "24c"),
     "On human labels cross-entropy learns more than half of the mistakes by heart": (
         "15a",
         "15b",

@@ -138,16 +138,9 @@ def claim_22(human: Human) -> list[Row]:
 
 def claim_23(human: Human) -> list[Row]:
     """Last accuracy of BLDR against PL, on human labels."""
+
+    def test(labels: str) -> Verdict:
+        return greater(human[labels, "BLDR"]["test"], human[labels, "PL"]["test"])
+
     text = "all steps together pay, BLDR ends above its positive head alone (PL)"
-    return _on_people("23", text, PAPER, human, lambda labels: _gain(human, labels, "PL"))
-
-
-def claim_24(human: Human) -> list[Row]:
-    """Last accuracy of BLDR against the same without re-weighting, on human labels."""
-    text = "re-weighting pays, BLDR ends above the same without it (DR)"
-    part = "BLDR without DR"
-    return _on_people("24", text, PAPER, human, lambda labels: _gain(human, labels, part))
-
-
-def _gain(human: Human, labels: str, part: str) -> Verdict:
-    return greater(human[labels, "BLDR"]["test"], human[labels, part]["test"])
+    return _on_people("23", text, PAPER, human, test)
