@@ -17,7 +17,9 @@ class FilesAndNotebooks(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         file = PurePosixPath(nodeid.split("::")[0])
-        return {"notebooks": nodeid, "book": "book"}.get(file.parent.name, str(file))
+        if file.name == "test_notebooks.py":
+            return nodeid
+        return "book" if file.parent.name == "book" else str(file)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesAndNotebooks:

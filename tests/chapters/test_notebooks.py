@@ -12,8 +12,9 @@ from weaklabels.press.runner.execute import execute
 REPOSITORY = Path(__file__).parents[2]
 NOTEBOOKS = sorted((REPOSITORY / "book" / "chapters").glob("*/*.ipynb"))
 
-TWICE = {"self_crowd": "from nothing", "stability_attacks": "with stored runs"}
-"""Chapters executed a second time, for outputs of the same bytes; `make verify` does it for all."""
+TWICE = {"l2d": "from nothing", "all_e": "with stored runs"}
+"""Chapters executed a second time for outputs of the same bytes, in a kernel that has imported
+nothing; `make verify` does it for all."""
 
 
 def execute_in(build: Path, notebook: Path) -> nbformat.NotebookNode:
@@ -49,9 +50,10 @@ def outputs(notebook: nbformat.NotebookNode) -> list[str]:
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook_runs_and_decides_its_claims(path, tmp_path):
+def test_notebook_runs_and_decides_its_claims(path, tmp_path, warm_kernels):
     source = with_solutions(path, tmp_path / "source")
-    executed = execute_in(tmp_path, source)
+    with warm_kernels():
+        executed = execute_in(tmp_path, source)
     streams = [
         output.text
         for cell in executed.cells

@@ -278,7 +278,8 @@ def claim_11(rows: Rows) -> list[Row]:
             f"11{letter}",
             f"Photographs of VOC 2012, {percent(share)} labelled, {moment} epoch: CAP beats "
             "training on the labelled ones alone (recorded).",
-            f"readme (COCO): {README['CAP'][share]:.2f} against {README['warm-up'][share]:.2f}",
+            f"readme (data set not named, probably COCO): {README['CAP'][share]:.2f} against "
+            f"{README['warm-up'][share]:.2f}",
             _better(rows, ("CAP", "Supervised"), share, moment, PAPER_GAINS[share]),
             figure="tab-cap-photographs",
         )

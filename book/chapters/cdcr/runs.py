@@ -224,10 +224,14 @@ def with_schedule(spec: Spec, epochs: int, rate: float) -> Spec:
 
 def tuned_table(kinds: Mapping[str, Spec]) -> dict[tuple[str, str], Spec]:
     """Runs by kind of scenes and method, each with the schedule chosen for it; on photographs with
-    the authors'."""
+    the authors', and where a warm-up is shorter than all that were tried with that."""
+
+    def chosen(base: Spec) -> bool:
+        return base.dataset == "scenes" and base.warm_up.epochs >= min(WARM_UPS)
+
     return {
         (kind, name): with_schedule(vary(base, name), *CHOSEN[kind, name])
-        if base.dataset == "scenes"
+        if chosen(base)
         else vary(base, name)
         for kind, base in kinds.items()
         for name in TUNED_METHODS

@@ -162,7 +162,7 @@ def _adam_does_not_climb(id: str, variants: Runs, method: str, which: str) -> Ro
         "full-batch loss never rises from one implicit step to the next.",
         CHECK,
         every_seed(rises == 0, _of_all_steps("rises", variants, keys, rises), "no rise"),
-        figure="fig-pinn-curves",
+        figure="tab-pinn-variants",
         why={
             FAILS: "Nothing keeps Adam from ending above its start, and the guarantee is for "
             "solvers that do not."

@@ -255,10 +255,10 @@ def claim_6(groups: Tasks, published: Mapping[str, Any]) -> list[Row]:
             f"(mean precision; {title}).",
             paper,
             against(records, "LfOSA", (UNTAUGHT,), mean_precision, values)[UNTAUGHT],
-            figure,
+            "tab-lfosa-ablations",
             dict.fromkeys((FAILS, OPEN), _close(records)),
         )
-        for id, title, records, figure in _tasks("6", groups)
+        for id, title, records, _ in _tasks("6", groups)
     ]
 
 
@@ -301,7 +301,7 @@ def claim_9(groups: Tasks) -> list[Row]:
             f"Filling the budget in turns costs at most two points of purity ({title}).",
             OURS,
             greater(mean_precision(records[BALANCED]), mean_precision(records["LfOSA"]), margin=-2),
-            figure,
+            figure.replace("fig", "tab"),
         )
         for id, title, records, figure in _tasks("9", groups)
     ]

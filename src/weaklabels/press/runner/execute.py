@@ -122,7 +122,7 @@ def execute(
             kernel_name="python3",
             language="python",
             progress_bar=dict(bar),
-            environment={**_environment(settings), **environment},
+            environment={**kernel_environment(settings), **environment},
             folder=source.parent,
             started=remember,
         )
@@ -156,7 +156,7 @@ def _with(notebook: nbformat.NotebookNode, recorded: Mapping[str, Cell]) -> nbfo
     return notebook
 
 
-def _environment(settings: Path) -> dict[str, str]:
+def kernel_environment(settings: Path) -> dict[str, str]:
     """Variables of a kernel that depends neither on whose machine this is nor on hash seeds."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(PERSONAL)}
     matplotlib = Path(str(distribution("matplotlib").locate_file("matplotlib")))
