@@ -29,7 +29,7 @@ Tried = list[dict[str, Any]]
 TUNING_SEEDS = range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + 3)
 
 HUMAN_STEPS: tuple[Step, ...] = (
-    ("learning rate", (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0), runs.at_rate),
+    ("learning rate", (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0), runs.at_rate),
     ("strength of views", tuple(photographs.PICKED), photographs.seen),
 )
 CHOSEN_ON = "random_label1"
