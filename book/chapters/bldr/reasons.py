@@ -34,8 +34,8 @@ REASONS: Mapping[str, str] = {
     "of eight points in tab-bldr-asymmetric, PL of two, and the settings of both were chosen on "
     "three seeds.",
     "6g": "In the means of tab-bldr-asymmetric the second direction and re-weighting cost most, "
-    "and self-distillation gives back a part of it. What learns in two directions differs there by six "
-    "to nine points from seed to seed, and its settings were chosen on three seeds.",
+    "and self-distillation gives back a part of it. What learns in two directions differs there by "
+    "six to nine points from seed to seed, and its settings were chosen on three seeds.",
     "8": "Perhaps because BLDR's weak view is the bare digit (tab-bldr-tuned): it fits four wrong "
     "labels in a hundred, BL+DR one (tab-bldr-symmetric).",
     "11b": "On bare digits the positive head alone fits most of the wrong labels, and both "
