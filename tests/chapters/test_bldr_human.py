@@ -68,8 +68,14 @@ def test_rates_are_chosen_on_held_out_labels_of_another_seed(recorded):
     tuning = [spec for spec in asked if spec.seed == 1000]
     assert {spec.noise for spec in tuning} == {record.CHOSEN_ON}
     tried_rates, strengths = (values for _, values, _ in record.HUMAN_STEPS)
+    base = photographs.human_labels(Chapter("bldr", "quick"), record.CHOSEN_ON)
     for name in HUMAN:
-        tried = [(s.optimiser.lr, s.weak) for s in tuning if s.method == name]
+        spec = runs.with_method(base, name)
+        tried = [
+            (s.optimiser.lr, s.weak)
+            for s in tuning
+            if (s.method, s.method_options) == (spec.method, spec.method_options)
+        ]
         rates, views = tried[: len(tried_rates)], tried[len(tried_rates) :]
         assert rates == [(rate, PICKED[1]) for rate in tried_rates]
         assert views == [(BEST, PICKED[strength]) for strength in strengths]
@@ -90,8 +96,8 @@ def test_the_record_fills_table_figures_and_text(recorded):
     assert table.loc[("worst", "CE"), "AUC of weights"] == "-"
     assert table.loc[("worst", "BLDR"), "AUC of weights"] == "1.000 ± 0.000"
     rates = tables.human_rates(found)
-    assert list(rates["learning rate"]) == ["0.1"] * len(HUMAN)
-    assert list(rates["strength of views"]) == ["strong"] * len(HUMAN)
+    assert list(rates.loc["learning rate"]) == ["0.1"] * len(HUMAN)
+    assert list(rates.loc["strength of views"]) == ["strong"] * len(HUMAN)
     assert "40.0 % wrong" in tables.human_findings(found)
     assert len(figures.draw_human(human).axes) == 3
     assert len(figures.draw_human_weights(found).axes) == 3
@@ -164,7 +170,7 @@ def test_held_out_images_are_not_trained_on_and_measured_by_their_given_labels()
 # -- claims ---------------------------------------------------------------------------------------
 
 SPREAD = np.array([-0.1, 0.0, 0.1])
-ROWS = tuple(getattr(human_claims, f"claim_{number}") for number in (*range(12, 18), 22))
+ROWS = tuple(getattr(human_claims, f"claim_{number}") for number in (*range(12, 18), 22, 23))
 
 
 def human(method="", **changed):
@@ -194,6 +200,7 @@ def human(method="", **changed):
         ("15", "CE", {"fitted": 20}, {"fitted": [20, 90, 50]}),
         ("16", "NLNL", {"test": 60}, {"test": [60, 95, 70]}),
         ("17", "BLDR", {"auc": 0.6}, {"auc": [0.5, 0.99, 0.8]}),
+        ("23", "PL", {"test": 85}, {"test": [60, 95, 84]}),
     ],
 )
 def test_rows_hold_fail_and_stay_open(number, method, fails, undecided):

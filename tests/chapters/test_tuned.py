@@ -28,7 +28,6 @@ AT_AN_EDGE = {
             for name in ("Ign.), 50%", "Neg.), 80%")
         ),
     },
-    "bldr": {f"cifar10n {name}, learning rate" for name in ("CE", "GCE", "Co-teaching")},
     "cap": {
         *("photographs Supervised, 10 % learning rate", "photographs Top-k, 10 % learning rate"),
         "photographs CAP, 5 % positive_share",

@@ -404,6 +404,7 @@ QUESTIONS = {
     "On human labels its negative head finds them better than GCE and NLNL, measured alike": (
         *("22a", "22b", "22c", "22d", "22e", "22f"),
     ),
+    "On human labels all of BLDR ends higher than positive learning": ("23a", "23b", "23c"),
     "On human labels cross-entropy learns more than half of the mistakes by heart": (
         "15a",
         "15b",
@@ -423,6 +424,10 @@ FINDINGS: Mapping[str, Mapping[str, str]] = {
     "the negative head tells mistakes from right labels better than cross-entropy": {
         "digits": "5b",
         "human labels": "17a 17b 17c",
+    },
+    "all of BLDR ends above its positive head alone": {
+        "digits": "6e",
+        "human labels": "23a 23b 23c",
     },
     "BLDR ends above cross-entropy": {"digits": "9a", "human labels": "12a 12e 12i"},
     "BLDR ends above Co-teaching": {"digits": "9e", "human labels": "12d 12h 12l"},

@@ -18,7 +18,9 @@ from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import options
 from weaklabels.train import OptimiserSpec
 
-METHODS = ("CE", "GCE", "NLNL", "Co-teaching", "BLDR")
+RIVALS = ("CE", "GCE", "NLNL", "Co-teaching")
+METHODS = (*RIVALS, "PL", "BLDR")
+"""PL is the positive head of BLDR alone."""
 
 LABELS: Mapping[str, str] = {
     "aggre_label": "aggregate",

@@ -27,10 +27,9 @@ Tried = list[dict[str, Any]]
 """Of each step what was chosen, and the accuracy with every value, one a seed."""
 
 TUNING_SEEDS = range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + 3)
-HUMAN_TUNING_SEEDS = TUNING_SEEDS[:2]
 
 HUMAN_STEPS: tuple[Step, ...] = (
-    ("learning rate", (0.003, 0.01, 0.03, 0.1, 0.3), runs.at_rate),
+    ("learning rate", (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0), runs.at_rate),
     ("strength of views", tuple(photographs.PICKED), photographs.seen),
 )
 CHOSEN_ON = "random_label1"
@@ -113,7 +112,7 @@ def cifar10n(setting: Setting) -> dict[str, Any]:
     photographs.on_features(setting.data_root, base[CHOSEN_ON].cache)  # once, before all processes
     longest_first = tuple(reversed(photographs.METHODS))  # so that no worker waits in the end
     tried = _chosen(
-        lambda specs: setting.repeat(photographs.run, specs, HUMAN_TUNING_SEEDS),
+        lambda specs: setting.repeat(photographs.run, specs, TUNING_SEEDS),
         {name: runs.with_method(base[CHOSEN_ON], name) for name in longest_first},
         HUMAN_STEPS,
         "validation",
@@ -140,7 +139,7 @@ def cifar10n(setting: Setting) -> dict[str, Any]:
             "learning_rates_tried": list(HUMAN_STEPS[0][1]),
             "chosen_on": CHOSEN_ON,
             "seeds": list(seeds),
-            "tuning_seeds": list(HUMAN_TUNING_SEEDS),
+            "tuning_seeds": list(TUNING_SEEDS),
         },
         "data": _counts({labels: records[labels, "CE"] for labels in photographs.LABELS}),
         "differences": list(DIFFERENCES),
@@ -180,8 +179,8 @@ def _measures(records: Sequence[Record]) -> dict[str, Any]:
     kept["epoch"] = records[0]["epoch"].tolist()
     for name in ("test", "fitted"):
         kept[f"{name} by epoch"] = [rounded(record[name]) for record in records]
-    if "weights" not in records[0].values:
-        return kept
+    if "weights" not in records[0].values or (records[0]["weights"] == 1).all():
+        return kept  # a method without them, or one that never renews them
     weights = [record["weights"][-1].astype(float) for record in records]
     right = [~record["wrong"] for record in records]
     kept["weights auc"] = rounded(np.array(list(map(separation_auc, weights, right))))

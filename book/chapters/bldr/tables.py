@@ -170,21 +170,23 @@ def human_table(human: Human) -> pd.DataFrame:
 
 
 def human_rates(record: Mapping[str, Any] | None) -> pd.DataFrame:
-    """Accuracy (%) on held-out labels by learning rate, then by views, and what was chosen.
+    """Accuracy (%) on held-out labels by learning rate, then by views, and what was chosen; one
+    column a method.
 
     A rate at an end of what was tried is marked.
     """
-    rows: dict[str, dict[str, str]] = {}
+    columns: dict[str, dict[str, str]] = {}
     for row in [] if record is None else record["tried"]:
         values, chosen = list(row["validation"]), f"{row['chosen']:g}"
         cells = {value: mean_std(scores) for value, scores in row["validation"].items()}
         if row["setting"] == "learning rate":
+            cells = {f"rate {value}": cell for value, cell in cells.items()}
             chosen += " (edge)" if chosen in (values[0], values[-1]) else ""
         else:
             cells = {f"views: {VIEWS[value]}": cell for value, cell in cells.items()}
             chosen = VIEWS[chosen]
-        rows.setdefault(row["method"], {}).update(cells | {row["setting"]: chosen})
-    return pd.DataFrame.from_dict(rows, orient="index")
+        columns.setdefault(row["method"], {}).update(cells | {row["setting"]: chosen})
+    return pd.DataFrame.from_dict(columns)
 
 
 def human_findings(record: Mapping[str, Any] | None) -> str:
