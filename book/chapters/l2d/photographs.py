@@ -47,7 +47,7 @@ MORE_FROZEN = 5
 DECODER = options(width=128, heads=8, hidden=256)
 BATCH_SIZE, EPOCHS = 64, 15
 RATES = (1e-4, 3e-4, 1e-3, 3e-3)
-SHARES = (0.0, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
+SHARES = (0.0, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 """Weights of a term that are tried, as shares of the hard-label loss before training."""
 
 TRIAL_SHARE = 0.1
