@@ -2,18 +2,22 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
-from chapters.l2d import choices, claims, record, runs, tables
+from chapters.l2d import choices, claims, figures, record, runs, tables
 
 from weaklabels import methods, models
 from weaklabels.lab import sweep
 from weaklabels.lab.setting import Setting
+from weaklabels.lab.spec import options
 from weaklabels.lab.store import Record, Store, digest
 from weaklabels.lab.tuned import FIRST_TUNING_SEED, best
 from weaklabels.methods.base import Context
+from weaklabels.metrics import mean_average_precision
 from weaklabels.press.chapter import Chapter
 from weaklabels.press.verdicts import FAILS, HOLDS, NOT_TESTABLE, OPEN
 
@@ -184,19 +188,35 @@ def test_agreement_tells_a_copy_from_equal_distances():
 # -- the claims ------------------------------------------------------------------------------------
 
 
-def scored(test, structure=1.0):
-    """Records of two seeds: one test score for all three measures, and the structure losses."""
+def scored(test, structure=1.0, **chosen):
+    """Records of two seeds: one test score for all three measures, and the structure losses.
+
+    The runs had the options that were ``chosen``.
+    """
     by_seed = np.broadcast_to(structure, len(test))
     pairs = zip(test, by_seed, strict=True)
     values = ({"test": np.full(3, a), "structure": np.full(2, b)} for a, b in pairs)
-    return [Record(None, found, {}) for found in values]
+    spec = SimpleNamespace(method_options=options(**chosen))
+    return [Record(spec, found, {}) for found in values]
 
 
-def groups(structure=0.5, **scores):
-    """All methods at 80 and 81, but for those given; their structure losses and those of LED."""
+def groups(structure=0.5, weights=(), **scores):
+    """All methods at 80 and 81, but for those given; their structure losses and those of LED.
+
+    The weights of methods are 0.5, but for those given.
+    """
+    weights = dict.fromkeys(("MLD", "LED", *runs.TERMS, *runs.UNTRAINED), 0.5) | dict(weights)
+    own = {name: {"weight": weight} for name, weight in weights.items()}
+    own["L2D"] = dict(runs.full_l2d(student(), weights).method_options)
     names = ("teacher", "Vanilla", *runs.TERMS, *runs.UNTRAINED, "L2D")
-    found = {name: scored([80, 81], structure if name == "LED" else 1.0) for name in names}
-    return found | {name: scored(values, structure) for name, values in scores.items()}
+    return {
+        name: scored(
+            scores.get(name, [80, 81]),
+            structure if name == "LED" or name in scores else 1.0,
+            **own.get(name, {}),
+        )
+        for name in names
+    }
 
 
 def outcomes(*rows):
@@ -231,23 +251,48 @@ def test_logit_distillation_may_be_half_a_point_worse(ours, outcome):
     assert outcomes(*rows) == dict.fromkeys(("4a", "4b", "4c"), outcome)
 
 
-def test_two_distillations_of_weight_0_are_not_compared():
-    rows = claims.claim_4(groups(MLD=[80.0, 81.0], MSE=[80.0, 81.0], PS=[70.0, 71.1]))
-    assert outcomes(*rows)["4a"] == HOLDS
-    assert outcomes(*rows)["4b"] == NOT_TESTABLE
+def all_rows(found):
+    rows = [
+        *claims.claim_1(found),
+        claims.claim_2(found),
+        *claims.claim_3(found, ["FitNet", "RKD", "PKT"]),
+        *claims.claim_4(found),
+        *claims.claim_5(found),
+        *claims.claim_6(found),
+        claims.claim_7(found),
+        *claims.claim_10(found),
+    ]
+    return {row.id: row.as_dict() for row in rows}
 
 
-def test_a_row_whose_weight_is_0_says_what_it_compares():
-    same = {"MLD": [80.0, 81.0], "Vanilla": [80.0, 81.0], "RKD": [70.0, 71.1]}
-    found = groups(L2D=AHEAD, **same)
-    assert claims.claim_2(found).as_dict()["why"].endswith("the row repeats 1a.")
-    reasons = [row.as_dict()["why"] for row in claims.claim_3(found, ["FitNet", "RKD"])]
-    assert reasons[0].startswith("The weight chosen for FitNet is 0")
-    assert reasons[1] == ""
-    reasons = {row.id: row.as_dict()["why"] for row in claims.claim_10(groups(CD=AHEAD))}
-    assert reasons["10b"].endswith("the row repeats 5a.")
-    assert "over-fitting" in reasons["10d"]
-    assert "row repeats" not in reasons["10d"]
+@pytest.mark.parametrize(
+    ("nothing", "ids"),
+    [
+        (("MLD",), "2 4a 4b 4c"),
+        (("MSE",), "4b"),
+        (("MLD", "MSE"), "2 4a 4b 4c"),
+        (("FitNet",), "3a"),
+        (("CD",), "5a 5c 10b"),
+        (("LED",), "2 5c 5d 6a 6b 10d"),
+        (("ID, untrained teacher",), "10c"),
+        (("MLD", "LED"), "1a 1b 1c 2 3a 3b 3c 4a 4b 4c 5c 5d 6a 6b 7 10a 10d"),
+    ],
+)
+def test_a_row_about_a_method_of_weight_0_is_not_testable(nothing, ids):
+    rows = all_rows(groups(weights=dict.fromkeys(nothing, 0.0)))
+    not_tested = [id for id, row in rows.items() if row["outcome"] == NOT_TESTABLE]
+    assert not_tested == ids.split()
+    assert all("Validation chose the weight 0 for " in rows[id]["why"] for id in not_tested)
+
+
+def test_the_reason_names_the_method_and_the_row_that_asks_the_same():
+    rows = all_rows(groups(weights={"MLD": 0.0, "MSE": 0.0, "ID, untrained teacher": 0.0}))
+    reasons = {id: row["why"] for id, row in rows.items()}
+    alone = "Validation chose the weight 0 for MLD: it is the student without distillation"
+    assert reasons["2"] == f"{alone}, of which row 1a asks."
+    assert reasons["4a"] == reasons["4c"] == f"{alone}."
+    assert "for MLD and MSE: each of them is" in reasons["4b"]
+    assert reasons["10c"].endswith("of which row 5b asks.")
 
 
 @pytest.mark.parametrize(
@@ -293,4 +338,51 @@ def test_students_without_labels_are_compared_in_count_and_rank(lead, spread, ou
     gain = np.array([lead, lead + spread])
     alone = {"MLD alone": scored(70 + gain), "Softmax KD alone": scored([70, 70])}
     errors = {"MLD alone": 5 - gain, "Softmax KD alone": np.array([5.0, 5.0])}
-    assert outcomes(*claims.claim_8(alone, errors)) == {"8a": outcome, "8b": outcome}
+    same = dict.fromkeys(errors, np.array([5.0, 5.0]))
+    found = outcomes(*claims.claim_8(alone, errors, same))
+    assert found == {"8a": outcome, "8b": outcome, "8c": FAILS}
+    assert outcomes(*claims.claim_8(alone, same, errors))["8c"] == outcome
+    nowhere = dict.fromkeys(errors, np.array([np.nan, np.nan]))
+    assert outcomes(*claims.claim_8(alone, errors, nowhere))["8c"] == NOT_TESTABLE
+
+
+def test_a_cut_takes_out_an_offset_that_all_images_share():
+    draw = np.random.default_rng(0)
+    truth = (draw.random((200, 10)) < 0.4).astype(int)
+    logits = 2.0 * truth - 1 + draw.uniform(-0.5, 0.5, truth.shape)
+    of_image = draw.choice([-3.0, 3.0], (200, 1))
+    assert tables.count_error([logits], [truth])[0] == 0
+    for offset, error in ((4.0, 0.0), (4.0 + of_image, 1.0)):
+        cut = tables.best_cut(logits + offset, truth)
+        assert tables.count_error([logits + offset], [truth])[0] > 2
+        assert (tables.count_error([logits + offset], [truth], [cut])[0] > 0) == bool(error)
+    # Absent labels end at 3.5 now and present ones begin at 4.5: the cut is midway.
+    assert tables.best_cut(logits + 4, truth) == pytest.approx(4, abs=0.02)
+    assert np.isnan(tables.best_cut(logits[:0], truth[:0]))
+    table = tables.alone_table(
+        {"a": scored([80, 81])}, {"a": np.array([1.0, 2])}, {"a": np.array([np.nan, 1])}
+    )
+    assert table.loc["a"].tolist() == ["80.5 ± 0.7", "1.50 ± 0.71", "-"]
+
+
+def test_students_without_labels_are_asked_on_validation_scenes(tmp_path):
+    spec = runs.alone_table(student(), {"MLD": 1.0})["MLD alone"]
+    (found,) = sweep.run(runs.run, [spec], Store(tmp_path))
+    scores, truth = runs.validation_scores(found)
+    assert scores.shape == truth.shape == (50, 10)
+    assert float(found["val"]) == pytest.approx(
+        float(mean_average_precision(torch.from_numpy(scores), torch.from_numpy(truth))), abs=1e-4
+    )
+    without = tuple(each for each in spec.data_options if each[0] != "val")
+    nothing = replace(spec, data_options=(*without, ("val", 0)))
+    assert runs.validation_scores(Record(nothing, {}, {}))[0].shape == (0, 10)
+
+
+def test_the_figure_of_students_without_labels_names_the_teacher_beside_them():
+    truth = np.array([[1, 1, 0, 0], [1, 1, 1, 0]])
+    scores = {name: [truth - 0.5, truth - 0.5] for name in ("teacher", "MLD alone")}
+    right = figures.draw_softmax([truth, truth], scores).axes[1]
+    assert right.get_title() == "teacher, and students without labels"
+    named = [text.get_text() for text in right.get_legend().get_texts()]
+    assert named == ["teacher", "MLD alone", "right answer"]
+    plt.close("all")

@@ -211,7 +211,7 @@ def draw_softmax(truths: Sequence[np.ndarray], scores: dict[str, Sequence[np.nda
         style.band(right, *curves(name, predicted_count), name, colour=colour)
     right.plot(counts, counts, ":", color="grey", label="right answer")
     right.set(xlabel="true labels of the scene", ylabel="predicted labels", xticks=counts)
-    right.set_title("students that saw no labels")
+    right.set_title("teacher, and students without labels")
     right.legend()
     return fig
 

@@ -61,8 +61,9 @@ NOTES = (
     "EfficientNet-Lite2 teaches EfficientNet-Lite0 instead of ResNet-101 and ResNet-34. Both read "
     "images of 160 x 160 pixels; in the teacher, too, the last convolution alone is trained. A "
     "decoder as in ML-Decoder stands on the maps of either: embeddings of 128 numbers, 8 heads.",
-    f"Here batches hold {BATCH_SIZE} images instead of 16, as in the released code, since the "
-    f"embeddings of a class are compared within a batch; every network trains for {EPOCHS} epochs, "
+    f"Batches hold {BATCH_SIZE} images, as in the released code, instead of the 16 of this book's "
+    "protocol on photographs, since the embeddings of a class are compared within a batch; every "
+    f"network trains for {EPOCHS} epochs, "
     "about 250 steps, with Adam at a constant rate, ten times as high for the last layer; the "
     "image or its mirror image.",
     "All labels are known. The teacher has the weights of its best validation epoch.",
@@ -383,26 +384,72 @@ def size_text(content: Mapping[str, Any] | None) -> str:
     )
 
 
+SHARE = "weight (share of the hard-label loss)"
+
+
 def tuned(content: Mapping[str, Any] | None) -> tuple[Tuned, ...]:
-    """What was chosen on validation photographs, for the registry of tuned settings."""
+    """What was chosen on validation photographs, for the registry of tuned settings.
+
+    All weights are on one scale: at share 1 what is distilled is as large as the hard-label loss
+    before training. The record has factors of the terms, and for L2D shares.
+    """
     if not content:
         return ()
     seeds = ", ".join(map(str, content["protocol"]["tuning_seeds"]))
-    return tuple(
-        Tuned(
-            row["row"],
-            choice["setting"],
-            tuple(float(value) for value in choice["validation"]),
-            float(f"{choice['chosen']:g}"),
-            "best validation mAP",
-            f"validation images, repetition {seeds}",
-            bound=(0.0,),
-        )
-        for row in content["rows"]
-        for choice in row["tried"]
-    )
+    found = []
+    for row in content["rows"]:
+        for choice in row["tried"]:
+            setting, tried = choice["setting"], [float(value) for value in choice["validation"]]
+            values = dict(zip(tried, tried, strict=True))
+            if setting == "weight":
+                setting, values = SHARE, dict(zip(tried, content["shares"], strict=True))
+            each = Tuned(
+                row["row"],
+                setting,
+                tuple(values.values()),
+                values[float(f"{choice['chosen']:g}")],
+                "best validation mAP",
+                f"validation images, repetition {seeds}",
+                bound=(0.0,),
+            )
+            found.append(each)
+    return tuple(found)
+
+
+PARTS = {"MLD": "logits_weight", "CD": "class_weight", "ID": "instance_weight"}
+"""Term of L2D -> option of the method."""
+
+
+def applied(row: Mapping[str, Any]) -> dict[str, float]:
+    """Term -> the factor that multiplies it in the objective, of a row of the record.
+
+    Terms that are left out have none; empty where nothing is distilled.
+    """
+    given, usual = row["options"], l2d.L2D()
+    factor = given.get("weight", 0.0)
+    if row["method"] != "L2D":
+        return {row["row"]: factor} if factor else {}
+    parts = {
+        term: factor * given.get(option, getattr(usual, option)) for term, option in PARTS.items()
+    }
+    return {term: weight for term, weight in parts.items() if weight}
 
 
 def tuned_table(content: Mapping[str, Any] | None) -> pd.DataFrame:
-    """``tuned`` for the reader; empty while there is no record."""
-    return style.tuned_table(tuned(content)) if content else pd.DataFrame()
+    """``tuned`` for the reader, with the factors of the terms; empty while there is no record."""
+    if not content:
+        return pd.DataFrame()
+    table = style.tuned_table(tuned(content))
+    factors = {row["row"]: _factors_text(applied(row)) for row in content["rows"]}
+    told = [
+        factors[name] if setting == SHARE else "-"
+        for name, setting in zip(table.index, table["setting"], strict=True)
+    ]
+    table.insert(table.columns.get_loc("chosen") + 1, "factors in the objective", told)
+    return table
+
+
+def _factors_text(factors: Mapping[str, float]) -> str:
+    """Factors with two digits, or ``none``."""
+    shown = {term: float(f"{weight:.2g}") for term, weight in factors.items()}
+    return ", ".join(f"{term} {weight:g}" for term, weight in shown.items()) or "none"

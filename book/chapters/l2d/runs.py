@@ -22,6 +22,7 @@ from weaklabels.lab.execute import ORDER, Task, Watch, execute, network, started
 from weaklabels.lab.loading import load_splits
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import Data, Learner, Options, Trained, options
+from weaklabels.lab.store import Record
 from weaklabels.lab.sweep import remember
 from weaklabels.lab.weights import restore, weights_of
 from weaklabels.methods import l2d
@@ -231,7 +232,8 @@ def alone_table(base: Spec, weights: Mapping[str, float]) -> dict[str, Spec]:
     table = {"teacher": base.teacher}
     for name in ("MLD", "Softmax KD"):
         weight = weights.get(name)
-        table[f"{name} alone"] = distil(base, name, weight, hard=0.0, track=("scores",))
+        track = ("weights", "scores")
+        table[f"{name} alone"] = distil(base, name, weight, hard=0.0, track=track)
     return table
 
 
@@ -385,6 +387,24 @@ def initial_sizes(spec: Spec) -> dict[str, Any]:
 def build(spec: Spec) -> Network:
     """The network of a run with its initial weights."""
     return network(spec, len(load_splits(spec).classes), spec.seed)
+
+
+def validation_scores(record: Record) -> tuple[np.ndarray, np.ndarray]:
+    """What the trained network of a run says of its validation images.
+
+    Args:
+        record: of ``run``, with the weights.
+
+    Returns:
+        logits ``(N, C)``, and the labels ``(N, C)`` in {0, 1}; N is 0 without validation images.
+    """
+    spec, splits = record.spec, load_splits(record.spec)
+    if splits.val is None or not len(splits.val):
+        nothing = np.zeros((0, len(splits.classes)))
+        return nothing, nothing
+    model = restore(build(spec), record)
+    scores = predict(model, splits.val.x, view=lambda x: to_float(x.to(spec.device)))
+    return scores.cpu().numpy(), splits.val.y.numpy()
 
 
 def taught_by(spec: Spec) -> Network | None:

@@ -123,23 +123,75 @@ def largest_softmax(scores: np.ndarray) -> np.ndarray:
     return torch.softmax(torch.from_numpy(scores), 1).amax(1).numpy()
 
 
-def predicted_count(scores: np.ndarray) -> np.ndarray:
-    """Number of labels with a sigmoid probability of at least one half, of each row."""
-    return (scores >= 0).sum(1)
+def predicted_count(scores: np.ndarray, cut: float = 0.0) -> np.ndarray:
+    """Number of labels with a logit of at least ``cut`` (0: a probability of one half), by row."""
+    return (scores >= cut).sum(1)
 
 
-def count_error(scores: Sequence[np.ndarray], truths: Sequence[np.ndarray]) -> np.ndarray:
-    """Mean absolute error of the number of predicted labels, one value a seed."""
-    pairs = zip(scores, truths, strict=True)
-    return np.array([np.abs(predicted_count(s) - y.sum(1)).mean() for s, y in pairs])
+def best_cut(scores: np.ndarray, truth: np.ndarray) -> float:
+    """The logit at which to cut so that the number of predicted labels errs least.
+
+    It is one number for all images and classes, midway between two neighbouring logits or below
+    all of them; the lowest of those that tie.
+
+    Args:
+        scores: ``(N, C)`` logits of validation images.
+        truth: ``(N, C)`` in {0, 1}.
+
+    Returns:
+        a logit; NaN without images.
+    """
+    if not len(scores):
+        return float("nan")
+    logits = np.unique(scores)
+    cuts = np.concatenate([logits[:1], (logits[1:] + logits[:-1]) / 2])
+    return float(cuts[np.argmin([count_error([scores], [truth], [cut])[0] for cut in cuts])])
 
 
-def alone_table(groups: Groups, errors: Mapping[str, np.ndarray]) -> pd.DataFrame:
-    """Test mAP, and the ``count_error`` of students that saw no labels, for the reader."""
+def count_error(
+    scores: Sequence[np.ndarray],
+    truths: Sequence[np.ndarray],
+    cuts: Sequence[float] | None = None,
+) -> np.ndarray:
+    """Mean absolute error of the number of predicted labels.
+
+    Args:
+        scores: of each seed, ``(N, C)`` logits.
+        truths: of each seed, ``(N, C)`` in {0, 1}.
+        cuts: of each seed, the logit from which a label is predicted; None is a probability of one
+            half.
+
+    Returns:
+        ``(seeds,)``, labels an image; NaN where the cut is.
+    """
+    cuts = [0.0] * len(scores) if cuts is None else cuts
+    triples = zip(scores, truths, cuts, strict=True)
+    errors = [np.abs(predicted_count(s, cut) - y.sum(1)).mean() for s, y, cut in triples]
+    return np.where(np.isnan(cuts), np.nan, errors)
+
+
+def alone_table(
+    groups: Groups, errors: Mapping[str, np.ndarray], at_cut: Mapping[str, np.ndarray]
+) -> pd.DataFrame:
+    """Test mAP and ``count_error`` of students that saw no labels, for the reader.
+
+    Args:
+        groups: the teacher and these students.
+        errors: method -> error of each seed, cut at a probability of one half.
+        at_cut: the same, cut at ``best_cut``; NaN without validation images.
+    """
+    columns = {
+        "digits miscounted, cut at one half": errors,
+        "digits miscounted, cut chosen": at_cut,
+    }
     return pd.DataFrame(
-        {
-            "test mAP (%)": {name: mean_std(score(group)) for name, group in groups.items()},
-            "digits miscounted": {name: mean_std(values, 2) for name, values in errors.items()},
+        {"test mAP (%)": {name: mean_std(score(group)) for name, group in groups.items()}}
+        | {
+            title: {
+                name: mean_std(values, 2) if np.isfinite(values).all() else "-"
+                for name, values in each.items()
+            }
+            for title, each in columns.items()
         }
     )
 
