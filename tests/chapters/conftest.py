@@ -1,6 +1,7 @@
-"""Kernels for the notebooks of the chapters."""
+"""Kernels for the notebooks of the chapters, and figures that do not outlive their test."""
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
 import pytest
@@ -15,3 +16,11 @@ def warm_kernels(
     """While this is entered kernels have imported what chapters import."""
     warm_up(tmp_path_factory.mktemp("settings"))
     return forked
+
+
+@pytest.fixture(autouse=True)
+def closed_figures() -> Iterator[None]:
+    """Pyplot keeps every figure that nobody closes."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")

@@ -146,7 +146,10 @@ def test_a_column_for_each_class_is_not_taken_for_answers():
     for observed, named in ((one_hot, None), (one_hot, classes), (2 * one_hot - 1, classes)):
         with pytest.raises(ValueError, match="look like a column for each class, and would be"):
             Classifier("CE", epochs=1, **quiet).fit(x, observed, classes=named)
-    with pytest.warns(UserWarning, match="are taken for what 3 workers said, class 0 or 1"):
+    with (
+        pytest.warns(UserWarning, match="1 of the classes below it are never named"),
+        pytest.warns(UserWarning, match="are taken for what 3 workers said, class 0 or 1"),
+    ):
         Classifier("CE", epochs=1, **quiet).fit(x, 2 * one_hot - 1)
 
 

@@ -42,6 +42,7 @@ def ap(model, truth, known):
 # --- what 0 means --------------------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore::weaklabels.estimator.ZerosAreUnclear")  # 0 beside 1 alone
 def test_labels_to_judge_by_are_complete_unless_it_is_said_otherwise():
     ones = (ALL == 1).astype(int)
     model = fitted("EM", X, SIGNS, validation=(X, ones))
