@@ -186,10 +186,11 @@ def test_a_row_about_a_method_of_weight_0_is_not_testable(name, ids):
 
 def test_the_reason_is_that_of_the_scenes():
     rows = {row.id: row for row in claims.claim_11(scores(weights={"RKD": 0.0, "MLD": 0.0}))}
+    settings = "tab-l2d-photograph-settings"
     for id, name in (("11c", "MLD"), ("11d", "RKD")):
         text = f"Validation chose the weight 0 for {name}: it is the student without distillation"
-        assert rows[id].as_dict()["why"] == f"{text}, of which row 11a asks."
-    assert rows["11b"].as_dict()["why"].endswith("the student without distillation.")
+        assert rows[id].as_dict()["why"] == f"{text}, of which row 11a asks ({settings})."
+    assert rows["11b"].as_dict()["why"].endswith(f"without distillation ({settings}).")
 
 
 def test_why_11c_fails_is_told_only_where_mld_weighs_less_within_l2d():

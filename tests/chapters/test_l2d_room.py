@@ -289,10 +289,10 @@ def test_the_reason_names_the_method_and_the_row_that_asks_the_same():
     rows = all_rows(groups(weights={"MLD": 0.0, "MSE": 0.0, "ID, untrained teacher": 0.0}))
     reasons = {id: row["why"] for id, row in rows.items()}
     alone = "Validation chose the weight 0 for MLD: it is the student without distillation"
-    assert reasons["2"] == f"{alone}, of which row 1a asks."
-    assert reasons["4a"] == reasons["4c"] == f"{alone}."
+    assert reasons["2"] == f"{alone}, of which row 1a asks (tab-l2d-weights)."
+    assert reasons["4a"] == reasons["4c"] == f"{alone} (tab-l2d-weights)."
     assert "for MLD and MSE: each of them is" in reasons["4b"]
-    assert reasons["10c"].endswith("of which row 5b asks.")
+    assert reasons["10c"].endswith("of which row 5b asks (tab-l2d-weights).")
 
 
 @pytest.mark.parametrize(

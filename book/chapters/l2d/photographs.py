@@ -335,8 +335,8 @@ def score_table(rows: Found) -> pd.DataFrame:
         f"mAP, {moment} epoch (%)": {name: mean_std(row[moment]) for name, row in rows.items()}
         for moment in ("best", "last")
     } | {
-        kind: {name: mean_std(values[:, i], 2) for name, values in losses.items()}
-        for i, kind in enumerate(("CD", "ID"))
+        kind: {name: mean_std(values[:, i], digits) for name, values in losses.items()}
+        for i, (kind, digits) in enumerate((("CD", 2), ("ID", 3)))
     }
     return pd.DataFrame(columns).reindex([*rows]).fillna("-")
 
