@@ -8,7 +8,7 @@ from weaklabels.press.verdicts import FAILS
 
 DOUBTFUL = (
     "Perhaps because hardly any wrong label is fitted without weights either "
-    "(tab-bldr-symmetric), while right labels that look doubtful lose part of theirs."
+    "(tab-bldr-symmetric), while right labels that look doubtful lose part of their weight."
 )
 REASONS: Mapping[str, str] = {
     "2b": "Varied views lift cross-entropy by more than ten points (row 1c), while for negative "
@@ -23,13 +23,14 @@ REASONS: Mapping[str, str] = {
     "hundred (tab-bldr-symmetric), which perhaps leaves little to gain. On bare digits the two end "
     "close to each other as well, and far lower: the views change much more than the second "
     "direction.",
-    "6b": "It is the weights: alone they cost as much (row 6c), and the estimated share alone "
-    f"costs nothing that counts (row 6d). {DOUBTFUL}",
+    "6b": "It is the weights: alone they cost nearly as much (row 6c), and the estimated share "
+    f"alone costs nothing that counts (row 6d). {DOUBTFUL}",
     "6c": DOUBTFUL,
     "6d": "Perhaps because hardly any wrong label is fitted at the fixed share either (BL in "
     "tab-bldr-symmetric), so that a better one has little to mend.",
-    "6e": "No step is shown to gain anything here, and two cost a little: the second direction "
-    "(row 6a) and the weights (row 6c). What self-distillation adds is open (row 7a).",
+    "6e": "Step by step none is shown to gain anything here, and two cost a little: the second "
+    "direction (row 6a) and the weights (row 6c). Self-distillation alone costs most (BLDR without "
+    "DR in tab-bldr-symmetric); with it re-weighting does gain.",
     "6f": "Some trainings in both directions end far below the others: BL has a standard deviation "
     "of eight points in tab-bldr-asymmetric, PL of two, and the settings of both were chosen on "
     "three seeds.",
@@ -37,7 +38,7 @@ REASONS: Mapping[str, str] = {
     "and self-distillation gives back a part of it. What learns in two directions differs there by "
     "six to nine points from seed to seed, and its settings were chosen on three seeds.",
     "8": "Perhaps because BLDR's weak view is the bare digit (tab-bldr-tuned): it fits four wrong "
-    "labels in a hundred, BL+DR one (tab-bldr-symmetric).",
+    "labels in a hundred, BL+DR fewer than one (tab-bldr-symmetric).",
     "11b": "On bare digits the positive head alone fits most of the wrong labels, and both "
     "directions together fit hardly fewer, while negative learning alone fits few (PL, BL and NL "
     "without views in tab-bldr-symmetric).",

@@ -204,9 +204,9 @@ def human_findings(record: Mapping[str, Any] | None) -> str:
         lines.append(
             f"- *{name}*, {np.mean(record['data']['wrong'][labels]):.1f} % wrong: cross-entropy "
             f"fits {np.mean(ce['fitted']):.0f} % of the mistakes, BLDR "
-            f"{np.mean(ours['fitted']):.0f} %. BLDR differs in accuracy by {gains} points. The AUC "
-            f"of its weights is **{np.mean(ours['weights auc']):.3f}**, that of what cross-entropy "
-            f"makes of the given label {np.mean(ce['auc']):.3f}; BLDR takes "
+            f"{np.mean(ours['fitted']):.0f} %. In points of accuracy BLDR differs by {gains}. The "
+            f"AUC of its weights is **{np.mean(ours['weights auc']):.3f}**, that of what "
+            f"cross-entropy makes of the given label {np.mean(ce['auc']):.3f}; BLDR takes "
             f"{np.mean(ours['noise share']):.0f} % of the labels for wrong."
         )
     return "\n".join(lines)
