@@ -50,6 +50,9 @@ RATES = (1e-4, 3e-4, 1e-3, 3e-3)
 SHARES = (0.0, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 """Weights of a term that are tried, as shares of the hard-label loss before training."""
 
+MORE_SHARES = (*SHARES, 30.0, 100.0, 300.0, 1000.0)
+"""Those among which a choice that stands at an end is moved on."""
+
 TRIAL_SHARE = 0.1
 """With this weight the learning rates are tried."""
 
@@ -296,6 +299,25 @@ def record(setting: Setting) -> dict[str, Any]:
     }
 
 
+def widened(setting: Setting, content: Mapping[str, Any]) -> dict[str, Any]:
+    """The record with shares added where a chosen one stands at an end."""
+    first = teacher_spec(setting)
+    rate = content["rows"][0]["learning_rate"]
+    student = student_spec(replace(first, optimiser=photographs.rated(first.optimiser, rate)))
+    weights = weight_grid(content["unit"], MORE_SHARES)
+    found = photographs.widened(
+        setting,
+        content,
+        {"teacher": Row(first)} | rows(student, content["unit"]),
+        {name: tuple(of_share.values()) for name, of_share in weights.items()}
+        | {"L2D": MORE_SHARES},
+        how=photographs.Protocol(run, missing_labels.best_validation, missing_labels.mean_ap),
+        measures={"structure": structure},
+    )
+    most = max(len(choice["validation"]) for row in found["rows"] for choice in row["tried"][1:])
+    return found | {"shares": list(MORE_SHARES[:most])}
+
+
 def structure(records: Sequence[Record]) -> list[list[float]]:
     """Structure losses CD and ID to the teacher on test images, a pair a seed."""
     return [[float(f"{loss:.4g}") for loss in record["structure"]] for record in records]
@@ -391,7 +413,8 @@ def tuned(content: Mapping[str, Any] | None) -> tuple[Tuned, ...]:
     """What was chosen on validation photographs, for the registry of tuned settings.
 
     All weights are on one scale: at share 1 what is distilled is as large as the hard-label loss
-    before training. The record has factors of the terms, and for L2D shares.
+    before training. The record has factors of the terms, and for L2D shares; where values were
+    added they are the largest.
     """
     if not content:
         return ()
@@ -402,7 +425,7 @@ def tuned(content: Mapping[str, Any] | None) -> tuple[Tuned, ...]:
             setting, tried = choice["setting"], [float(value) for value in choice["validation"]]
             values = dict(zip(tried, tried, strict=True))
             if setting == "weight":
-                setting, values = SHARE, dict(zip(tried, content["shares"], strict=True))
+                setting, values = SHARE, dict(zip(tried, content["shares"], strict=False))
             each = Tuned(
                 row["row"],
                 setting,
