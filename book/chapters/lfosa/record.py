@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from chapters.lfosa import cost, runs
 from chapters.lfosa.tables import curve, evenness, same_counts
+from weaklabels.lab import widen
 from weaklabels.lab.features import DESCRIPTION
 from weaklabels.lab.photographs import FIRST_SEED, rounded
 from weaklabels.lab.setting import Setting
@@ -18,6 +19,10 @@ from weaklabels.lab.tuned import FIRST_TUNING_SEED, best
 
 LEARNING_RATES = (0.0003, 0.001, 0.003, 0.01, 0.03)
 """With 0.1 some trainings on few images diverge."""
+
+MORE_RATES = (0.0001, *LEARNING_RATES, 0.05, 0.1)
+"""Those among which a choice that stands at an end is moved on."""
+
 TUNING_SEEDS = range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + 3)
 
 DIFFERENCES = (
@@ -82,13 +87,36 @@ def cifar10(setting: Setting) -> dict[str, Any]:
     }
 
 
-def _learning_rate(setting: Setting, task: runs.Spec) -> tuple[float, dict[str, Any]]:
+def widened(setting: Setting, content: Mapping[str, Any]) -> dict[str, Any]:
+    """``cifar10`` with rates added where a chosen one stands at an end.
+
+    Raises:
+        ValueError: if another rate is chosen then: all rows of its task are to be made with it.
+    """
+    tried = []
+    for (title, task), account in zip(
+        runs.small_photographs(setting).items(), content["tried"], strict=True
+    ):
+
+        def score(rate: float, task: runs.Spec = task) -> dict[str, Any]:
+            return _learning_rate(setting, task, [rate])[1]
+
+        tried.append(widen.inside(account, MORE_RATES, score))
+        if tried[-1]["chosen"] != account["chosen"]:
+            raise ValueError(
+                f"{title}: learning rate {tried[-1]['chosen']:g} is better than "
+                f"{account['chosen']:g}, expected it in LEARNING_RATES: make the record whole"
+            )
+    return {**content, "tried": tried}
+
+
+def _learning_rate(
+    setting: Setting, task: runs.Spec, rates: Sequence[float] = LEARNING_RATES
+) -> tuple[float, dict[str, Any]]:
     """The rate of a task, and the accuracy on held-out images at each of them."""
-    trials = {
-        rate: replace(task, optimiser=replace(task.optimiser, lr=rate)) for rate in LEARNING_RATES
-    }
+    trials = {rate: replace(task, optimiser=replace(task.optimiser, lr=rate)) for rate in rates}
     found = setting.repeat(runs.held_out_accuracy, trials, TUNING_SEEDS)
-    scores = {rate: [float(r["validation"]) for r in found[rate]] for rate in LEARNING_RATES}
+    scores = {rate: [float(r["validation"]) for r in found[rate]] for rate in rates}
     chosen = best(scores)
     account = {f"{rate:g}": rounded(np.array(values)) for rate, values in scores.items()}
     return chosen, {"setting": "learning rate", "chosen": chosen, "validation": account}
@@ -119,3 +147,4 @@ def _measures(records: Sequence[Record]) -> dict[str, Any]:
 
 
 RECORDS = {"cifar10": cifar10, "cost": cost.measure}
+WIDENED = {"cifar10": widened}
