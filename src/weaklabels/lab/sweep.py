@@ -37,6 +37,14 @@ from weaklabels.lab.store import Record, Store
 
 RunFunction = Callable[[Any], Mapping[str, Any]]
 
+STORED_ONLY = "WEAKLABELS_STORED_ONLY"
+"""Environment variable: where it is set, runs are looked up and none is computed."""
+
+
+class NotStored(Exception):
+    """Runs were asked for that are not stored, where none is to be computed."""
+
+
 _active_store: ContextVar[Store | None] = ContextVar("active_store", default=None)
 _active_path: ContextVar[Path | None] = ContextVar("active_path", default=None)
 
@@ -65,6 +73,9 @@ def run(
         gpus: GPUs of this machine (on the CPU: processes) that work together on each run, one run
             after the other (see :mod:`weaklabels.lab.distributed`); a run that trains no network
             by ``lab.execute`` has one.
+
+    Raises:
+        NotStored: if a run is missing and ``STORED_ONLY`` is set.
     """
     specs = list(specs)
     _note_code(function, specs)
@@ -74,6 +85,8 @@ def run(
     loaded = {path: store.load(path, spec) for path, spec in spec_at.items()}
     found = {path: record for path, record in loaded.items() if record is not None}
     missing = {path: spec for path, spec in spec_at.items() if path not in found}
+    if missing and os.environ.get(STORED_ONLY):
+        raise NotStored(f"{len(missing)} runs of {function.__name__} are not stored")
     with _Progress(len(spec_at), len(found)) as progress:
         for _ in _compute(function, missing, store, workers, scheduler, gpus):
             progress.advance()

@@ -10,7 +10,7 @@ import torch
 from weaklabels.lab.keys import ROOTS
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.store import Store
-from weaklabels.press import figure_data
+from weaklabels.press import figure_data, refresh
 from weaklabels.press.ledger import Ledger
 from weaklabels.press.machine import default_workers
 from weaklabels.press.runner.options import FIRST_RECORD_SEED, PROFILES, number
@@ -78,8 +78,12 @@ class Chapter(Setting):
         object.__setattr__(self, "slug", slug)
         if profile == "record":
             figure_data.register()
-        held_against = recorded / "claims.json" if profile == "quick" else None
-        ledger = Ledger(build / "claims" / f"{slug}.json", held_against)
+        claims = recorded / "claims.json"
+        held_against = claims if profile == "quick" else None
+        kept = claims if profile == "record" and refresh.wanted() else None
+        if kept:
+            refresh.register()
+        ledger = Ledger(build / "claims" / f"{slug}.json", held_against, kept)
         object.__setattr__(self, "ledger", ledger)
 
 

@@ -28,11 +28,14 @@ class Ledger:
         path: the JSON file that ``save`` writes.
         record: the chapter's recorded claims, which a check is held against; None if this
             execution is held against nothing.
+        kept: the recorded claims of which those stay that this execution does not measure; None
+            if it measures all (see ``refresh``).
         measured: rows of this execution, in the order in which they were added.
     """
 
     path: Path
     record: Path | None = None
+    kept: Path | None = None
     measured: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, *rows: Row) -> None:
@@ -56,7 +59,13 @@ class Ledger:
         if self.record is not None and self.record.exists():
             record = json.loads(self.record.read_text(encoding="utf-8"))
             return sorted(checked(record, self.measured), key=_number)
-        return without_repeats(sorted(self.measured, key=_number))
+        rows = {row["id"]: row for row in [*self._kept(), *self.measured]}
+        return without_repeats(sorted(rows.values(), key=_number))
+
+    def _kept(self) -> list[dict[str, Any]]:
+        if self.kept is None or not self.kept.exists():
+            return []
+        return json.loads(self.kept.read_text(encoding="utf-8"))
 
     def outcomes(self) -> dict[str, str]:
         """id -> outcome, of the rows that are shown; ``NOT_RECORDED`` for any other, such as a row
@@ -114,9 +123,9 @@ def _compared(row: Mapping[str, Any]) -> Any:
 
 
 def _repeat(row: dict[str, Any], first: str) -> dict[str, Any]:
-    if first == row["id"]:
-        return row
     why = f"The same runs as {first}: the settings that were chosen make two comparisons one."
+    if first == row["id"] or row["why"].startswith(why):
+        return row
     why = f"{why} {row['why']}".strip()
     left_out = dict.fromkeys(("effect", "low", "high", "needed")) | {"outcome": NOT_TESTABLE}
     parts = [{**part, **left_out} for part in row["parts"]]

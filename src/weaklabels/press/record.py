@@ -240,6 +240,7 @@ def _parser() -> Parser:
     parser.add_argument("--seeds", default="", help="repetitions; else as many as the record has")
     parser.add_argument("--data", default="", help="folder of the downloaded datasets")
     parser.add_argument("--budget", default="", help="time after which it stops: 90s, 25m, 1.5h")
+    parser.add_argument("--refresh", action="store_true", help="claims: only what needs no run")
     parser.add_argument("--widen", action="store_true", help="only add values at ends (see above)")
     parser.add_argument("--stale", action="store_true", help="list records of changed code")
     options.add_workers(parser)
@@ -259,6 +260,7 @@ def _record_all(given: Any, repository: Path) -> None:
         options.data_root(given.data),
         jobs=1,
         workers=options.number("WORKERS", given.workers),
+        stored_only=given.refresh,
     )
     commit, limit = machine.commit(repository), options.budget(given.budget)
     with stopping_cleanly(lambda: None, AGAIN, limit):
@@ -320,11 +322,17 @@ def _record_claims(chapter: Notebook, request: Options, places: Places, command:
 
     Raises:
         Failure: if a cell raised.
-        UsageError: if another process executes notebooks with this profile.
+        UsageError: if another process executes notebooks with this profile, or the record
+            cannot be refreshed.
     """
     from weaklabels.press.runner.schedule import execute_all  # papermill takes a second to import
 
     seeds = request.seeds or getattr(_module(chapter.slug), "SEEDS", SEEDS)
+    if request.stored_only:
+        held = edition.edition_of(chapter.path)
+        if not held.provenance:
+            raise UsageError(f"REFRESH=1 cannot be used on {chapter.slug}: it has no record.")
+        seeds = held.provenance["seeds"]
     request = replace(request, profile="record", seeds=seeds)
     made = places.build / "record"
     with (
@@ -336,13 +344,15 @@ def _record_claims(chapter: Notebook, request: Options, places: Places, command:
             if outcome.failure:
                 raise outcome.failure
     folder = chapter.path.parent / "recorded"
-    edition.pack(
-        folder,
+    found = (
         read_notebook(made / "notebooks" / f"{chapter.slug}.ipynb"),
         read_json(made / "claims" / f"{chapter.slug}.json"),
         read_json(made / "state" / f"{chapter.slug}.json"),
-        command,
     )
+    if request.stored_only:
+        edition.refresh(folder, *found)
+    else:
+        edition.pack(folder, *found, command)
     return folder / edition.CLAIMS
 
 

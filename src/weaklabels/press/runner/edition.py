@@ -19,7 +19,7 @@ from typing import Any
 from weaklabels.lab import keys
 from weaklabels.press.runner.files import read_json, write_atomically
 from weaklabels.press.runner.notebooks import Cell, Content, read_notebook, source_of, tags_of
-from weaklabels.press.runner.options import FIRST_RECORD_SEED
+from weaklabels.press.runner.options import FIRST_RECORD_SEED, UsageError
 
 STUDY = "study"
 """Tag of a cell that a check leaves to the record."""
@@ -30,6 +30,9 @@ PARAMETERS = {"parameters", "injected-parameters"}
 NOT_RECORDED = "A study, which a check leaves to the record; it has not been recorded yet."
 FIGURE_NUMBERS = "application/vnd.weaklabels.figure+json"
 """Kind of output under which a figure of the record says its numbers (see ``figure_data``)."""
+
+KEPT = "application/vnd.weaklabels.kept+json"
+"""Kind of output by which a cell says that it keeps what is recorded of it (see ``refresh``)."""
 
 NOTEBOOK, CLAIMS, FIGURES, PROVENANCE = (
     "edition.ipynb", "claims.json", "figures.json", "provenance.json"
@@ -111,14 +114,7 @@ def pack(
         state: what the runner noted of the execution (see ``schedule``).
         command: what was typed.
     """
-    notebook = copy.deepcopy(executed)
-    figures = {}
-    for cell in notebook["cells"]:
-        name = cell.get("metadata", {}).get("mystnb", {}).get("figure", {}).get("name")
-        for output in cell.get("outputs", []):
-            numbers = output.get("data", {}).pop(FIGURE_NUMBERS, None)
-            if numbers is not None and name:
-                figures[name] = numbers
+    notebook, figures = _without_numbers(executed)
     code = sorted(state["code"])
     seeds = range(FIRST_RECORD_SEED, FIRST_RECORD_SEED + state["seeds"])
     provenance = {
@@ -132,6 +128,58 @@ def pack(
             "key": keys.code_key([(m, name) for m, _, name in (c.partition(":") for c in code)]),
         },
     }
+    _write(folder, notebook, figures, provenance, claims)
+
+
+def refresh(folder: Path, executed: Content, claims: Any, state: Mapping[str, Any]) -> None:
+    """Write the edition anew where cells were executed without runs (see ``press.refresh``).
+
+    Args:
+        folder: the room's ``recorded/``.
+        executed: the notebook; what is ``KEPT`` of it stays as it is recorded.
+        claims: the rows of its ledger, those that were not measured as they are recorded.
+        state: what the runner noted of the execution.
+
+    Raises:
+        UsageError: if a cell that needs runs is not as it was recorded; nothing is written then.
+    """
+    edition = Edition(folder)
+    recorded = _code_cells(edition.notebook or {"cells": []})
+    executed, kept = copy.deepcopy(executed), []
+    for cell in executed["cells"]:
+        if any(KEPT in output.get("data", {}) for output in cell.get("outputs", [])):
+            known = recorded.get(cell["id"])
+            if known is None or source_of(known) != source_of(cell):
+                begin = source_of(cell).partition("\n")[0]
+                raise UsageError(
+                    f"REFRESH=1 cannot be used: the cell that begins with {begin!r} needs runs "
+                    "that are not stored, and it is not as it was recorded."
+                )
+            cell["outputs"] = known["outputs"]
+            kept.append(cell["id"])
+    notebook, figures = _without_numbers(executed)
+    figures = (read_json(folder / FIGURES) or {}) | figures
+    told = {name: state[name] for name in ("device", "versions", "commit", "start", "duration")}
+    every = len(_code_cells(executed))
+    refreshed = {"cells kept": len(kept), "cells executed": every - len(kept), **told}
+    _write(folder, notebook, figures, {**edition.provenance, "refreshed": refreshed}, claims)
+
+
+def _without_numbers(executed: Content) -> tuple[Content, dict[str, Any]]:
+    """A notebook without the numbers of its figures, and these by the figure's name."""
+    notebook, figures = copy.deepcopy(executed), {}
+    for cell in notebook["cells"]:
+        name = cell.get("metadata", {}).get("mystnb", {}).get("figure", {}).get("name")
+        for output in cell.get("outputs", []):
+            numbers = output.get("data", {}).pop(FIGURE_NUMBERS, None)
+            if numbers is not None and name:
+                figures[name] = numbers
+    return notebook, figures
+
+
+def _write(
+    folder: Path, notebook: Content, figures: Any, provenance: Mapping[str, Any], claims: Any
+) -> None:
     for name, content in ((NOTEBOOK, notebook), (FIGURES, figures), (PROVENANCE, provenance)):
         text = json.dumps(content, ensure_ascii=False, indent=None if name == FIGURES else 1)
         write_atomically(folder / name, f"{text}\n")

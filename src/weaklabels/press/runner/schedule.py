@@ -16,6 +16,7 @@ from typing import Any
 import joblib
 from tqdm import tqdm
 
+from weaklabels.lab.sweep import STORED_ONLY
 from weaklabels.press import machine
 from weaklabels.press.runner import stamps
 from weaklabels.press.runner.edition import edition_of
@@ -110,6 +111,8 @@ class _Running:
             "WEAKLABELS_PROGRESS": str(self.progress),
             "WEAKLABELS_USED": str(self.used),
         }
+        if options.stored_only:
+            told[STORED_ONLY] = "1"
         if options.scheduler:
             told["WEAKLABELS_SCHEDULER"] = options.scheduler
         if options.device == "cpu":
@@ -152,6 +155,7 @@ def _execute_one(
             {"desc": chapter.slug, "position": position, "leave": False, "disable": None},
             running.started,
             _left_to_the_record(chapter) if options.profile == "quick" else {},
+            ("NotStored", "NameError") if options.stored_only else (),
         )
     except Failure as error:
         failure = error
