@@ -88,26 +88,30 @@ def cifar10(setting: Setting) -> dict[str, Any]:
 
 
 def widened(setting: Setting, content: Mapping[str, Any]) -> dict[str, Any]:
-    """``cifar10`` with rates added where a chosen one stands at an end.
-
-    Raises:
-        ValueError: if another rate is chosen then: all rows of its task are to be made with it.
-    """
-    tried = []
-    for (title, task), account in zip(
-        runs.small_photographs(setting).items(), content["tried"], strict=True
-    ):
+    """``cifar10`` with rates added where a chosen one stands at an end; where another is chosen
+    then, all rows of its task are made with it."""
+    pools = runs.small_photographs(setting)
+    tried, moved = [], {}
+    for old, (title, task) in zip(content["tried"], pools.items(), strict=True):
 
         def score(rate: float, task: runs.Spec = task) -> dict[str, Any]:
             return _learning_rate(setting, task, [rate])[1]
 
-        tried.append(widen.inside(account, MORE_RATES, score))
-        if tried[-1]["chosen"] != account["chosen"]:
-            raise ValueError(
-                f"{title}: learning rate {tried[-1]['chosen']:g} is better than "
-                f"{account['chosen']:g}, expected it in LEARNING_RATES: make the record whole"
-            )
-    return {**content, "tried": tried}
+        new = widen.inside(old, MORE_RATES, score)
+        tried.append(new)
+        if new["chosen"] != old["chosen"]:
+            moved[title] = replace(task, optimiser=replace(task.optimiser, lr=new["chosen"]))
+    specs = {
+        (title, name): runs.vary(task, name)
+        for name in reversed(runs.ON_PHOTOGRAPHS)
+        for title, task in moved.items()
+    }
+    records = setting.repeat(runs.run, specs, content["protocol"]["seeds"])
+    rows = [
+        row | _measures(records[key]) if (key := (row["task"], row["strategy"])) in records else row
+        for row in content["rows"]
+    ]
+    return {**content, "tried": tried, "rows": rows}
 
 
 def _learning_rate(
