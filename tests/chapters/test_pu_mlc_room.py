@@ -43,7 +43,9 @@ def test_recorded_rates_belong_to_the_present_settings():
     settings = runs.settings(Chapter("pu_mlc"))
     for name, percent in record.choices():
         row = settings.rates["validation"][name][str(percent)]
-        assert [float(lr) for lr in row] == list(runs.RATES)
+        tried = [float(lr) for lr in row]
+        assert set(runs.RATES) <= set(tried)
+        assert min(tried) < settings.rate(name, percent) < max(tried)
         assert row[str(settings.rate(name, percent))] == max(row.values())
 
 
@@ -277,16 +279,6 @@ def test_claim_7_compares_the_spread_of_the_logits():
     assert outcomes(claims.claim_7(wider_by(2.0, 2.1, 2.2))) == {"7": "holds"}
     assert outcomes(claims.claim_7(wider_by(0.5, 1.6, 1.2))) == {"7": "open"}
     assert outcomes(claims.claim_7(wider_by(1.01, 1.0, 1.02))) == {"7": "fails"}  # below 0.1
-
-
-def test_claim_8_says_where_the_rate_of_its_rival_is_at_an_end():
-    records = records_of(**{"VPU": BETTER, "VPU without mixup": BASE})
-    assert claims.claim_8(records).as_dict()["why"] == ""
-    records["VPU without mixup", 10] = [
-        replace(run, spec=replace(run.spec, optimiser=replace(run.spec.optimiser, lr=1e-3)))
-        for run in records["VPU without mixup", 10]
-    ]
-    assert "at an end" in claims.claim_8(records).as_dict()["why"]
 
 
 def test_claim_9_measures_from_the_bayes_rule():

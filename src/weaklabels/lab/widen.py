@@ -60,7 +60,9 @@ def widened(
         )
     if chosen(tried) == chosen(held["tried"]):
         return {**held, "tried": tried}
-    return {**held, **run(replace(row, values=chosen(tried)[1:]), rate), "tried": tried}
+    # As the row has them: a whole number stays one.
+    value = tuple(each for each in {*values, *row.values} if each in chosen(tried)[1:])
+    return {**held, **run(replace(row, values=value), rate), "tried": tried}
 
 
 def chosen(tried: Sequence[Choice]) -> tuple[float, ...]:
