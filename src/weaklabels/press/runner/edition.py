@@ -150,7 +150,7 @@ def refresh(folder: Path, executed: Content, claims: Any, state: Mapping[str, An
         if any(KEPT in output.get("data", {}) for output in cell.get("outputs", [])):
             known = recorded.get(cell["id"])
             if known is None or source_of(known) != source_of(cell):
-                begin = source_of(cell).partition("\n")[0]
+                begin = source_of(cell).strip().partition("\n")[0]
                 raise UsageError(
                     f"REFRESH=1 cannot be used: the cell that begins with {begin!r} needs runs "
                     "that are not stored, and it is not as it was recorded."
