@@ -369,6 +369,14 @@ def test_a_study_without_a_record_decides_nothing():
     assert tables.study_table(nothing).empty
 
 
+def test_the_rates_of_studies_are_shown_with_their_edges():
+    line = {"row": ["VPU", 10], "chosen": 0.1, "validation": {"0.01": [1.0], "0.1": [2.0]}}
+    inner = line | {"validation": line["validation"] | {"0.3": [1.0]}}
+    shown = tables.study_rates({"a": {"rows": [line, inner]}, "b": None})
+    assert [*shown["learning rate"]] == ["0.1 (edge)", "0.1"]
+    assert [*shown["tried"]] == ["0.01, 0.1", "0.01, 0.1, 0.3"]
+
+
 def test_a_study_chooses_rates_on_tuning_seeds_alone(tmp_path):
     seen = {}
 

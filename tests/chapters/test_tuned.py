@@ -20,28 +20,13 @@ AT_AN_EDGE = {
         *("photographs DW weight", "photographs LS smoothing", "photographs N-LS smoothing"),
         *("photographs EntMin alpha", "photographs ASL learning rate"),
         *("photographs EM+APL learning rate", "photographs EM+APL beta"),
-        *("voc2012_features DW learning rate", "voc2012_features BCE, all P & all N learning rate"),
-        *("voc2012_more_labels EM, 20% learning rate", "voc2012_more_labels EM, 50% alpha"),
-        *("voc2012_more_labels EM+APL, 20% learning rate", "voc2012_more_labels EM+APL, 20% beta"),
-        *(
-            f"voc2012_more_labels BCE ({name} learning rate"
-            for name in ("Ign.), 50%", "Neg.), 80%")
-        ),
-    },
-    "cap": {
-        *("photographs Supervised, 10 % learning rate", "photographs Top-k, 10 % learning rate"),
-        "photographs CAP, 5 % positive_share",
     },
     "class_activation_value": {
         *(f"real_world_{network} lr" for network in ("linear", "mlp")),  # two values for all
     },
-    "l2d": {"photographs MLD weight"},
-    "lfosa": {"cifar10 2 of 10 known, near, learning rate"},
-    "pu_mlc": {"rates VPU without mixup 10"},
-    "mogd": {"real_sets uniform CE +v"},
 }
 """Room -> choices at an edge that is no natural bound, which tables mark as such: their values are
-to be widened when the record is made again. Each counts against the rows that rest on it."""
+to be widened (``make record ... WIDEN=1``). Each counts against the rows that rest on it."""
 
 NATURAL = {"large_loss_matters": {"voc2012_features LL-Cp rate"}}
 """The least that can be tried, one label a batch."""

@@ -20,7 +20,7 @@ from tests.press.toy_book import ToyBook
 from weaklabels.lab.store import Store
 from weaklabels.lab.sweep import STORED_ONLY, NotStored, run
 from weaklabels.press import record
-from weaklabels.press.refresh import Missing, assigned
+from weaklabels.press.refresh import Missing, apart, assigned
 from weaklabels.press.runner.edition import Edition
 
 RUNS = """
@@ -54,8 +54,7 @@ print("table:", value)
 """
 CLAIMS = """
 ledger = chapter.ledger
-ledger.add(runs.row("1", total))
-ledger.add(runs.row("2", value))
+ledger.add(runs.row("1", total), *[runs.row("2", value)])
 ledger.save()
 """
 SHOWS = "print('rows:', *(row['ours'] for row in ledger.rows))"
@@ -161,6 +160,15 @@ def test_nothing_is_computed_where_only_stored_runs_count(
 )
 def test_the_names_that_a_statement_sets(statement: str, names: set[str]) -> None:
     assert assigned(ast.parse(statement).body[0]) == names
+
+
+def test_rows_are_added_one_by_one() -> None:
+    (statement,) = ast.parse("ledger.add(a, *b(1), c)").body
+    texts = [ast.unparse(part) for part in apart(statement)]
+    assert texts == ["ledger.add(a)", "ledger.add(*b(1))", "ledger.add(c)"]
+    for other in ("ledger.add(a)", "add(a, b)", "x = ledger.add(a, b)", "books.add(a, b)"):
+        (statement,) = ast.parse(other).body
+        assert apart(statement) == [statement]
 
 
 def test_no_older_value_is_taken_for_one_that_is_missing() -> None:

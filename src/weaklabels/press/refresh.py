@@ -3,8 +3,8 @@
 A chapter's tables and rows about a record (``chapter.recorded``) change with it, while its runs
 stay as they were. ``make record NAME=claims REFRESH=1`` executes the notebook without computing
 runs. A statement that asks for one which is not stored is passed over, and so is every one that
-reads a name which such a statement would have set; the cell keeps its recorded outputs, and rows
-that were not measured stay as they are recorded.
+reads a name which such a statement would have set; the cell keeps its recorded outputs. Rows are
+added to the ledger one by one, and those that were not measured stay as they are recorded.
 """
 
 from __future__ import annotations
@@ -68,9 +68,13 @@ class Missing:
             Exception: any but that runs are not stored, or that a name is missing for this reason.
         """
         line = self._line(trace)
-        following = [each for each in ast.parse(source).body if (each.end_lineno or 0) >= line]
-        self._passed_over(error, following[0])
-        for statement in following[1:]:
+        first, *following = (each for each in ast.parse(source).body if each.end_lineno >= line)
+        parts = apart(first)
+        if len(parts) == 1:
+            self._passed_over(error, first)
+        else:
+            following = [*parts, *following]
+        for statement in (part for each in following for part in apart(each)):
             try:
                 exec(compile(ast.Module([statement], []), "cell", "exec"), self.namespace)
             except (NotStored, NameError) as another:
@@ -88,6 +92,16 @@ class Missing:
         for name in assigned(statement):
             self.names.add(name)
             self.namespace.pop(name, None)  # an older value of that name belongs to other cells
+
+
+def apart(statement: ast.stmt) -> list[ast.stmt]:
+    """A statement that adds rows to the ledger as several, each of which adds one argument."""
+    match statement:
+        case ast.Expr(ast.Call(ast.Attribute(ast.Name("ledger"), "add"), [_, _, *_])):
+            call = statement.value
+            calls = [ast.Expr(ast.Call(call.func, [each], [])) for each in call.args]
+            return [ast.fix_missing_locations(ast.copy_location(each, statement)) for each in calls]
+    return [statement]
 
 
 def assigned(statement: ast.stmt) -> set[str]:
