@@ -18,7 +18,7 @@ from weaklabels.lab.store import Record
 from weaklabels.lab.tuned import FIRST_TUNING_SEED, best
 
 LEARNING_RATES = (0.0003, 0.001, 0.003, 0.01, 0.03)
-"""With 0.1 some trainings on few images diverge."""
+"""Every task chooses among these, and among more where the best is the first or the last."""
 
 MORE_RATES = (0.0001, *LEARNING_RATES, 0.05, 0.1)
 """Those among which a choice that stands at an end is moved on."""

@@ -220,7 +220,7 @@ def tuned_table(tuned: Sequence[Tuned]) -> pd.DataFrame:
 def chosen_table(records: Mapping[str, Mapping[str, Any] | None]) -> pd.DataFrame:
     """The learning rate of every row that chose one, a column a set, and what was tried.
 
-    A choice at an end of what was tried is marked; rates that were added for one row are not told.
+    A choice at an end of what was tried is marked, and so is a rate that was added for one row.
 
     Args:
         records: name of the data -> record; those without are left out.
@@ -230,8 +230,9 @@ def chosen_table(records: Mapping[str, Mapping[str, Any] | None]) -> pd.DataFram
         for line in record["choices"] if record else ():
             column = columns.setdefault(PLACES[line["dataset"]], {})
             tried = line.get("tried", record["tried"])
-            end = " (edge)" if line["chosen"] in (tried[0], tried[-1]) else ""
-            column[line["row"]] = f"{line['chosen']:g}{end}"
+            mark = " (added)" if line["chosen"] not in record["tried"] else ""
+            mark += " (edge)" if line["chosen"] in (tried[0], tried[-1]) else ""
+            column[line["row"]] = f"{line['chosen']:g}{mark}"
             column["tried"] = ", ".join(f"{rate:g}" for rate in record["tried"])
     return pd.DataFrame(columns)
 
