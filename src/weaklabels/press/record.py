@@ -102,13 +102,13 @@ def record(
     if "what" not in content:
         raise ValueError(f"a record has no 'what': expected one sentence beside {list(content)}")
     content = widen(setting, content) if widen else content
-    code = {*map(_start, filter(None, (recorder, widen))), *setting.code}
+    starts = {_start(each) for each in (recorder, widen) if each}
     return {
         "what": content.pop("what"),
         "command": command,
         "provenance": _provenance(setting, commit),
         **content,
-        "keys": _keys(code),
+        "keys": _keys(starts | setting.code),
     }
 
 
@@ -275,7 +275,7 @@ def _record_all(given: Any, repository: Path) -> None:
                 widen = getattr(_module(slug), "WIDENED", {}).get(name)
                 setting = _setting(chapter, asked, places)
                 if given.widen:
-                    held = _to_widen(path, widen, places.book)
+                    held, widen = _to_widen(path, widen, places.book)
                     content = widened(held, widen, setting, command, commit)
                 else:
                     content = record(recorder, setting, command, commit, widen)
@@ -283,8 +283,8 @@ def _record_all(given: Any, repository: Path) -> None:
             print(path.relative_to(repository))
 
 
-def _to_widen(path: Path, widen: Widen | None, book: Path) -> dict[str, Any]:
-    """The committed record to which values are to be added.
+def _to_widen(path: Path, widen: Widen | None, book: Path) -> tuple[dict[str, Any], Widen]:
+    """The committed record to which values are to be added, and what adds them.
 
     Raises:
         UsageError: if there is none, it is not one that is widened, or its code has changed.
@@ -294,7 +294,7 @@ def _to_widen(path: Path, widen: Widen | None, book: Path) -> dict[str, Any]:
         raise UsageError(f"{name} cannot be widened: expected a record that is named in WIDENED.")
     if name in stale(book):
         raise UsageError(f"{name} cannot be widened, its code has changed: make it without WIDEN.")
-    return held
+    return held, widen
 
 
 def _setting(chapter: Notebook, request: Options, places: Places) -> Noting:

@@ -34,7 +34,7 @@ def register() -> None:
     missing = Missing(shell.user_ns)
 
     def stopped(
-        shell: Any, kind: type[BaseException], error: BaseException, trace: TracebackType, **_: Any
+        shell: Any, kind: type[Exception], error: Exception, trace: TracebackType, **_: Any
     ) -> None:
         try:
             missing.go_on(shell.user_ns["In"][-1], error, trace)
@@ -68,7 +68,8 @@ class Missing:
             Exception: any but that runs are not stored, or that a name is missing for this reason.
         """
         line = self._line(trace)
-        first, *following = (each for each in ast.parse(source).body if each.end_lineno >= line)
+        statements = ast.parse(source).body
+        first, *following = (each for each in statements if (each.end_lineno or 0) >= line)
         parts = apart(first)
         if len(parts) == 1:
             self._passed_over(error, first)
@@ -97,9 +98,10 @@ class Missing:
 def apart(statement: ast.stmt) -> list[ast.stmt]:
     """A statement that adds rows to the ledger as several, each of which adds one argument."""
     match statement:
-        case ast.Expr(ast.Call(ast.Attribute(ast.Name("ledger"), "add"), [_, _, *_])):
-            call = statement.value
-            calls = [ast.Expr(ast.Call(call.func, [each], [])) for each in call.args]
+        case ast.Expr(
+            ast.Call(ast.Attribute(ast.Name("ledger"), "add") as add, [_, _, *_] as rows)
+        ):
+            calls = [ast.Expr(ast.Call(add, [row], [])) for row in rows]
             return [ast.fix_missing_locations(ast.copy_location(each, statement)) for each in calls]
     return [statement]
 
