@@ -28,8 +28,8 @@ TUNING_SEEDS = range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + 3)
 DIFFERENCES = (
     "CIFAR-10 at hand: 15,000 of 50,000 training and 3,000 of 10,000 test images. A round asks "
     "about 450 of them instead of 1,500 of 50,000; 6 rounds instead of 10.",
-    "As many first labels as in the paper, 50 a known class: 3.3 % of the images of known classes "
-    "instead of 1 %.",
+    "As many first labels as in the paper, 50 a known class on average: 3.3 % of the images of "
+    "known classes instead of 1 %.",
     "The network of the digits (layers of 128 and 64, dropout 0.2), without augmentation, on "
     f"features of a {DESCRIPTION}; in place of a ResNet-18 on pixels, whose released code ends in "
     "two features.",

@@ -196,12 +196,17 @@ def recorded_real(
 
 
 def real_table(found: Mapping[str, Mapping[str, Mapping[str, np.ndarray]]]) -> pd.DataFrame:
-    """Test accuracy on real data, and how well MoGD judges at the end; mean and spread."""
+    """Test accuracy on real data, how well MoGD judges at the end, and the weight of the true label
+    then and when all candidates weigh the same; mean and spread."""
     columns = {}
     for name, each in found.items():
         accuracies = {row: mean_std(kept["test_accuracy"]) for row, kept in each.items()}
         judged = {f"{row}: AUC": mean_std(each[row]["auc"], 2) for row in ("MoGD", "MoGD +v")}
-        columns[name] = accuracies | judged
+        weights = {
+            f"MoGD: {what}": mean_std(each["MoGD"][kept], 2)
+            for what, kept in (("weight", "true weight"), ("weight at first", "uniform"))
+        }
+        columns[name] = accuracies | judged | weights
     return pd.DataFrame(columns)
 
 

@@ -49,7 +49,7 @@ DIFFERENCES = (
     "Photographs of VOC 2012 at hand: 3,804 of 17,125, most of them animals, with shorter sides of "
     f"128 pixels. Of those that show one class alone {ALONE} a class are kept, all of the others; "
     "split 60/15/25 with the same share of every class in each part. Rare classes have few test "
-    "images: precision by class stands beside their numbers.",
+    "images, by which their precision is uncertain.",
     f"EfficientNet-Lite0 from ImageNet weights, {SIDE} x {SIDE} pixels. The stem and the first 11 "
     "of 16 blocks, 21 % of the weights of the features, stay as they are, with their statistics; 5 "
     "blocks, the last convolution and the head are trained. The published numbers come from a "
