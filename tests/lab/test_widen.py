@@ -45,6 +45,21 @@ def test_a_choice_inside_is_left_as_it_is() -> None:
     assert widen.inside(choice, VALUES, lambda value: pytest.fail(f"{value} tried")) == choice
 
 
+def test_a_value_at_which_training_diverges_is_the_worst() -> None:
+    def score(value: float) -> dict[str, Any]:
+        raise FloatingPointError("the loss is not finite")
+
+    choice = {"chosen": 3.0, "validation": {"2": [50.0, 60.0], "3": [70.0, 80.0]}}
+    found = widen.inside(choice, VALUES, score)
+    assert found == {"chosen": 3.0, "validation": choice["validation"] | {"4": [0.0, 0.0]}}
+    with pytest.raises(ValueError, match="another"):
+        widen.inside(choice, VALUES, _broken)
+
+
+def _broken(value: float) -> dict[str, Any]:
+    raise ValueError(f"another error at {value}")
+
+
 @dataclass(frozen=True)
 class Spec:
     option: float = 0.0

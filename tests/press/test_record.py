@@ -151,7 +151,7 @@ def test_a_record_is_widened_when_it_is_made_or_afterwards(
     del sys.modules["chapters.toy.record"]
     assert make(room, "--name=second", "--widen") == 0
     after = json.loads(path.read_text())
-    added = after["provenance"].pop("widened")
+    (added,) = after["provenance"].pop("widened")
     assert added["command"].endswith("SEEDS=2 WIDEN=1")
     assert after == whole | {"provenance": after["provenance"]}
     assert record.stale(room.parents[1]) == []
@@ -169,6 +169,10 @@ def test_a_record_is_widened_when_it_is_made_or_afterwards(
         (["--name=third"], "NAME=third is unknown in toy: expected first, second, bad, claims."),
         (["--profile=fast"], "PROFILE=fast is unknown: expected quick, record, paper, smoke."),
         (["--seeds=0"], "SEEDS=0 is not a whole number of 1 or more."),
+        (["--refresh"], "REFRESH=1 is for NAME=claims alone."),
+        (["--name=first", "--refresh"], "REFRESH=1 is for NAME=claims alone."),
+        (["--widen"], "WIDEN=1 is for one record: expected its NAME."),
+        (["--name=claims", "--widen"], "WIDEN=1 is for one record: expected its NAME."),
     ],
 )
 def test_misuse_is_answered_with_one_sentence(

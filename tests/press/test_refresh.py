@@ -13,13 +13,16 @@ from typing import Any
 
 import chapters
 import nbformat
+import numpy as np
 import pytest
 
 from tests.lab.sweep_runs import Walk, walk
 from tests.press.toy_book import ToyBook
+from weaklabels.lab import keys
 from weaklabels.lab.store import Store
 from weaklabels.lab.sweep import STORED_ONLY, NotStored, run
 from weaklabels.press import record
+from weaklabels.press.ledger import without_repeats
 from weaklabels.press.refresh import Missing, apart, assigned
 from weaklabels.press.runner.edition import Edition
 
@@ -30,9 +33,10 @@ from weaklabels.press.claims import Row, exact
 @dataclass(frozen=True)
 class Run:
     seed: int = 0
+    power: int = 2
 
 def square(spec):
-    return {"value": spec.seed ** 2}
+    return {"value": spec.seed ** spec.power}
 
 def row(name, value):
     return Row(name, "c", "p", exact(value > 0, str(value), "above 0"))
@@ -72,6 +76,7 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ToyBook]:
     (room / "recorded").mkdir()
     tell(book, 5)
     monkeypatch.setattr(chapters, "__path__", [str(room.parent)])
+    monkeypatch.setattr(keys, "ROOTS", {**keys.ROOTS, "chapters": room.parent})
     # Before all others: kernels find this book's rooms.
     monkeypatch.setenv("PYTHONPATH", str(book.places.book), prepend=os.pathsep)
     monkeypatch.setenv("WEAKLABELS_BUILD", str(tmp_path / "build"))
@@ -122,6 +127,13 @@ def test_what_needs_no_run_is_executed_and_the_rest_stays(
     edit(toy, '"runs:"', '"sum:"')  # of a cell that needs runs
     assert refresh(toy) == 2
     assert "begins with 'records = chapter.repeat" in capsys.readouterr().err
+    edit(toy, "runs.Run()", "runs.Run(power=3)")
+    assert refresh(toy) == 2
+    assert "2 runs have other settings than those of the record" in capsys.readouterr().err
+    source = toy.room("toy") / "runs.py"
+    source.write_text(source.read_text().replace("** spec.power", "** spec.power + 1"))
+    assert refresh(toy) == 2
+    assert "expected a record of the same code" in capsys.readouterr().err
     assert (toy.room("toy") / "recorded" / "edition.ipynb").read_bytes() == before
 
 
@@ -154,12 +166,44 @@ def test_nothing_is_computed_where_only_stored_runs_count(
         ("for i, x in y: z = x", {"i", "x", "z"}),
         ("with f() as g: pass", {"g"}),
         ("import a.b, c as d", {"a", "d"}),
-        ("def f(x): y = x", {"f", "y"}),
+        ("def f(x): y = x", {"f"}),
         ("print(a)", set()),
+        ("a = [b for b in c if (d := b)]", {"a", "d"}),
+        ("match a:\n    case [b, *c]: pass", {"b", "c"}),
+        ("async def f(): x = 1", {"f"}),
     ],
 )
 def test_the_names_that_a_statement_sets(statement: str, names: set[str]) -> None:
     assert assigned(ast.parse(statement).body[0]) == names
+
+
+@pytest.mark.parametrize("source", ["def f():\n    global a\n    a = 1", "get_ipython().magic()"])
+def test_what_cannot_be_seen_is_refused(source: str) -> None:
+    with pytest.raises(ValueError, match="its effects are not seen"):
+        assigned(ast.parse(source).body[0])
+
+
+def test_what_was_filled_in_part_is_missing() -> None:
+    names: dict[str, Any] = {"get": _get, "rows": [], "kept": [1], "np": np}
+    missing = Missing(names)
+    source = "for i in range(2): rows.append(i if i < 1 else get())\nnp.array(get())"
+    try:
+        exec(compile(source, "cell", "exec"), names)
+    except NotStored as error:
+        missing.go_on(source, error, error.__traceback__)
+    assert "rows" not in names
+    assert (names["kept"], names["np"]) == ([1], np)
+
+
+def test_a_kept_repeat_of_a_row_that_has_moved_is_refused() -> None:
+    part = {"kind": "comparison", "margin": 0.0, "values": [1.0, 2.0]}
+    rows = [{"id": name, "outcome": "holds", "why": "", "parts": [part]} for name in "12"]
+    first, second = without_repeats(rows)
+    assert second["why"].startswith("The same runs as 1")
+    assert without_repeats([first, second]) == [first, second]
+    moved = first | {"parts": [part | {"values": [1.0, 3.0]}]}
+    with pytest.raises(ValueError, match="row 2 has other runs now"):
+        without_repeats([moved, second])
 
 
 def test_rows_are_added_one_by_one() -> None:
@@ -172,9 +216,9 @@ def test_rows_are_added_one_by_one() -> None:
 
 
 def test_no_older_value_is_taken_for_one_that_is_missing() -> None:
-    names: dict[str, Any] = {"records": 1, "get": _get, "seen": []}
+    names: dict[str, Any] = {"records": 1, "get": _get}
     missing = Missing(names)
-    source = "records = get()\nseen.append(records)\nother = 2\nseen.append(other)"
+    source = "records = get()\nseen = [records]\nother = 2\nseen = [other]"
     try:
         exec(compile(source, "cell", "exec"), names)
     except NotStored as error:

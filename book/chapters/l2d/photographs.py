@@ -33,7 +33,7 @@ from weaklabels.lab.store import Record
 from weaklabels.lab.sweep import remember
 from weaklabels.lab.trunk import FirstView, maps, maps_spec
 from weaklabels.lab.tuned import Tuned
-from weaklabels.lab.voc_features import Row
+from weaklabels.lab.voc_features import Row, with_option
 from weaklabels.methods import l2d
 from weaklabels.models import Network
 from weaklabels.press import style
@@ -300,17 +300,30 @@ def record(setting: Setting) -> dict[str, Any]:
 
 
 def widened(setting: Setting, content: Mapping[str, Any]) -> dict[str, Any]:
-    """The record with shares added where a chosen one stands at an end."""
-    first = teacher_spec(setting)
-    rate = content["rows"][0]["learning_rate"]
+    """The record with shares added where a chosen one stands at an end.
+
+    Raises:
+        ValueError: if the teacher's learning rate does, as all students are distilled anew then.
+    """
+    first, (held, *_) = teacher_spec(setting), content["rows"]
+    rate = held["learning_rate"]
+    if not min(RATES) < rate < max(RATES):
+        raise ValueError(f"the teacher's learning rate {rate:g} is at an end: expected more RATES")
     student = student_spec(replace(first, optimiser=photographs.rated(first.optimiser, rate)))
     weights = weight_grid(content["unit"], MORE_SHARES)
+    grids = {name: tuple(of_share.values()) for name, of_share in weights.items()}
+    wanted = rows(student, content["unit"])
+    for row in content["rows"][2:]:  # those with a weight: as they are recorded, not rounded again
+        name, values = row["row"], tuple(map(float, row["tried"][1]["validation"]))
+        spec = replace(wanted[name].spec, method_options=options(**row["options"]))
+        trial = values[SHARES.index(TRIAL_SHARE)]
+        wanted[name] = Row(with_option(spec, "weight", trial), "weight", values[: len(SHARES)])
+        grids[name] = values + grids.get(name, MORE_SHARES)[len(values) :]
     found = photographs.widened(
         setting,
         content,
-        {"teacher": Row(first)} | rows(student, content["unit"]),
-        {name: tuple(of_share.values()) for name, of_share in weights.items()}
-        | {"L2D": MORE_SHARES},
+        wanted,
+        grids,
         how=photographs.Protocol(run, missing_labels.best_validation, missing_labels.mean_ap),
         measures={"structure": structure},
     )

@@ -237,6 +237,7 @@ def _inside(chapter: Setting, choice: dict[str, Any], tried: Sequence[float]) ->
         (line,) = _tried(chapter, trial, [row], REAL_TUNING_SEEDS, [rate], REAL_LAST)
         return {"validation": {rate: line["validation"][0]}}
 
+    tried = choice.get("tried", tried)
     scores = dict(zip(tried, choice["validation"], strict=True))
     found = widen.inside({"chosen": choice["chosen"], "validation": scores}, MORE_RATES, score)
     if len(found["validation"]) == len(tried):

@@ -240,7 +240,7 @@ def widened(
     Args:
         setting: where to compute.
         content: of the record, as ``record`` returns it.
-        rows: of the table, by name.
+        rows: of the table, by name; others stay as they are.
         values: row -> all values of its option that make sense.
         how, measures: as for ``record``.
     """
@@ -257,6 +257,8 @@ def widened(
             return found
 
         name = held["row"]
+        if name not in rows:
+            return dict(held)
         return widen.widened(held, rows[name], values.get(name, ()), choose, run)
 
     return widen.noted(content, [one(held) for held in content["rows"]])

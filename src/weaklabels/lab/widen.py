@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from weaklabels.lab.tuned import best
 from weaklabels.lab.voc_features import Row
 
@@ -74,9 +76,9 @@ def inside(choice: Choice, values: Sequence[float], score: Callable[[float], Cho
     """The choice among more values, so that it stands at no end with a value beyond.
 
     Args:
-        choice: made already.
+        choice: made already; its scores are percents.
         values: that make sense, ascending.
-        score: tries one value.
+        score: tries one value; where its training diverges the scores are 0.
     """
     while True:
         scores = {float(value): each for value, each in choice["validation"].items()}
@@ -86,7 +88,12 @@ def inside(choice: Choice, values: Sequence[float], score: Callable[[float], Cho
         if not beyond:
             return choice
         for value in beyond:
-            (scores[value],) = score(value)["validation"].values()
+            try:
+                (scores[value],) = score(value)["validation"].values()
+            except (FloatingPointError, ValueError) as error:  # of the loss, or of the scores
+                if "finite" not in str(error):
+                    raise
+                scores[value] = np.zeros_like(scores[at]).tolist()
         validation = {f"{value:g}": scores[value] for value in sorted(scores)}
         choice = choice | {"chosen": best(scores), "validation": validation}
 

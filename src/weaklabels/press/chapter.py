@@ -80,10 +80,9 @@ class Chapter(Setting):
             figure_data.register()
         claims = recorded / "claims.json"
         held_against = claims if profile == "quick" else None
-        kept = claims if profile == "record" and refresh.wanted() else None
-        if kept:
-            refresh.register()
-        ledger = Ledger(build / "claims" / f"{slug}.json", held_against, kept)
+        ledger = Ledger(build / "claims" / f"{slug}.json", held_against)
+        if profile == "record" and refresh.wanted():
+            ledger.kept = refresh.kept_rows(claims)
         object.__setattr__(self, "ledger", ledger)
 
 

@@ -117,13 +117,14 @@ def widened(
 ) -> dict[str, Any]:
     """A committed record with values added; its provenance says where and when they were."""
     told = {name: held[name] for name in ("what", "command", "provenance", "keys")}
+    before = told["provenance"].get("widened", [])
     content = widen(setting, {key: held[key] for key in held if key not in told})
     added = {"command": command, **_provenance(setting, commit)}
     code = {_start(widen), *setting.code, *map(_reference, told["keys"]["code"])}
     return {
         "what": told["what"],
         "command": told["command"],
-        "provenance": {**told["provenance"], "widened": added},
+        "provenance": {**told["provenance"], "widened": [*before, added]},
         **content,
         "keys": _keys(code),
     }
@@ -253,6 +254,10 @@ def _record_all(given: Any, repository: Path) -> None:
     notebooks = {chapter.slug: chapter for chapter in chapters_of(places.book)}
     known = sorted(notebooks)
     wanted = recorders(options.chapters(given.chapters, known), given.name, known)
+    if given.refresh and (given.widen or given.name != CLAIMS):
+        raise UsageError(f"REFRESH=1 is for NAME={CLAIMS} alone.")
+    if given.widen and given.name in ("", CLAIMS):
+        raise UsageError("WIDEN=1 is for one record: expected its NAME.")
     request = Options(
         options.profile(given.profile),
         options.device(given.device),
@@ -330,8 +335,10 @@ def _record_claims(chapter: Notebook, request: Options, places: Places, command:
     seeds = request.seeds or getattr(_module(chapter.slug), "SEEDS", SEEDS)
     if request.stored_only:
         held = edition.edition_of(chapter.path)
-        if not held.provenance:
-            raise UsageError(f"REFRESH=1 cannot be used on {chapter.slug}: it has no record.")
+        if not held.provenance or not edition.same_code(held.provenance):
+            raise UsageError(
+                f"REFRESH=1 cannot be used on {chapter.slug}: expected a record of the same code."
+            )
         seeds = held.provenance["seeds"]
     request = replace(request, profile="record", seeds=seeds)
     made = places.build / "record"
@@ -350,6 +357,7 @@ def _record_claims(chapter: Notebook, request: Options, places: Places, command:
         read_json(made / "state" / f"{chapter.slug}.json"),
     )
     if request.stored_only:
+        (made / "state" / f"{chapter.slug}.json").unlink()  # it is no execution of all cells
         edition.refresh(folder, *found)
     else:
         edition.pack(folder, *found, command)

@@ -10,7 +10,10 @@ added to the ledger one by one, and those that were not measured stay as they ar
 from __future__ import annotations
 
 import ast
+import json
 import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -23,14 +26,19 @@ def wanted() -> bool:
     return bool(os.environ.get(STORED_ONLY))
 
 
-def register() -> None:
-    """Let cells of this kernel pass over statements of which a run is not stored."""
+def kept_rows(claims: Path) -> Callable[[], list[dict[str, Any]]]:
+    """Let cells of this kernel pass over statements of which a run is not stored.
+
+    Args:
+        claims: the recorded rows.
+
+    Returns:
+        what gives the rows that stay, once all cells were executed: none if no row was passed over.
+    """
     from IPython.core.getipython import get_ipython
     from IPython.display import display
 
-    shell = get_ipython()
-    if shell is None:
-        return
+    shell: Any = get_ipython()
     missing = Missing(shell.user_ns)
 
     def stopped(
@@ -44,6 +52,7 @@ def register() -> None:
             display({KEPT: {}}, raw=True)
 
     shell.set_custom_exc((NotStored, NameError), stopped)
+    return lambda: json.loads(claims.read_text(encoding="utf-8")) if missing.rows else []
 
 
 class Missing:
@@ -51,11 +60,16 @@ class Missing:
 
     Args:
         namespace: in which cells are executed.
+
+    Attributes:
+        names: see above.
+        rows: whether rows of the ledger were passed over.
     """
 
     def __init__(self, namespace: dict[str, Any]) -> None:
         self.namespace = namespace
         self.names: set[str] = set()
+        self.rows = False
 
     def go_on(self, source: str, error: Exception, trace: TracebackType | None) -> None:
         """Execute what follows on the statement at which a cell stopped.
@@ -90,27 +104,44 @@ class Missing:
     def _passed_over(self, error: Exception, statement: ast.stmt) -> None:
         if isinstance(error, NameError) and error.name not in self.names:
             raise error
-        for name in assigned(statement):
+        self.rows = self.rows or _ledger_call(statement) is not None
+        filled = {
+            name for name in called(statement) if isinstance(self.namespace.get(name), FILLED)
+        }
+        for name in assigned(statement) | filled:
             self.names.add(name)
             self.namespace.pop(name, None)  # an older value of that name belongs to other cells
 
 
+FILLED = (list, dict, set)
+"""What a statement fills by a call of one of its methods."""
+
+
 def apart(statement: ast.stmt) -> list[ast.stmt]:
     """A statement that adds rows to the ledger as several, each of which adds one argument."""
+    call = _ledger_call(statement)
+    if call is None or len(call.args) < 2:
+        return [statement]
+    calls = [ast.Expr(ast.Call(call.func, [row], [])) for row in call.args]
+    return [ast.fix_missing_locations(ast.copy_location(each, statement)) for each in calls]
+
+
+def _ledger_call(statement: ast.stmt) -> ast.Call | None:
     match statement:
-        case ast.Expr(
-            ast.Call(ast.Attribute(ast.Name("ledger"), "add") as add, [_, _, *_] as rows)
-        ):
-            calls = [ast.Expr(ast.Call(add, [row], [])) for row in rows]
-            return [ast.fix_missing_locations(ast.copy_location(each, statement)) for each in calls]
-    return [statement]
+        case ast.Expr(ast.Call(ast.Attribute(ast.Name("ledger"), "add")) as call):
+            return call
+    return None
 
 
 def assigned(statement: ast.stmt) -> set[str]:
     """Names that a statement sets or changes: targets of assignments, loops, ``with``,
-    definitions, imports; of an item or an attribute the object that it belongs to."""
+    definitions, imports, patterns; of an item or an attribute the object that it belongs to.
+
+    Raises:
+        ValueError: if the statement is a magic or sets a global name, whose effects are not seen.
+    """
     found = set()
-    for node in ast.walk(statement):
+    for node in _here(statement):
         if isinstance(node, ast.Subscript | ast.Attribute) and isinstance(node.ctx, ast.Store):
             inner: ast.expr = node
             while isinstance(inner, ast.Subscript | ast.Attribute):
@@ -118,8 +149,39 @@ def assigned(statement: ast.stmt) -> set[str]:
             found |= {inner.id} if isinstance(inner, ast.Name) else set()
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             found.add(node.id)
-        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             found.add(node.name)
         elif isinstance(node, ast.Import | ast.ImportFrom):
             found |= {(each.asname or each.name).partition(".")[0] for each in node.names}
+        elif isinstance(node, ast.MatchAs | ast.MatchStar) and node.name:
+            found.add(node.name)
+        elif isinstance(node, ast.Global) or (
+            isinstance(node, ast.Name) and node.id == "get_ipython"
+        ):
+            raise ValueError(f"a cell needs runs and its effects are not seen: {ast.unparse(node)}")
     return found
+
+
+def called(statement: ast.stmt) -> set[str]:
+    """Names of objects of which a statement calls a method without using what it returns."""
+    found = set()
+    for node in _here(statement):
+        match node:
+            case ast.Expr(ast.Call(ast.Attribute(ast.Name(name)))):
+                found.add(name)
+    return found
+
+
+def _here(node: ast.AST) -> Iterator[ast.AST]:
+    """A node and what is below it, without what has names of its own: bodies of functions and
+    classes, and comprehensions, of which only a walrus reaches further."""
+    yield node
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+        yield from (each for each in ast.walk(node) if isinstance(each, ast.Global))
+        return
+    if isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
+        walruses = (each for each in ast.walk(node) if isinstance(each, ast.NamedExpr))
+        yield from (each.target for each in walruses)
+        return
+    for child in ast.iter_child_nodes(node):
+        yield from _here(child)

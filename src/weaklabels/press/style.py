@@ -216,7 +216,7 @@ def recorded_note(record: Mapping[str, Any] | None) -> str:
     made, data, seeds = record["provenance"], record["data"], record["protocol"]["seeds"]
     lines = "\n".join(f"- {text}" for text in record["differences"])
     added = made.get("widened")
-    later = f"; values were added with `WIDEN=1` on {added['date']}" if added else ""
+    later = f"; values were added with `WIDEN=1` on {added[-1]['date']}" if added else ""
     return (
         f"Made with `{record['command']}` on {made['date']} (torch {made['torch']}{later}): "
         f"{data['training images']:,} training, {data['validation images']:,} validation and "

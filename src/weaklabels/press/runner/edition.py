@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -123,10 +123,8 @@ def pack(
         **{name: state[name] for name in ("seeds", "device", "versions", "commit", "start")},
         "duration": state["duration"],
         "parameters": {k: v for k, v in state["parameters"].items() if k != "data_root"},
-        "keys": {
-            "code": code,
-            "key": keys.code_key([(m, name) for m, _, name in (c.partition(":") for c in code)]),
-        },
+        "runs": " ".join(state["runs"]),
+        "keys": {"code": code, "key": _code_key(code)},
     }
     _write(folder, notebook, figures, provenance, claims)
 
@@ -141,9 +139,16 @@ def refresh(folder: Path, executed: Content, claims: Any, state: Mapping[str, An
         state: what the runner noted of the execution.
 
     Raises:
-        UsageError: if a cell that needs runs is not as it was recorded; nothing is written then.
+        UsageError: if what is kept is not what the notebook would compute: a cell that needs runs
+            is not as it was recorded, or a run has other settings; nothing is written then.
     """
     edition = Edition(folder)
+    known_runs = edition.provenance.get("runs")  # not noted before November 2026
+    if known_runs is not None and (others := set(state["runs"]) - set(known_runs.split())):
+        raise UsageError(
+            f"REFRESH=1 cannot be used: {len(others)} runs have other settings than those of the "
+            "record."
+        )
     recorded = _code_cells(edition.notebook or {"cells": []})
     executed, kept = copy.deepcopy(executed), []
     for cell in executed["cells"]:
@@ -159,6 +164,8 @@ def refresh(folder: Path, executed: Content, claims: Any, state: Mapping[str, An
             kept.append(cell["id"])
     notebook, figures = _without_numbers(executed)
     figures = (read_json(folder / FIGURES) or {}) | figures
+    named = {_figure(cell) for cell in notebook["cells"]}
+    figures = {name: numbers for name, numbers in figures.items() if name in named}
     told = {name: state[name] for name in ("device", "versions", "commit", "start", "duration")}
     every = len(_code_cells(executed))
     refreshed = {"cells kept": len(kept), "cells executed": every - len(kept), **told}
@@ -169,12 +176,27 @@ def _without_numbers(executed: Content) -> tuple[Content, dict[str, Any]]:
     """A notebook without the numbers of its figures, and these by the figure's name."""
     notebook, figures = copy.deepcopy(executed), {}
     for cell in notebook["cells"]:
-        name = cell.get("metadata", {}).get("mystnb", {}).get("figure", {}).get("name")
+        name = _figure(cell)
         for output in cell.get("outputs", []):
             numbers = output.get("data", {}).pop(FIGURE_NUMBERS, None)
             if numbers is not None and name:
                 figures[name] = numbers
     return notebook, figures
+
+
+def _figure(cell: Cell) -> str | None:
+    """The name of the figure that a cell shows, if it is one."""
+    return cell.get("metadata", {}).get("mystnb", {}).get("figure", {}).get("name")
+
+
+def _code_key(code: Sequence[str]) -> str:
+    """Key of all code that starts at ``module:definition``."""
+    return keys.code_key([(module, name) for module, _, name in (c.partition(":") for c in code)])
+
+
+def same_code(provenance: Mapping[str, Any]) -> bool:
+    """Whether the code of an edition's runs is what it was."""
+    return _code_key(provenance["keys"]["code"]) == provenance["keys"]["key"]
 
 
 def _write(
