@@ -16,11 +16,6 @@ from weaklabels.press.chapter import Chapter
 ROOMS = Path(__file__).parents[2] / "book" / "chapters"
 
 AT_AN_EDGE = {
-    "acknowledging_the_unknown": {
-        *("photographs DW weight", "photographs LS smoothing", "photographs N-LS smoothing"),
-        *("photographs EntMin alpha", "photographs ASL learning rate"),
-        *("photographs EM+APL learning rate", "photographs EM+APL beta"),
-    },
     "class_activation_value": {
         *(f"real_world_{network} lr" for network in ("linear", "mlp")),  # two values for all
     },
@@ -83,7 +78,7 @@ def rates_in(content: Any, name: str) -> Iterator[tuple[str, bool]]:
 ALL = sorted(path.parent.name for path in ROOMS.glob("*/runs.py"))
 
 FEWER = {"isgd_pinn": {"L-BFGS, fixed step"}}
-"""Room -> methods with fewer values than others of their table: beyond the last there is nothing."""
+"""Room -> methods with fewer values than others of a table: beyond the last there is nothing."""
 
 
 def registry_of(room: str) -> list[Tuned]:
