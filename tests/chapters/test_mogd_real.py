@@ -148,6 +148,9 @@ def test_a_record_is_told_and_a_missing_one_is_said_to_be_missing():
     records = {"fashion_mnist": made, "real_sets": None}
     shown = tables.chosen_table(records)["Fashion-MNIST, pair 0.9"]
     assert (shown["CC"], shown["tried"]) == ("0.2 (edge)", "0.1, 0.2")
+    wider = made["choices"][0] | {"chosen": 0.4, "tried": [0.1, 0.2, 0.4, 0.8]}
+    shown = tables.chosen_table({"": made | {"choices": [wider]}})["Fashion-MNIST, pair 0.9"]
+    assert (shown["CC"], shown["tried"]) == ("0.4 (added)", "0.1, 0.2")
     assert tables.data_table(records).loc["clean samples"].tolist() == ["1,050"]
     assert tables.data_table({"real_sets": None}).empty
     found = tables.recorded_real(made, tables.FASHION)

@@ -17,6 +17,8 @@ from tests.press.toy_book import CLAIM, ToyBook
 from weaklabels import __version__
 from weaklabels.press import record
 from weaklabels.press.figure_data import numbers
+from weaklabels.press.html import pages
+from weaklabels.press.html.chapters import Shown
 from weaklabels.press.runner.edition import Edition
 from weaklabels.press.runner.files import only_one
 from weaklabels.press.runner.notebooks import read_notebook
@@ -78,6 +80,13 @@ def test_the_edition_is_written_with_its_provenance(toy: ToyBook) -> None:
     assert found.provenance["command"] == "make record CHAPTERS=toy NAME=claims SEEDS=4"
     assert found.provenance["keys"]["code"] == []
     assert found.provenance["versions"]["weaklabels"] == __version__
+    shown = [Shown("toy", toy.room("toy") / "toy.ipynb", toy.root, from_record=True)]
+    assert "newer" not in pages.provenance(shown)
+    refreshed = {"cells executed": 7, "start": "2026-11-29T19:42:00+00:00", "commit": "0123456"}
+    path = folder / "provenance.json"
+    path.write_text(json.dumps(found.provenance | {"refreshed": refreshed}))
+    shown = [Shown("toy", toy.room("toy") / "toy.ipynb", toy.root, from_record=True)]
+    assert "(7 cells, 2026" in pages.provenance(shown).partition("newer")[2]
     assert record.stale(toy.places.book) == []
     assert str(toy.root) not in (folder / "edition.ipynb").read_text() + json.dumps(
         found.provenance

@@ -61,6 +61,15 @@ def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         del sys.modules[name]
 
 
+WIDENED = """
+def wider(setting, content):
+    (record,) = setting.repeat(square, {"": Run(log=setting.data_root + "/log")}, [9])[""]
+    return {**content, "rows": [*content["rows"], {"seed": 9, "value": float(record["value"])}]}
+
+WIDENED = {"second": wider}
+"""
+
+
 def make(room: Path, *arguments: str) -> int:
     repository = room.parents[2]
     given = ["--chapters=toy", f"--data={repository}", "--workers=1", *arguments]
@@ -122,6 +131,36 @@ def test_finished_runs_are_kept_and_nothing_half_written(room: Path) -> None:
         make(room, "--name=bad")
 
 
+def test_a_record_is_widened_when_it_is_made_or_afterwards(
+    room: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (room / "ready").touch()
+    path = room / "recorded" / "second.json"
+    (room / "record.py").write_text(ROOM + WIDENED)
+    assert make(room, "--name=second", "--seeds=2") == 0
+    whole = json.loads(path.read_text())
+    assert [row["value"] for row in whole["rows"]] == [0, 1, 81]
+
+    (room / "record.py").write_text(ROOM)
+    del sys.modules["chapters.toy.record"]
+    assert make(room, "--name=second", "--seeds=2") == 0
+    assert make(room, "--name=second", "--widen") == 2
+    expected = "second.json cannot be widened: expected a record that is named in WIDENED.\n"
+    assert capsys.readouterr().err.endswith(expected)
+    (room / "record.py").write_text(ROOM + WIDENED)
+    del sys.modules["chapters.toy.record"]
+    assert make(room, "--name=second", "--widen") == 0
+    after = json.loads(path.read_text())
+    (added,) = after["provenance"].pop("widened")
+    assert added["command"].endswith("SEEDS=2 WIDEN=1")
+    assert after == whole | {"provenance": after["provenance"]}
+    assert record.stale(room.parents[1]) == []
+
+    path.write_text(path.read_text().replace(after["keys"]["key"], "0"))
+    assert make(room, "--name=second", "--widen") == 2
+    assert "its code has changed" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -130,6 +169,10 @@ def test_finished_runs_are_kept_and_nothing_half_written(room: Path) -> None:
         (["--name=third"], "NAME=third is unknown in toy: expected first, second, bad, claims."),
         (["--profile=fast"], "PROFILE=fast is unknown: expected quick, record, paper, smoke."),
         (["--seeds=0"], "SEEDS=0 is not a whole number of 1 or more."),
+        (["--refresh"], "REFRESH=1 is for NAME=claims alone."),
+        (["--name=first", "--refresh"], "REFRESH=1 is for NAME=claims alone."),
+        (["--widen"], "WIDEN=1 is for one record: expected its NAME."),
+        (["--name=claims", "--widen"], "WIDEN=1 is for one record: expected its NAME."),
     ],
 )
 def test_misuse_is_answered_with_one_sentence(

@@ -17,7 +17,7 @@ from chapters.acknowledging_the_unknown.photographs import PUBLISHED_EM, Rows
 from chapters.acknowledging_the_unknown.reasons import REASONS
 from chapters.acknowledging_the_unknown.runs import ALL_NEGATIVES, FULL, SIMPLE
 from chapters.acknowledging_the_unknown.tables import PUBLISHED
-from weaklabels.press.claims import Row, Verdict, greater, mean_std, order
+from weaklabels.press.claims import Row, Verdict, greater, mean_std, not_testable, order
 from weaklabels.press.verdicts import HOLDS
 
 PLACE = "photographs, last layers trained, recorded"
@@ -89,6 +89,16 @@ def _better(rows: Rows, ours: str, other: str, when: str = "best", margin: float
     return greater(rows[ours][when], rows[other][when], margin=margin, paper_effect=effect)
 
 
+def as_an(rows: Rows, name: str) -> str:
+    """Why a method is AN: its strength is 0 by choice. Empty if it is a method of its own."""
+    given = rows[name]["options"]
+    zero = next((option for option in ("smoothing", "focus") if given.get(option) == 0), "")
+    return zero and (
+        f"Validation wants a {zero} of 0 (tab-atu-photograph-settings): {name} is AN there, with "
+        "which rows 19a and 19b compare EM."
+    )
+
+
 def _pairs(number: str, ours: str, others: Sequence[str], rows: Rows) -> list[Row]:
     """The first method against each other: all of them at the best epoch, then at the last."""
     cells = [(when, other) for when in ("best", "last") for other in others]
@@ -97,7 +107,9 @@ def _pairs(number: str, ours: str, others: Sequence[str], rows: Rows) -> list[Ro
             f"{number}{letter}",
             f"{ours} beats {other} ({PLACE}; {when} epoch).",
             f"{_effect(ours, other):+g} (VOC)" if when == "best" else LATE,
-            _better(rows, ours, other, when),
+            not_testable(alike)
+            if (alike := as_an(rows, other))
+            else _better(rows, ours, other, when),
             TABLE,
             REASONS.get(f"{number}{letter}", {}),
         )
@@ -108,8 +120,9 @@ def _pairs(number: str, ours: str, others: Sequence[str], rows: Rows) -> list[Ro
 def claim_22(rows: Rows) -> list[Row]:
     """APL adds to EM with the same alpha: 22a at the best epoch, 22b at the last."""
     rate = {
-        HOLDS: "Each chose its learning rate for itself, and APL chose the lowest weight tried: no "
-        "run separates these from the pseudo-labels."
+        HOLDS: "Validation chose the weight 0 for the pseudo-labels of APL: what differs from EM "
+        "is that their entries are left alone, and the learning rate, which each chose for itself. "
+        "No run separates the two."
     }
     return [
         Row(
@@ -177,9 +190,9 @@ def claim_26(rows: Rows) -> list[Row]:
                 f"26{letter}",
                 f"Label smoothing helps: {name} beats AN ({PLACE}).",
                 f"{_effect(name, 'AN'):+g} (VOC)",
-                _better(rows, name, "AN"),
+                not_testable(alike) if (alike := as_an(rows, name)) else _better(rows, name, "AN"),
                 TABLE,
-                REASONS[f"26{letter}"],
+                REASONS.get(f"26{letter}", {}),
             )
             for letter, name in (("c", "LS"), ("d", "N-LS"))
         ),

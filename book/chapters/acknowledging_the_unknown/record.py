@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from chapters.acknowledging_the_unknown.runs import (
     vary,
 )
 from chapters.acknowledging_the_unknown.study import STUDY_SEEDS, study_apl, tune
-from weaklabels.lab import photographs, voc_features
+from weaklabels.lab import photographs, voc_features, widen
 from weaklabels.lab.missing_labels import TUNING_SEEDS
 from weaklabels.lab.multilabel import Spec, load_splits, run
 from weaklabels.lab.setting import Setting
@@ -51,6 +52,16 @@ FEATURE_GRIDS: dict[str, tuple[str, tuple[float, ...]]] = {
     "EM+APL": ("beta", (0.0, 0.005, 0.02, 0.05, 0.1, 0.4, 0.9)),
 }
 """The same on frozen features, where a run takes seconds."""
+
+MORE_VALUES: dict[str, tuple[float, ...]] = {
+    "DW": (0.001, 0.002, 0.005, 0.01, *FEATURE_GRIDS["DW"][1]),
+    "LS": (0.0, *FEATURE_GRIDS["LS"][1]),
+    "N-LS": (0.0, 0.005, *FEATURE_GRIDS["N-LS"][1]),
+    "EntMin": (1e-5, *FEATURE_GRIDS["EntMin"][1], 1e3),
+    "EM": (*FEATURE_GRIDS["EM"][1], 3.2, 6.4, 12.8),
+    "EM+APL": (*FEATURE_GRIDS["EM+APL"][1], 2.0, 4.0, 8.0),
+}
+"""Row -> values among which a choice that stands at an end is moved on."""
 
 NOTES = (
     "EM+APL has the alpha that was chosen for EM and the published theta 0.9; the warm-up is "
@@ -106,6 +117,44 @@ def with_alpha_of_em(
     return [found[name] for name in wanted]
 
 
+def widened_features(setting: Setting, content: Mapping[str, Any]) -> dict[str, Any]:
+    """``voc2012_features`` with values added where a choice stands at an end."""
+    return _widened(setting, content, feature_rows(setting))
+
+
+def widened_more_labels(setting: Setting, content: Mapping[str, Any]) -> dict[str, Any]:
+    """``voc2012_more_labels`` with values added where a choice stands at an end."""
+    return _widened(setting, content, more_labels_rows(setting))
+
+
+def _widened(
+    setting: Setting, content: Mapping[str, Any], wanted: Mapping[str, voc_features.Row]
+) -> dict[str, Any]:
+    """Rows of EM+APL follow the alpha of EM, and are chosen anew where that has moved."""
+    before = {row["row"]: row for row in content["rows"]}
+    found: dict[str, dict[str, Any]] = {}
+    for name in sorted(wanted, key=lambda name: "EM+APL" in name):
+        row, held = wanted[name], before[name]
+        if "EM+APL" in name:
+            alpha = found[name.replace("EM+APL", "EM")]["options"]["alpha"]
+            row = replace(row, spec=voc_features.with_option(row.spec, "alpha", alpha))
+            if alpha != held["options"]["alpha"]:
+                (held,) = voc_features.compute(setting, {name: row})
+
+        def run(chosen: voc_features.Row, rate: float, name: str = name) -> dict[str, Any]:
+            (made,) = voc_features.compute(setting, {name: chosen}, [rate])
+            return made
+
+        found[name] = widen.widened(
+            held,
+            row,
+            MORE_VALUES.get(name.split(",")[0], row.values),
+            partial(voc_features.choices, setting),
+            run,
+        )
+    return widen.noted(content, [found[name] for name in before])
+
+
 def voc2012_looks(setting: Setting) -> dict[str, Any]:
     """What AN and EM make of the labels that nobody gave, on photographs.
 
@@ -145,21 +194,24 @@ def voc2012_looks(setting: Setting) -> dict[str, Any]:
 def voc2012_more_labels(setting: Setting) -> dict[str, Any]:
     """Test mAP where a share of all labels is annotated, settings chosen on validation images."""
     base = voc_features.protocol(setting)
-    choices = replace(VOC_CHOICES, warm_up=base.epochs // 2)
-    specs = more_labels(Benchmark("VOC, frozen features", base, choices, base.epochs))
     return {
         "what": "Test mAP (%) on frozen features of VOC 2012, a share of all labels annotated",
         "seeds": list(voc_features.SEEDS),
         "tuning_seeds": list(TUNING_SEEDS),
         "data": voc_features.counts(load_splits(base)),
         "differences": [*voc_features.DIFFERENCES, NOTES[0]],
-        "rows": with_alpha_of_em(
-            setting,
-            {
-                f"{name}, {rate:.0%}": voc_features.Row(spec, *FEATURE_GRIDS.get(name, ()))
-                for (rate, name), spec in specs.items()
-            },
-        ),
+        "rows": with_alpha_of_em(setting, more_labels_rows(setting)),
+    }
+
+
+def more_labels_rows(setting: Setting) -> dict[str, voc_features.Row]:
+    """Row of that table -> its run, and what is chosen of it."""
+    base = voc_features.protocol(setting)
+    choices = replace(VOC_CHOICES, warm_up=base.epochs // 2)
+    specs = more_labels(Benchmark("VOC, frozen features", base, choices, base.epochs))
+    return {
+        f"{name}, {rate:.0%}": voc_features.Row(spec, *FEATURE_GRIDS.get(name, ()))
+        for (rate, name), spec in specs.items()
     }
 
 
@@ -230,6 +282,13 @@ def on_photographs(setting: Setting) -> dict[str, Any]:
     )
 
 
+def widened_photographs(setting: Setting, content: Mapping[str, Any]) -> dict[str, Any]:
+    """``on_photographs`` with values added where a choice stands at an end."""
+    return photographs.widened(
+        setting, content, photograph_rows(setting), MORE_VALUES, measures=MEASURES
+    )
+
+
 def _unannotated(records: Sequence[Record]) -> dict[str, Any] | None:
     if records[0].spec.annotation == "full":
         return None
@@ -296,4 +355,10 @@ RECORDS = {
     "voc2012_looks": voc2012_looks,
     "voc2012_more_labels": voc2012_more_labels,
     "photographs": on_photographs,
+}
+
+WIDENED = {
+    "voc2012_features": widened_features,
+    "voc2012_more_labels": widened_more_labels,
+    "photographs": widened_photographs,
 }

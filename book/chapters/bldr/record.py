@@ -51,8 +51,9 @@ DIFFERENCES = (
     "strong ones (also cut out, a square of 16 pixels, without AutoAugment).",
     "The negative head spares its own prediction after the warm-up only, as on digits.",
     "The network itself is evaluated after the last epoch, not its moving average.",
-    "NLNL: half of the epochs negative learning, a quarter each SelNL and SelPL. Co-teaching is "
-    "told the share of wrong labels, nobody else.",
+    "NLNL: half of the epochs negative learning, a quarter the same on the images whose given "
+    "label has a probability above 1 / K (SelNL), a quarter cross-entropy on those above its "
+    "threshold (SelPL). Co-teaching is told the share of wrong labels, nobody else.",
     "The learning rate of every method, and then the strength of its views, is the one with the "
     "best accuracy on the held-out given labels of one person (random 1) after the last epoch, in "
     "repetitions of their own; as many are tried for every method, and all labels have the same.",

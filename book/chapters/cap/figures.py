@@ -85,7 +85,7 @@ def draw_bound(
     ax.plot(sizes, limit, "k--", label="bound, 5 % risk")
     for size in marked:
         ax.axvline(size, color="#888888", ls=":", lw=1)
-    ax.set(xscale="log", yscale="log", xlabel="labelled images n", ylabel="percent points")
+    ax.set(xscale="log", yscale="log", xlabel="labelled images n", ylabel="error (percent points)")
     ax.legend()
     return fig
 

@@ -143,6 +143,30 @@ def on_photographs(setting: Setting) -> dict[str, Any]:
     }
 
 
+MORE_VALUES: Mapping[str, tuple[float, ...]] = {
+    "CAP": (0.05, 0.1, 0.2, *DIALS["CAP"][2]),
+    "IAT": (0.1, 0.2, 0.3, 0.4, *DIALS["IAT"][2], 0.95, 0.99),
+    "Top-k": (*DIALS["Top-k"][2], 15, 20),
+}
+"""Rule -> values among which a choice that stands at an end is moved on."""
+
+
+def widened(setting: Setting, content: Mapping[str, Any]) -> dict[str, Any]:
+    """``on_photographs`` with values added where a choice stands at an end."""
+    rates = {share: each["chosen"] for share, each in content["first stage"].items()}
+    bases = {
+        share: photograph_base(setting, share, rates[tables.percent(share)]) for share in SHARES
+    }
+    return photographs.widened(
+        setting,
+        content,
+        {row["row"]: photograph_row(bases[row["share"]], row["name"]) for row in content["rows"]},
+        {row["row"]: MORE_VALUES.get(row["name"], ()) for row in content["rows"]},
+        how=photographs.TWO_STAGE,
+        measures={"pseudo-labels": tables.pseudo_labels},
+    )
+
+
 def photograph_base(setting: Setting, share: float, first_rate: float = 1e-4) -> Spec:
     """CAP on photographs at one labelled share and one learning rate of the first stage."""
     fields = photographs.photographs(setting) | {
@@ -191,3 +215,4 @@ def _first_rates(setting: Setting) -> dict[float, dict[str, Any]]:
 
 
 RECORDS = {"tuning": tuning, "photographs": on_photographs}
+WIDENED = {"photographs": widened}

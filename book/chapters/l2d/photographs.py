@@ -33,7 +33,7 @@ from weaklabels.lab.store import Record
 from weaklabels.lab.sweep import remember
 from weaklabels.lab.trunk import FirstView, maps, maps_spec
 from weaklabels.lab.tuned import Tuned
-from weaklabels.lab.voc_features import Row
+from weaklabels.lab.voc_features import Row, with_option
 from weaklabels.methods import l2d
 from weaklabels.models import Network
 from weaklabels.press import style
@@ -49,6 +49,9 @@ BATCH_SIZE, EPOCHS = 64, 15
 RATES = (1e-4, 3e-4, 1e-3, 3e-3)
 SHARES = (0.0, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 """Weights of a term that are tried, as shares of the hard-label loss before training."""
+
+MORE_SHARES = (*SHARES, 30.0, 100.0, 300.0, 1000.0)
+"""Those among which a choice that stands at an end is moved on."""
 
 TRIAL_SHARE = 0.1
 """With this weight the learning rates are tried."""
@@ -296,6 +299,38 @@ def record(setting: Setting) -> dict[str, Any]:
     }
 
 
+def widened(setting: Setting, content: Mapping[str, Any]) -> dict[str, Any]:
+    """The record with shares added where a chosen one stands at an end.
+
+    Raises:
+        ValueError: if the teacher's learning rate does, as all students are distilled anew then.
+    """
+    first, (held, *_) = teacher_spec(setting), content["rows"]
+    rate = held["learning_rate"]
+    if not min(RATES) < rate < max(RATES):
+        raise ValueError(f"the teacher's learning rate {rate:g} is at an end: expected more RATES")
+    student = student_spec(replace(first, optimiser=photographs.rated(first.optimiser, rate)))
+    weights = weight_grid(content["unit"], MORE_SHARES)
+    grids = {name: tuple(of_share.values()) for name, of_share in weights.items()}
+    wanted = rows(student, content["unit"])
+    for row in content["rows"][2:]:  # those with a weight: as they are recorded, not rounded again
+        name, values = row["row"], tuple(map(float, row["tried"][1]["validation"]))
+        spec = replace(wanted[name].spec, method_options=options(**row["options"]))
+        trial = values[SHARES.index(TRIAL_SHARE)]
+        wanted[name] = Row(with_option(spec, "weight", trial), "weight", values[: len(SHARES)])
+        grids[name] = values + grids.get(name, MORE_SHARES)[len(values) :]
+    found = photographs.widened(
+        setting,
+        content,
+        wanted,
+        grids,
+        how=photographs.Protocol(run, missing_labels.best_validation, missing_labels.mean_ap),
+        measures={"structure": structure},
+    )
+    most = max(len(choice["validation"]) for row in found["rows"] for choice in row["tried"][1:])
+    return found | {"shares": list(MORE_SHARES[:most])}
+
+
 def structure(records: Sequence[Record]) -> list[list[float]]:
     """Structure losses CD and ID to the teacher on test images, a pair a seed."""
     return [[float(f"{loss:.4g}") for loss in record["structure"]] for record in records]
@@ -391,7 +426,8 @@ def tuned(content: Mapping[str, Any] | None) -> tuple[Tuned, ...]:
     """What was chosen on validation photographs, for the registry of tuned settings.
 
     All weights are on one scale: at share 1 what is distilled is as large as the hard-label loss
-    before training. The record has factors of the terms, and for L2D shares.
+    before training. The record has factors of the terms, and for L2D shares; where values were
+    added they are the largest.
     """
     if not content:
         return ()
@@ -402,7 +438,7 @@ def tuned(content: Mapping[str, Any] | None) -> tuple[Tuned, ...]:
             setting, tried = choice["setting"], [float(value) for value in choice["validation"]]
             values = dict(zip(tried, tried, strict=True))
             if setting == "weight":
-                setting, values = SHARE, dict(zip(tried, content["shares"], strict=True))
+                setting, values = SHARE, dict(zip(tried, content["shares"], strict=False))
             each = Tuned(
                 row["row"],
                 setting,

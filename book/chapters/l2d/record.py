@@ -15,3 +15,5 @@ RECORDS: dict[str, Callable[[Setting], dict[str, Any]]] = {
     "photographs": photographs.record,
     "cost": cost.measure,
 }
+
+WIDENED = {"photographs": photographs.widened}

@@ -185,11 +185,17 @@ def recorded_pools(record: Mapping[str, Any] | None) -> pd.DataFrame:
 
     A choice at an end of what was tried is marked.
     """
+    if not record:
+        return pd.DataFrame()
     rows = {}
-    for size, tried in zip(record["data"], record["tried"], strict=True) if record else ():
+    every = sorted({rate for tried in record["tried"] for rate in tried["validation"]}, key=float)
+    for size, tried in zip(record["data"], record["tried"], strict=True):
         facts = {name: f"{value:,}" for name, value in size.items() if name != "task"}
         rates, chosen = list(tried["validation"]), f"{tried['chosen']:g}"
-        scores = {f"rate {rate}": mean_std(found) for rate, found in tried["validation"].items()}
+        scores = {
+            f"rate {rate}": mean_std(found) if (found := tried["validation"].get(rate)) else "-"
+            for rate in every
+        }
         edge = " (edge)" if chosen in (rates[0], rates[-1]) else ""
         rows[size["task"]] = facts | scores | {"chosen": chosen + edge}
     return pd.DataFrame(rows)

@@ -10,6 +10,7 @@ import numpy as np
 
 from chapters.mogd import runs
 from chapters.mogd.runs import RATES, RULE, Spec
+from weaklabels.lab import widen
 from weaklabels.lab.candidate_sets import scores
 from weaklabels.lab.candidate_setting import present
 from weaklabels.lab.setting import Setting
@@ -82,6 +83,9 @@ EPOCHS = {"lost": 180, "msrcv2": 120, "birdsong": 45}
 """About 1,400 steps each."""
 
 REAL_RATES = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
+MORE_RATES = (0.0002, 0.0005, 0.001, *REAL_RATES, 1.6)
+"""Those among which a choice that stands at an end is moved on."""
+
 REAL_TUNING_SEEDS = runs.TUNING_SEEDS[:2]
 REAL_LAST = 10
 CURVES = ("test_accuracy", "auc", "true weight", "clean loss")
@@ -209,6 +213,54 @@ def _compared(
     return {"data": data, "tried": list(REAL_RATES), "choices": choices, "rows": rows}
 
 
+def widened(chapter: Setting, content: Mapping[str, Any]) -> dict[str, Any]:
+    """``real_sets`` with rates added where a chosen one stands at an end.
+
+    Such a choice has its own ``tried``; the runs of its row are made again if it is another now.
+    """
+    choices = [_inside(chapter, choice, content["tried"]) for choice in content["choices"]]
+    rows = content["rows"]
+    for old, new in zip(content["choices"], choices, strict=True):
+        if new["chosen"] != old["chosen"]:
+            rows = [_at(chapter, new, row) if _is_of(row, new) else row for row in rows]
+    return {**content, "choices": choices, "rows": rows}
+
+
+def _inside(chapter: Setting, choice: dict[str, Any], tried: Sequence[float]) -> dict[str, Any]:
+    """A choice on real sets with more rates, if it stands at an end of them."""
+    name, row = choice["dataset"], choice["row"]
+    trial = replace(
+        real_spec(name, chapter.data_root), data_options=options(which=name, validation=0.1)
+    )
+
+    def score(rate: float) -> dict[str, Any]:
+        (line,) = _tried(chapter, trial, [row], REAL_TUNING_SEEDS, [rate], REAL_LAST)
+        return {"validation": {rate: line["validation"][0]}}
+
+    tried = choice.get("tried", tried)
+    scores = dict(zip(tried, choice["validation"], strict=True))
+    found = widen.inside({"chosen": choice["chosen"], "validation": scores}, MORE_RATES, score)
+    if len(found["validation"]) == len(tried):
+        return choice
+    validation = list(found["validation"].values())
+    rates = [float(rate) for rate in found["validation"]]
+    return choice | {"chosen": found["chosen"], "validation": validation, "tried": rates}
+
+
+def _is_of(row: Mapping[str, Any], choice: Mapping[str, Any]) -> bool:
+    return (row["dataset"], row["row"]) == (choice["dataset"], choice["row"])
+
+
+def _at(chapter: Setting, choice: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
+    """One run of a row on real sets, made at the rate that was chosen."""
+    base = real_spec(row["dataset"], chapter.data_root)
+    spec = replace(
+        runs.with_row(base, row["row"]), optimiser=replace(base.optimiser, lr=choice["chosen"])
+    )
+    ((record,),) = chapter.repeat(runs.run, {"": spec}, [row["seed"]]).values()
+    return {key: row[key] for key in ("dataset", "row", "seed")} | _kept(record, REAL_LAST)
+
+
 def counts(spec: Spec) -> dict[str, Any]:
     """What the data hold, in the split of the spec's seed."""
     splits, clean, candidates = runs.divide(spec)
@@ -245,3 +297,5 @@ RECORDS: dict[str, Callable[[Setting], dict[str, Any]]] = {
     "fashion_mnist": fashion_mnist,
 }
 """Recorded result -> function that computes its content."""
+
+WIDENED = {"real_sets": widened}

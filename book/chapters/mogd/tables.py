@@ -196,12 +196,17 @@ def recorded_real(
 
 
 def real_table(found: Mapping[str, Mapping[str, Mapping[str, np.ndarray]]]) -> pd.DataFrame:
-    """Test accuracy on real data, and how well MoGD judges at the end; mean and spread."""
+    """Test accuracy on real data, how well MoGD judges at the end, and the weight of the true label
+    then and when all candidates weigh the same; mean and spread."""
     columns = {}
     for name, each in found.items():
         accuracies = {row: mean_std(kept["test_accuracy"]) for row, kept in each.items()}
         judged = {f"{row}: AUC": mean_std(each[row]["auc"], 2) for row in ("MoGD", "MoGD +v")}
-        columns[name] = accuracies | judged
+        weights = {
+            f"MoGD: {what}": mean_std(each["MoGD"][kept], 2)
+            for what, kept in (("weight", "true weight"), ("weight at first", "uniform"))
+        }
+        columns[name] = accuracies | judged | weights
     return pd.DataFrame(columns)
 
 
@@ -220,7 +225,7 @@ def tuned_table(tuned: Sequence[Tuned]) -> pd.DataFrame:
 def chosen_table(records: Mapping[str, Mapping[str, Any] | None]) -> pd.DataFrame:
     """The learning rate of every row that chose one, a column a set, and what was tried.
 
-    A choice at an end of what was tried is marked.
+    A choice at an end of what was tried is marked, and so is a rate that was added for one row.
 
     Args:
         records: name of the data -> record; those without are left out.
@@ -229,8 +234,10 @@ def chosen_table(records: Mapping[str, Mapping[str, Any] | None]) -> pd.DataFram
     for record in records.values():
         for line in record["choices"] if record else ():
             column = columns.setdefault(PLACES[line["dataset"]], {})
-            end = " (edge)" if line["chosen"] in (record["tried"][0], record["tried"][-1]) else ""
-            column[line["row"]] = f"{line['chosen']:g}{end}"
+            tried = line.get("tried", record["tried"])
+            mark = " (added)" if line["chosen"] not in record["tried"] else ""
+            mark += " (edge)" if line["chosen"] in (tried[0], tried[-1]) else ""
+            column[line["row"]] = f"{line['chosen']:g}{mark}"
             column["tried"] = ", ".join(f"{rate:g}" for rate in record["tried"])
     return pd.DataFrame(columns)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +23,7 @@ from chapters.pu_mlc.runs import (
     run,
     specify,
 )
+from weaklabels.lab import widen
 from weaklabels.lab.setting import Setting
 
 
@@ -64,6 +65,24 @@ def choose_rates(chapter: Setting) -> dict[str, Any]:
     }
 
 
+def widened_rates(chapter: Setting, content: Mapping[str, Any]) -> dict[str, Any]:
+    """``choose_rates`` with rates added where a chosen one stands at an end."""
+    base = replace(ON_SCENES, device=chapter.device)
+    found: dict[str, Any] = {"validation": {}, "chosen": {}}
+    for name, percent in choices():
+
+        def score(rate: float, name: str = name, percent: int = percent) -> dict[str, Any]:
+            spec = replace(specify(base, name, percent, rate), track=())
+            (records,) = chapter.repeat(run, {"": spec}, TUNING_SEEDS).values()
+            reached = np.mean([record["val_ap"][-1].mean() for record in records])
+            return {"validation": {rate: round(float(reached), 2)}}
+
+        choice = {key: content[key][name][str(percent)] for key in ("validation", "chosen")}
+        for key, value in widen.inside(choice, widen.RATES, score).items():
+            found[key].setdefault(name, {})[str(percent)] = value
+    return {**content, **found}
+
+
 def voc2012_features(setting: Setting) -> dict[str, Any]:
     """Linear heads on features of photographs (see ``studies.features``)."""
     rows = studies.features(setting)
@@ -97,3 +116,5 @@ RECORDS: dict[str, Callable[[Setting], dict[str, Any]]] = {
     "context": context,
     "heads": heads,
 }
+
+WIDENED = {"rates": widened_rates}

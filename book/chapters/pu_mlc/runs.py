@@ -223,7 +223,7 @@ def tuned(rates: Mapping[str, Any]) -> dict[tuple[str, int], Tuned]:
         (name, int(percent)): Tuned(
             name,
             f"learning rate, {percent} % known",
-            RATES,
+            tuple(map(float, rates["validation"][name][percent])),
             rate,
             "best validation mAP at the last epoch, mean over seeds",
             f"validation scenes of seeds {seeds}",

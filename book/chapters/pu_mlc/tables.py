@@ -288,6 +288,28 @@ def level_table(study: Mapping[str, Any] | None) -> pd.DataFrame:
     return pd.DataFrame(table).fillna("-")
 
 
+def study_rates(studies: Mapping[str, Mapping[str, Any] | None]) -> pd.DataFrame:
+    """The learning rate of every row of recorded studies, and what was tried.
+
+    Args:
+        studies: what is studied -> record; those without are left out.
+    """
+    rows = []
+    for place, study in studies.items():
+        for line in study["rows"] if study else ():
+            tried = [float(rate) for rate in line["validation"]]
+            edge = " (edge)" if line["chosen"] in (tried[0], tried[-1]) else ""
+            rows.append(
+                {
+                    "study": place,
+                    "row": ", ".join(map(str, line["row"])),
+                    "learning rate": f"{line['chosen']:g}{edge}",
+                    "tried": ", ".join(f"{rate:g}" for rate in tried),
+                }
+            )
+    return pd.DataFrame(rows).set_index("study") if rows else pd.DataFrame()
+
+
 def gains(records: Records) -> pd.DataFrame:
     """What each part of the method adds, in points, paired by seed."""
     steps = {

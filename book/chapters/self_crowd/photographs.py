@@ -132,8 +132,7 @@ def protocol(spec: Spec, seeds: Sequence[int]) -> dict[str, Any]:
         "optimiser": f"Adam, rate {spec.optimiser.lr:g}, batch {spec.batch_size}",
         "steps": f"{spec.warm_up} on majority votes, {spec.base_steps} with the crowd layer, "
         f"{spec.rounds} rounds of {spec.round_steps}",
-        "selection": "none: the last round; of methods without self-training also the best round "
-        "on the test set, as an upper bound",
+        "selection": "none: the last round; also the best round on the test set, as an upper bound",
         "seeds": list(seeds),
     }
 

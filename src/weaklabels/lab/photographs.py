@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from weaklabels.lab import missing_labels, multilabel, trunk, tuned, two_stage
+from weaklabels.lab import missing_labels, multilabel, trunk, tuned, two_stage, widen
 from weaklabels.lab.multilabel import Spec, load_splits
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import options
@@ -49,7 +49,7 @@ DIFFERENCES = (
     "Photographs of VOC 2012 at hand: 3,804 of 17,125, most of them animals, with shorter sides of "
     f"128 pixels. Of those that show one class alone {ALONE} a class are kept, all of the others; "
     "split 60/15/25 with the same share of every class in each part. Rare classes have few test "
-    "images: precision by class stands beside their numbers.",
+    "images, by which their precision is uncertain.",
     f"EfficientNet-Lite0 from ImageNet weights, {SIDE} x {SIDE} pixels. The stem and the first 11 "
     "of 16 blocks, 21 % of the weights of the features, stay as they are, with their statistics; 5 "
     "blocks, the last convolution and the head are trained. The published numbers come from a "
@@ -224,6 +224,44 @@ def compute(
         more = {key: measure(runs) for key, measure in (measures or {}).items()}
         found.append(row | {key: value for key, value in more.items() if value is not None})
     return found
+
+
+def widened(
+    setting: Setting,
+    content: Mapping[str, Any],
+    rows: Mapping[str, Row],
+    values: Mapping[str, Sequence[float]],
+    *,
+    how: Protocol = MULTILABEL,
+    measures: Mapping[str, Measure] | None = None,
+) -> dict[str, Any]:
+    """A record of this protocol with values added where a choice stands at an end (see ``widen``).
+
+    Args:
+        setting: where to compute.
+        content: of the record, as ``record`` returns it.
+        rows: of the table, by name; others stay as they are.
+        values: row -> all values of its option that make sense.
+        how, measures: as for ``record``.
+    """
+    seeds = content["protocol"]["seeds"]
+    _draw_maps(setting, [row.spec for row in rows.values()])
+
+    def choose(row: Row, rates: Sequence[float]) -> list[widen.Choice]:
+        ((_, tried),) = _chosen(setting, {"": row}, how, rates).values()
+        return tried
+
+    def one(held: Mapping[str, Any]) -> dict[str, Any]:
+        def run(row: Row, rate: float) -> dict[str, Any]:
+            (found,) = compute(setting, {name: row}, seeds, how, measures, [rate])
+            return found
+
+        name = held["row"]
+        if name not in rows:
+            return dict(held)
+        return widen.widened(held, rows[name], values.get(name, ()), choose, run)
+
+    return widen.noted(content, [one(held) for held in content["rows"]])
 
 
 def _draw_maps(setting: Setting, specs: Sequence[Any]) -> None:

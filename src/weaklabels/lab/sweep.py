@@ -12,6 +12,7 @@ on besides those that reading its function shows (its data loader, its method), 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
@@ -32,10 +33,22 @@ import torch
 from tqdm import tqdm
 
 from weaklabels.lab import distributed
-from weaklabels.lab.keys import executes, modules_of, starts
+from weaklabels.lab.keys import executes, modules_of, spec_json, starts
 from weaklabels.lab.store import Record, Store
 
 RunFunction = Callable[[Any], Mapping[str, Any]]
+
+STORED_ONLY = "WEAKLABELS_STORED_ONLY"
+"""Environment variable: where it is set, runs are looked up and none is computed."""
+
+
+ASKED = "run="
+"""How a line of what a notebook used begins that names a run."""
+
+
+class NotStored(Exception):
+    """Runs were asked for that are not stored, where none is to be computed."""
+
 
 _active_store: ContextVar[Store | None] = ContextVar("active_store", default=None)
 _active_path: ContextVar[Path | None] = ContextVar("active_path", default=None)
@@ -65,6 +78,9 @@ def run(
         gpus: GPUs of this machine (on the CPU: processes) that work together on each run, one run
             after the other (see :mod:`weaklabels.lab.distributed`); a run that trains no network
             by ``lab.execute`` has one.
+
+    Raises:
+        NotStored: if a run is missing and ``STORED_ONLY`` is set.
     """
     specs = list(specs)
     _note_code(function, specs)
@@ -74,6 +90,8 @@ def run(
     loaded = {path: store.load(path, spec) for path, spec in spec_at.items()}
     found = {path: record for path, record in loaded.items() if record is not None}
     missing = {path: spec for path, spec in spec_at.items() if path not in found}
+    if missing and os.environ.get(STORED_ONLY):
+        raise NotStored(f"{len(missing)} runs of {function.__name__} are not stored")
     with _Progress(len(spec_at), len(found)) as progress:
         for _ in _compute(function, missing, store, workers, scheduler, gpus):
             progress.advance()
@@ -211,15 +229,24 @@ def _stored(store: Store, path: Path, spec: Any) -> Record:
 
 
 def _note_code(function: RunFunction, specs: Sequence[Any]) -> None:
-    """Tell the runner of the book which modules these runs depend on, and where their code starts
-    (``module:definition``)."""
+    """Tell the runner of the book which modules these runs depend on, where their code starts
+    (``module:definition``), and which runs they are."""
     path = os.environ.get("WEAKLABELS_USED")
     if path:
         used = {function.__module__}
         used.update(module for spec in specs for module in modules_of(spec))
         used.update(":".join(start) for spec in specs for start in starts(function, spec))
+        used.update(f"{ASKED}{question(function, spec)}" for spec in specs)
         with open(path, "a", encoding="utf-8") as file:
             file.write("".join(f"{module}\n" for module in sorted(used)))
+
+
+def question(function: RunFunction, spec: Any) -> str:
+    """What a run computes, hashed: whichever its code, the versions, and the machine."""
+    fields = json.loads(spec_json(spec))
+    settings = {name: fields[name] for name in fields if name not in ("data_root", "device")}
+    text = f"{function.__qualname__} {type(spec).__name__} {json.dumps(settings, sort_keys=True)}"
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
 class _Progress:

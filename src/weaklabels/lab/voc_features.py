@@ -158,6 +158,16 @@ def compute(
     return found
 
 
+def choices(
+    setting: Setting,
+    row: Row,
+    rates: Sequence[float] = LEARNING_RATES,
+    tuning_seeds: Sequence[int] = TUNING_SEEDS,
+) -> list[dict[str, Any]]:
+    """The choices of a row, as in ``compute``, which then runs it with them."""
+    return _chosen(setting, replace(row, spec=exact(row.spec)), rates, tuning_seeds)[1]
+
+
 def _chosen(
     setting: Setting, row: Row, rates: Sequence[float], seeds: Sequence[int]
 ) -> tuple[Spec, list[dict[str, Any]]]:

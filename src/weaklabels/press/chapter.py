@@ -10,7 +10,7 @@ import torch
 from weaklabels.lab.keys import ROOTS
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.store import Store
-from weaklabels.press import figure_data
+from weaklabels.press import figure_data, refresh
 from weaklabels.press.ledger import Ledger
 from weaklabels.press.machine import default_workers
 from weaklabels.press.runner.options import FIRST_RECORD_SEED, PROFILES, number
@@ -78,8 +78,11 @@ class Chapter(Setting):
         object.__setattr__(self, "slug", slug)
         if profile == "record":
             figure_data.register()
-        held_against = recorded / "claims.json" if profile == "quick" else None
+        claims = recorded / "claims.json"
+        held_against = claims if profile == "quick" else None
         ledger = Ledger(build / "claims" / f"{slug}.json", held_against)
+        if profile == "record" and refresh.wanted():
+            ledger.kept = refresh.kept_rows(claims)
         object.__setattr__(self, "ledger", ledger)
 
 

@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,11 +28,14 @@ class Ledger:
         path: the JSON file that ``save`` writes.
         record: the chapter's recorded claims, which a check is held against; None if this
             execution is held against nothing.
+        kept: rows that stay as they are recorded where this execution does not measure them (see
+            ``refresh``).
         measured: rows of this execution, in the order in which they were added.
     """
 
     path: Path
     record: Path | None = None
+    kept: Callable[[], list[dict[str, Any]]] = list
     measured: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, *rows: Row) -> None:
@@ -56,7 +59,8 @@ class Ledger:
         if self.record is not None and self.record.exists():
             record = json.loads(self.record.read_text(encoding="utf-8"))
             return sorted(checked(record, self.measured), key=_number)
-        return without_repeats(sorted(self.measured, key=_number))
+        rows = {row["id"]: row for row in [*self.kept(), *self.measured]}
+        return without_repeats(sorted(rows.values(), key=_number))
 
     def outcomes(self) -> dict[str, str]:
         """id -> outcome, of the rows that are shown; ``NOT_RECORDED`` for any other, such as a row
@@ -85,6 +89,9 @@ def _number(row: Mapping[str, Any]) -> tuple[bool, int, str]:
     return not digits, int(digits or 0), row["id"].removeprefix(digits)
 
 
+REPEATED = "The same runs as"
+
+
 def without_repeats(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Rows of which no two count the same runs.
 
@@ -94,6 +101,9 @@ def without_repeats(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
     Args:
         rows: of a ledger, in the order in which they are shown.
+
+    Raises:
+        ValueError: if a row that was kept from a record is a repeat there and none here.
     """
     first: dict[Any, str] = {}
     return [_repeat(row, first.setdefault(_compared(row), row["id"])) for row in rows]
@@ -114,9 +124,12 @@ def _compared(row: Mapping[str, Any]) -> Any:
 
 
 def _repeat(row: dict[str, Any], first: str) -> dict[str, Any]:
-    if first == row["id"]:
+    repeated = row["why"].startswith(REPEATED)
+    if first == row["id"] and repeated:
+        raise ValueError(f"row {first} has other runs now than the row that it repeats: measure it")
+    if first == row["id"] or repeated:
         return row
-    why = f"The same runs as {first}: the settings that were chosen make two comparisons one."
+    why = f"{REPEATED} {first}: the settings that were chosen make two comparisons one."
     why = f"{why} {row['why']}".strip()
     left_out = dict.fromkeys(("effect", "low", "high", "needed")) | {"outcome": NOT_TESTABLE}
     parts = [{**part, **left_out} for part in row["parts"]]

@@ -13,6 +13,11 @@ file is written at the end, in one step. What the command adds is the same for a
     where the code of the record and of its runs starts (``code``, ``module:definition``), and the
     hash of all that it reaches (``key``, see ``lab.keys``).
 
+``WIDENED`` of the module has, for some of these names, a function of a ``Setting`` and the content
+that adds values where a choice stands at an end of those that were tried (see ``lab.widen``). It
+follows on the record; with ``WIDEN=1`` it alone is computed, upon the committed record, whose rows
+stay as they are where they need no more values.
+
 Every chapter has one record more, ``claims``: the execution of its notebook with the profile
 ``record`` (see ``runner.edition``), with ``SEEDS`` of the module, or 12, seeds.
 """
@@ -65,6 +70,7 @@ PARTS = (edition.CLAIMS, edition.FIGURES)
 """Files of an edition whose keys stand in its ``provenance.json``."""
 
 Recorder = Callable[[Setting], dict[str, Any]]
+Widen = Callable[[Setting, dict[str, Any]], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -84,7 +90,9 @@ class Noting(Setting):
         return super().run(function, specs)
 
 
-def record(recorder: Recorder, setting: Noting, command: str, commit: str) -> dict[str, Any]:
+def record(
+    recorder: Recorder, setting: Noting, command: str, commit: str, widen: Widen | None = None
+) -> dict[str, Any]:
     """Compute a record: its content, and how it came about.
 
     Raises:
@@ -93,20 +101,54 @@ def record(recorder: Recorder, setting: Noting, command: str, commit: str) -> di
     content = dict(recorder(setting))
     if "what" not in content:
         raise ValueError(f"a record has no 'what': expected one sentence beside {list(content)}")
-    while isinstance(recorder, partial):
-        recorder = recorder.func
-    code = sorted({(recorder.__module__, recorder.__qualname__), *setting.code})
+    content = widen(setting, content) if widen else content
+    starts = {_start(each) for each in (recorder, widen) if each}
     return {
         "what": content.pop("what"),
         "command": command,
-        "provenance": {
-            **sweep.provenance(setting.device),
-            "commit": commit,
-            "date": datetime.now(UTC).date().isoformat(),
-        },
+        "provenance": _provenance(setting, commit),
         **content,
-        "keys": {"code": [":".join(start) for start in code], "key": keys.code_key(code)},
+        "keys": _keys(starts | setting.code),
     }
+
+
+def widened(
+    held: dict[str, Any], widen: Widen, setting: Noting, command: str, commit: str
+) -> dict[str, Any]:
+    """A committed record with values added; its provenance says where and when they were."""
+    told = {name: held[name] for name in ("what", "command", "provenance", "keys")}
+    before = told["provenance"].get("widened", [])
+    content = widen(setting, {key: held[key] for key in held if key not in told})
+    added = {"command": command, **_provenance(setting, commit)}
+    code = {_start(widen), *setting.code, *map(_reference, told["keys"]["code"])}
+    return {
+        "what": told["what"],
+        "command": told["command"],
+        "provenance": {**told["provenance"], "widened": [*before, added]},
+        **content,
+        "keys": _keys(code),
+    }
+
+
+def _start(function: Callable[..., Any]) -> keys.Reference:
+    while isinstance(function, partial):
+        function = function.func
+    return function.__module__, function.__qualname__
+
+
+def _reference(text: str) -> keys.Reference:
+    module, _, name = text.partition(":")
+    return module, name
+
+
+def _keys(code: Iterable[keys.Reference]) -> dict[str, Any]:
+    code = sorted(code)
+    return {"code": [":".join(start) for start in code], "key": keys.code_key(code)}
+
+
+def _provenance(setting: Setting, commit: str) -> dict[str, Any]:
+    today = datetime.now(UTC).date().isoformat()
+    return {**sweep.provenance(setting.device), "commit": commit, "date": today}
 
 
 def recorders(
@@ -147,8 +189,7 @@ def stale(book: Path) -> list[str]:
         held = (read_json(path) or {}).get("keys") if path.name not in PARTS else None
         if held is None:
             continue
-        code = [(module, name) for module, _, name in (c.partition(":") for c in held["code"])]
-        if keys.code_key(code) != held["key"]:
+        if keys.code_key(map(_reference, held["code"])) != held["key"]:
             found.append(path.relative_to(book).as_posix())
     return found
 
@@ -200,6 +241,8 @@ def _parser() -> Parser:
     parser.add_argument("--seeds", default="", help="repetitions; else as many as the record has")
     parser.add_argument("--data", default="", help="folder of the downloaded datasets")
     parser.add_argument("--budget", default="", help="time after which it stops: 90s, 25m, 1.5h")
+    parser.add_argument("--refresh", action="store_true", help="claims: only what needs no run")
+    parser.add_argument("--widen", action="store_true", help="only add values at ends (see above)")
     parser.add_argument("--stale", action="store_true", help="list records of changed code")
     options.add_workers(parser)
     return parser
@@ -211,6 +254,10 @@ def _record_all(given: Any, repository: Path) -> None:
     notebooks = {chapter.slug: chapter for chapter in chapters_of(places.book)}
     known = sorted(notebooks)
     wanted = recorders(options.chapters(given.chapters, known), given.name, known)
+    if given.refresh and (given.widen or given.name != CLAIMS):
+        raise UsageError(f"REFRESH=1 is for NAME={CLAIMS} alone.")
+    if given.widen and given.name in ("", CLAIMS):
+        raise UsageError("WIDEN=1 is for one record: expected its NAME.")
     request = Options(
         options.profile(given.profile),
         options.device(given.device),
@@ -218,6 +265,7 @@ def _record_all(given: Any, repository: Path) -> None:
         options.data_root(given.data),
         jobs=1,
         workers=options.number("WORKERS", given.workers),
+        stored_only=given.refresh,
     )
     commit, limit = machine.commit(repository), options.budget(given.budget)
     with stopping_cleanly(lambda: None, AGAIN, limit):
@@ -229,9 +277,29 @@ def _record_all(given: Any, repository: Path) -> None:
             if recorder is None:
                 path = _record_claims(chapter, asked, places, command)
             else:
-                content = record(recorder, _setting(chapter, asked, places), command, commit)
+                widen = getattr(_module(slug), "WIDENED", {}).get(name)
+                setting = _setting(chapter, asked, places)
+                if given.widen:
+                    held, widen = _to_widen(path, widen, places.book)
+                    content = widened(held, widen, setting, command, commit)
+                else:
+                    content = record(recorder, setting, command, commit, widen)
                 write_atomically(path, readable(content) + "\n")
             print(path.relative_to(repository))
+
+
+def _to_widen(path: Path, widen: Widen | None, book: Path) -> tuple[dict[str, Any], Widen]:
+    """The committed record to which values are to be added, and what adds them.
+
+    Raises:
+        UsageError: if there is none, it is not one that is widened, or its code has changed.
+    """
+    held, name = read_json(path), path.relative_to(book).as_posix()
+    if widen is None or not held:
+        raise UsageError(f"{name} cannot be widened: expected a record that is named in WIDENED.")
+    if name in stale(book):
+        raise UsageError(f"{name} cannot be widened, its code has changed: make it without WIDEN.")
+    return held, widen
 
 
 def _setting(chapter: Notebook, request: Options, places: Places) -> Noting:
@@ -259,11 +327,19 @@ def _record_claims(chapter: Notebook, request: Options, places: Places, command:
 
     Raises:
         Failure: if a cell raised.
-        UsageError: if another process executes notebooks with this profile.
+        UsageError: if another process executes notebooks with this profile, or the record
+            cannot be refreshed.
     """
     from weaklabels.press.runner.schedule import execute_all  # papermill takes a second to import
 
     seeds = request.seeds or getattr(_module(chapter.slug), "SEEDS", SEEDS)
+    if request.stored_only:
+        held = edition.edition_of(chapter.path)
+        if not held.provenance or not edition.same_code(held.provenance):
+            raise UsageError(
+                f"REFRESH=1 cannot be used on {chapter.slug}: expected a record of the same code."
+            )
+        seeds = held.provenance["seeds"]
     request = replace(request, profile="record", seeds=seeds)
     made = places.build / "record"
     with (
@@ -275,13 +351,16 @@ def _record_claims(chapter: Notebook, request: Options, places: Places, command:
             if outcome.failure:
                 raise outcome.failure
     folder = chapter.path.parent / "recorded"
-    edition.pack(
-        folder,
+    found = (
         read_notebook(made / "notebooks" / f"{chapter.slug}.ipynb"),
         read_json(made / "claims" / f"{chapter.slug}.json"),
         read_json(made / "state" / f"{chapter.slug}.json"),
-        command,
     )
+    if request.stored_only:
+        (made / "state" / f"{chapter.slug}.json").unlink()  # it is no execution of all cells
+        edition.refresh(folder, *found)
+    else:
+        edition.pack(folder, *found, command)
     return folder / edition.CLAIMS
 
 
@@ -292,6 +371,7 @@ def _command(slug: str, name: str, given: Any, seeds: int | None) -> str:
     parts += [f"PROFILE={given.profile}"] if given.profile != "quick" else []
     parts += [f"DEVICE={given.device}"] if given.device != "cpu" else []
     parts += [f"SEEDS={seeds}"] if seeds else []
+    parts += ["WIDEN=1"] if given.widen else []
     return " ".join(parts)
 
 

@@ -215,8 +215,10 @@ def recorded_note(record: Mapping[str, Any] | None) -> str:
         return "This has not been recorded yet."
     made, data, seeds = record["provenance"], record["data"], record["protocol"]["seeds"]
     lines = "\n".join(f"- {text}" for text in record["differences"])
+    added = made.get("widened")
+    later = f"; values were added with `WIDEN=1` on {added[-1]['date']}" if added else ""
     return (
-        f"Made with `{record['command']}` on {made['date']} (torch {made['torch']}): "
+        f"Made with `{record['command']}` on {made['date']} (torch {made['torch']}{later}): "
         f"{data['training images']:,} training, {data['validation images']:,} validation and "
         f"{data['test images']:,} test images with {data['labels an image']:.2f} labels each, "
         f"{len(seeds)} seeds. What differs from the paper:\n\n{lines}"

@@ -266,8 +266,25 @@ def provenance(chapters: Sequence[Shown]) -> str:
         "A duration is that of the last execution, which looks up every run that was finished and "
         "stored before: it does not tell how long the runs took. A `+` after the commit says that "
         "files differed from it.\n",
+        _refreshed(chapters),
     ]
     return "\n".join([*text, _records(chapters), _versions(chapters)])
+
+
+def _refreshed(chapters: Sequence[Shown]) -> str:
+    """Which executions were brought up to date without their runs, if any (``press.refresh``)."""
+    found = [(each, each.state["refreshed"]) for each in chapters if "refreshed" in each.state]
+    if not found:
+        return ""
+    told = ", ".join(
+        f"{_link(chapter)} ({made['cells executed']} cells, {plain(_time(made['start']))}, "
+        f"{_commit(made['commit'])})"
+        for chapter, made in found
+    )
+    return (
+        "What a chapter shows of its other records may be newer than its execution: such records "
+        f"were made again, and cells that need no training executed anew, in {told}.\n"
+    )
 
 
 def _records(chapters: Sequence[Shown]) -> str:

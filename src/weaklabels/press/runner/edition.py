@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Any
 from weaklabels.lab import keys
 from weaklabels.press.runner.files import read_json, write_atomically
 from weaklabels.press.runner.notebooks import Cell, Content, read_notebook, source_of, tags_of
-from weaklabels.press.runner.options import FIRST_RECORD_SEED
+from weaklabels.press.runner.options import FIRST_RECORD_SEED, UsageError
 
 STUDY = "study"
 """Tag of a cell that a check leaves to the record."""
@@ -30,6 +30,9 @@ PARAMETERS = {"parameters", "injected-parameters"}
 NOT_RECORDED = "A study, which a check leaves to the record; it has not been recorded yet."
 FIGURE_NUMBERS = "application/vnd.weaklabels.figure+json"
 """Kind of output under which a figure of the record says its numbers (see ``figure_data``)."""
+
+KEPT = "application/vnd.weaklabels.kept+json"
+"""Kind of output by which a cell says that it keeps what is recorded of it (see ``refresh``)."""
 
 NOTEBOOK, CLAIMS, FIGURES, PROVENANCE = (
     "edition.ipynb", "claims.json", "figures.json", "provenance.json"
@@ -111,14 +114,7 @@ def pack(
         state: what the runner noted of the execution (see ``schedule``).
         command: what was typed.
     """
-    notebook = copy.deepcopy(executed)
-    figures = {}
-    for cell in notebook["cells"]:
-        name = cell.get("metadata", {}).get("mystnb", {}).get("figure", {}).get("name")
-        for output in cell.get("outputs", []):
-            numbers = output.get("data", {}).pop(FIGURE_NUMBERS, None)
-            if numbers is not None and name:
-                figures[name] = numbers
+    notebook, figures = _without_numbers(executed)
     code = sorted(state["code"])
     seeds = range(FIRST_RECORD_SEED, FIRST_RECORD_SEED + state["seeds"])
     provenance = {
@@ -127,11 +123,85 @@ def pack(
         **{name: state[name] for name in ("seeds", "device", "versions", "commit", "start")},
         "duration": state["duration"],
         "parameters": {k: v for k, v in state["parameters"].items() if k != "data_root"},
-        "keys": {
-            "code": code,
-            "key": keys.code_key([(m, name) for m, _, name in (c.partition(":") for c in code)]),
-        },
+        "runs": " ".join(state["runs"]),
+        "keys": {"code": code, "key": _code_key(code)},
     }
+    _write(folder, notebook, figures, provenance, claims)
+
+
+def refresh(folder: Path, executed: Content, claims: Any, state: Mapping[str, Any]) -> None:
+    """Write the edition anew where cells were executed without runs (see ``press.refresh``).
+
+    Args:
+        folder: the room's ``recorded/``.
+        executed: the notebook; what is ``KEPT`` of it stays as it is recorded.
+        claims: the rows of its ledger, those that were not measured as they are recorded.
+        state: what the runner noted of the execution.
+
+    Raises:
+        UsageError: if what is kept is not what the notebook would compute: a cell that needs runs
+            is not as it was recorded, or a run has other settings; nothing is written then.
+    """
+    edition = Edition(folder)
+    known_runs = edition.provenance.get("runs")  # not noted before November 2026
+    if known_runs is not None and (others := set(state["runs"]) - set(known_runs.split())):
+        raise UsageError(
+            f"REFRESH=1 cannot be used: {len(others)} runs have other settings than those of the "
+            "record."
+        )
+    recorded = _code_cells(edition.notebook or {"cells": []})
+    executed, kept = copy.deepcopy(executed), []
+    for cell in executed["cells"]:
+        if any(KEPT in output.get("data", {}) for output in cell.get("outputs", [])):
+            known = recorded.get(cell["id"])
+            if known is None or source_of(known) != source_of(cell):
+                begin = source_of(cell).strip().partition("\n")[0]
+                raise UsageError(
+                    f"REFRESH=1 cannot be used: the cell that begins with {begin!r} needs runs "
+                    "that are not stored, and it is not as it was recorded."
+                )
+            cell["outputs"] = known["outputs"]
+            kept.append(cell["id"])
+    notebook, figures = _without_numbers(executed)
+    figures = (read_json(folder / FIGURES) or {}) | figures
+    named = {_figure(cell) for cell in notebook["cells"]}
+    figures = {name: numbers for name, numbers in figures.items() if name in named}
+    told = {name: state[name] for name in ("device", "versions", "commit", "start", "duration")}
+    every = len(_code_cells(executed))
+    refreshed = {"cells kept": len(kept), "cells executed": every - len(kept), **told}
+    _write(folder, notebook, figures, {**edition.provenance, "refreshed": refreshed}, claims)
+
+
+def _without_numbers(executed: Content) -> tuple[Content, dict[str, Any]]:
+    """A notebook without the numbers of its figures, and these by the figure's name."""
+    notebook, figures = copy.deepcopy(executed), {}
+    for cell in notebook["cells"]:
+        name = _figure(cell)
+        for output in cell.get("outputs", []):
+            numbers = output.get("data", {}).pop(FIGURE_NUMBERS, None)
+            if numbers is not None and name:
+                figures[name] = numbers
+    return notebook, figures
+
+
+def _figure(cell: Cell) -> str | None:
+    """The name of the figure that a cell shows, if it is one."""
+    return cell.get("metadata", {}).get("mystnb", {}).get("figure", {}).get("name")
+
+
+def _code_key(code: Sequence[str]) -> str:
+    """Key of all code that starts at ``module:definition``."""
+    return keys.code_key([(module, name) for module, _, name in (c.partition(":") for c in code)])
+
+
+def same_code(provenance: Mapping[str, Any]) -> bool:
+    """Whether the code of an edition's runs is what it was."""
+    return _code_key(provenance["keys"]["code"]) == provenance["keys"]["key"]
+
+
+def _write(
+    folder: Path, notebook: Content, figures: Any, provenance: Mapping[str, Any], claims: Any
+) -> None:
     for name, content in ((NOTEBOOK, notebook), (FIGURES, figures), (PROVENANCE, provenance)):
         text = json.dumps(content, ensure_ascii=False, indent=None if name == FIGURES else 1)
         write_atomically(folder / name, f"{text}\n")

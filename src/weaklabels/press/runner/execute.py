@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import distribution
 from pathlib import Path
 from types import MappingProxyType
@@ -61,6 +61,7 @@ class _Engine(NBClientEngine):
         environment: Mapping[str, str],
         folder: Path,
         started: Callable[[NotebookExecutionManager], None],
+        passed_over: Sequence[str],
         **_: Any,
     ) -> None:
         started(nb_man)
@@ -70,6 +71,7 @@ class _Engine(NBClientEngine):
             kernel_manager_class=_KernelManager,
             startup_timeout=120,
             timeout=None,
+            allow_error_names=list(passed_over),
             extra_arguments=["--log-level=CRITICAL"],
             coalesce_streams=True,  # else what is printed is cut where the clock happens to cut it
         )
@@ -88,6 +90,7 @@ def execute(
     bar: Mapping[str, Any],
     started: Callable[[Any], None],
     recorded: Mapping[str, Cell] = MappingProxyType({}),
+    passed_over: Sequence[str] = (),
 ) -> None:
     """Execute a notebook in the folder in which it lies and write the result atomically.
 
@@ -103,6 +106,8 @@ def execute(
         bar: options of the tqdm bar that counts its cells.
         started: called with that bar as soon as it is drawn.
         recorded: id -> a cell with the outputs that are shown in place of an execution.
+        passed_over: names of errors that stop a cell and not the notebook, if the kernel shows
+            no traceback of them.
 
     Raises:
         Failure: if a cell raised or the kernel died.
@@ -125,6 +130,7 @@ def execute(
             environment={**kernel_environment(settings), **environment},
             folder=source.parent,
             started=remember,
+            passed_over=passed_over,
         )
     except PapermillExecutionError as error:
         raise Failure(error.source, f"{error.ename}: {error.evalue}", _as_far(managers)) from error

@@ -42,6 +42,7 @@ class Options:
             shared out among the notebooks, and one on a GPU.
         gpus: GPUs that work together on each run.
         scheduler: address of a Dask scheduler that takes the runs, or None.
+        stored_only: no run is computed; cells that need one which is not stored are left out.
     """
 
     profile: str = "quick"
@@ -53,6 +54,7 @@ class Options:
     workers: int | None = None
     gpus: int = 1
     scheduler: str | None = None
+    stored_only: bool = False
 
     def parameters(self) -> dict[str, Any]:
         """Values for the parameters cell of a notebook; what is left out keeps its default."""

@@ -16,6 +16,7 @@ from typing import Any
 import joblib
 from tqdm import tqdm
 
+from weaklabels.lab.sweep import ASKED, STORED_ONLY
 from weaklabels.press import machine
 from weaklabels.press.runner import stamps
 from weaklabels.press.runner.edition import edition_of
@@ -110,6 +111,8 @@ class _Running:
             "WEAKLABELS_PROGRESS": str(self.progress),
             "WEAKLABELS_USED": str(self.used),
         }
+        if options.stored_only:
+            told[STORED_ONLY] = "1"
         if options.scheduler:
             told["WEAKLABELS_SCHEDULER"] = options.scheduler
         if options.device == "cpu":
@@ -118,13 +121,16 @@ class _Running:
             told["OMP_NUM_THREADS"] = "1"
         return told
 
-    def used_code(self) -> tuple[list[str], list[str]]:
-        """Modules that its runs depend on, and where their code starts (see ``sweep.run``)."""
+    def used_code(self) -> tuple[list[str], list[str], list[str]]:
+        """Modules that its runs depend on, where their code starts, and the runs that were asked
+        for (see ``sweep.run``)."""
         noted: set[str] = set()
         with suppress(OSError):
             noted = set(self.used.read_text(encoding="utf-8").split())
         starts = {name for name in noted if ":" in name}
-        return sorted(noted - starts), sorted(starts)
+        asked = {name for name in noted if name.startswith(ASKED)}
+        runs = sorted(name.removeprefix(ASKED) for name in asked)
+        return sorted(noted - starts - asked), sorted(starts), runs
 
 
 def _execute_one(
@@ -152,6 +158,7 @@ def _execute_one(
             {"desc": chapter.slug, "position": position, "leave": False, "disable": None},
             running.started,
             _left_to_the_record(chapter) if options.profile == "quick" else {},
+            ("NotStored", "NameError") if options.stored_only else (),
         )
     except Failure as error:
         failure = error
@@ -166,7 +173,7 @@ def _execute_one(
             write_atomically(failed, failure.notebook)
         return Outcome(chapter.slug, seconds, failure)
     failed.unlink(missing_ok=True)
-    used, code = running.used_code()
+    used, code, runs = running.used_code()
     # Modules known before the execution keep the hash they had then: an edit meanwhile counts.
     modules = stamps.inputs(chapter, options, places, used)["modules"]
     known = {name: fingerprints["modules"].get(name, digest) for name, digest in modules.items()}
@@ -175,6 +182,7 @@ def _execute_one(
         "fingerprints": {**fingerprints, "modules": known},
         "used": used,
         "code": code,
+        "runs": runs,
         "outputs": stamps.outputs(chapter, options, places),
         "workers": workers,
         "start": start.isoformat(timespec="seconds"),
