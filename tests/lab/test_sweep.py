@@ -104,6 +104,15 @@ def test_key_follows_spec_and_function():
     assert run_key(sweep_runs.walk, sweep_runs.Walk(seed=0)) in keys
 
 
+def test_a_question_tells_functions_and_specs_apart():
+    spec = sweep_runs.Walk(seed=3)
+    asked = sweep.question(sweep_runs.walk, spec)
+    assert asked == sweep.question(sweep_runs.walk, sweep_runs.Walk(seed=3))
+    others = (sweep.question(sweep_runs.walk, sweep_runs.Walk(seed=4)),)
+    others += (sweep.question(sweep_runs.build_on, spec),)
+    assert asked not in others
+
+
 def test_runs_that_build_on_a_run_share_it(store, tmp_path):
     log = str(tmp_path / "log")
     specs = [sweep_runs.Walk(seed=3, log=log, length=n) for n in (5, 6)]
@@ -116,7 +125,10 @@ def test_used_modules_and_progress_are_told(store, tmp_path, monkeypatch):
     monkeypatch.setenv("WEAKLABELS_USED", str(tmp_path / "used"))
     monkeypatch.setenv("WEAKLABELS_PROGRESS", str(tmp_path / "progress"))
     sweep.run(sweep_runs.walk, SPECS[:2], store)
-    assert (tmp_path / "used").read_text() == "tests.lab.sweep_runs\n"
+    *runs, module = (tmp_path / "used").read_text().split()
+    asked = (sweep.question(sweep_runs.walk, spec) for spec in SPECS[:2])
+    assert runs == sorted(f"run={each}" for each in asked)
+    assert module == "tests.lab.sweep_runs"
     assert (tmp_path / "progress").read_text() == '{"done": 2, "total": 2}'
 
 

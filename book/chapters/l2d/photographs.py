@@ -472,10 +472,13 @@ def applied(row: Mapping[str, Any]) -> dict[str, float]:
 
 
 def tuned_table(content: Mapping[str, Any] | None) -> pd.DataFrame:
-    """``tuned`` for the reader, with the factors of the terms; empty while there is no record."""
+    """``tuned`` for the reader, with the factors of the terms; empty while there is no record.
+
+    All choices are made by one rule on the same data, which the caption tells.
+    """
     if not content:
         return pd.DataFrame()
-    table = style.tuned_table(tuned(content))
+    table = style.tuned_table(tuned(content)).drop(columns=["by", "on"])
     factors = {row["row"]: _factors_text(applied(row)) for row in content["rows"]}
     told = [
         factors[name] if setting == SHARE else "-"

@@ -238,7 +238,8 @@ def chosen_table(records: Mapping[str, Mapping[str, Any] | None]) -> pd.DataFram
             mark = " (added)" if line["chosen"] not in record["tried"] else ""
             mark += " (edge)" if line["chosen"] in (tried[0], tried[-1]) else ""
             column[line["row"]] = f"{line['chosen']:g}{mark}"
-            column["tried"] = ", ".join(f"{rate:g}" for rate in record["tried"])
+        for place in {PLACES[line["dataset"]] for line in record["choices"]} if record else ():
+            columns[place]["tried"] = ", ".join(f"{rate:g}" for rate in record["tried"])
     return pd.DataFrame(columns)
 
 

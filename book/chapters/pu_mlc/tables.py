@@ -307,7 +307,7 @@ def study_rates(studies: Mapping[str, Mapping[str, Any] | None]) -> pd.DataFrame
                     "tried": ", ".join(f"{rate:g}" for rate in tried),
                 }
             )
-    return pd.DataFrame(rows).set_index("study") if rows else pd.DataFrame()
+    return pd.DataFrame(rows).set_index("study").rename_axis(None) if rows else pd.DataFrame()
 
 
 def gains(records: Records) -> pd.DataFrame:
