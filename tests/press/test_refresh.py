@@ -183,14 +183,19 @@ def test_what_cannot_be_seen_is_refused(source: str) -> None:
         assigned(ast.parse(source).body[0])
 
 
+def execute(source: str, missing: Missing) -> None:
+    """As a kernel does that is to refresh."""
+    try:
+        exec(compile(source, "cell", "exec"), missing.namespace)
+    except NotStored as error:
+        missing.go_on(source, error, error.__traceback__)
+
+
 def test_what_was_filled_in_part_is_missing() -> None:
     names: dict[str, Any] = {"get": _get, "rows": [], "kept": [1], "np": np}
     missing = Missing(names)
     source = "for i in range(2): rows.append(i if i < 1 else get())\nnp.array(get())"
-    try:
-        exec(compile(source, "cell", "exec"), names)
-    except NotStored as error:
-        missing.go_on(source, error, error.__traceback__)
+    execute(source, missing)
     assert "rows" not in names
     assert (names["kept"], names["np"]) == ([1], np)
 
@@ -219,10 +224,7 @@ def test_no_older_value_is_taken_for_one_that_is_missing() -> None:
     names: dict[str, Any] = {"records": 1, "get": _get}
     missing = Missing(names)
     source = "records = get()\nseen = [records]\nother = 2\nseen = [other]"
-    try:
-        exec(compile(source, "cell", "exec"), names)
-    except NotStored as error:
-        missing.go_on(source, error, error.__traceback__)
+    execute(source, missing)
     assert names["seen"] == [2]
     assert "records" not in names
     with pytest.raises(ZeroDivisionError):
