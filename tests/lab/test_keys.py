@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import gc
 import textwrap
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -291,3 +294,21 @@ def test_empty_texts_count_but_for_those_in_a_formatted_one() -> None:
     spec.values.append(ast.Constant(""))
     assert keys._text(early) == keys._text(plain)
     assert keys._text(ast.parse("['a', '']")) != keys._text(ast.parse("['a']"))
+
+
+def test_two_threads_parse_at_the_same_time() -> None:
+    """As two notebooks do; one waits in the middle, where the garbage collector runs Python."""
+
+    def wait(*_: object) -> None:
+        time.sleep(0.0005)
+
+    source, before = Path(keys.__file__).read_text(), gc.get_threshold()
+    gc.callbacks.append(wait)
+    gc.set_threshold(50)
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            trees = list(pool.map(keys.parse, [source] * 6))
+    finally:
+        gc.callbacks.remove(wait)
+        gc.set_threshold(*before)
+    assert {ast.dump(tree) for tree in trees} == {ast.dump(ast.parse(source))}

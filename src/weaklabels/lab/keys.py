@@ -16,6 +16,7 @@ import ast
 import dataclasses
 import hashlib
 import json
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, cached_property
 from importlib.metadata import version
@@ -133,6 +134,22 @@ def closure(modules: Iterable[str]) -> dict[str, str]:
     return dict(sorted(seen.items()))
 
 
+_parsing = threading.Lock()
+
+
+def parse(source: str) -> ast.Module:
+    """``ast.parse``, by one thread at a time: notebooks are executed side by side.
+
+    Python 3.11 counts the depth of the tree in one place for all threads, and ends with a
+    SystemError where two take turns (python/cpython issue 106905).
+
+    Raises:
+        SyntaxError: if the source cannot be parsed.
+    """
+    with _parsing:
+        return ast.parse(source)
+
+
 def imports_of(source: str) -> set[str]:
     """Modules of the project that a piece of absolute-importing source imports, anywhere in it.
 
@@ -143,7 +160,7 @@ def imports_of(source: str) -> set[str]:
         SyntaxError: if the source cannot be parsed.
     """
     found: set[str] = set()
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parse(source)):
         for name in _imported_names(node):
             parts = name.split(".")
             prefixes = (".".join(parts[: i + 1]) for i in range(len(parts)))
@@ -187,7 +204,7 @@ class Module:
 
     def __init__(self, name: str, source: str) -> None:
         self.name = name
-        self.tree = _without_checks(_without_docstrings(ast.parse(source)))
+        self.tree = _without_checks(_without_docstrings(parse(source)))
         self.imported = frozenset(imports_of(source)) - {name}
         self.bindings: dict[str, Reference] = {}
         self.definitions: dict[str, list[ast.stmt]] = {self.EFFECTS: []}

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from weaklabels.lab.keys import parse
 from weaklabels.lab.sweep import STORED_ONLY, NotStored
 from weaklabels.press.runner.edition import KEPT
 
@@ -82,7 +83,7 @@ class Missing:
             Exception: any but that runs are not stored, or that a name is missing for this reason.
         """
         line = self._line(trace)
-        statements = ast.parse(source).body
+        statements = parse(source).body
         first, *following = (each for each in statements if (each.end_lineno or 0) >= line)
         parts = apart(first)
         if len(parts) == 1:

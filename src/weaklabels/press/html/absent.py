@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from weaklabels.lab.keys import parse
 from weaklabels.press.runner.notebooks import Cell, Content, source_of, tags_of
 from weaklabels.press.verdicts import NOT_RECORDED
 
@@ -60,7 +61,7 @@ def _read(cell: Cell) -> list[str]:
     source = source_of(cell)
     if ".recorded(" not in source:
         return []
-    tree = ast.parse(source)
+    tree = parse(source)
     calls = [
         node
         for node in ast.walk(tree)

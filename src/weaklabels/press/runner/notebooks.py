@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from weaklabels.lab.keys import parse
 from weaklabels.press.runner.options import UsageError
 
 Cell = dict[str, Any]
@@ -108,7 +109,7 @@ def default_parameters(notebook: Content) -> dict[str, Any]:
     for cell in notebook["cells"]:
         if "parameters" not in tags_of(cell):
             continue
-        for statement in ast.parse(source_of(cell)).body:
+        for statement in parse(source_of(cell)).body:
             if not isinstance(statement, ast.Assign):
                 raise ValueError(
                     f"the parameters cell holds {ast.unparse(statement)!r}: expected "
