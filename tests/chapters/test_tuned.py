@@ -62,16 +62,10 @@ def words_of(content: dict[str, Any]) -> str:
 
 
 def rates_in(content: Any, name: str) -> Iterator[tuple[str, bool]]:
-    """The learning rates of a record of the real candidate sets, which lists what was tried once;
-    the oldest ones do not, and are one choice each."""
-    rates = {each["lr"] for each in content.get("tried", ()) if isinstance(each, dict)}
-    found = content["choices"]
-    if not rates:
-        rates = {each["lr"] for each in found}
-        yield f"{name} lr", any(min(rates) < each["lr"] < max(rates) for each in found)
-        return
-    for each in found:
-        words = " ".join(each[key] for key in ("dataset", "criterion", "method"))
+    """The learning rates of a record of the real candidate sets, which lists what was tried once."""
+    rates = {each["lr"] for each in content["tried"]}
+    for each in content["choices"]:
+        words = " ".join(each[key] for key in ("dataset", "criterion", "method") if key in each)
         yield f"{name} {words} lr", min(rates) < each["lr"] < max(rates)
 
 

@@ -88,6 +88,7 @@ def record_real_world(network: str, chapter: Setting) -> dict[str, Any]:
             "score": "mean of the last 10 epochs",
         },
         "rows": rows,
+        "tried": [{"lr": each.lr, "weight_decay": each.weight_decay} for each in GRID],
         "choices": choices,
         "curves": curves,
     }
