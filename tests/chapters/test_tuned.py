@@ -62,7 +62,7 @@ def words_of(content: dict[str, Any]) -> str:
 
 
 def rates_in(content: Any, name: str) -> Iterator[tuple[str, bool]]:
-    """The learning rates of a record of the real candidate sets, which lists what was tried once."""
+    """Learning rates of a record of real candidate sets, which lists once what was tried."""
     rates = {each["lr"] for each in content["tried"]}
     for each in content["choices"]:
         words = " ".join(each[key] for key in ("dataset", "criterion", "method") if key in each)
