@@ -15,11 +15,7 @@ from weaklabels.press.chapter import Chapter
 
 ROOMS = Path(__file__).parents[2] / "book" / "chapters"
 
-AT_AN_EDGE = {
-    "class_activation_value": {
-        *(f"real_world_{network} lr" for network in ("linear", "mlp")),  # two values for all
-    },
-}
+AT_AN_EDGE = {"class_activation_value": {"real_world_mlp lr"}}  # two values for all
 """Room -> choices at an edge that is no natural bound, which tables mark as such: their values are
 to be widened (``make record ... WIDEN=1``). Each counts against the rows that rest on it."""
 
@@ -62,16 +58,16 @@ def words_of(content: dict[str, Any]) -> str:
 
 
 def rates_in(content: Any, name: str) -> Iterator[tuple[str, bool]]:
-    """The learning rates of a record of the real candidate sets, which lists what was tried once;
-    the oldest ones do not, and are one choice each."""
-    rates = {each["lr"] for each in content.get("tried", ()) if isinstance(each, dict)}
+    """Learning rates of a record of real candidate sets, which lists once what was tried; the
+    oldest one does not, and is one choice."""
     found = content["choices"]
-    if not rates:
+    if "tried" not in content:
         rates = {each["lr"] for each in found}
         yield f"{name} lr", any(min(rates) < each["lr"] < max(rates) for each in found)
         return
+    rates = {each["lr"] for each in content["tried"]}
     for each in found:
-        words = " ".join(each[key] for key in ("dataset", "criterion", "method"))
+        words = " ".join(each[key] for key in ("dataset", "criterion", "method") if key in each)
         yield f"{name} {words} lr", min(rates) < each["lr"] < max(rates)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from chapters.class_activation_value import photographs, real_sets, runs
 from chapters.class_activation_value.runs import (
-    GRID,
+    GRIDS,
     RATES,
     RULE,
     STARTS,
@@ -50,7 +50,7 @@ def record_real_world(network: str, chapter: Setting) -> dict[str, Any]:
         if not present("partial_label", chapter.data_root, which=name):
             continue
         base = real_world_spec(name, network, chapter.data_root)
-        chosen = _choices(chapter, base, name)
+        chosen = _choices(chapter, base, name, GRIDS[network])
         best = {choice["method"]: choice for choice in chosen}
         choices += chosen
         groups = chapter.repeat(
@@ -88,24 +88,27 @@ def record_real_world(network: str, chapter: Setting) -> dict[str, Any]:
             "score": "mean of the last 10 epochs",
         },
         "rows": rows,
+        "tried": [{"lr": each.lr, "weight_decay": each.weight_decay} for each in GRIDS[network]],
         "choices": choices,
         "curves": curves,
     }
 
 
-def _choices(chapter: Setting, base: Spec, name: str) -> list[dict[str, Any]]:
+def _choices(
+    chapter: Setting, base: Spec, name: str, grid: Sequence[OptimiserSpec]
+) -> list[dict[str, Any]]:
     """The optimiser of each method with the best validation accuracy on further splits."""
     trial = replace(base, epochs=50, data_options=options(which=name, validation=0.1))
     table = {
         (method, optimiser): replace(labelled(trial, method), optimiser=optimiser)
         for method in RECORDED_REAL
-        for optimiser in GRID
+        for optimiser in grid
     }
     trials = chapter.repeat(run, table, TUNING_SEEDS)
     choices = []
     for method in RECORDED_REAL:
-        found = [scores(trials[method, o], 10, "val_accuracy").mean() for o in GRID]
-        best = GRID[int(np.argmax(found))]
+        found = [scores(trials[method, o], 10, "val_accuracy").mean() for o in grid]
+        best = grid[int(np.argmax(found))]
         choices.append(
             {
                 "dataset": name,

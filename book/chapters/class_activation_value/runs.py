@@ -39,6 +39,12 @@ GRID = tuple(
 )
 """Learning rates and weight decays among which every method chooses on real-world sets."""
 
+LARGER = tuple(
+    OptimiserSpec("adam", lr=lr, weight_decay=decay) for lr in (0.3, 1.0) for decay in (1e-5, 1e-3)
+)
+GRIDS = {"mlp": GRID, "linear": (*GRID, *LARGER)}
+"""Network -> those that are tried; without hidden units larger rates are of use."""
+
 STARTS = (1, 2, 5, 10, 20)
 """Starting epochs among which IM-max and CAVL choose."""
 

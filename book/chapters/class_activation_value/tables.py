@@ -444,18 +444,17 @@ def plench_table(found: Mapping[str, Mapping[str, np.ndarray]]) -> pd.DataFrame:
     return pd.DataFrame(columns).fillna("-")
 
 
-def choice_table(record: Mapping[str, Any]) -> pd.DataFrame:
-    """Learning rate and weight decay that each method chose on each real-world set."""
-    return pd.DataFrame(
-        {
-            SETS[which]: {
-                choice["method"]: choice_text(choice)
-                for choice in record["choices"]
-                if choice["dataset"] == which
-            }
-            for which in dict.fromkeys(choice["dataset"] for choice in record["choices"])
-        }
-    )
+def choice_table(records: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """Learning rate and weight decay that each method chose, by set and network (the keys of
+    ``records``). A star marks a rate at an end of what was tried."""
+    columns: dict[str, dict[str, str]] = {}
+    for network, record in records.items():
+        rates = [each["lr"] for each in record.get("tried", record["choices"])]
+        for choice in record["choices"]:
+            star = "*" * (choice["lr"] in (min(rates), max(rates)))
+            column = columns.setdefault(f"{SETS[choice['dataset']]}, {network}", {})
+            column[choice["method"]] = choice_text(choice) + star
+    return pd.DataFrame(columns)
 
 
 def choice_text(choice: Mapping[str, Any]) -> str:
