@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from chapters.head_to_head import runs, set_choices
 
+from weaklabels.lab.candidate_criteria import TRUE
 from weaklabels.lab.candidate_setting import comparison
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.store import Record, Store
@@ -17,14 +18,21 @@ def setting(profile: str) -> Chapter:
     return Chapter("head_to_head", profile, "cpu", 3)
 
 
+PEAKS = {"val_accuracy": 3e-3, "covering rate": 3e-2, "approximated accuracy": 3e-4}
+
+
 class Pretended(Setting):
-    """Whose runs reach the more on validation digits the nearer the rate is to 0.003."""
+    """Whose runs reach the more on validation digits the nearer the rate is to a peak; CC more."""
 
     def repeat(self, function, table, seeds=None):
         def record(spec):
             assert dict(spec.data_options)["val"] == set_choices.VALIDATION
-            reached = 90 - abs(math.log10(spec.optimiser.lr / 3e-3))
-            return Record(spec, {"val_accuracy": np.full(spec.epochs, reached)}, {})
+            lead = spec.method == "CC"
+            curves = {
+                curve: np.full(spec.epochs, 90 + lead - abs(math.log10(spec.optimiser.lr / peak)))
+                for curve, peak in PEAKS.items()
+            }
+            return Record(spec, curves, {})
 
         return {key: [record(spec) for _ in seeds] for key, spec in table.items()}
 
@@ -42,5 +50,9 @@ def test_rates_on_sets_are_chosen_by_task_and_used_on_digits_alone(tmp_path: Pat
     elsewhere = {task: replace(spec, dataset="mnist") for task, spec in tasks.items()}
     assert runs.set_table(elsewhere, rates) == runs.set_table(elsewhere)
     shown = set_choices.choice_table(found, list(tasks))
-    assert shown.loc["CC", "uniform"] == "0.003"
+    assert shown.loc[(TRUE, "CC"), "uniform"] == "0.003"
+    assert shown.loc[("covering rate", "CC"), "uniform"] == "0.03"
+    assert ("covering rate", runs.SUPERVISED) not in shown.index  # it has no sets
     assert set_choices.choice_table(None, list(tasks)).empty
+    assert set(set_choices.rates(found, "approximated accuracy").values()) == {3e-4}
+    assert set(set_choices.favourites(found, "covering rate").values()) == {"CC"}
