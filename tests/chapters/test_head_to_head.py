@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from chapters.head_to_head import claims, cost, entries, figures, ranking, runs, tables
+from chapters.head_to_head import claims, cost, entries, figures, ranking, runs, set_claims, tables
 from chapters.head_to_head.choices import Choices, choice_settings, choose, climb
 from chapters.head_to_head.classes import with_classes
 from chapters.head_to_head.record import RECORDS
@@ -404,7 +404,7 @@ def test_the_closest_method_is_that_of_the_validation_scenes() -> None:
 def test_identifying_against_the_likelihood_of_the_set() -> None:
     scores = {(task, name): scattered(80) for task in ("a", "b") for name in runs.PARTIAL}
     scores |= {("a", "CC"): scattered(70), ("b", "CC"): scattered(90)}
-    found = outcomes(*claims.claim_25(scores, ["a", "b"]))
+    found = outcomes(*set_claims.claim_25(scores, ["a", "b"]))
     assert found == dict.fromkeys((f"25{x}" for x in "abcd"), HOLDS) | dict.fromkeys(
         (f"25{x}" for x in "efgh"), FAILS
     )
@@ -412,10 +412,10 @@ def test_identifying_against_the_likelihood_of_the_set() -> None:
 
 def set_claims(scores: dict[tuple[str, str], np.ndarray], smallest: str) -> dict[str, str]:
     return outcomes(
-        *claims.claim_13(scores, "q = 0.7"),
-        *claims.claim_14(scores, smallest),
-        *claims.claim_15(scores, "30 classes"),
-        claims.claim_16(scores, "q = 0.1", "q = 0.7"),
+        *set_claims.claim_13(scores, "q = 0.7"),
+        *set_claims.claim_14(scores, smallest),
+        *set_claims.claim_15(scores, "30 classes"),
+        set_claims.claim_16(scores, "q = 0.1", "q = 0.7"),
     )
 
 

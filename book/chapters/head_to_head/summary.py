@@ -26,6 +26,7 @@ QUESTIONS: Mapping[str, Sequence[str]] = {
         "24b",
         "24c",
         "24d",
+        "28",
     ),
     "one method will do": ("12",),
     "large candidate sets: sorting the candidates out beats averaging over them": (
@@ -46,6 +47,10 @@ QUESTIONS: Mapping[str, Sequence[str]] = {
     "small sets: averaging is as good": ("14a", "14b", "14c", "14d"),
     "many classes: soft weights beat one hard choice": ("15a", "15b", "15c", "15d"),
     "the order on small sets is that on large ones": ("16",),
+    "learning rates can be chosen without a true label": (
+        *("26a", "26b", "26c", "26d", "26e", "26f"),
+        *("27a", "27b"),
+    ),
     "a better loss costs next to nothing": ("11",),
 }
 """What the chapter asked -> rows that answer."""
