@@ -70,9 +70,9 @@ def test_the_order_is_compared_with_that_on_scenes() -> None:
         (photographs.SINGLE, name): np.array([(7 * place) % 12.0])
         for place, name in enumerate(names)
     }
-    assert photographs.claim_28(found, same).outcome == HOLDS
-    assert photographs.claim_28(found, mixed).outcome == OPEN
-    assert photographs.claim_28({}, same).outcome == NOT_TESTABLE
+    assert photographs.claim_28(found, same).verdict.outcome == HOLDS
+    assert photographs.claim_28(found, mixed).verdict.outcome == OPEN
+    assert photographs.claim_28({}, same).verdict.outcome == NOT_TESTABLE
     table = photographs.table(found, same)
     assert table.index[0] == names[-1]
     assert list(table["rank"]) == list(range(1, 13))

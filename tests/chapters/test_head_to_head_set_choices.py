@@ -75,14 +75,14 @@ def reached(by_criterion: dict[str, float]) -> dict[str, dict[tuple[str, str], n
 def test_choosing_without_truth_may_cost_a_point() -> None:
     tasks = ("q = 0.7", "30 classes")
     judged = reached({TRUE: 90.0, "covering rate": 89.5, "approximated accuracy": 85.0})
-    found = [row.outcome for row in set_claims.claim_26(judged, tasks, tasks)]
+    found = [row.verdict.outcome for row in set_claims.claim_26(judged, tasks, tasks)]
     assert found == [HOLDS, FAILS] * 3
     cc = dict.fromkeys(tasks, "CC")
     picks = {TRUE: cc, "covering rate": dict.fromkeys(tasks, "RC"), "approximated accuracy": cc}
     rows = set_claims.claim_27(judged, picks, tasks)
-    assert [row.outcome for row in rows] == [FAILS, FAILS]  # RC is two points lower than CC
+    assert [row.verdict.outcome for row in rows] == [FAILS, FAILS]  # RC is two points lower than CC
     rows = set_claims.claim_27(judged, dict.fromkeys(judged, cc), tasks)
-    assert [row.outcome for row in rows] == [HOLDS, FAILS]
+    assert [row.verdict.outcome for row in rows] == [HOLDS, FAILS]
     table = tables.criteria_table(judged, picks, tasks)
     assert table.loc[("covering rate", "its pick"), "q = 0.7"] == "RC 89.5"
     assert table.loc[(TRUE, "all methods"), "30 classes"] == "90.2 ± 0.1"
@@ -91,4 +91,4 @@ def test_choosing_without_truth_may_cost_a_point() -> None:
 def test_where_no_rate_was_chosen_nothing_is_said_of_choosing() -> None:
     judged = reached({TRUE: 90.0, "covering rate": 90.0, "approximated accuracy": 90.0})
     rows = set_claims.claim_26(judged, ["q = 0.7"], [])
-    assert [row.outcome for row in rows] == [NOT_TESTABLE] * 2
+    assert [row.verdict.outcome for row in rows] == [NOT_TESTABLE] * 2
