@@ -297,6 +297,13 @@ def test_conda_gets_the_same_packages() -> None:
     assert packages == {"pip": ["-r requirements.lock"]}
 
 
+def test_conda_and_binder_install_package_and_chapters() -> None:
+    """As ``make env`` does: kernels run in the rooms, which import ``chapters``."""
+    line = "pip install --no-deps --no-build-isolation --editable . --editable book"
+    assert f"#   {line}\n" in (ROOT / "environment.yml").read_text()
+    assert f"python -m {line}\n" in (ROOT / "postBuild").read_text()
+
+
 @pytest.mark.parametrize(
     ("schema", "paths"),
     [

@@ -65,23 +65,31 @@ def test_several_rows_answer_together():
     assert together("1a 2b 3a", OUTCOMES) == FAILS
     assert together("1a 3a", OUTCOMES) == OPEN
     assert together("x", {"x": NOT_TESTABLE}) == NOT_TESTABLE
+    assert together("1a x", OUTCOMES | {"x": NOT_TESTABLE}) == HOLDS
     assert together("1a x", OUTCOMES | {"x": NOT_RECORDED}) == NOT_RECORDED
 
 
 def test_what_carries_over_is_counted():
     text = carried_over([("1a", "1b"), ("2a", "2b"), ("3a", "3b")], OUTCOMES)
-    assert "2 hold on the scenes; of these on photographs: 1 holds, 1 fails" in text
+    assert (
+        "2 hold on the scenes; of these on photographs, as far as they can be tested: 1 holds, 1 f"
+        in text
+    )
     assert text.endswith("Of the other 1 on photographs: 1 holds.")
     assert NOT_RECORDED in carried_over([("1a", "x")], OUTCOMES | {"x": NOT_RECORDED})
 
 
-def test_questions_are_answered_by_the_rows_that_could_be_tested():
+def test_questions_are_answered_by_their_rows():
     outcomes = OUTCOMES | {"4a": NOT_TESTABLE}
     asked = {"is it so": ("1a", "2b", "1b", "4a"), "and this": ("4a", "5")}
-    assert answers(asked, outcomes) == "- Is it so: **holds** (1a, 1b), **fails** (2b)."
+    said = "**holds** (1a, 1b), **fails** (2b), **not testable here** (4a)"
+    assert answers(asked, outcomes) == f"- Is it so: {said}."
     assert answers({"and this": ("4a",)}, outcomes) == f"{NOT_RECORDED.capitalize()}."
 
 
 def test_rows_of_a_kind_are_counted_in_words():
     assert tally({"x": ("2", "3")}, OUTCOMES) == "- x: of 4 rows 2 hold, 1 fails, 1 is open."
     assert tally({"x": ("9",)}, OUTCOMES) == ""
+    assert tally({"x": ("9",)}, {"9a": NOT_TESTABLE}) == ""
+    more = OUTCOMES | {"3z": NOT_TESTABLE}
+    assert tally({"x": ("2", "3")}, more).endswith("1 is open, 1 not testable.")

@@ -134,7 +134,8 @@ def claim_3(scores: Scores, photographs: Scores) -> list[Row]:
         photographs,
     )
     fewer = without.claim.replace(", ROLE and ROLE+LI", " and ROLE")
-    return [with_init, replace(without, claim=fewer)]
+    published = without.paper.replace("88.3", "87.8")
+    return [with_init, replace(without, claim=fewer, paper=published)]
 
 
 def claim_4(moments: Mapping[str, Scores], photographs: Mapping[str, Scores]) -> list[Row]:
@@ -183,7 +184,7 @@ def claim_5(scores: Scores, photographs: Scores) -> list[Row]:
     return _on_both(
         ("5a", "5b"),
         "EM passes the run that knows all negatives (1 P & all N)",
-        "true on VOC (89.1 against 87.6), NUS and CUB, false on COCO (70.9 against 71.4)",
+        "true on VOC (89.1 against 87.6), NUS and CUB, false on COCO (70.7 against 71.4)",
         lambda found: _better(found, [("EM", ALL_NEGATIVES)]),
         scores,
         photographs,

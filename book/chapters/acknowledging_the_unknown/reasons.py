@@ -40,8 +40,9 @@ TEXTS: Mapping[str, str] = {
     "mean.",
     "19a": "No explanation was found. EM separates hidden positives from negatives better than AN "
     "does (row 28); its mAP at the best epoch is lower nevertheless, and at the last one the two "
-    "have about the same mean (row 19b). Each has a learning rate of its own, and EM's α lies "
-    "inside what was tried (tab-atu-photograph-settings); one repetition decides these choices.",
+    "have about the same mean (row 19b). The learning rate was chosen for each, and is the same "
+    "for both; EM's α lies inside what was tried (tab-atu-photograph-settings); one repetition "
+    "decides these choices.",
     "20a 20b 20c": "DW, L1R and L2R are changes of AN, and AN itself is ahead of EM: what is said "
     "of row 19a is true of them too.",
     "20f": "DW loses less than AN towards the end (tab-atu-photographs), where EM and AN have "

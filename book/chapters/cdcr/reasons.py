@@ -20,7 +20,7 @@ LITTLE_TO_WIN = (
 STARVED = (
     "Where one threshold is behind, perhaps it starves the rare classes, whose candidates have low "
     "confidences; the figure over classes looks at the middle rate. Class difficulty is all that "
-    "differs in rows 3a to 3c, and is worth most of the distance; where classes are equally "
+    "differs in rows 3a to 3c, and is worth about that distance; where classes are equally "
     "frequent it is worth less (row 3d). At the middle rate a longer warm-up removes the distance "
     "too (row 15g): either change is enough there."
 )

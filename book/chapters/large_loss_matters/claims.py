@@ -423,7 +423,8 @@ QUESTIONS = {
     ),
     "On photographs, the last layers trained, LL-R, LL-Ct and LL-Cp are better than naive AN, at "
     "the best and at the last epoch": ("19a", "19b", "19c", "19d", "19e", "19f"),
-    "LL-R is better there than WAN, LSAN, EPR and ROLE, at the best and at the last epoch": (
+    "LL-R is better there than WAN, LSAN, EPR and ROLE, one by one, at the best and at the last "
+    "epoch": (
         "20a",
         "20b",
         "20c",

@@ -49,8 +49,9 @@ TRUSTS = (
 GETS_AWAY = (
     "On the largest uniform sets PRODEN and LW get away from their start as well, once their "
     "learning rates suit them (tab-mogd-rates). The judge is perhaps not what holds MoGD back: it "
-    "tells true labels from false candidates there at least as well as on the smallest sets "
-    "(tab-mogd-judge). Rows 2d to 2f ask the same where one false candidate nearly always returns."
+    "tells true labels from false candidates there at least as well as on the smallest uniform "
+    "sets (tab-mogd-judge). Rows 2d to 2f ask the same where one false candidate nearly always "
+    "returns."
 )
 NO_GAIN = (
     "PRODEN gains by longer training, LW keeps its level, and MoGD loses (tab-mogd-longer). Why, "
@@ -82,7 +83,8 @@ BREAKS_DOWN = (
 )
 COLLAPSES = (
     "CC collapses in some runs at the rate that two other repetitions chose (see its standard "
-    "deviation in tab-mogd-longer); in the runs in which it does not it is ahead."
+    "deviation in tab-mogd-longer); in the runs in which it does not it is ahead, but for one "
+    "after 240 epochs, which collapses later."
 )
 LEVEL = (
     "MoGD, PRODEN and LW, all with the clean samples in training, lie within a few tenths of a "
@@ -425,7 +427,7 @@ TOLD = {
     "As judges and in training, better than such a rival, on real data": tuple(
         f"{at}{number}" for at in "rf" for number in (4, 10, 11, 12)
     ),
-    "Ahead of self-training when all train for longer": ("2l",),
+    "Ahead of self-training after 60 epochs and after more": ("2l",),
     "The judge tells true labels from false candidates, and gives them weight": (
         "3", "3s", "r5", "r6", "f5", "f6",
     ),

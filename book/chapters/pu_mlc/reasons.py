@@ -16,9 +16,10 @@ FEW_POSITIVES = (
     "64; rows 14b to 14d, with as many negatives for each positive, ask the same with more of both."
 )
 AFTERWARDS = (
-    "PU-MLC is at its best after two to four epochs, and falls by eight to nine points afterwards "
-    "(tab-pumlc-photograph-parts): the level of the classes, perhaps, which nothing holds from "
-    "above. The temperature is not needed for it: VPU with re-balance falls as far."
+    "PU-MLC is at its best after two to four epochs (by the record), and falls by eight to nine "
+    "points afterwards (tab-pumlc-photograph-parts): the level of the classes, perhaps, which "
+    "nothing holds from above. The temperature is not needed for it: VPU with re-balance falls as "
+    "far."
 )
 LOSES_MORE = (
     "At the best epoch the two are level (row 14b), and from there to the last one PU-MLC loses a "

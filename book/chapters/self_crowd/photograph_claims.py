@@ -27,7 +27,7 @@ NOT_ALL = (
 NEARLY_RIGHT = (
     "Nearly all answers are right here (tab-crowd-inference), so one more answer to an image "
     "mostly repeats what is known. Perhaps it matters little therefore to which images it is "
-    "added; but twelve crowds do not exclude a gain of a point."
+    "added; but twelve crowds do not exclude a gain of half a point."
 )
 WHY: Mapping[str, Mapping[str, str]] = {
     FAILS: {

@@ -29,7 +29,7 @@ def in_words(found: Mapping[str, int]) -> list[str]:
 
 
 def tally(told: Mapping[str, Sequence[str]], outcomes: Mapping[str, str]) -> str:
-    """How many rows of each kind hold, fail and are open, in Markdown.
+    """How many rows of each kind hold, fail, are open and are not testable, in Markdown.
 
     Args:
         told: what is summed up -> its rows' ids without their last letter.
@@ -38,8 +38,9 @@ def tally(told: Mapping[str, Sequence[str]], outcomes: Mapping[str, str]) -> str
     lines = []
     for what, prefixes in told.items():
         found = [outcome for id, outcome in outcomes.items() if id[:-1] in prefixes]
-        counts = Counter({word: found.count(word) for word in (HOLDS, FAILS, OPEN)})
-        if said := in_words(+counts):
+        counts = Counter(word for word in found if word in OUTCOMES)
+        if set(counts) - {NOT_TESTABLE}:
+            said = in_words(counts)
             lines.append(f"- {what}: of {len(found)} rows {', '.join(said)}.")
     return "\n".join(lines)
 
@@ -49,17 +50,14 @@ def answers(questions: Mapping[str, Sequence[str]], outcomes: Mapping[str, str])
 
     Args:
         questions: question -> ids of the rows that answer it.
-        outcomes: id -> outcome; rows that it lacks, or that are not testable, are left out, and so
-            is a question of which none remains.
+        outcomes: id -> outcome; rows that it lacks are left out, and so is a question none of
+            whose rows could be tested.
     """
     lines = []
     for question, ids in questions.items():
-        found = {
-            outcome: [id for id in ids if outcomes.get(id) == outcome]
-            for outcome in (HOLDS, FAILS, OPEN)
-        }
+        found = {outcome: [id for id in ids if outcomes.get(id) == outcome] for outcome in OUTCOMES}
         said = [f"**{outcome}** ({', '.join(each)})" for outcome, each in found.items() if each]
-        if said:
+        if any(each for outcome, each in found.items() if outcome != NOT_TESTABLE):
             lines.append(f"- {question[0].upper()}{question[1:]}: {', '.join(said)}.")
     return "\n".join(lines) or NOT_RECORDED.capitalize() + "."
 
@@ -67,11 +65,14 @@ def answers(questions: Mapping[str, Sequence[str]], outcomes: Mapping[str, str])
 def together(ids: str, outcomes: Mapping[str, str]) -> str:
     """The outcome of several rows as of one claim: all of them hold, or one fails, or it is open.
 
+    Rows that are not testable say nothing, unless there is no other.
+
     Args:
         ids: separated by spaces.
         outcomes: id -> outcome.
     """
     found = {outcomes[id] for id in ids.split()}
+    found = found - {NOT_TESTABLE} or found
     if len(found) == 1:
         return found.pop()
     return FAILS if FAILS in found else NOT_RECORDED if NOT_RECORDED in found else OPEN
@@ -90,8 +91,8 @@ def carried_over(pairs: Sequence[tuple[str, str]], outcomes: Mapping[str, str]) 
     counts = [", ".join(in_words(Counter(each))) or NOT_RECORDED for each in (firm, other)]
     return (
         f"Of {len(pairs)} findings that were asked for in both places {len(firm)} hold on the "
-        f"scenes; of these on photographs: {counts[0]}. Of the other {len(other)} on photographs: "
-        f"{counts[1]}."
+        f"scenes; of these on photographs, as far as they can be tested: {counts[0]}. Of the other "
+        f"{len(other)} on photographs: {counts[1]}."
     )
 
 
