@@ -237,7 +237,8 @@ def claim_11(cost: Mapping[str, Sequence[float]]) -> Row:
         figure="fig-h2h-cost",
         why={
             FAILS: "Perhaps because EM+APL and CAP thresholds look at all training images once "
-            "more after an epoch, and ROLE updates an estimate of every label."
+            "more after an epoch; ROLE, which updates an estimate of every label, is just at the "
+            "limit."
         },
     )
 
