@@ -19,7 +19,7 @@ from chapters.head_to_head.entries import (
     Entry,
     applies,
 )
-from chapters.head_to_head.runs import PARTIAL
+from chapters.head_to_head.runs import AVERAGING, PARTIAL
 from weaklabels.lab import candidate_sets, missing_labels
 from weaklabels.lab.multilabel import Spec
 from weaklabels.lab.store import Record
@@ -28,6 +28,8 @@ from weaklabels.press.verdicts import HOLDS
 
 Scores = Mapping[tuple[str, str], np.ndarray]
 """(task, method) -> a score in percent for each seed; a task is a weakening or a kind of sets."""
+
+SORTING = tuple(name for name in PARTIAL if name != AVERAGING)
 
 Judged = Mapping[str, Scores]
 """What settings were chosen by -> the scores at these settings."""
@@ -205,7 +207,8 @@ def set_ranks_line(scores: Scores, tasks: Sequence[str]) -> str:
 def criteria_table(
     judged: Judged, favourites: Mapping[str, Mapping[str, str]], tasks: Sequence[str]
 ) -> pd.DataFrame:
-    """Mean of all methods, and the method that is picked, with rates chosen by each criterion.
+    """Mean of all methods and of those that do not average to the end, and the method that is
+    picked, with rates chosen by each criterion.
 
     Args:
         judged: the scores.
@@ -215,8 +218,9 @@ def criteria_table(
     rows = {}
     for criterion, scores in judged.items():
         names = favourites[criterion]
-        means = {task: score_array(scores, [task], PARTIAL)[0].mean(0) for task in tasks}
-        rows[criterion, "all methods"] = {task: mean_std(each) for task, each in means.items()}
+        for title, group in (("all methods", PARTIAL), (f"all but {AVERAGING}", SORTING)):
+            means = {task: score_array(scores, [task], group)[0].mean(0) for task in tasks}
+            rows[criterion, title] = {task: mean_std(each) for task, each in means.items()}
         rows[criterion, "its pick"] = {
             task: f"{names[task]} {scores[task, names[task]].mean():.1f}" for task in tasks
         }
