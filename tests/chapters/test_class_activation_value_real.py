@@ -16,6 +16,7 @@ from chapters.class_activation_value import (
     tables,
 )
 
+from weaklabels.lab import candidate_criteria
 from weaklabels.lab.candidate_setting import COMPARATORS
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.store import Store
@@ -56,15 +57,6 @@ def write_cifar10(root):
 # -- judging without truth ------------------------------------------------------------------------
 
 
-def test_candidates_alone_judge_a_prediction():
-    logits = torch.tensor([[4.0, 1.0, 0.0], [0.0, 3.0, 1.0], [0.0, 1.0, 5.0]])
-    sets = torch.tensor([[True, True, False], [True, False, True], [False, False, True]])
-    assert real_sets.covering_rate(logits, sets) == pytest.approx(200 / 3)
-    p = torch.tensor([4.0, 1.0]).softmax(0)[0].item()
-    # As in PLENCH's code: 1 minus what the other candidates have of the posterior.
-    assert real_sets.approximated_accuracy(logits, sets) == pytest.approx(100 * (p + 0 + 1) / 3)
-
-
 def test_batches_are_whole_and_the_validation_part_keeps_its_sets(tmp_path, monkeypatch):
     write_lost(tmp_path)
     seen = []
@@ -78,7 +70,7 @@ def test_batches_are_whole_and_the_validation_part_keeps_its_sets(tmp_path, monk
     found = real_sets.run(spec)
     assert {"covering rate", "approximated accuracy", "val_accuracy"} <= set(found)
     assert found["covering rate"][0] >= found["val_accuracy"][0]
-    monkeypatch.setattr(real_sets, "execute", execute)
+    monkeypatch.setattr(candidate_criteria, "execute", execute)
     assert real_sets.run(spec) == {"steps": 3}
     assert seen == [16, 16, 16]  # of 49 training examples
     assert real_sets.counts(spec)["validation examples"] == 5
@@ -118,7 +110,7 @@ def test_settings_are_chosen_by_each_criterion_on_other_splits(setting, monkeypa
     small_steps(monkeypatch)
     monkeypatch.setattr(real_sets, "RANKED", ("CC", "CAVL"))
     made = real_sets.selection(setting)
-    cells = [(c, m) for c in real_sets.CRITERIA for m in real_sets.RANKED]
+    cells = [(c, m) for c in candidate_criteria.CRITERIA for m in real_sets.RANKED]
     assert [(each["criterion"], each["method"]) for each in made["choices"]] == cells
     assert all(len(each["validation"]) == 2 for each in made["choices"])
     assert len(made["rows"]) == 2 * len(cells)
@@ -175,7 +167,7 @@ def made_selection(**changed):
     usual = dict.fromkeys(real_sets.RANKED, around(70))
     return {
         criterion: {"Lost": usual | {"CAVL": around(changed.get(criterion.split()[-1], 70.0))}}
-        for criterion in real_sets.CRITERIA
+        for criterion in candidate_criteria.CRITERIA
     }
 
 
@@ -242,7 +234,7 @@ def test_what_is_not_recorded_is_said_and_leaves_empty_tables():
 def test_recorded_selections_are_read_by_criterion_and_set():
     rows = [
         {"dataset": "lost", "criterion": c, "method": "CC", "seed": seed, "test": 60.0 + seed}
-        for c in real_sets.CRITERIA
+        for c in candidate_criteria.CRITERIA
         for seed in range(2)
     ]
     choice = {"dataset": "lost", "criterion": "covering rate", "method": "CC"}

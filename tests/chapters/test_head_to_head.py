@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from chapters.head_to_head import claims, cost, entries, figures, ranking, runs, tables
+from chapters.head_to_head import claims, cost, entries, figures, ranking, runs, set_claims, tables
 from chapters.head_to_head.choices import Choices, choice_settings, choose, climb
 from chapters.head_to_head.classes import with_classes
 from chapters.head_to_head.record import RECORDS
@@ -404,18 +404,18 @@ def test_the_closest_method_is_that_of_the_validation_scenes() -> None:
 def test_identifying_against_the_likelihood_of_the_set() -> None:
     scores = {(task, name): scattered(80) for task in ("a", "b") for name in runs.PARTIAL}
     scores |= {("a", "CC"): scattered(70), ("b", "CC"): scattered(90)}
-    found = outcomes(*claims.claim_25(scores, ["a", "b"]))
+    found = outcomes(*set_claims.claim_25(scores, ["a", "b"]))
     assert found == dict.fromkeys((f"25{x}" for x in "abcd"), HOLDS) | dict.fromkeys(
         (f"25{x}" for x in "efgh"), FAILS
     )
 
 
-def set_claims(scores: dict[tuple[str, str], np.ndarray], smallest: str) -> dict[str, str]:
+def on_sets(scores: dict[tuple[str, str], np.ndarray], smallest: str) -> dict[str, str]:
     return outcomes(
-        *claims.claim_13(scores, "q = 0.7"),
-        *claims.claim_14(scores, smallest),
-        *claims.claim_15(scores, "30 classes"),
-        claims.claim_16(scores, "q = 0.1", "q = 0.7"),
+        *set_claims.claim_13(scores, "q = 0.7"),
+        *set_claims.claim_14(scores, smallest),
+        *set_claims.claim_15(scores, "30 classes"),
+        set_claims.claim_16(scores, "q = 0.1", "q = 0.7"),
     )
 
 
@@ -428,11 +428,11 @@ def test_claims_about_candidate_sets() -> None:
     }
     ids = {number: [f"{number}{letter}" for letter in "abcd"] for number in (13, 14, 15)}
     high = dict.fromkeys((*ids[13], *ids[15], "16"), HOLDS) | dict.fromkeys(ids[14], FAILS)
-    assert set_claims(scores, "q = 0.1") == high
+    assert on_sets(scores, "q = 0.1") == high
     scores["q = 0.7", "RC"] = scattered(52)
     scores["30 classes", "PRODEN"] = scattered(66)
     scores["q = 0.1", "IM-max"] = scattered(52)
-    found = set_claims(scores, "q = 0.1")
+    found = on_sets(scores, "q = 0.1")
     assert [key for key, outcome in found.items() if outcome == OPEN][:4] == [
         "13b",
         "14a",
@@ -443,6 +443,6 @@ def test_claims_about_candidate_sets() -> None:
     low["q = 0.7", "RC"] = -91.0 + np.array([-0.1, 0.0, 0.1])
     low["30 classes", "PRODEN"] = -92.0 + np.array([-0.1, 0.0, 0.1])
     low["q = 0.1", "IM-max"] = 60.0 + np.array([-0.1, 0.0, 0.1])
-    assert set_claims(low, "q = 0.7") == {
+    assert on_sets(low, "q = 0.7") == {
         key: FAILS if outcome == HOLDS else HOLDS for key, outcome in high.items()
     }

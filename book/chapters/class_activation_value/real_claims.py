@@ -18,9 +18,10 @@ from chapters.class_activation_value.claims import (
     power,
 )
 from chapters.class_activation_value.photographs import LAST, LATE
-from chapters.class_activation_value.real_sets import RANKED, TRUE
+from chapters.class_activation_value.real_sets import RANKED
 from chapters.class_activation_value.reasons import REASONS
 from chapters.class_activation_value.tables import PLENCH, Run, scores
+from weaklabels.lab.candidate_criteria import TRUE
 from weaklabels.press.claims import Row, Verdict, all_of, greater, not_testable
 from weaklabels.press.verdicts import OPEN
 

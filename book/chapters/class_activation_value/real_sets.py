@@ -2,8 +2,7 @@
 
 PLENCH (Wang et al., *Realistic Evaluation of Deep Partial-Label Learning Algorithms*, ICLR 2025;
 its code was read) trains on whole batches only, for a number of steps, and judges settings on a
-validation part that keeps its candidate sets: nobody who has candidate sets alone knows a
-validation accuracy.
+validation part that keeps its candidate sets (see ``lab.candidate_criteria``).
 """
 
 from __future__ import annotations
@@ -19,27 +18,14 @@ from torch import Tensor
 
 from chapters.class_activation_value.runs import GRID, SETS, TUNING_SEEDS, real_world_spec
 from chapters.class_activation_value.tables import choice_text, or_note, recorded_scores
-from weaklabels import methods
-from weaklabels.data import Splits
-from weaklabels.lab import candidate_setting
-from weaklabels.lab.candidate_sets import (
-    EVALUATION_BATCH,
-    CandidateWatch,
-    Spec,
-    build_network,
-    draw_candidates,
-    load_splits,
-    scores,
-)
+from weaklabels.lab import candidate_criteria, candidate_setting
+from weaklabels.lab.candidate_criteria import CRITERIA
+from weaklabels.lab.candidate_sets import Spec, load_splits, scores
 from weaklabels.lab.candidate_setting import COMPARATORS, present
-from weaklabels.lab.execute import ORDER, Task, execute, started
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import options
-from weaklabels.methods.partial_label import candidate_posterior
-from weaklabels.models import Network
 from weaklabels.press.claims import mean_std
-from weaklabels.seeding import torch_rng
-from weaklabels.train import OptimiserSpec, predict
+from weaklabels.train import OptimiserSpec
 
 EPOCHS = {"lost": 143, "msrcv2": 91, "birdsong": 32}
 """Set -> 1,000 steps in whole batches of 128, rounded to epochs."""
@@ -61,14 +47,6 @@ after the step, as RC does, and its CAVL masks as the authors' code. The last ro
 
 RANKED = (*COMPARATORS, "CAVL")
 
-TRUE = "true labels"
-CRITERIA = {
-    "covering rate": "covering rate",
-    "approximated accuracy": "approximated accuracy",
-    TRUE: "val_accuracy",
-}
-"""What settings are chosen by -> the curve that holds it; the first two need candidates alone."""
-
 DIFFERENCES = (
     "Features are standardised with the statistics of the training part; PLENCH's code takes those "
     "of all examples.",
@@ -76,72 +54,20 @@ DIFFERENCES = (
 )
 
 
-def covering_rate(logits: Tensor, candidates: Tensor) -> float:
-    """Share of examples (%) whose predicted class is one of their candidates.
-
-    Args:
-        logits: ``(N, K)``.
-        candidates: ``(N, K)`` bool.
-    """
-    inside = candidates.gather(1, logits.argmax(1, keepdim=True))
-    return 100 * float(inside.double().mean())
-
-
-def approximated_accuracy(logits: Tensor, candidates: Tensor) -> float:
-    """Mean posterior (%) of the predicted class among the candidates; 0 where it is none of them.
-
-    The arguments are those of ``covering_rate``.
-    """
-    posterior = candidate_posterior(logits.double(), candidates)
-    return 100 * float(posterior.gather(1, logits.argmax(1, keepdim=True)).mean())
-
-
 def run(spec: Spec) -> dict[str, Any]:
     """Train in whole batches; what is left of an epoch's shuffled examples is not seen in it.
 
     Returns:
-        What ``candidate_sets.run`` returns; and per epoch, in percent, ``covering rate`` and
-        ``approximated accuracy`` of the validation part, which must be there.
+        What ``candidate_criteria.train`` does.
     """
-    splits = load_splits(spec)
-    candidates = torch.from_numpy(draw_candidates(spec, splits)).to(spec.device)
-    method = started(methods.create(spec.method, **dict(spec.method_options)), candidates)
-    x_train, size = splits.train.x.to(spec.device), spec.batch_size
+    splits, size = load_splits(spec), spec.batch_size
+    count = len(splits.train)
 
     def whole(order: torch.Generator) -> Iterable[Tensor]:
-        batches = torch.randperm(len(x_train), generator=order).split(size)
+        batches = torch.randperm(count, generator=order).split(size)
         return [batch for batch in batches if len(batch) == size]
 
-    return execute(
-        spec,
-        Task(
-            build_network(spec, splits),
-            method,
-            x_train,
-            watch=lambda net, _: _Watch(spec, splits, candidates, net, x_train),
-            streams={ORDER: torch_rng(spec.seed, ORDER)},
-            batches=whole,
-            steps=len(x_train) // size,
-        ),
-    )
-
-
-class _Watch(CandidateWatch):
-    """Judges on the validation part by its candidate sets, too."""
-
-    def __init__(
-        self, spec: Spec, splits: Splits, candidates: Tensor, model: Network, x_train: Tensor
-    ) -> None:
-        super().__init__(spec, splits, candidates, model, x_train)
-        held_out = splits.validation()
-        self.x_val = held_out.x.to(spec.device)
-        self.sets = torch.as_tensor(held_out.extra["candidates"]).to(spec.device)
-
-    def after_epoch(self, epoch: int) -> None:
-        super().after_epoch(epoch)
-        logits = predict(self.model, self.x_val, EVALUATION_BATCH)
-        self.note("covering rate", covering_rate(logits, self.sets))
-        self.note("approximated accuracy", approximated_accuracy(logits, self.sets))
+    return candidate_criteria.train(spec, splits, batches=whole, steps=count // size)
 
 
 # -- records --------------------------------------------------------------------------------------

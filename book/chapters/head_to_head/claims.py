@@ -1,4 +1,4 @@
-"""The questions of the head to head: one function each.
+"""The questions of the head to head about missing labels: one function each.
 
 Where a question needs "the best of" some methods, the recorded validation scores pick it, not the
 test scores that then decide.
@@ -22,7 +22,6 @@ from chapters.head_to_head.entries import (
     TOLD,
     WEAKENINGS,
 )
-from chapters.head_to_head.runs import AVERAGING, IDENTIFYING, PARTIAL
 from chapters.head_to_head.tables import Scores, always_close, score_array
 from weaklabels.press.claims import (
     ONE_SEED,
@@ -35,7 +34,7 @@ from weaklabels.press.claims import (
     order,
     rank_agreement,
 )
-from weaklabels.press.verdicts import FAILS, OPEN
+from weaklabels.press.verdicts import FAILS
 
 OWN = "Our question"
 
@@ -238,7 +237,8 @@ def claim_11(cost: Mapping[str, Sequence[float]]) -> Row:
         figure="fig-h2h-cost",
         why={
             FAILS: "Perhaps because EM+APL and CAP thresholds look at all training images once "
-            "more after an epoch, and ROLE updates an estimate of every label."
+            "more after an epoch; ROLE, which updates an estimate of every label, is just at the "
+            "limit."
         },
     )
 
@@ -283,99 +283,6 @@ def claim_17(scores: Scores) -> list[Row]:
             ("a", POSITIVES_ONLY, "weakenings with positives only"),
             ("b", BOTH_SIGNS, "weakenings with both signs"),
         )
-    ]
-
-
-# -- candidate sets -------------------------------------------------------------------------------
-
-
-def claim_13(scores: Scores, task: str) -> list[Row]:
-    """Each identifying method against averaging at the largest q, ``task``."""
-    return [
-        Row(
-            f"13{letter}",
-            f"At large q ({task}) {name}, which identifies the true candidate, beats averaging.",
-            "Class Activation Value and its comparators",
-            greater(scores[task, name], scores[task, AVERAGING]),
-            figure="fig-h2h-sets",
-        )
-        for letter, name in zip(ascii_lowercase, IDENTIFYING, strict=False)
-    ]
-
-
-def claim_14(scores: Scores, task: str) -> list[Row]:
-    """Averaging at most a point behind each of them at the smallest q, ``task``."""
-    return [
-        Row(
-            f"14{letter}",
-            f"At small q ({task}) averaging is as good as {name}: at most one point behind.",
-            OWN,
-            greater(scores[task, AVERAGING], scores[task, name], margin=-1),
-            figure="fig-h2h-sets",
-            why={
-                FAILS: "Perhaps because averaging, even at the learning rate that suits it, learns "
-                "the sets by heart, small ones too."
-            },
-        )
-        for letter, name in zip(ascii_lowercase, IDENTIFYING, strict=False)
-    ]
-
-
-def claim_15(scores: Scores, task: str) -> list[Row]:
-    """Each method with soft weights against each hard choice, with the most classes, ``task``."""
-    pairs = [(soft, hard) for soft in ("RC", "PRODEN") for hard in ("IM-max", "CAVL")]
-    return [
-        Row(
-            f"15{letter}",
-            f"With many classes ({task}) soft weights beat one hard choice: {soft} beats {hard}.",
-            "Against the CAVL paper, in which CAVL leads" if hard == "CAVL" else OWN,
-            greater(scores[task, soft], scores[task, hard]),
-            figure="fig-h2h-sets",
-        )
-        for letter, (soft, hard) in zip("abcd", pairs, strict=True)
-    ]
-
-
-def claim_16(scores: Scores, smallest: str, largest: str) -> Row:
-    """Rank correlation of the smallest and the largest q above 0."""
-    return Row(
-        "16",
-        f"The methods that lead at {smallest} lead at {largest}, too.",
-        OWN,
-        same_order(scores, smallest, largest, PARTIAL),
-        figure="fig-h2h-sets",
-        why={
-            OPEN: "Perhaps because at small q most methods solve the task, and their order changes "
-            "from seed to seed."
-        },
-    )
-
-
-HARD = (
-    "Perhaps because one hard choice among many candidates is mostly wrong in the first epochs, "
-    "and is then learnt; rows 15a to 15d compare it with soft weights."
-)
-STALE = (
-    "The gradient of CC is that of PRODEN with the weights of the present step, where RC and "
-    "PRODEN have those of an epoch ago. Perhaps older weights keep the mistakes of early epochs "
-    "longer. With many classes old ones are better (rows 25f and 25g)."
-)
-
-
-def claim_25(scores: Scores, tasks: Sequence[str]) -> list[Row]:
-    """Each identifying method against CC, at the largest q and with the most classes."""
-    pairs = [(task, name) for task in tasks for name in IDENTIFYING]
-    return [
-        Row(
-            f"25{letter}",
-            f"Identifying the true candidate is worth it ({task}): {name} beats CC, which asks "
-            "only that the truth be among the candidates.",
-            "Class Activation Value and its comparators",
-            greater(scores[task, name], scores[task, "CC"]),
-            figure="fig-h2h-sets",
-            why={FAILS: HARD if name in ("IM-max", "CAVL") else STALE},
-        )
-        for letter, (task, name) in zip(ascii_lowercase, pairs, strict=False)
     ]
 
 

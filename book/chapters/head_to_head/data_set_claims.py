@@ -76,7 +76,8 @@ WHY_NOT_EM = (
     "EM is ahead by more than a point on VOC 2012 alone, and behind by as much on scene: perhaps "
     "it takes features that know the classes already, as those do. Learning rates are chosen on "
     "two tuning seeds: on medical three of them lie within a point and a half on validation, and "
-    "which is taken decides about four points of assume-negative."
+    "by trials that are not part of the record about four points of assume-negative hang on which "
+    "is taken."
 )
 
 

@@ -1,5 +1,5 @@
-"""The recorded results of the chapter: the choice of settings, what a step costs, and
-other data sets."""
+"""The recorded results of the chapter: the choice of settings, what a step costs, other data sets,
+and photographs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from chapters.head_to_head.choices import choose
 from chapters.head_to_head.cost import measure
 from chapters.head_to_head.data_sets import data_sets
+from chapters.head_to_head.photographs import gathered
 from chapters.head_to_head.set_choices import set_choices
 from weaklabels.lab.setting import Setting
 
@@ -17,5 +18,6 @@ RECORDS: dict[str, Callable[[Setting], dict[str, Any]]] = {
     "set_choices": set_choices,
     "cost": measure,
     "data_sets": data_sets,
+    "photographs": gathered,
 }
 """Recorded result -> function that computes its content."""

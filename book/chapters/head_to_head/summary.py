@@ -26,6 +26,7 @@ QUESTIONS: Mapping[str, Sequence[str]] = {
         "24b",
         "24c",
         "24d",
+        "28",
     ),
     "one method will do": ("12",),
     "large candidate sets: sorting the candidates out beats averaging over them": (
@@ -46,6 +47,11 @@ QUESTIONS: Mapping[str, Sequence[str]] = {
     "small sets: averaging is as good": ("14a", "14b", "14c", "14d"),
     "many classes: soft weights beat one hard choice": ("15a", "15b", "15c", "15d"),
     "the order on small sets is that on large ones": ("16",),
+    "the covering rate chooses learning rates, and a method, as well as true labels do": (
+        *("26a", "26c", "26e"),
+        "27a",
+    ),
+    "so does the approximated accuracy": ("26b", "26d", "26f", "27b"),
     "a better loss costs next to nothing": ("11",),
 }
 """What the chapter asked -> rows that answer."""

@@ -19,7 +19,7 @@ from chapters.head_to_head.entries import (
     Entry,
     applies,
 )
-from chapters.head_to_head.runs import PARTIAL
+from chapters.head_to_head.runs import AVERAGING, PARTIAL
 from weaklabels.lab import candidate_sets, missing_labels
 from weaklabels.lab.multilabel import Spec
 from weaklabels.lab.store import Record
@@ -28,6 +28,11 @@ from weaklabels.press.verdicts import HOLDS
 
 Scores = Mapping[tuple[str, str], np.ndarray]
 """(task, method) -> a score in percent for each seed; a task is a weakening or a kind of sets."""
+
+SORTING = tuple(name for name in PARTIAL if name != AVERAGING)
+
+Judged = Mapping[str, Scores]
+"""What settings were chosen by -> the scores at these settings."""
 
 FAMILIES = {"only positives": POSITIVES_ONLY, "both signs": BOTH_SIGNS}
 
@@ -197,6 +202,29 @@ def set_ranks_line(scores: Scores, tasks: Sequence[str]) -> str:
         f"Friedman's test over the {found.tasks} kinds of sets: {found.statistic:.1f}, "
         f"p = {found.p:.1g}. Mean ranks, with the bootstrap interval over seeds: {text}."
     )
+
+
+def criteria_table(
+    judged: Judged, favourites: Mapping[str, Mapping[str, str]], tasks: Sequence[str]
+) -> pd.DataFrame:
+    """Mean of all methods and of those that do not average to the end, and the method that is
+    picked, with rates chosen by each criterion.
+
+    Args:
+        judged: the scores.
+        favourites: criterion -> task -> the method that it picks.
+        tasks: the columns.
+    """
+    rows = {}
+    for criterion, scores in judged.items():
+        names = favourites[criterion]
+        for title, group in (("all methods", PARTIAL), (f"all but {AVERAGING}", SORTING)):
+            means = {task: score_array(scores, [task], group)[0].mean(0) for task in tasks}
+            rows[criterion, title] = {task: mean_std(each) for task, each in means.items()}
+        rows[criterion, "its pick"] = {
+            task: f"{names[task]} {scores[task, names[task]].mean():.1f}" for task in tasks
+        }
+    return pd.DataFrame(rows).T
 
 
 def default_losses(choices: Choices) -> pd.DataFrame:
