@@ -112,8 +112,8 @@ FIGURE = "tab-h2h-sets-criteria"
 
 AVERAGE_SPREADS = (
     "Averaging alone pays for it. It teaches a network to spread its probability over the "
-    "candidates, by which this measure judges, and the rates that are chosen for it are those at "
-    "which little is learnt; the mean of the others loses less than half a point everywhere "
+    "candidates, by which this measure judges, and the rates that are chosen for it are not those "
+    "at which the network is right; the mean of the others loses less than half a point everywhere "
     "(tab-h2h-sets-criteria)."
 )
 NOT_EQUALLY_SURE = (
