@@ -296,7 +296,7 @@ def test_the_clean_loss_falls_and_settles_or_does_not():
 def test_the_summary_counts_outcomes_and_leaves_out_what_has_no_rows():
     text = claims.summary({"1a": HOLDS, "1sb": FAILS, "r1a": OPEN, "2la": FAILS, "6": HOLDS})
     assert "no clean samples: of 3 rows 1 holds, 1 fails, 1 is open." in text
-    assert "train for longer: of 1 rows 1 fails." in text
+    assert "60 epochs and after more: of 1 rows 1 fails." in text
     assert "judge tells" not in text
 
 

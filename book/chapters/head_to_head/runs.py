@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from chapters.head_to_head.choices import Choices
-from chapters.head_to_head.classes import ClassSpec
+from chapters.head_to_head.classes import ClassSpec, run_classes
 from chapters.head_to_head.entries import ALL_LABELS, SCENES, cells, scene_spec, specify
 from weaklabels.lab import candidate_sets, candidate_setting
 from weaklabels.lab.candidate_setting import Comparison
@@ -141,3 +141,14 @@ def set_table(
         else spec
         for key, spec in table.items()
     }
+
+
+def run_sets(
+    chapter: Setting,
+    tasks: Mapping[str, candidate_sets.Spec],
+    class_tasks: Mapping[str, ClassSpec],
+    rates: Rates,
+) -> dict[tuple[str, str], list[Record]]:
+    """Train on all kinds of sets with all methods: (task, method) -> one record per seed."""
+    found = chapter.repeat(candidate_sets.run, set_table(tasks, rates))
+    return found | chapter.repeat(run_classes, set_table(class_tasks, rates))

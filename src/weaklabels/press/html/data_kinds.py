@@ -20,7 +20,7 @@ NAMED = {
         ),
         "photographs": "photograph",
         "scenes of digits": "scenes",
-        "digits": r"(?<!decimal )\bdigits\b|fig-h2h-sets$",
+        "digits": r"(?<!decimal )\bdigits\b|(fig-h2h-sets|tab-h2h-sets-criteria)$",
     }.items()
 }
 """kind -> words or labels that name it, the narrower kinds first."""
