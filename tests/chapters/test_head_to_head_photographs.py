@@ -75,5 +75,5 @@ def test_the_order_is_compared_with_that_on_scenes() -> None:
     assert photographs.claim_28({}, same).verdict.outcome == NOT_TESTABLE
     table = photographs.table(found, same)
     assert table.index[0] == names[-1]
-    assert list(table["rank"]) == list(range(1, 13))
+    assert list(table["rank"]) == [str(rank) for rank in range(1, 13)]
     assert photographs.table({}, same).empty

@@ -102,11 +102,12 @@ def table(found: Mapping[str, np.ndarray], scenes: Scores) -> pd.DataFrame:
             "photographs": [mean_std(values) for values in found.values()],
             "rank": there,
             "scenes": [mean_std(values) for values in here.values()],
-            "rank among these": on_scenes,
+            "rank on scenes": on_scenes,
         },
         index=list(found),
-    )
-    return frame.sort_values("rank", kind="stable")
+    ).sort_values("rank", kind="stable")
+    whole = {name: frame[name].map("{:g}".format) for name in ("rank", "rank on scenes")}
+    return frame.assign(**whole)
 
 
 def claim_28(found: Mapping[str, np.ndarray], scenes: Scores) -> Row:
