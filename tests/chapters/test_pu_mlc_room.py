@@ -330,7 +330,7 @@ def on_photographs(**scores):
     rows = studies.features(Setting("quick", "cpu", 1, "data", Store("."), "."))
     found = {row: np.array(BASE) for row in rows}
     for name, values in scores.items():
-        for percent in studies.FEATURE_PERCENTS:
+        for percent in studies.FEATURE_PERCENTS["as extracted"]:
             found[name, "as extracted", percent] = np.array(values)
     return found
 
@@ -356,7 +356,7 @@ def test_claims_on_photographs_follow_the_recorded_study(ours, outcome):
 
 def test_what_the_temperature_costs_is_compared_with_its_cost_elsewhere():
     worse = np.array(BASE) - np.array([20.0, 21, 19, 20, 20])
-    later = {"PU-MLC, temperature later": BASE, "PU-MLC": worse}
+    later = {"PU-MLC, temperature later": BASE, "PU-MLC": worse, "PU-MLC without mixup": BASE}
     found = on_photographs(**later)
     found["partial BCE", "centred", 50] = worse
     assert set(outcomes(claims.claim_12(found)).values()) == {"holds"}

@@ -37,10 +37,12 @@ from weaklabels.seeding import torch_rng
 
 RESULT_SEEDS = tuple(range(100, 108))
 FEATURE_RATES = (1e-4, 4e-4, 1.6e-3, 6.4e-3, 2.5e-2, 1e-1, 4e-1)
-FEATURE_PERCENTS = (10, 50)
-HEAD_RATES = (3e-4, *RATES)
 LEVEL = "centred, from the level"
 """Features that are centred, under biases that start at the log-odds of the classes' shares."""
+FEATURE_PERCENTS = {"as extracted": (10, 50, 100), "centred": (10, 50), LEVEL: (10, 50)}
+"""Features -> known percentages."""
+HEAD_RATES = (3e-4, *RATES)
+
 
 # -- data that is changed -------------------------------------------------------------------------
 
@@ -158,9 +160,9 @@ def features(setting: Setting) -> dict[tuple[str, str, int], ChangedSpec]:
         optimiser=ON_SCENES.optimiser,
         device=setting.device,
     )
-    late = "PU-MLC, temperature later"
     few = ("partial BCE", "VPU + R", "PU-MLC")
-    rows = [(name, "as extracted") for name in ("partial BCE", "VPU", "VPU + R", "PU-MLC", late)]
+    parts = ("PU-MLC, temperature later", "PU-MLC without mixup", "PU-MLC (VOC setting)")
+    rows = [(name, "as extracted") for name in ("VPU", *few, *parts)]
     rows += [(name, kind) for kind in ("centred", LEVEL) for name in few]
     return {
         (name, kind, percent): replace(
@@ -170,7 +172,7 @@ def features(setting: Setting) -> dict[tuple[str, str, int], ChangedSpec]:
             track=("test_scores",),
         )
         for name, kind in rows
-        for percent in FEATURE_PERCENTS
+        for percent in FEATURE_PERCENTS[kind]
     }
 
 
