@@ -15,6 +15,7 @@ LEVEL |= {runs.FULL: 80.2, runs.ALL_NEGATIVES: 81}
 SCENES = {row: value + SMALL[::-1] for row, value in LEVEL.items()}
 PHOTOGRAPHS = {row: 70 + SMALL[::-1] for row in runs.ROWS if row != "ROLE+LI"}
 
+
 LOOKS = (claims.ON_SCENES, claims.ON_PHOTOGRAPHS)
 
 
