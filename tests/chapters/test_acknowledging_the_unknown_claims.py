@@ -16,9 +16,6 @@ SCENES = {row: value + SMALL[::-1] for row, value in LEVEL.items()}
 PHOTOGRAPHS = {row: 70 + SMALL[::-1] for row in runs.ROWS if row != "ROLE+LI"}
 
 
-LOOKS = (claims.ON_SCENES, claims.ON_PHOTOGRAPHS)
-
-
 def outcomes(rows):
     return [row.verdict.outcome for row in rows]
 
@@ -97,10 +94,10 @@ def test_claims_about_classes():
     loose = high.copy()
     loose[::2, :4] = 0.0
     for em, an, wanted in ((some, lacking, HOLDS), (low, high, FAILS), (loose, low, OPEN)):
-        rows = [claims.claim_10(look, {"EM": em, "AN": an}) for look in LOOKS]
-        assert outcomes(rows) == [wanted] * 2
+        both = {place: {"EM": em, "AN": an} for place in claims.LOOKS}
+        assert outcomes(claims.claim_10(both)) == [wanted] * 2
     for gain, wanted in ((high, HOLDS), (-high, FAILS), (loose, OPEN)):
-        rows = [claims.claim_12(look, gain) for look in LOOKS]
+        rows = claims.claim_12(dict.fromkeys(claims.LOOKS, gain))
         assert outcomes(rows) == [wanted] * 2
         assert [row.figure for row in rows] == ["fig-atu-class-gain", "fig-atu-voc-class-gain"]
     assert claims.claim_13().verdict.outcome == HOLDS
@@ -108,13 +105,12 @@ def test_claims_about_classes():
 
 def test_claims_about_densities():
     em, an = np.array([[0.95, 0.5]] * 6), np.array([[0.2, 0.01]] * 6)
-    scenes, photographs = LOOKS
-    rows = claims.claim_11(scenes, {"EM": em, "AN": an})
-    rows += claims.claim_11(photographs, {"EM": an, "AN": em})
+    scenes, photographs = claims.LOOKS
+    rows = claims.claim_11({scenes: {"EM": em, "AN": an}, photographs: {"EM": an, "AN": em}})
     assert [row.id for row in rows] == [f"11{letter}" for letter in "abcdef"]
     assert outcomes(rows) == [HOLDS] * 3 + [FAILS] * 3
     some = np.concatenate([em[:4], an[:2]])
-    assert outcomes(claims.claim_11(scenes, {"EM": some, "AN": some})) == [OPEN, OPEN, OPEN]
+    assert outcomes(claims.claim_11({scenes: {"EM": some, "AN": some}})) == [OPEN, OPEN, OPEN]
 
 
 def test_claims_about_surfaces():

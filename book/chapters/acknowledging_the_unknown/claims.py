@@ -8,7 +8,7 @@ recorded table of linear heads on photographs. The paper's effects are those of 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -307,60 +307,58 @@ def claim_9b(curve: np.ndarray, epochs: int) -> Row:
     )
 
 
-@dataclass(frozen=True)
-class Look:
-    """Where predictions were looked at.
-
-    Attributes:
-        place: in words.
-        letter, letters: of its rows of claims 10 and 12, and of claim 11.
-        figures: labels of its figures of distances, densities, and gains by class.
-    """
-
-    place: str
-    letter: str
-    letters: str
-    figures: tuple[str, str, str]
+LOOKS = {
+    "scenes": ("fig-atu-wasserstein", "fig-atu-densities", "fig-atu-class-gain"),
+    "linear heads on photographs, recorded": (
+        "fig-atu-voc-wasserstein",
+        "fig-atu-voc-densities",
+        "fig-atu-voc-class-gain",
+    ),
+}
+"""Where predictions were looked at -> figures of distances, densities, and gains by class."""
 
 
-ON_SCENES = Look(
-    "scenes", "a", "abc", ("fig-atu-wasserstein", "fig-atu-densities", "fig-atu-class-gain")
-)
-ON_PHOTOGRAPHS = Look(
-    "linear heads on photographs, recorded",
-    "b",
-    "def",
-    ("fig-atu-voc-wasserstein", "fig-atu-voc-densities", "fig-atu-voc-class-gain"),
-)
-
-
-def claim_10(look: Look, distance: Mapping[str, np.ndarray]) -> Row:
+def claim_10(distances: Mapping[str, Mapping[str, np.ndarray]]) -> list[Row]:
     """The share of classes whose distance is larger under EM is above 90 %.
 
     Args:
-        look: where.
-        distance: method -> Wasserstein distances ``(runs, C)``, NaN where a class has none.
+        distances: place -> method -> Wasserstein distances ``(runs, C)``, NaN where a class has
+            none.
     """
-    counted = ~np.isnan(distance["EM"])
-    share = 100 * ((distance["EM"] > distance["AN"]) & counted).sum(1) / counted.sum(1)
-    return Row(
-        f"10{look.letter}",
-        "EM separates unannotated positives from negatives better than AN: its Wasserstein "
-        f"distance is larger in more than 90 % of the classes ({look.place}).",
-        "96.25 % of the 80 COCO classes",
-        greater(share, np.full_like(share, 90), paper_effect=6.25),
-        figure=look.figures[0],
-        why=REASONS.get(f"10{look.letter}", {}),
-    )
+    rows = []
+    for letter, (place, distance) in zip("ab", distances.items(), strict=False):
+        counted = ~np.isnan(distance["EM"])
+        share = 100 * ((distance["EM"] > distance["AN"]) & counted).sum(1) / counted.sum(1)
+        rows.append(
+            Row(
+                f"10{letter}",
+                "EM separates unannotated positives from negatives better than AN: its Wasserstein "
+                f"distance is larger in more than 90 % of the classes ({place}).",
+                "96.25 % of the 80 COCO classes",
+                greater(share, np.full_like(share, 90), paper_effect=6.25),
+                figure=LOOKS[place][0],
+                why=REASONS.get(f"10{letter}", {}),
+            )
+        )
+    return rows
 
 
-def claim_11(look: Look, medians: Mapping[str, np.ndarray]) -> list[Row]:
+def claim_11(places: Mapping[str, Mapping[str, np.ndarray]]) -> list[Row]:
     """In every seed EM's negatives rest in 0.4 to 0.6, its positives above 0.8; AN's below 0.3.
 
+    11a to 11c on scenes, 11d to 11f on photographs.
+
     Args:
-        look: where.
-        medians: method -> ``(runs, 2)``, medians of unannotated positives and negatives.
+        places: place -> method -> ``(runs, 2)``, medians of unannotated positives and negatives.
     """
+    return [
+        row
+        for letters, (place, medians) in zip(("abc", "def"), places.items(), strict=False)
+        for row in _rows_of_densities(letters, place, medians)
+    ]
+
+
+def _rows_of_densities(letters: str, place: str, medians: Mapping[str, np.ndarray]) -> list[Row]:
     (em_pos, em_neg), (an_pos, an_neg) = medians["EM"].T, medians["AN"].T
     rows = (
         (
@@ -385,31 +383,33 @@ def claim_11(look: Look, medians: Mapping[str, np.ndarray]) -> list[Row]:
     return [
         Row(
             f"11{letter}",
-            f"{text} ({look.place}).",
+            f"{text} ({place}).",
             "densities of 'person' (figure)",
             verdict,
-            figure=look.figures[1],
+            figure=LOOKS[place][1],
         )
-        for letter, (text, verdict) in zip(look.letters, rows, strict=True)
+        for letter, (text, verdict) in zip(letters, rows, strict=True)
     ]
 
 
-def claim_12(look: Look, gain: np.ndarray) -> Row:
+def claim_12(gains: Mapping[str, np.ndarray]) -> list[Row]:
     """The share of classes with a higher AP under EM is above 90 %.
 
     Args:
-        look: where.
-        gain: EM minus AN, ``(runs, C)`` in AP points.
+        gains: place -> EM minus AN, ``(runs, C)`` in AP points.
     """
-    share = 100 * (gain > 0).mean(1)
-    return Row(
-        f"12{look.letter}",
-        f"EM improves the AP of more than 90 % of the classes ({look.place}).",
-        "nearly all classes of VOC and COCO, by up to 14 and 23 points",
-        greater(share, np.full_like(share, 90)),
-        figure=look.figures[2],
-        why=REASONS.get(f"12{look.letter}", {}),
-    )
+    better = {place: 100 * (gain > 0).mean(1) for place, gain in gains.items()}
+    return [
+        Row(
+            f"12{letter}",
+            f"EM improves the AP of more than 90 % of the classes ({place}).",
+            "nearly all classes of VOC and COCO, by up to 14 and 23 points",
+            greater(share, np.full_like(share, 90)),
+            figure=LOOKS[place][2],
+            why=REASONS.get(f"12{letter}", {}),
+        )
+        for letter, (place, share) in zip("ab", better.items(), strict=False)
+    ]
 
 
 def claim_13() -> Row:
