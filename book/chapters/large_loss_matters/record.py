@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from chapters.large_loss_matters import tables
@@ -49,6 +50,9 @@ NOTES = (
 LARGE_BATCH = 160
 """With ten times the paper's batch the published rate of LL-Cp is more than one label a batch."""
 
+LARGE_BATCH_RATES = (*voc_features.LEARNING_RATES, 1.0, 3.0)
+"""Fewer steps bear larger ones."""
+
 
 def rows(base: Spec, grids: Grids) -> dict[str, voc_features.Row]:
     """Row of the table -> its run, and what is chosen of it."""
@@ -90,7 +94,9 @@ def voc2012_ten_epochs(setting: Setting) -> dict[str, Any]:
 
 
 def _in_large_batches(setting: Setting, base: Spec) -> dict[str, Any]:
-    found = voc_features.record(setting, large_batches(base), ())
+    compute = partial(voc_features.compute, rates=LARGE_BATCH_RATES)
+    found = voc_features.record(setting, large_batches(base), (), compute)
+    found["protocol"]["learning_rates_tried"] = list(LARGE_BATCH_RATES)
     del found["differences"]
     what = "Test mAP (%) of naive AN and LL-Cp (published rate) on features of VOC 2012"
     return found | {"what": f"{what}, in batches of {LARGE_BATCH}, {base.epochs} epochs"}
