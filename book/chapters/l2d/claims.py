@@ -193,8 +193,9 @@ def claim_6(groups: Groups) -> list[Row]:
             or greater(np.full(len(ours), 100.0), 100 * ours[:, i] / vanilla[:, i], worth=5.0),
             figure="tab-l2d-structure",
             why={
-                HOLDS: "A loss also falls when distances become more alike, whatever the teacher; "
-                "tab-l2d-agreement has the correlations."
+                HOLDS: "A part of it comes without what the teacher has learnt: the student of an "
+                "untrained one is nearer to it than the vanilla student, too "
+                "(tab-l2d-structure-control); rows 6c and 6d ask for the rest."
             },
         )
         for i, (id, kind) in enumerate((("6a", "CD"), ("6b", "ID")))
