@@ -47,9 +47,9 @@ FLIPS_STAY = (
     "15d)."
 )
 RATES_ARE_LEVEL = (
-    "Over ten epochs LL-Cp flips fewer labels than are false (tab-llm-schedules). What is left hangs "
-    "on learning rates that validation hardly tells apart, from 0.03 to 3: in a trial with eight "
-    "rates instead of ten it chose 0.03, not 1, and was ahead of naive AN at the best epoch."
+    "Over ten epochs LL-Cp flips fewer labels than are false (tab-llm-schedules). What is left "
+    "hangs on learning rates that validation hardly tells apart, from 0.03 to 3: in a trial with "
+    "eight rates instead of ten it chose 0.03, not 1, and was ahead of naive AN at the best epoch."
 )
 
 
