@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from chapters.head_to_head import photographs
+from chapters.head_to_head import data_set_tables, photographs
 from chapters.head_to_head.entries import RANKED
 
 from weaklabels.lab.setting import Setting
@@ -77,3 +77,19 @@ def test_the_order_is_compared_with_that_on_scenes() -> None:
     assert table.index[0] == names[-1]
     assert list(table["rank"]) == [str(rank) for rank in range(1, 13)]
     assert photographs.table({}, same).empty
+
+
+def test_photographs_are_one_of_the_data_sets_that_rank() -> None:
+    names = list(photographs.ROWS)
+    chapter = Chapter("head_to_head", "record", "cpu", 1)
+    study = data_set_tables.Study(chapter.recorded("data_sets"))
+    scenes = {(photographs.SINGLE, name): np.array([1.0, 2.0]) for name in names}
+    first = {name: np.array([float(name == "EPR")]) for name in names}
+    (found,) = photographs.rankings(first, study, scenes).values()
+    assert (found.tasks, set(found.names)) == (2 + len(study.sets), set(names))
+    others = {name: -values for name, values in first.items()}
+    (moved,) = photographs.rankings(others, study, scenes).values()
+    worse = moved.mean_ranks[moved.names.index("EPR")] - found.mean_ranks[found.names.index("EPR")]
+    assert worse == pytest.approx((len(names) - 1) / found.tasks)
+    assert photographs.rankings({}, study, scenes) == {}
+    assert photographs.rankings(first, None, scenes) == {}

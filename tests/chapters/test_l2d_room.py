@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
-from chapters.l2d import choices, claims, figures, record, runs, tables
+from chapters.l2d import choices, claims, figures, photographs, record, runs, tables
 
 from weaklabels import methods, models
 from weaklabels.lab import sweep
@@ -41,6 +41,18 @@ def test_run_is_reproducible_and_reports_structure(tmp_path):
     network = runs.build(spec)
     own = runs.structure_to(network, network, runs.load_splits(spec).test, 50, torch.Tensor.float)
     assert own == pytest.approx([0, 0], abs=1e-6)
+
+
+def test_students_of_an_untrained_teacher_are_measured_against_the_trained_one(tmp_path):
+    store = Store(tmp_path)
+    spec = runs.distil(student(), "LED", 0.01)
+    (own,), (near,) = (sweep.run(f, [spec], store) for f in (runs.run, runs.near_trained))
+    assert near["structure"] == pytest.approx(own["structure"])
+    control = runs.distil(student(), photographs.CONTROL, 0.01)
+    (own,), (near,) = (sweep.run(f, [control], store) for f in (runs.run, runs.near_trained))
+    assert (abs(near["structure"] / own["structure"] - 1) > 1e-3).all()
+    with pytest.raises(ValueError, match="no teacher"):
+        runs.near_trained(replace(control, teacher=None, method="Vanilla", method_options=()))
 
 
 def test_a_student_learns_from_the_teacher_of_its_seed(tmp_path):
@@ -320,6 +332,18 @@ def test_a_gain_is_credited_to_the_teacher_against_an_untrained_one(ours, outcom
 )
 def test_structure_is_compared_with_that_of_the_vanilla_student(structure, outcome):
     assert outcomes(*claims.claim_6(groups(structure))) == {"6a": outcome, "6b": outcome}
+
+
+@pytest.mark.parametrize(
+    ("untrained", "outcome"), [([0.9, 0.92], HOLDS), ([0.7, 0.71], FAILS), ([0.5, 1.0], OPEN)]
+)
+def test_structure_is_credited_to_what_the_teacher_has_learnt(untrained, outcome):
+    name = photographs.CONTROL
+    control = {name: groups(untrained)["LED"]}
+    rows = claims.claim_6_control(groups([0.7, 0.72]), control)
+    assert outcomes(*rows) == {"6c": outcome, "6d": outcome}
+    rows = claims.claim_6_control(groups([0.7, 0.72]), {})
+    assert outcomes(*rows) == dict.fromkeys(("6c", "6d"), NOT_TESTABLE)
 
 
 @pytest.mark.parametrize(("teacher", "outcome"), [(AHEAD, HOLDS), (BEHIND, FAILS), (UNCLEAR, OPEN)])

@@ -203,6 +203,11 @@ def test_claims_about_permanent_correction_in_large_batches():
         {"row": name, "best": best + NOISE, "last": last + NOISE}
         for name, best, last in (("Naive AN", 70, 70), ("LL-Cp", 72, 68))
     ]
-    found = study_claims.claim_15({"rows": rows, "protocol": {"batch_size": 160}})
+    recorded = {"rows": rows, "protocol": {"batch_size": 160, "epochs": 10}}
+    found = study_claims.claim_15(recorded)
     assert [row.id for row in found] == ["15a", "15b"]
     assert outcomes(found) == [HOLDS, FAILS]
+    short = study_claims.claim_15(recorded, "cd")
+    assert [row.id for row in short] == ["15c", "15d"]
+    assert "over 10 epochs" in short[0].claim
+    assert "epochs" not in found[0].claim

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from weaklabels.lab.tuned import Tuned
+from weaklabels.lab.widen import NOTE
 from weaklabels.press.chapter import Chapter
 
 ROOMS = Path(__file__).parents[2] / "book" / "chapters"
@@ -95,6 +97,30 @@ def test_every_method_chooses_among_as_many_values(room: str) -> None:
         if each.method not in FEWER.get(room, ()):
             counts.setdefault((each.setting, each.data), {})[each.method] = len(each.values)
     assert {key: of for key, of in counts.items() if len(set(of.values())) > 1} == {}
+
+
+SEARCHED = {("head_to_head", "data_sets"), ("head_to_head", "choices")}
+"""Records whose values are found by a search, so that their number follows from what it meets."""
+
+
+@pytest.mark.parametrize("room", ALL)
+def test_rows_of_a_record_begin_with_as_many_values(room: str) -> None:
+    """Those which the record does not name as having more, since their choice stood at an end."""
+    for path in sorted((ROOMS / room / "recorded").glob("*.json")):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict) or (room, path.stem) in SEARCHED:
+            continue
+        longer = " ".join(content.get("differences", ())).partition(NOTE.partition("{rows}")[0])[2]
+        rows = [
+            each["tried"]
+            for each in content.get("rows", ())
+            if isinstance(each, dict)
+            and isinstance(each.get("tried"), list)
+            and not re.search(rf"(^|, ){re.escape(str(each.get('row')))}(,| have)", longer)
+        ]
+        for place in range(2):  # the learning rate, and then an option
+            counts = {len(each[place]["validation"]) for each in rows if len(each) > place}
+            assert len(counts) <= 1, f"{path.stem}, setting {place}"
 
 
 @pytest.mark.parametrize("room", ALL)

@@ -32,6 +32,13 @@ def test_choices_are_shown_with_what_was_tried_and_marked_at_an_end():
     assert not len(style.chosen_table([]))
 
 
+def test_rates_of_the_first_stage_are_shown_as_well():
+    stage = {"chosen": 3e-4, "validation": {"0.0001": [1.0], "0.0003": [2.0], "0.001": [1.0]}}
+    table = style.first_stage_table({"first stage": {"5 %": stage}})
+    assert table.loc["5 %"].tolist() == ["0.0003", "0.0001, 0.0003, 0.001"]
+    assert not len(style.first_stage_table(None))
+
+
 def test_a_record_tells_how_it_was_made():
     record = {
         "command": "make record CHAPTERS=x",

@@ -14,8 +14,10 @@ import numpy as np
 import pandas as pd
 
 from chapters.head_to_head import ranking
+from chapters.head_to_head.data_set_tables import Study
+from chapters.head_to_head.ranking import Ranking
 from chapters.head_to_head.runs import FIRST
-from chapters.head_to_head.tables import Scores
+from chapters.head_to_head.tables import Scores, score_array
 from weaklabels.lab.setting import Setting
 from weaklabels.press.claims import Row, mean_std, not_testable, order, rank_agreement
 from weaklabels.press.verdicts import NOT_RECORDED
@@ -108,6 +110,21 @@ def table(found: Mapping[str, np.ndarray], scenes: Scores) -> pd.DataFrame:
     ).sort_values("rank", kind="stable")
     whole = {name: frame[name].map("{:g}".format) for name in ("rank", "rank on scenes")}
     return frame.assign(**whole)
+
+
+def rankings(
+    found: Mapping[str, np.ndarray], study: Study | None, scenes: Scores
+) -> dict[str, Ranking]:
+    """Ranks of these methods over all data sets: the scenes, the six others and the photographs;
+    empty without a record."""
+    if not found or study is None:
+        return {}
+    names = list(ROWS)
+    here = score_array(scenes, [SINGLE], names).mean(2)
+    there = score_array(study.scores(SINGLE), study.sets, names).mean(2)
+    own = np.array([[found[name].mean() for name in names]])
+    over = ranking.rank(np.concatenate([here, there, own]), names)
+    return {f"{SINGLE}: {over.tasks} data sets, photographs among them": over}
 
 
 def claim_28(found: Mapping[str, np.ndarray], scenes: Scores) -> Row:

@@ -364,6 +364,25 @@ def structure_to(
     return np.mean(losses, 0).tolist()
 
 
+def near_trained(spec: Spec) -> dict[str, Any]:
+    """Train the student of an untrained teacher, and measure it against the trained one.
+
+    Returns:
+        ``structure`` (2,), as ``run`` has it, but to the trained teacher.
+    """
+    spec = replace(spec, track=("weights",))
+    student = restore(build(spec), remember(run, spec))
+    teacher = taught_by(replace(spec, untrained=False))
+    if teacher is None:
+        raise ValueError("the run has no teacher: expected one that is left untrained")
+
+    def view(x: Tensor) -> Tensor:
+        return to_float(x.to(spec.device))
+
+    test = load_splits(spec).test
+    return {"structure": structure_to(student, teacher, test, spec.batch_size, view)}
+
+
 def initial_sizes(spec: Spec) -> dict[str, Any]:
     """Size of the hard-label loss and of the unweighted distillation term, before training.
 

@@ -297,7 +297,7 @@ def batch_table(records: Sequence[Mapping[str, Any]], rate: float) -> pd.DataFra
             protocol["epochs"],
             ours["options"].get("rate", rate),
         )
-        found[f"batches of {protocol['batch_size']}"] = {
+        found[f"batches of {protocol['batch_size']}, {protocol['epochs']} epochs"] = {
             "rate asked (%)": f"{applied['asked']:.2f}",
             "rate applied (%)": f"{applied['applied']:.2f}",
             "flips in all": f"{applied['flips']:,.0f}",

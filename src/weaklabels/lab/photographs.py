@@ -57,7 +57,8 @@ DIFFERENCES = (
     f"{EPOCHS} epochs in batches of 16 with Adam at a constant rate, ten times as high for the "
     "head; the image or its mirror image.",
     "Learning rate and then option of every method are chosen by the best validation mAP, on "
-    "complete labels, with a repetition of its own; as many rates are tried for every method.",
+    "complete labels, with a repetition of its own; as many rates are tried for every method, and "
+    "further ones where the best stands at an end.",
     "The split is the same for all seeds; the labels kept, the weights of the head and the order "
     "of the batches are drawn anew.",
 )

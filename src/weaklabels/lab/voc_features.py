@@ -34,7 +34,7 @@ DIFFERENCES = (
     "the published numbers come from a ResNet-50 trained end to end at 448 pixels for 10 epochs.",
     "The learning rate of every method, and then its option if it has one, are chosen by the "
     "validation mAP, on complete labels, with repetitions of their own; as many values are tried "
-    "for every method.",
+    "for every method, and further ones where the best stands at an end.",
     "Losses are exact. The papers' code adds 1e-5 inside the logarithm, with which training breaks "
     "down at learning rates of 0.01 and more (Focal and ASL keep 1e-8 there, and break down).",
     "The split is the same for all seeds; the positive labels kept, the initial weights and the "

@@ -241,6 +241,17 @@ def chosen_table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(table, orient="index").fillna("-")
 
 
+def first_stage_table(record: Mapping[str, Any] | None) -> pd.DataFrame:
+    """The same of the learning rates of the first stage, where a record of photographs has one."""
+    stages = record["first stage"] if record else {}
+    return chosen_table(
+        [
+            {"row": name, "tried": [{"setting": "learning rate", **stage}]}
+            for name, stage in stages.items()
+        ]
+    )
+
+
 def tuned_table(tuned: Sequence[Tuned]) -> pd.DataFrame:
     """The tuned settings of a chapter, one row each; a choice at the edge of what was tried is
     marked."""
