@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from chapters.all_e import comparators, photographs, released, runs
+from chapters.all_e import comparators, darkened, photographs, released, runs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -13,9 +13,11 @@ from torchmetrics.functional.image import (
 )
 
 from tests.golden import cases
+from tests.library import tiny_datasets as tiny
 from weaklabels.data import lowlight
+from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import options
-from weaklabels.lab.store import Record
+from weaklabels.lab.store import Record, Store
 from weaklabels.methods import all_e
 from weaklabels.press.chapter import Chapter
 from weaklabels.seeding import numpy_rng
@@ -429,3 +431,29 @@ def test_an_audit_of_stored_policies(tmp_path):
 
 
 # -- claims ---------------------------------------------------------------------------------------
+
+
+def test_photographs_that_had_no_part_in_the_trials(tmp_path, monkeypatch):
+    images = {"val": {f"2009_{i:06d}": [("person", 0, (5, 5, 30, 25))] for i in range(6)}}
+    tiny.voc_devkit(tmp_path, 2012, {"train": images["val"], **images})
+    monkeypatch.setattr(darkened, "PHOTOGRAPHS", 4)
+    monkeypatch.setattr(darkened, "SIDE", 24)
+    small = runs.Spec(
+        episodes=1, batch=2, width=4, test_steps=2, crop=8, data_options=options(copies=1, tests=1)
+    )
+    monkeypatch.setattr(
+        runs, "settings", lambda _: runs.Settings(small, long=1, descent=1, gammas=4)
+    )
+    store = Store(tmp_path / "runs")
+    setting = Setting("quick", "cpu", 2, str(tmp_path), store, tmp_path / "recorded")
+    record = darkened.darkened(setting)
+    assert record["data"]["photographs"] == 4
+    by_method = {row["method"]: row for row in record["rows"]}
+    assert len(by_method) == len(comparators.FIXED) - 1 + 3
+    assert by_method["input"]["light"] < 0.6
+    clear = torch.rand(2, 3, 24, 24)
+    found = darkened.fidelity((0.5 * clear).split(1), clear)
+    stored = (0.5 * clear * 255).floor() / 255
+    pairs = zip(stored, clear, strict=True)
+    errors = [-10 * ((a - b) ** 2).mean().log10().item() for a, b in pairs]
+    assert found["psnr"] == pytest.approx(np.mean(errors), abs=1e-3)

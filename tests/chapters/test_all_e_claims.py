@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from chapters.all_e import claims, runs, tables
+from chapters.all_e.darkened_claims import claim_12
 
 from weaklabels.lab.store import Record
 from weaklabels.press.verdicts import FAILS, HOLDS, NOT_TESTABLE, OPEN
@@ -174,3 +175,41 @@ def test_rows_on_real_photographs(record, expected):
 
 def test_real_photographs_decide_nothing_before_their_record_is_made():
     assert outcomes(*claims.claim_8(tables.lime_outcomes(None))) == [NOT_TESTABLE] * 4
+
+
+def darkened(better=True, spread=1.0):
+    """A record of photographs that had no part in the trials; the agents are better, or worse."""
+    poor = {"psnr": 10.0, "ssim": 0.5, "score": 4.0, "light": 0.2, "error": 0.3}
+    good = {"psnr": 16.0, "ssim": 0.8, "score": 6.0, "light": 0.5, "error": 0.1}
+    ours, theirs = (good, poor) if better else (poor, good)
+    names = ("input", "gamma 0.5", "gamma to mean 0.6", "histogram equalisation")
+    rows = [{"method": name, "seed": -1} | theirs for name in names]
+    for seed, d in enumerate(spread * SPREAD):
+        rows.append({"method": "constant curve", "seed": seed} | theirs)
+        follows = {"follows": -0.5 if better else 0.0}
+        rows.append({"method": f"agents, {runs.NO_SCORE}", "seed": seed} | theirs | follows)
+        moved = {name: value + d for name, value in (ours | follows).items()}
+        rows.append({"method": f"agents, {runs.ALL}", "seed": seed} | moved)
+    return {"rows": rows, "protocol": {"seeds": list(range(len(SPREAD)))}}
+
+
+@pytest.mark.parametrize(
+    ("record", "outcome"),
+    [
+        (darkened(), HOLDS),
+        (darkened(better=False), FAILS),
+        (darkened(spread=1e5), OPEN),
+        (None, NOT_TESTABLE),
+    ],
+)
+def test_rows_on_photographs_that_had_no_part_in_the_trials(record, outcome):
+    rows = claim_12(tables.darkened_outcomes(record))
+    assert [row.id for row in rows] == [f"12{letter}" for letter in "abcdefghijklmn"]
+    assert set(outcomes(*rows)) == {outcome}
+
+
+def test_their_table_has_a_line_for_every_method():
+    table = tables.darkened(darkened())
+    assert table.loc["input", "follows"] == "-"
+    assert table.loc[f"agents, {runs.ALL}", "PSNR (dB)"] == "16.00 ± 0.00"
+    assert len(table) == 7

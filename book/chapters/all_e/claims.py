@@ -436,20 +436,20 @@ def _as_often(value: np.ndarray, lime: Outcomes) -> np.ndarray:
 
 
 QUESTIONS: Mapping[str, Sequence[str]] = {
-    "the aesthetic term raises the judge's score": ("1a", "8a"),
-    "it raises PSNR and SSIM": ("2a", "2b", "2c", "2d"),
+    "the aesthetic term raises the judge's score": ("1a", "8a", "12a"),
+    "it raises PSNR and SSIM": ("2a", "2b", "2c", "2d", "12b", "12c"),
     "the judge likes what it pays for better than what two simple methods make": (
         *("10a", "10b", "10c", "10d"),
     ),
     "agents are closer to the reference than simple methods, in PSNR": (
-        *("4a", "4b", "4c"),
-        *("4g", "4i"),
+        *("4a", "4b", "4c", "4g", "4i"),
+        *("12f", "12g", "12h", "12i"),
     ),
-    "in SSIM": ("4d", "4e", "4f", "4h", "4j"),
+    "in SSIM": ("4d", "4e", "4f", "4h", "4j", "12j", "12k", "12l", "12m"),
     "paid for the brightness of a whole patch they come nearer to it": ("9a", "9b"),
     "enhancement is progressive, step by step": ("3a", "3b"),
-    "and from the first step to the last": ("3c", "3d", "8b", "8c"),
-    "strengths fall with local luminance, with a reward for every pixel": ("5a", "8d"),
+    "and from the first step to the last": ("3c", "3d", "8b", "8c", "12d", "12e"),
+    "strengths fall with local luminance, with a reward for every pixel": ("5a", "8d", "12n"),
     "and with one for a whole patch": ("5d",),
     "with the reward as coded agents collapse": ("6a", "6b"),
     "real dark photographs are more natural, by BRISQUE, after the agents than before": ("11a",),

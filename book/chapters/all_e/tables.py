@@ -177,6 +177,27 @@ def lime_outcomes(record: Mapping[str, Any] | None) -> dict[str, dict[str, np.nd
     }
 
 
+def darkened_outcomes(record: Mapping[str, Any] | None) -> dict[str, dict[str, np.ndarray]]:
+    """The same of the recorded photographs that had no part in the trials, by ``MEASURES``."""
+    if record is None:
+        return {}
+    frame = pd.DataFrame(record["rows"])
+    return {
+        method: {name: group[name].dropna().to_numpy() for name in (*MEASURES, "follows")}
+        for method, group in frame.groupby("method", sort=False)
+    }
+
+
+def darkened(record: Mapping[str, Any]) -> pd.DataFrame:
+    """Quality, luminance error and ``follows`` of them: ``mean ± std`` over seeds."""
+    groups = darkened_outcomes(record)
+    frame = quality(groups)
+    for name, head, digits in (("error", "luminance error", 3), ("follows", "follows", 2)):
+        found = [values[name] for values in groups.values()]
+        frame[head] = [mean_std(values, digits) if len(values) else "-" for values in found]
+    return frame.rename_axis(f"agents: {len(record['protocol']['seeds'])} seeds")
+
+
 def natural(record: Mapping[str, Any] | None) -> dict[str, np.ndarray]:
     """Method -> BRISQUE by real photograph, mean over seeds; empty without a record."""
     if record is None:
