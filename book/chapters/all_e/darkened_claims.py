@@ -43,8 +43,7 @@ CASES = (
 
 TOO_BRIGHT = (
     "They brighten too far: the exposure term asks for a mean of 0.6, and these photographs have a "
-    "lower one; the curve that was tuned on references, which ends nearest to it, has the highest "
-    "PSNR (tab-alle-darkened)."
+    "lower one; the two curves that end nearest to it have the highest PSNR (tab-alle-darkened)."
 )
 LEVELLED_TOO = f"In part they brighten too far (rows 12f and 12h). {LEVELLED}."
 AS_BRIGHT = f"The curve ends as bright as the agents (tab-alle-darkened). {LEVELLED}."
