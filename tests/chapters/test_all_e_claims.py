@@ -190,7 +190,8 @@ def darkened(better=True, spread=1.0):
         rows.append({"method": f"agents, {runs.NO_SCORE}", "seed": seed} | theirs | follows)
         moved = {name: value + d for name, value in (ours | follows).items()}
         rows.append({"method": f"agents, {runs.ALL}", "seed": seed} | moved)
-    return {"rows": rows, "protocol": {"seeds": list(range(len(SPREAD)))}}
+    protocol = {"seeds": list(range(len(SPREAD)))}
+    return {"rows": rows, "protocol": protocol, "data": {"mean value": 0.43}}
 
 
 @pytest.mark.parametrize(
@@ -212,4 +213,5 @@ def test_their_table_has_a_line_for_every_method():
     table = tables.darkened(darkened())
     assert table.loc["input", "follows"] == "-"
     assert table.loc[f"agents, {runs.ALL}", "PSNR (dB)"] == "16.00 ± 0.00"
-    assert len(table) == 7
+    assert table.loc["reference"].tolist() == ["-", "-", "-", "0.430", "-", "-"]
+    assert len(table) == 8

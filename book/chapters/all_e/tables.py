@@ -195,6 +195,8 @@ def darkened(record: Mapping[str, Any]) -> pd.DataFrame:
     for name, head, digits in (("error", "luminance error", 3), ("follows", "follows", 2)):
         found = [values[name] for values in groups.values()]
         frame[head] = [mean_std(values, digits) if len(values) else "-" for values in found]
+    frame.loc["reference"] = "-"
+    frame.loc["reference", HEADS["light"][0]] = f"{record['data']['mean value']:.3f}"
     return frame.rename_axis(f"agents: {len(record['protocol']['seeds'])} seeds")
 
 

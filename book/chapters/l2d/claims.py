@@ -208,8 +208,8 @@ def claim_6_control(groups: Groups, controls: Groups) -> list[Row]:
 
     Args:
         groups: students of the trained teacher.
-        controls: those of an untrained one, measured against the trained one; empty if validation
-            chose the weight 0 for them or there are none.
+        controls: those of an untrained one, measured against the trained one; empty where there
+            are none.
     """
     if not controls:
         verdicts = [not_testable("no student of an untrained teacher")] * 2
@@ -225,9 +225,9 @@ def claim_6_control(groups: Groups, controls: Groups) -> list[Row]:
     return [
         Row(
             id,
-            f"{kind}: it is the trained teacher's structure that is copied: embeddings of the LED "
-            "student are closer to it than those of LED with an untrained teacher (structure loss "
-            "on unseen images in % of the vanilla student's).",
+            f"{kind}: training the teacher brings its student closer to its structure: embeddings "
+            "of the LED student are closer to it than those of LED with an untrained teacher "
+            "(structure loss on unseen images in % of the vanilla student's).",
             "none (a control of this book)",
             verdict,
             figure="tab-l2d-structure-control",

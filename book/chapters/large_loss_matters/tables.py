@@ -273,8 +273,9 @@ def applied_rates(
     Returns:
         ``asked`` and ``applied`` rate (% of a batch's labels an epoch), and ``flips`` in all.
     """
-    k = modified_count(batch, classes, 2, rate, growing=False)
-    flips = k * -(-images // batch) * (epochs - 1)
+    full, rest = divmod(images, batch)
+    k, last = (modified_count(size, classes, 2, rate, growing=False) for size in (batch, rest))
+    flips = (k * full + last) * (epochs - 1)
     return {"asked": 100 * rate, "applied": 100 * k / (batch * classes), "flips": flips}
 
 
