@@ -109,7 +109,7 @@ def draw_line_fits(probabilities: Mapping[str, np.ndarray]) -> Figure:
         "uPU, prior 0.3": (BLUE, "--"),
         "uPU, prior 0.1": (ORANGE, "-."),
         "nnPU, prior 0.6": (PINK, ":"),
-        "unlabelled as negative": (BROWN, (0, (1, 1))),
+        "unlabelled as negative": (BROWN, (0, (7, 1, 1, 1, 1, 1))),
     }
     for density, colour, name in (
         (demo.PRIOR * np.exp(-((x - demo.MEAN) ** 2) / 2), BLUE, "positives (30 %)"),

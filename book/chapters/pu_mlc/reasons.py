@@ -8,8 +8,17 @@ from weaklabels.press.verdicts import FAILS
 
 KNOWN_NEGATIVES = "perhaps because partial BCE is told the known negatives too"
 CAUSES = (
-    "Rows 12a and 12b each change one thing that may bring it about: what the features have in "
-    "common, and the first epochs."
+    "Rows 12a, 12b, 12d and 12e each change one thing that may bring it about: what the features "
+    "have in common, the first epochs, mixup, the setting. On centred features, with biases that "
+    "start at the level of the classes, little of it is left (rows 11i and 11j)."
+)
+LEVEL_LOST = (
+    "On centred features, with biases that start at the level of the classes, most of the distance "
+    "is gone"
+)
+UNSHARP = (
+    "Perhaps because it sharpens the predictions of the first epochs, before anything is known: on "
+    "features as extracted a later start helps (row 12b)."
 )
 FEW_POSITIVES = (
     "Perhaps because a tenth of the labels gives the rarer classes hardly a positive in a batch of "
@@ -26,12 +35,17 @@ LOSES_MORE = (
     "little more (tab-pumlc-photographs, tab-pumlc-photographs-last)."
 )
 REASONS: Mapping[str, str] = {
-    "11a": f"For the larger part it is the temperature (row 11e); what is left {KNOWN_NEGATIVES}. "
-    "With centred features it comes out the other way round (tab-pumlc-features).",
-    "11b": f"For the larger part it is the temperature (row 11f); what is left {KNOWN_NEGATIVES}. "
-    "With centred features it comes out the other way round (tab-pumlc-features).",
+    "11a": f"For the larger part it is the temperature (row 11e). {LEVEL_LOST} (row 11g); the mean "
+    "predictions alone do not explain it (tab-pumlc-feature-levels).",
+    "11b": f"For the larger part it is the temperature (row 11f). {LEVEL_LOST} (row 11h): perhaps "
+    "it is the level that is lost (tab-pumlc-feature-levels).",
     "11e": CAUSES,
     "11f": CAUSES,
+    "11g": f"In part it is the temperature (row 11i); what is left {KNOWN_NEGATIVES}.",
+    "11h": "For the larger part it is the temperature (row 11j); without it the two are about "
+    "level (tab-pumlc-features).",
+    "11i": UNSHARP,
+    "11j": UNSHARP,
     "13a": "The head learns from nothing in some 600 steps, and stands beside a maximum over the "
     "cells, which these scenes are made for. With independent digits, besides, there is no graph "
     "of classes that could help. Perhaps it takes features that are there already, as the paper "

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from scipy.special import expit
+from torch import Tensor, nn
 
 from chapters.pu_mlc.runs import ON_SCENES, RATES, TUNING_SEEDS, seeded, specify
 from weaklabels.data import Split, Splits
@@ -36,8 +37,12 @@ from weaklabels.seeding import torch_rng
 
 RESULT_SEEDS = tuple(range(100, 108))
 FEATURE_RATES = (1e-4, 4e-4, 1.6e-3, 6.4e-3, 2.5e-2, 1e-1, 4e-1)
-FEATURE_PERCENTS = (10, 50)
+LEVEL = "centred, from the level"
+"""Features that are centred, under biases that start at the log-odds of the classes' shares."""
+FEATURE_PERCENTS = {"as extracted": (10, 50, 100), "centred": (10, 50), LEVEL: (10, 50)}
+"""Features -> known percentages."""
 HEAD_RATES = (3e-4, *RATES)
+
 
 # -- data that is changed -------------------------------------------------------------------------
 
@@ -48,9 +53,11 @@ class ChangedSpec(Spec):
 
     Attributes:
         change: ``"centred"``, ``"twins"`` or, as loaded, ``""``.
+        level: whether the biases of the classes start at the log-odds of their shares.
     """
 
     change: str = ""
+    level: bool = False
 
 
 def changed(spec: ChangedSpec) -> Splits:
@@ -103,6 +110,8 @@ def run(spec: ChangedSpec) -> dict[str, Any]:
     spec, splits = seeded(spec), changed(spec)
     observed = torch.from_numpy(annotate(spec, splits.train.y.numpy())).to(spec.device)
     model = build_network(spec, len(splits.classes))
+    if spec.level:
+        start_at_level(model.linear_head(), observed, dict(spec.annotation_options)["rate"])
     method = make_method(spec, observed, splits.train.y)
     method.prepare(model)
     scene = Scene(splits, observed, method, spec.device)
@@ -118,13 +127,26 @@ def run(spec: ChangedSpec) -> dict[str, Any]:
     )
 
 
+@torch.no_grad()
+def start_at_level(head: nn.Linear, observed: Tensor, known: float) -> None:
+    """Set biases to the log-odds of the classes' shares.
+
+    Args:
+        head: of the classes.
+        observed: ``(N, C)``, 1 for a labelled positive.
+        known: share of the labels that are annotated, from which that of the positives follows.
+    """
+    share = ((observed == 1).sum(0) + 0.5) / (known * len(observed) + 1)
+    head.bias.copy_(torch.logit(share.to(head.bias), eps=1e-3))
+
+
 # -- rows of the studies --------------------------------------------------------------------------
 
 
 def features(setting: Setting) -> dict[tuple[str, str, int], ChangedSpec]:
     """(method, features, known percent) -> run: linear heads on features of VOC 2012.
 
-    Features are ``"as extracted"`` or ``"centred"``.
+    Features are ``"as extracted"``, ``"centred"`` or centred with biases at the ``LEVEL``.
     """
     base = ChangedSpec(
         "PU-MLC",
@@ -138,17 +160,19 @@ def features(setting: Setting) -> dict[tuple[str, str, int], ChangedSpec]:
         optimiser=ON_SCENES.optimiser,
         device=setting.device,
     )
-    late = "PU-MLC, temperature later"
-    rows = [(name, "") for name in ("partial BCE", "VPU", "VPU + R", "PU-MLC", late)]
-    rows += [(name, "centred") for name in ("partial BCE", "VPU + R", "PU-MLC")]
+    few = ("partial BCE", "VPU + R", "PU-MLC")
+    parts = ("PU-MLC, temperature later", "PU-MLC without mixup", "PU-MLC (VOC setting)")
+    rows = [(name, "as extracted") for name in ("VPU", *few, *parts)]
+    rows += [(name, kind) for kind in ("centred", LEVEL) for name in few]
     return {
-        (name, change or "as extracted", percent): replace(
+        (name, kind, percent): replace(
             specify(base, name, percent, base.optimiser.lr),
-            change=change,
+            change="" if kind == "as extracted" else "centred",
+            level=kind == LEVEL,
             track=("test_scores",),
         )
-        for name, change in rows
-        for percent in FEATURE_PERCENTS
+        for name, kind in rows
+        for percent in FEATURE_PERCENTS[kind]
     }
 
 
