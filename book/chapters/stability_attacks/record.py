@@ -9,7 +9,7 @@ from typing import Any
 
 from chapters.stability_attacks import cost, runs
 from chapters.stability_attacks.photographs import photographs
-from chapters.stability_attacks.tuning import CHOSEN_BUDGETS, CHOSEN_RATES, RATES, Choice
+from chapters.stability_attacks.tuning import DEFENCES, RATES, Choice
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import options
 from weaklabels.lab.tuned import FIRST_TUNING_SEED, best
@@ -30,7 +30,10 @@ def tune(chapter: Setting) -> dict[str, Any]:
     settings = runs.settings(chapter)
     kept = options(**dict(settings.base.data_options) | {"val": HELD_OUT})
     settings = replace(settings, base=replace(settings.base, data_options=kept))
-    clean = {choice: _on_clean(settings, choice) for choice in CHOSEN_RATES}
+    clean = {(name, eps): replace(settings.base, eps=eps, method=name) for name, eps in DEFENCES}
+    for name in settings.victims:
+        spec = runs.victim(settings, name)
+        clean[name, spec.eps] = spec
     rates = _chosen(
         chapter,
         {
@@ -49,7 +52,7 @@ def tune(chapter: Setting) -> dict[str, Any]:
                 )
                 for budget in settings.budgets
             }
-            for choice in CHOSEN_BUDGETS
+            for choice in DEFENCES
         },
     )
     return {
@@ -59,14 +62,6 @@ def tune(chapter: Setting) -> dict[str, Any]:
         "rates": list(rates.values()),
         "budgets": list(budgets.values()),
     }
-
-
-def _on_clean(settings: runs.Settings, choice: Choice) -> runs.Spec:
-    """Training of a defence or of a victim on clean images, at one radius."""
-    name, eps = choice
-    if name in settings.victims:
-        return runs.victim(settings, name)
-    return replace(settings.base, eps=eps, method=name)
 
 
 def _seeds(chapter: Setting) -> range:

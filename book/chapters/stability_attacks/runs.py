@@ -436,7 +436,7 @@ def strangers(settings: Settings) -> dict[tuple[str, str], Spec]:
         ("other draws", "clean"): _vary(settings, (base.eps, "clean", USUAL)),
     }
     for name in settings.victims:
-        spec = victim(settings, name)
+        spec = _tuned(victim(settings, name), name)
         poisoned = replace(spec, attack="hypocritical", craft_draws=OWN_DRAWS)
         own = (base.network, base.network_options)
         found[name, "hypocritical"] = replace(poisoned, craft_network=own)
@@ -445,10 +445,9 @@ def strangers(settings: Settings) -> dict[tuple[str, str], Spec]:
 
 
 def victim(settings: Settings, name: str) -> Spec:
-    """Training of a victim on clean images of the largest radius, at its learning rate."""
+    """Training of a victim on clean images of the largest radius."""
     network, own = settings.victims[name]
-    spec = replace(settings.base, eps=settings.radii[0], network=network, network_options=own)
-    return _tuned(spec, name)
+    return replace(settings.base, eps=settings.radii[0], network=network, network_options=own)
 
 
 def among_strangers(spec: Spec) -> dict[str, Any]:

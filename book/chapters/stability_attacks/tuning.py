@@ -22,7 +22,15 @@ TUNING_SEEDS = 3
 """Of the recorded study."""
 
 Choice = tuple[str, float]
-"""Method or victim (see ``runs.victims``), radius."""
+"""Method or victim (see ``runs.VICTIMS``), radius."""
+
+DEFENCES: tuple[Choice, ...] = (
+    ("PGD-AT", 0.15),
+    ("PGD-AT", 0.1),
+    ("TRADES", 0.15),
+    ("MART", 0.15),
+)
+"""What a learning rate and a larger budget are chosen for; victims have a learning rate."""
 
 CHOSEN_RATES: dict[Choice, float] = {
     ("PGD-AT", 0.15): 0.1,
