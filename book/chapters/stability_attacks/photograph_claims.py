@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from chapters.stability_attacks.claims import SIGN_ALONE
-from chapters.stability_attacks.runs import USUAL
 from chapters.stability_attacks.tables import PUBLISHED, PUBLISHED_DEFENCES, OnPhotographs
+from chapters.stability_attacks.tuning import USUAL
 from weaklabels.press.claims import Row, greater, not_testable
 from weaklabels.press.verdicts import HOLDS, NOT_RECORDED
 
