@@ -1,6 +1,7 @@
 """What decides the claims of the chapter on stability attacks.
 
-``found`` holds the records of ``runs.table``. A claim on digits has a row for each radius.
+``found`` holds the records of ``runs.table``. Claims 1 to 8, 11, 16 and 17 have a row for each
+radius; 12 to 14 and 18 are about the largest.
 """
 
 from __future__ import annotations
@@ -100,7 +101,14 @@ def claim_2(found: Found, letters: str = "ab") -> list[Row]:
 
     def ceiling(eps: float) -> dict[str, str]:
         clean = _usual(found, eps, "clean", "natural").mean()
-        text = f"Perhaps there is no room: after clean training natural accuracy is {clean:.1f} %."
+        text = f"After clean training natural accuracy is {clean:.1f} %: "
+        if _usual(found, eps, "hypocritical", "natural").mean() < clean:
+            text += "perhaps there is no room, but that alone does not explain that it falls."
+        else:
+            text += (
+                "perhaps there is no room. The deeper victim of tab-stab-strangers, which has "
+                "more, gains."
+            )
         return dict.fromkeys((FAILS, OPEN), text)
 
     return _each_radius(
@@ -129,8 +137,8 @@ def claim_3(found: Found, letters: str = "ab") -> list[Row]:
 def claim_4(found: Found, letters: str = "ab") -> list[Row]:
     """Robust accuracy on adversarial less that on hypocritical images: above 0."""
     alone = (
-        "The adversarial poison, which costs next to nothing in the paper's table, costs robust "
-        "accuracy here (row 5), and natural accuracy as well (row 16)."
+        "The adversarial poison, which costs 0.7 points of robust accuracy in the paper's table, "
+        "costs far more here (row 5a)."
     )
     return _each_radius(
         "4",
@@ -175,7 +183,7 @@ def claim_16(found: Found, letters: str = "ab") -> list[Row]:
         "16",
         found,
         letters,
-        "The adversarial poison costs natural accuracy, by which it can be noticed",
+        "The adversarial poison costs natural accuracy",
         "77.35 against 82.17 on clean images (Table 2)",
         lambda eps: greater(
             _usual(found, eps, "clean", "natural"),
@@ -220,8 +228,10 @@ def claim_7(found: Found, letters: str = "ab") -> list[Row]:
         ),
         "fig-stab-budgets",
         lambda _: {
-            FAILS: "At this ε the larger budget costs robust accuracy by itself, on clean images "
-            "(row 17a); what the poison costs where both have it is the rest (row 17c)."
+            FAILS: "A part is lost on clean images with this budget, too (row 17a); the rest is "
+            "what the poison still costs (row 17c).",
+            HOLDS: "Within 3 points is all that is asked; in the paper the larger budget ends 2.3 "
+            "points above clean images.",
         },
     )
 
@@ -229,6 +239,7 @@ def claim_7(found: Found, letters: str = "ab") -> list[Row]:
 def claim_8(found: Found, letters: str = "ab") -> list[Row]:
     """Natural accuracy on hypocritical images: the conventional budget less the chosen one."""
     easy = "Perhaps digits are easy enough that a larger budget costs them next to nothing."
+    sign = "The sign agrees with the paper, the size does not: there it is 8 points."
     return _each_radius(
         "8",
         found,
@@ -241,7 +252,7 @@ def claim_8(found: Found, letters: str = "ab") -> list[Row]:
             paper_effect=NATURAL["hypocritical"] - DEFENDED.loc["PGD-AT 14/255", "natural"],
         ),
         "fig-stab-budgets",
-        lambda _: {FAILS: easy},
+        lambda _: {FAILS: easy, HOLDS: sign},
     )
 
 
@@ -274,8 +285,8 @@ def claim_12(crafted: Mapping[str, Sequence[Record]]) -> list[Row]:
             greater(scores(crafted[other], "robust"), quarter, margin=-1),
             figure="tab-stab-craft",
             why={
-                OPEN: "A network that is not robust crafts the stronger attack in the mean; open "
-                "is whether by more than a point."
+                OPEN: "A network that is not robust crafts the stronger attack in the mean, by "
+                "less than a point, which may be chance."
             }
             if id == "12a"
             else {},
@@ -332,31 +343,51 @@ def claim_14(strange: Mapping[tuple[str, str], Sequence[Record]]) -> Row:
 
 def claim_18(defended: Mapping[str, Sequence[Record]]) -> list[Row]:
     """Robust accuracy on hypocritical images: of TRADES and of MART with its larger budget less
-    that of PGD-AT with the conventional one, above 0.
+    that of PGD-AT with the conventional one, above 0 (a, b); with larger budgets all, that of
+    PGD-AT less that of TRADES, and of MART less that of PGD-AT (c, d).
 
     Args:
         defended: defence and budget -> records (see ``runs.defences``).
     """
-    usual = scores(defended["PGD-AT, ε"], "robust")
-    rows = []
-    for letter, method, published in (("a", "TRADES", "12/255"), ("b", "MART", "14/255")):
-        name = next(each for each in defended if each.startswith(method))
-        reached = DEFENDED.loc[f"{method} {published}", "PGD-20"]
-        rows.append(
-            Row(
-                f"18{letter}",
-                f"Another defence with a larger budget ({name}, by validation) is more robust on "
-                "hypocritical images than PGD-AT with the budget ε.",
-                f"{reached} with {published} against 37.61 (PGD-20, Table 5)",
-                greater(
-                    scores(defended[name], "robust"),
-                    usual,
-                    paper_effect=reached - ROBUST["hypocritical"],
-                ),
-                "tab-stab-defences",
-            )
+    usual, pgd, trades, mart = defended
+    published = {
+        usual: "PGD-AT 8/255", pgd: "PGD-AT 14/255", trades: "TRADES 12/255", mart: "MART 14/255"
+    }  # fmt: skip
+    reached = {name: DEFENDED.loc[row, "PGD-20"] for name, row in published.items()}
+    return [
+        Row(
+            f"18{letter}",
+            f"On hypocritical images {ours} is more robust than {other}"
+            + (" (larger budgets by validation)." if other != usual else "."),
+            f"{reached[ours]} against {reached[other]} (PGD-20, Table 5)",
+            greater(
+                scores(defended[ours], "robust"),
+                scores(defended[other], "robust"),
+                paper_effect=reached[ours] - reached[other],
+            ),
+            "tab-stab-defences",
+            WHY_18.get(letter, {}),
         )
-    return rows
+        for letter, (ours, other) in zip(
+            "abcd", ((trades, usual), (mart, usual), (pgd, trades), (mart, pgd)), strict=True
+        )
+    ]
+
+
+WHY_18: Mapping[str, Mapping[str, str]] = {
+    "a": {
+        HOLDS: "Not by the budget alone: on validation digits TRADES is ahead with the budget ε "
+        "already (record tuning)."
+    },
+    "c": {
+        OPEN: "Under PGD-20 they are level; under CW, of which no row asks, TRADES is behind "
+        "(tab-stab-defences)."
+    },
+    "d": {
+        FAILS: "Perhaps the weight of its second term, 6 as in the authors' code, does not suit "
+        "digits; its rate and its budget were chosen, this weight was not."
+    },
+}
 
 
 def claim_17(swept: Found) -> list[Row]:
@@ -395,7 +426,7 @@ def claim_17(swept: Found) -> list[Row]:
     return [*costs, *left]
 
 
-OUTLYING = 10.0
+OUTLYING = 5.0
 """Points by which one seed lies above all others before a row says so."""
 
 
@@ -427,11 +458,15 @@ TAKEAWAYS = {
     "points of clean ones",
     "17d": "at ε = 0.1, both trained with the larger budget, they do as well",
     "8": "a larger budget costs natural accuracy",
-    "18": "with a larger budget TRADES (18a) and MART (18b) are more robust than PGD-AT with ε",
-    "12a": "a slightly robust network crafts no worse than one that is not robust",
-    "12b": "a slightly robust network crafts no worse than one trained with the victim's budget",
-    "13": "the attack costs 5 points where victim and crafting network differ in their draws "
-    "(13a) and in their architecture as well (13b to 13e)",
+    "18a": "with a larger budget TRADES is more robust than PGD-AT with ε",
+    "18b": "with a larger budget MART is more robust than PGD-AT with ε",
+    "18c": "all with a larger budget, PGD-AT is more robust than TRADES",
+    "18d": "all with a larger budget, MART is more robust than PGD-AT",
+    "12a": "a slightly robust network crafts at most a point worse than one that is not robust",
+    "12b": "a slightly robust network crafts at most a point worse than one trained with the "
+    "victim's budget",
+    "13": "the attack costs at least 5 points where victim and crafting network differ in their "
+    "draws (13a) and in their architecture as well (13b to 13e)",
     "14": "the attack is stronger where they share initial weights and batches",
 }
 """Number of a claim, or id of a row -> what it says, for a sentence."""
