@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from chapters.stability_attacks import figures, photograph_claims, photographs, runs, tables
+from chapters.stability_attacks import figures, photograph_claims, photographs, runs, tables, tuning
 
 from weaklabels.data import Split, Splits
 from weaklabels.lab.setting import Setting
@@ -38,7 +38,7 @@ def test_the_budget_is_chosen_on_validation_photographs_of_another_seed(setting,
     monkeypatch.setattr(photographs, "load_splits", lambda _: Splits(("a",), part, part, part))
     record = photographs.photographs(setting)
     assert record["chosen"] == CHOSEN
-    assert set(record["tried"]) == {f"{budget:g}" for budget in runs.BUDGETS[1:]}
+    assert set(record["tried"]) == {f"{budget:g}" for budget in tuning.BUDGETS[1:]}
     assert record["protocol"]["seeds"] == [100, 101, 102]
     rows = {(row["images"], row["budget"]): row for row in record["rows"]}
     assert set(rows) == {(kind, 1.0) for kind in runs.ATTACKS} | {("hypocritical", CHOSEN)}
@@ -140,6 +140,6 @@ def test_the_summary_stands_beside_the_digits():
     assert text.count("; on digits fails") == len(photograph_claims.TESTS)
 
 
-def test_on_photographs_strangers_have_other_draws_alone():
+def test_on_photographs_one_stranger_has_another_architecture():
     paper = runs.strangers(runs.settings(Chapter("stability_attacks", "paper")))
-    assert {victim for victim, _ in paper} == {"same", "other draws"}
+    assert {victim for victim, _ in paper} == {"same", "other draws", "convolutional"}

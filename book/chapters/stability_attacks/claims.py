@@ -1,6 +1,7 @@
 """What decides the claims of the chapter on stability attacks.
 
-``found`` holds the records of ``runs.table``. A claim on digits has a row for each radius.
+``found`` holds the records of ``runs.table``. Claims 1 to 8, 11, 16 and 17 have a row for each
+radius; 12 to 14 and 18 are about the largest.
 """
 
 from __future__ import annotations
@@ -9,17 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from chapters.stability_attacks.runs import NETWORKS, USUAL, chosen_budget
+from chapters.stability_attacks.runs import VICTIMS
 from chapters.stability_attacks.tables import PUBLISHED, PUBLISHED_DEFENCES, Found, radii, scores
+from chapters.stability_attacks.tuning import USUAL, chosen_budget
 from weaklabels.lab.store import Record
-from weaklabels.methods.stability_attacks import Gaussians
 from weaklabels.press.claims import (
     Row,
     Verdict,
-    every_seed,
-    exact,
     greater,
-    mean_std,
     not_testable,
 )
 from weaklabels.press.verdicts import FAILS, HOLDS, OPEN
@@ -103,7 +101,14 @@ def claim_2(found: Found, letters: str = "ab") -> list[Row]:
 
     def ceiling(eps: float) -> dict[str, str]:
         clean = _usual(found, eps, "clean", "natural").mean()
-        text = f"Perhaps there is no room: after clean training natural accuracy is {clean:.1f} %."
+        text = f"After clean training natural accuracy is {clean:.1f} %: "
+        if _usual(found, eps, "hypocritical", "natural").mean() < clean:
+            text += "perhaps there is no room, but that alone does not explain that it falls."
+        else:
+            text += (
+                "perhaps there is no room. The deeper victim of tab-stab-strangers, which has "
+                "more, gains."
+            )
         return dict.fromkeys((FAILS, OPEN), text)
 
     return _each_radius(
@@ -132,8 +137,8 @@ def claim_3(found: Found, letters: str = "ab") -> list[Row]:
 def claim_4(found: Found, letters: str = "ab") -> list[Row]:
     """Robust accuracy on adversarial less that on hypocritical images: above 0."""
     alone = (
-        "The adversarial poison, which costs next to nothing in the paper's table, costs robust "
-        "accuracy here (row 5), and natural accuracy as well (row 16)."
+        "The adversarial poison, which costs 0.7 points of robust accuracy in the paper's table, "
+        "costs far more here (row 5a)."
     )
     return _each_radius(
         "4",
@@ -178,7 +183,7 @@ def claim_16(found: Found, letters: str = "ab") -> list[Row]:
         "16",
         found,
         letters,
-        "The adversarial poison costs natural accuracy, by which it can be noticed",
+        "The adversarial poison costs natural accuracy",
         "77.35 against 82.17 on clean images (Table 2)",
         lambda eps: greater(
             _usual(found, eps, "clean", "natural"),
@@ -223,8 +228,10 @@ def claim_7(found: Found, letters: str = "ab") -> list[Row]:
         ),
         "fig-stab-budgets",
         lambda _: {
-            FAILS: "At this ε the larger budget costs robust accuracy by itself, on clean images "
-            "(row 17a); where both have it, the poison costs at most three points (row 17c)."
+            FAILS: "A part is lost on clean images with this budget, too (row 17a); the rest is "
+            "what the poison still costs (row 17c).",
+            HOLDS: "Within 3 points is all that is asked; in the paper the larger budget ends 2.3 "
+            "points above clean images.",
         },
     )
 
@@ -232,6 +239,7 @@ def claim_7(found: Found, letters: str = "ab") -> list[Row]:
 def claim_8(found: Found, letters: str = "ab") -> list[Row]:
     """Natural accuracy on hypocritical images: the conventional budget less the chosen one."""
     easy = "Perhaps digits are easy enough that a larger budget costs them next to nothing."
+    sign = "The sign agrees with the paper, the size does not: there it is 8 points."
     return _each_radius(
         "8",
         found,
@@ -244,64 +252,7 @@ def claim_8(found: Found, letters: str = "ab") -> list[Row]:
             paper_effect=NATURAL["hypocritical"] - DEFENDED.loc["PGD-AT 14/255", "natural"],
         ),
         "fig-stab-budgets",
-        lambda _: {FAILS: easy},
-    )
-
-
-def _robust(setting: Gaussians, attack: str, budget: float) -> float:
-    """Robust accuracy by the closed form."""
-    return setting.accuracy(setting.robust_weights(attack, budget), setting.eps)
-
-
-def claim_9(setting: Gaussians) -> list[Row]:
-    """Closed forms: below one half at ε; that of clean data at ε + η, and below it before."""
-    eps, eta = setting.eps, setting.eta
-    usual = _robust(setting, "hypocritical", eps)
-    smaller = [_robust(setting, "hypocritical", b) for b in np.linspace(0, eps + 0.99 * eta, 100)]
-    repaired = _robust(setting, "hypocritical", eps + (1 + 1e-9) * eta)
-    clean = _robust(setting, "clean", eps)
-    return [
-        Row(
-            id,
-            text,
-            "theorems of the paper (abstract; derived here)",
-            exact(passed, ours, "closed forms"),
-            figure="fig-stab-closed",
-        )
-        for id, text, passed, ours in (
-            (
-                "9a",
-                f"In the statistical setting with {setting.d} weak features the budget ε leaves "
-                "hypocritical data below one half in robust accuracy.",
-                usual < 0.5,
-                f"robust {100 * usual:.1f} % at ε",
-            ),
-            (
-                "9b",
-                "There ε + η repairs it and no smaller budget does.",
-                abs(repaired - clean) < 1e-9 and max(smaller) < clean - 1e-6,
-                f"robust {100 * repaired:.2f} % at ε + η, at most {100 * max(smaller):.2f} % up to "
-                f"ε + 0.99 η; clean {100 * clean:.2f} %",
-            ),
-        )
-    ]
-
-
-def claim_10(setting: Gaussians, fitted: Mapping[tuple[str, float], Sequence[Record]]) -> Row:
-    """Trained on hypocritical data with budget ε, every seed: within 3 points of the form."""
-    robust = scores(fitted["hypocritical", setting.eps], "robust")
-    expected = 100 * _robust(setting, "hypocritical", setting.eps)
-    return Row(
-        "10",
-        "On hypocritical data classifiers trained with the budget ε agree with the closed form: "
-        "robust accuracy within 3 points.",
-        "none; a check of the derivation",
-        every_seed(
-            np.abs(robust - expected) < 3,
-            f"{mean_std(robust)} against {expected:.1f} %",
-            "within 3 points",
-        ),
-        figure="fig-stab-closed",
+        lambda _: {FAILS: easy, HOLDS: sign},
     )
 
 
@@ -334,8 +285,8 @@ def claim_12(crafted: Mapping[str, Sequence[Record]]) -> list[Row]:
             greater(scores(crafted[other], "robust"), quarter, margin=-1),
             figure="tab-stab-craft",
             why={
-                OPEN: "A network that is not robust crafts the stronger attack in the mean; open "
-                "is whether by more than a point."
+                OPEN: "A network that is not robust crafts the stronger attack in the mean, by "
+                "less than a point, which may be chance."
             }
             if id == "12a"
             else {},
@@ -356,7 +307,7 @@ def claim_13(strange: Mapping[tuple[str, str], Sequence[Record]]) -> list[Row]:
             may be missing.
     """
     victims = {"other draws": "a victim with other initial weights and batches"}
-    victims |= {name: f"a {name} victim with other draws" for name in NETWORKS}
+    victims |= {name: f"a {name} victim with other draws" for name in VICTIMS}
     return [
         Row(
             f"13{letter}",
@@ -368,15 +319,10 @@ def claim_13(strange: Mapping[tuple[str, str], Sequence[Record]]) -> list[Row]:
                 margin=5,
             )
             if (name, "clean") in strange
-            else not_testable("Victims of other architectures are tried on digits."),
+            else not_testable("This victim is tried on digits."),
             figure="tab-stab-strangers",
-            why={
-                OPEN: "Its robust accuracy on clean images varies from seed to seed by almost as "
-                "much as the attack costs (tab-stab-strangers): training it is unsteady without "
-                "any attack."
-            },
         )
-        for letter, (name, text) in zip("abcd", victims.items(), strict=True)
+        for letter, (name, text) in zip("abcde", victims.items(), strict=True)
     ]
 
 
@@ -393,6 +339,55 @@ def claim_14(strange: Mapping[tuple[str, str], Sequence[Record]]) -> Row:
         ),
         figure="tab-stab-strangers",
     )
+
+
+def claim_18(defended: Mapping[str, Sequence[Record]]) -> list[Row]:
+    """Robust accuracy on hypocritical images: of TRADES and of MART with its larger budget less
+    that of PGD-AT with the conventional one, above 0 (a, b); with larger budgets all, that of
+    PGD-AT less that of TRADES, and of MART less that of PGD-AT (c, d).
+
+    Args:
+        defended: defence and budget -> records (see ``runs.defences``).
+    """
+    usual, pgd, trades, mart = defended
+    published = {
+        usual: "PGD-AT 8/255", pgd: "PGD-AT 14/255", trades: "TRADES 12/255", mart: "MART 14/255"
+    }  # fmt: skip
+    reached = {name: DEFENDED.loc[row, "PGD-20"] for name, row in published.items()}
+    return [
+        Row(
+            f"18{letter}",
+            f"On hypocritical images {ours} is more robust than {other}"
+            + (" (larger budgets by validation)." if other != usual else "."),
+            f"{reached[ours]} against {reached[other]} (PGD-20, Table 5)",
+            greater(
+                scores(defended[ours], "robust"),
+                scores(defended[other], "robust"),
+                paper_effect=reached[ours] - reached[other],
+            ),
+            "tab-stab-defences",
+            WHY_18.get(letter, {}),
+        )
+        for letter, (ours, other) in zip(
+            "abcd", ((trades, usual), (mart, usual), (pgd, trades), (mart, pgd)), strict=True
+        )
+    ]
+
+
+WHY_18: Mapping[str, Mapping[str, str]] = {
+    "a": {
+        HOLDS: "Not by the budget alone: on validation digits TRADES is ahead with the budget ε "
+        "already (record tuning)."
+    },
+    "c": {
+        OPEN: "Under PGD-20 they are level; under CW, of which no row asks, TRADES is behind "
+        "(tab-stab-defences)."
+    },
+    "d": {
+        FAILS: "Perhaps the weight of its second term, 6 as in the authors' code, does not suit "
+        "digits; its rate and its budget were chosen, this weight was not."
+    },
+}
 
 
 def claim_17(swept: Found) -> list[Row]:
@@ -431,7 +426,7 @@ def claim_17(swept: Found) -> list[Row]:
     return [*costs, *left]
 
 
-OUTLYING = 10.0
+OUTLYING = 5.0
 """Points by which one seed lies above all others before a row says so."""
 
 
@@ -460,13 +455,18 @@ TAKEAWAYS = {
     "17a": "at ε = 0.15 the larger budget costs robustness on clean images by itself",
     "17b": "at ε = 0.1 it does as well",
     "17c": "at ε = 0.15, both trained with the larger budget, hypocritical images come within 3 "
-    "points of clean ones (on which training is unsteady with it)",
+    "points of clean ones",
     "17d": "at ε = 0.1, both trained with the larger budget, they do as well",
     "8": "a larger budget costs natural accuracy",
-    "12a": "a slightly robust network crafts no worse than one that is not robust",
-    "12b": "a slightly robust network crafts no worse than one trained with the victim's budget",
-    "13": "the attack costs 5 points where victim and crafting network differ in their draws "
-    "(13a) and in their architecture as well (13b to 13d)",
+    "18a": "with a larger budget TRADES is more robust than PGD-AT with ε",
+    "18b": "with a larger budget MART is more robust than PGD-AT with ε",
+    "18c": "all with a larger budget, PGD-AT is more robust than TRADES",
+    "18d": "all with a larger budget, MART is more robust than PGD-AT",
+    "12a": "a slightly robust network crafts at most a point worse than one that is not robust",
+    "12b": "a slightly robust network crafts at most a point worse than one trained with the "
+    "victim's budget",
+    "13": "the attack costs at least 5 points where victim and crafting network differ in their "
+    "draws (13a) and in their architecture as well (13b to 13e)",
     "14": "the attack is stronger where they share initial weights and batches",
 }
 """Number of a claim, or id of a row -> what it says, for a sentence."""
@@ -480,7 +480,7 @@ def takeaway(outcomes: Mapping[str, str]) -> str:
     """
     lines = []
     for number, text in TAKEAWAYS.items():
-        own = {id: o for id, o in outcomes.items() if number in (id, id.rstrip("abcd"))}
+        own = {id: o for id, o in outcomes.items() if number in (id, id.rstrip("abcde"))}
         if own:
             said = ", ".join(f"{each} ({id})" for id, each in own.items())
             lines.append(f"- {text[0].upper()}{text[1:]}: {said}.")

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from chapters.stability_attacks.runs import ATTACKS, BUDGETS, USUAL, Spec, craft, crafting_spec, run
+from chapters.stability_attacks.runs import ATTACKS, Spec, at_rate, craft, crafting_spec, run
+from chapters.stability_attacks.tuning import BUDGETS, USUAL
 from weaklabels.lab.loading import load_splits
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import options
@@ -33,7 +34,8 @@ DIFFERENCES = (
     "after training on clean ones, and is that of all rows; the defence's larger budget by robust "
     "accuracy on validation images after training on hypocritical ones. Both with a seed of their "
     "own.",
-    "Crafting network and victim share architecture, initial weights and order of batches.",
+    "Crafting network and victim share architecture, learning rate, initial weights and order of "
+    "batches.",
 )
 
 
@@ -56,9 +58,9 @@ def base_spec(setting: Setting) -> Spec:
     return setting.choose(quick=base, paper=base, smoke=smoke)
 
 
-def at_rate(base: Spec, rate: float) -> Spec:
-    """The same with another learning rate."""
-    return replace(base, optimiser=replace(base.optimiser, lr=rate))
+def crafted_alike(base: Spec) -> Spec:
+    """The same with a crafting network that has the victim's learning rate."""
+    return replace(base, craft_lr=base.optimiser.lr)
 
 
 def vary(base: Spec, cell: Cell) -> Spec:
@@ -78,7 +80,7 @@ def photographs(setting: Setting) -> dict[str, Any]:
     """
     first = base_spec(setting)
     rates = _validated(setting, {rate: at_rate(first, rate) for rate in RATES})
-    base = at_rate(first, best(rates))
+    base = crafted_alike(at_rate(first, best(rates)))
     seeds = range(FIRST_SEED, FIRST_SEED + setting.seeds)
     cells = {(kind, USUAL): vary(base, (kind, USUAL)) for kind in ATTACKS}
     _craft_first(setting, base, seeds)

@@ -6,6 +6,7 @@ test images, untouched and attacked.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +17,7 @@ from torch.nn import functional as F
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from chapters.stability_attacks.tuning import BUDGETS, USUAL, chosen_budget, chosen_rate
 from weaklabels import methods
 from weaklabels.data import Split
 from weaklabels.data.augment import pipeline
@@ -24,7 +26,6 @@ from weaklabels.lab.loading import load_splits
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import Data, Trained, options
 from weaklabels.lab.sweep import remember
-from weaklabels.lab.tuned import Tuned
 from weaklabels.methods import stability_attacks
 from weaklabels.metrics import accuracy
 from weaklabels.models import Network
@@ -53,8 +54,9 @@ class Spec(Data, Trained):
         craft_budget: in units of eps, with which the network that crafts the poison was trained.
         drops: the learning rate falls to a tenth after these epochs.
         steps: of the attack in training; ``test_steps`` at test time.
-        craft_draws, craft_hidden: ``draws`` of the crafting network, and the widths of its hidden
-            layers (empty: the victim's network).
+        craft_draws: ``draws`` of the crafting network.
+        craft_network: its name and its options (empty: the victim's network).
+        craft_lr: its learning rate.
         craft_epochs, craft_steps, craft_shift: training of the crafting network, steps of the
             poison, and twice the largest shift in its random transformations, in pixels (0: none).
         augment: of the training images (see ``augment.pipeline``).
@@ -75,7 +77,8 @@ class Spec(Data, Trained):
     steps: int = 7
     test_steps: int = 20
     craft_draws: int | None = None
-    craft_hidden: tuple[int, ...] = ()
+    craft_network: tuple[str, tuple] | tuple[()] = ()
+    craft_lr: float = 0.05
     craft_epochs: int = 10
     craft_steps: int = 100
     craft_shift: int = 0
@@ -173,18 +176,18 @@ def craft(spec: Spec) -> dict[str, Any]:
 
 def crafting_spec(spec: Spec) -> Spec:
     """What of a run its poison depends on: the training of the crafting network, and the attack."""
-    net = spec.network_options
-    if spec.craft_hidden:
-        net = options(**dict(net) | {"hidden": spec.craft_hidden})
+    name, own = spec.craft_network or (spec.network, spec.network_options)
     return replace(
         spec,
+        network=name,
+        network_options=own,
+        optimiser=replace(spec.optimiser, lr=spec.craft_lr),
         draws=spec.draws if spec.craft_draws is None else spec.craft_draws,
-        network_options=net,
         method="PGD-AT",
         budget=spec.craft_budget,
         craft_budget=0.0,
         craft_draws=None,
-        craft_hidden=(),
+        craft_network=(),
         epochs=spec.craft_epochs,
         drops=(),
     )
@@ -250,12 +253,8 @@ def _under(
 # -- settings -------------------------------------------------------------------------------------
 
 
-USUAL, PAPERS = 1.0, 1.75
-"""Budgets of the defence, in units of eps: the conventional one, and the larger one of the paper's
-table, 14/255 for 8/255."""
-
-BUDGETS = (USUAL, 1.25, 1.5, PAPERS, 2.0)
-"""Budgets that are tried; 2 eps is the largest that can be needed."""
+Victim = tuple[str, tuple]
+"""Name and options of a network."""
 
 
 @dataclass(frozen=True)
@@ -267,6 +266,7 @@ class Settings:
         radii: of the attacks; the first is the one that the figures show.
         budgets: of the defence, in units of eps.
         craft_budgets: of the crafting network, in units of eps.
+        victims: networks that the crafting network does not know.
         gaussian_budgets: of the defence in the statistical setting, per coordinate.
         gaussian_steps: of training there.
     """
@@ -275,6 +275,7 @@ class Settings:
     radii: tuple[float, ...]
     budgets: tuple[float, ...]
     craft_budgets: tuple[float, ...]
+    victims: Mapping[str, Victim]
     gaussian_budgets: tuple[float, ...]
     gaussian_steps: int
 
@@ -285,9 +286,15 @@ def settings(chapter: Setting) -> Settings:
     gaussian_budgets = (0.0, 0.1, 0.2, 0.25, 0.3, 0.4)
     base = base_spec(chapter)
     return chapter.choose(
-        quick=Settings(base, (0.15, 0.1), BUDGETS, craft_budgets, gaussian_budgets, 400),
-        paper=Settings(base, (8 / 255,), BUDGETS, craft_budgets, gaussian_budgets, 400),
-        smoke=Settings(base, (0.15, 0.1), BUDGETS, (0.25, 1.0), (0.0, 0.2), 20),
+        quick=Settings(
+            base, (0.15, 0.1), BUDGETS, craft_budgets, VICTIMS, gaussian_budgets, gaussian_steps=400
+        ),
+        paper=Settings(
+            base, (8 / 255,), BUDGETS, craft_budgets, LARGE, gaussian_budgets, gaussian_steps=400
+        ),
+        smoke=Settings(
+            base, (0.15, 0.1), BUDGETS, (0.25, 1.0), VICTIMS, (0.0, 0.2), gaussian_steps=20
+        ),
     )
 
 
@@ -312,6 +319,7 @@ def base_spec(chapter: Setting) -> Spec:
         batch_size=128,
         optimiser=OptimiserSpec("sgd", lr=0.1, weight_decay=5e-4),
         drops=(75, 90),
+        craft_lr=0.1,
         steps=10,
         craft_shift=8,
         augment=(("pad_crop", 4), ("flip",)),
@@ -357,24 +365,36 @@ def sweep(settings: Settings) -> dict[Key, Spec]:
 
 def _vary(settings: Settings, key: Key) -> Spec:
     eps, kind, budget = key
-    return replace(settings.base, eps=eps, attack=kind, budget=budget)
+    return _tuned(replace(settings.base, eps=eps, attack=kind, budget=budget), "PGD-AT")
+
+
+def at_rate(spec: Spec, rate: float) -> Spec:
+    """The same with another learning rate of the victim."""
+    return replace(spec, optimiser=replace(spec.optimiser, lr=rate))
+
+
+def _tuned(spec: Spec, name: str) -> Spec:
+    """The same with the learning rate that was chosen for this method or victim at this radius."""
+    return at_rate(spec, chosen_rate(name, spec.eps, spec.optimiser.lr))
 
 
 def hypocritical(settings: Settings) -> Spec:
     """Training on hypocritical images of the largest radius with the conventional budget."""
-    return replace(settings.base, eps=settings.radii[0], attack="hypocritical")
+    return _vary(settings, (settings.radii[0], "hypocritical", USUAL))
+
+
+METHODS = ("PGD-AT", "TRADES", "MART")
 
 
 def defences(settings: Settings) -> dict[str, Spec]:
-    """Defences against hypocritical images: the chosen budget of PGD-AT, but the paper's at its
-    radius, which is smaller for TRADES (12/255)."""
+    """Defences against hypocritical images, each with its learning rate and its larger budget."""
     poisoned = hypocritical(settings)
-    larger = chosen_budget(poisoned.eps)
-    budgets = {"PGD-AT": larger, "TRADES": min(larger, 1.5), "MART": larger}
-    return {"PGD-AT, ε": poisoned} | {
-        f"{method}, {budget:g} ε": replace(poisoned, method=method, budget=budget)
-        for method, budget in budgets.items()
-    }
+    found = {"PGD-AT, ε": poisoned}
+    for method in METHODS:
+        budget = chosen_budget(poisoned.eps, method)
+        spec = replace(poisoned, method=method, budget=budget)
+        found[f"{method}, {budget:g} ε"] = _tuned(spec, method)
+    return found
 
 
 OWN_DRAWS = 10_000
@@ -390,12 +410,16 @@ def crafting(settings: Settings) -> dict[str, Spec]:
     }
 
 
-NETWORKS = {
-    "wider": (256, 128),
-    "narrower": (64,),
-    "deeper": (128, 64, 64, 64),
+VICTIMS: dict[str, Victim] = {
+    "wider": ("mlp", options(inputs=64, hidden=(256, 128))),
+    "narrower": ("mlp", options(inputs=64, hidden=(64,))),
+    "deeper": ("mlp", options(inputs=64, hidden=(128, 64, 64, 64))),
+    "convolutional": ("gap_cnn", ()),
 }
-"""Victims that the crafting network does not know: name -> widths of their hidden layers."""
+"""Victims that the crafting network does not know, on digits."""
+
+LARGE: dict[str, Victim] = {"convolutional": ("convnet", ())}
+"""The same on CIFAR-10, where the crafting network is a ResNet-18."""
 
 
 def strangers(settings: Settings) -> dict[tuple[str, str], Spec]:
@@ -403,20 +427,27 @@ def strangers(settings: Settings) -> dict[tuple[str, str], Spec]:
 
     The crafting network of the chapter has the victim's architecture, initial weights and order of
     batches. *Other draws*: weights and batches of its own. The others also differ in architecture.
-    They are run by ``among_strangers``. A network without hidden layers has *other draws* alone.
+    They are run by ``among_strangers``.
     """
     base = replace(hypocritical(settings), craft_draws=OWN_DRAWS)
-    own = dict(base.network_options)
     found = {
         ("same", "hypocritical"): hypocritical(settings),
         ("other draws", "hypocritical"): base,
+        ("other draws", "clean"): _vary(settings, (base.eps, "clean", USUAL)),
     }
-    found["other draws", "clean"] = replace(settings.base, eps=base.eps)
-    for name, hidden in NETWORKS.items() if "hidden" in own else ():
-        victim = replace(base, network_options=options(**own | {"hidden": hidden}))
-        found[name, "hypocritical"] = replace(victim, craft_hidden=own["hidden"])
-        found[name, "clean"] = replace(victim, attack="clean", craft_draws=None)
+    for name in settings.victims:
+        spec = _tuned(victim(settings, name), name)
+        poisoned = replace(spec, attack="hypocritical", craft_draws=OWN_DRAWS)
+        own = (base.network, base.network_options)
+        found[name, "hypocritical"] = replace(poisoned, craft_network=own)
+        found[name, "clean"] = spec
     return found
+
+
+def victim(settings: Settings, name: str) -> Spec:
+    """Training of a victim on clean images of the largest radius."""
+    network, own = settings.victims[name]
+    return replace(settings.base, eps=settings.radii[0], network=network, network_options=own)
 
 
 def among_strangers(spec: Spec) -> dict[str, Any]:
@@ -433,35 +464,3 @@ def poisons(settings: Settings) -> dict[str, Spec]:
         kind: crafting_spec(replace(poisoned, attack=kind))
         for kind in ("hypocritical", "adversarial")
     }
-
-
-def trials(settings: Settings) -> dict[Key, Spec]:
-    """Runs from which the budgets are chosen: hypocritical images, some clean ones kept aside."""
-    kept = options(**dict(settings.base.data_options) | {"val": 200})
-    base = replace(settings, base=replace(settings.base, data_options=kept))
-    return {key: spec for key, spec in sweep(base).items() if key[1] == "hypocritical"}
-
-
-CHOSEN: dict[float, float] = {0.15: 1.5, 0.1: 1.75}
-"""Radius -> budget that the recorded study chose."""
-
-TUNING_SEEDS = 3
-"""Of that study."""
-
-TUNED: tuple[Tuned, ...] = tuple(
-    Tuned(
-        "PGD-AT on hypocritical images",
-        f"budget of the defence / ε, ε = {eps:g}",
-        BUDGETS,
-        budget,
-        f"best robust accuracy, mean over seeds ({TUNING_SEEDS})",
-        "200 clean digits, taken from the training digits",
-        (BUDGETS[0], BUDGETS[-1]),
-    )
-    for eps, budget in CHOSEN.items()
-)
-
-
-def chosen_budget(eps: float) -> float:
-    """The defence's larger budget in units of eps: the chosen one, or the paper's."""
-    return CHOSEN.get(eps, PAPERS)
