@@ -31,10 +31,9 @@ TEXTS: Mapping[str, str] = {
     "with soft labels, has a higher mean than both on every set (tab-cavl-real; row 16 tests it on "
     "digits). The first epoch has 8 to 32 steps there: rows 8wa to 8wf say what ten epochs of "
     "warm-up change.",
-    "8wa 8wb": "The early start is a part of the reason at most: with ten epochs of warm-up "
-    "CAVL's mean is higher (tab-cavl-real), and what still fails are comparisons with soft "
-    "weights. IM-max with the same warm-up has a higher mean than CAVL on MSRCv2 and a lower one "
-    "on Lost.",
+    "8wb": "The early start is a part of the reason at most: with ten epochs of warm-up CAVL's "
+    "mean is higher (tab-cavl-real), and what still fails are comparisons with soft weights. "
+    "IM-max with the same warm-up is about level with it.",
     "8wd 8we 8wf": "The early start is not the whole reason: with a linear model ten epochs of "
     "warm-up leave more than half of the gap on Lost, and lower CAVL's mean on BirdSong "
     "(tab-cavl-real). Perhaps hard labels are: with and without the warm-up CAVL and IM-max both "

@@ -449,7 +449,7 @@ def choice_table(records: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     ``records``). A star marks a rate at an end of what was tried."""
     columns: dict[str, dict[str, str]] = {}
     for network, record in records.items():
-        rates = [each["lr"] for each in record.get("tried", record["choices"])]
+        rates = [each["lr"] for each in record["tried"]]
         for choice in record["choices"]:
             star = "*" * (choice["lr"] in (min(rates), max(rates)))
             column = columns.setdefault(f"{SETS[choice['dataset']]}, {network}", {})
