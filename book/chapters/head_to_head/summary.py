@@ -47,6 +47,7 @@ QUESTIONS: Mapping[str, Sequence[str]] = {
     "small sets: averaging is as good": ("14a", "14b", "14c", "14d"),
     "many classes: soft weights beat one hard choice": ("15a", "15b", "15c", "15d"),
     "the order on small sets is that on large ones": ("16",),
+    "the order on digits is that on real candidate sets": ("29a", "29b"),
     "the covering rate chooses learning rates, and a method, as well as true labels do": (
         *("26a", "26c", "26e"),
         "27a",
