@@ -232,6 +232,15 @@ def test_other_defences_are_compared_with_the_conventional_budget():
     assert outcomes(strong) == [HOLDS, HOLDS, FAILS, HOLDS]
 
 
+def test_what_was_chosen_stands_in_one_row_a_name():
+    table = tables.chosen(tuning.TUNED)
+    assert list(table.loc["MART"]) == ["0.05", "-", "1.25", "-"]
+    assert list(table.loc["PGD-AT"]) == ["0.1", "0.1", "1.5", "1.75"]
+    assert list(table.index[-4:]) == list(runs.VICTIMS)
+    end = replace(tuning.TUNED[0], chosen=0.2)
+    assert tables.chosen([end]).iloc[0, 0] == "0.2*"
+
+
 def test_the_stronger_of_two_attacks_is_named():
     group = records(90, 60)
     for each in group:

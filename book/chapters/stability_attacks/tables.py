@@ -11,6 +11,7 @@ import pandas as pd
 
 from weaklabels.lab.loading import load_splits
 from weaklabels.lab.store import Record
+from weaklabels.lab.tuned import Tuned
 from weaklabels.methods.stability_attacks import Gaussians
 from weaklabels.press.claims import mean_std
 
@@ -84,6 +85,16 @@ def accuracies(groups: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
             for measure, heading in MEASURES.items()
         }
     )
+
+
+def chosen(tuned: Sequence[Tuned]) -> pd.DataFrame:
+    """What was chosen: one row a defence or victim, one column a setting. A star marks an end of
+    what was tried that is no natural bound."""
+    rows: dict[str, dict[str, str]] = {}
+    for each in tuned:
+        row = rows.setdefault(each.method, {})
+        row[each.setting] = f"{each.chosen:g}" + "*" * (not each.interior)
+    return pd.DataFrame(rows).T.fillna("-").rename_axis("defence or victim")
 
 
 def strongest_attack(groups: Mapping[str, Sequence[Record]]) -> str:

@@ -60,11 +60,11 @@ TUNED: tuple[Tuned, ...] = (
     ),
     *(
         Tuned(
-            f"{name} on hypocritical images",
-            f"budget of the defence / ε, ε = {eps:g}",
+            name,
+            f"budget / ε, ε = {eps:g}",
             BUDGETS,
             budget,
-            RULE,
+            f"{RULE}; hypocritical images",
             HELD_OUT,
             (BUDGETS[0], BUDGETS[-1]),
         )
