@@ -75,9 +75,9 @@ USED_ALREADY = (
     "Training on the clean samples changes the mean of MoGD by less than a point on uniform sets "
     "(tab-mogd-all), perhaps because they have been used already, as judges. To CC and PRODEN it "
     "gives more on the largest sets, to CC most, and to LW somewhat less than to PRODEN in the "
-    "runs that do not break down (row 5sb); on smaller sets they are ahead without it, too. Whether "
-    "the judges fall silent as their loss vanishes, no row tests; on Lost it is small for MoGD +v, and "
-    "the AUC no lower (tab-mogd-real)."
+    "runs that do not break down (row 5sb); on smaller sets they are ahead without it, too. "
+    "Whether the judges fall silent as their loss vanishes, no row tests; on Lost it is small for "
+    "MoGD +v, and the AUC no lower (tab-mogd-real)."
 )
 BREAKS_DOWN = (
     "One of the runs of LW with clean samples breaks down to chance at its learning rate, which "
