@@ -49,7 +49,7 @@ def evenness(records: Sequence[Record]) -> np.ndarray:
 
 
 def drawn_class(runs: Mapping[str, Record], classes: int) -> int:
-    """The class that all runs predict for some examples, and the most by the fewest."""
+    """The class whose smallest number of predicted examples over the runs is the largest."""
     counts = [np.bincount(r["predicted"], minlength=classes)[:classes] for r in runs.values()]
     return int(np.min(counts, axis=0).argmax())
 
