@@ -36,9 +36,9 @@ TOO_LOW = (
     "the false negatives stays."
 )
 TOLD_THE_NUMBER = (
-    "Perhaps because ROLE is told the true mean number of positives (row 13a). LSAN, at the best "
-    "epoch, and WAN, at the last one, are told nothing and are about level with LL-R; no row says "
-    "why."
+    "Perhaps because ROLE is told the true mean number of positives (row 13a). But EPR is told it "
+    "too and is behind LL-R, so that it cannot be the whole reason; at ten times the learning rate "
+    "of the table ROLE also gains more than LL-R (fig-llm-learning-rate)."
 )
 FLIPS_STAY = (
     "The rounding is not the whole reason: in large batches the rate is near the published one "
