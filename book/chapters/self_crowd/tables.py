@@ -315,6 +315,9 @@ def recorded_inference_table(record: Mapping[str, Any] | None) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=None if rows else index).set_index(index)
 
 
+ONE, TWO = "CIFAR-10N, 10 : 1", "CIFAR-10N, 10 : 1, two answers"
+"""Crowds of the record ``sparse_crowd``, as ``tuned_photographs`` names them."""
+
 NAMED, NAMELESS = "CIFAR-10N, 30 : 1", "CIFAR-10H, 10 : 1"
 """Crowds with one answer an image of the record ``real_crowds``, and the ratio of their classes."""
 
