@@ -95,6 +95,10 @@ def test_settings_of_every_method_in_miniature(setting):
     cells = tables.photograph_cells(content, "crowd")
     assert (tables.NAMELESS, "EM") not in cells
     assert cells[tables.TWO, "aware"]["accuracy"].shape == (2,)
+    assert tables.photograph_own_table(cells).shape == (2 * len(photograph_tuning.METHODS), 4)
+    shown = tables.photograph_choices(content)
+    assert shown.shape == (len(photograph_tuning.METHODS) + len(photograph_tuning.STRATEGIES), 4)
+    assert (shown == "-").sum().sum() == 2
 
 
 def test_a_trial_is_judged_on_images_that_train_nothing(setting, monkeypatch):
@@ -198,13 +202,29 @@ def test_rows_on_one_more_crowd_stand_for_it_alone():
     assert outcomes([photograph_claims.claim_16(swapped)[0]]) == {FAILS}
 
 
+def test_rows_with_settings_of_their_own_are_means_over_crowds():
+    four = (tables.ONE, tables.TWO, tables.NAMED, tables.NAMELESS)
+    cells = made(HIGH, LOW, four)
+    cells = {k: v for k, v in cells.items() if k not in {(four[-1], "DS"), (four[-1], "EM")}}
+    rows = photograph_claims.claim_18(cells)
+    assert [row.id for row in rows] == [f"18{letter}" for letter in "abcdefg"]
+    assert outcomes(rows) == {HOLDS}
+    assert ["three" in row.claim for row in rows] == [False] * 4 + [True] * 2 + [False]
+    cells[four[-1], "aware"] = dict.fromkeys(("accuracy", "minority"), np.array(LOW) - 60)
+    worse = photograph_claims.claim_18(cells)
+    assert [row.verdict.outcome for row in worse] == [FAILS] * 4 + [HOLDS] * 2 + [FAILS]
+
+
 def test_without_a_record_nothing_is_decided():
     cells = tables.photograph_cells(None, "answers")
     rows = photograph_claims.on_photographs(cells)
     rows += photograph_claims.claim_8(cells) + photograph_claims.claim_16(cells)
+    rows += photograph_claims.claim_18(cells)
     assert tables.recorded_inference_table(None).empty
     assert outcomes(rows) == {NOT_TESTABLE}
     assert len({row.id for row in rows}) == len(rows)
     assert tables.photograph_table({}).empty
+    assert tables.photograph_own_table({}).empty
+    assert tables.photograph_choices(None).empty
     assert tables.photograph_note(None) == NOT_RECORDED
     assert {ax.get_title() for ax in figures.draw_photograph_balance({}).axes} == {NOT_RECORDED}

@@ -361,6 +361,38 @@ def photograph_table(cells: Cells) -> pd.DataFrame:
     return pd.DataFrame(rows).T.fillna("-").rename_axis("method")
 
 
+def photograph_choices(record: Mapping[str, Any] | None) -> pd.DataFrame:
+    """What ``tuned_photographs`` chose: one row a method and setting, one column a crowd."""
+    titles = {"rate": "learning rate", "share": "share of the missing pairs"}
+    choices = sorted(record["choices"], key=_by_title) if record else []
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    for each, (setting, title) in product(choices, titles.items()):
+        if setting in each:
+            row = rows.setdefault((TITLES[each["method"]], title), {})
+            row[each["crowd"]] = f"{each[setting]['chosen']:g}"
+    return pd.DataFrame(rows).T.fillna("-").rename_axis(["method", "setting"] if rows else None)
+
+
+def _by_title(choice: Mapping[str, Any]) -> int:
+    return list(TITLES).index(choice["method"])
+
+
+def photograph_own_table(cells: Cells) -> pd.DataFrame:
+    """Accuracy and recall of the rarer half with settings of its own, by method and crowd."""
+    measures = {"accuracy": "accuracy", "minority": "rarer half"}
+    order = sorted(dict.fromkeys(name for _, name in cells), key=list(TITLES).index)
+    rows = {
+        (title, TITLES[name]): {
+            crowd: mean_std(found[measure])
+            for (crowd, method), found in cells.items()
+            if method == name
+        }
+        for measure, title in measures.items()
+        for name in order
+    }
+    return pd.DataFrame(rows).T.fillna("-").rename_axis(["measure", "method"] if rows else None)
+
+
 def photograph_note(record: Mapping[str, Any] | None) -> str:
     """How a record on photographs was made, in Markdown."""
     if record is None:
