@@ -1,5 +1,6 @@
 """Sentences of the front page, whose numbers and outcomes the record decides."""
 
+import json
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,6 +9,8 @@ from typing import Any
 import pytest
 
 from tests.book import toy
+from weaklabels import Classifier
+from weaklabels.estimator.settings import check_settings
 from weaklabels.press.html import BOOK
 from weaklabels.press.html.chapters import Shown
 from weaklabels.press.html.findings import FOUND, filled, findings_of, found, guide, measured
@@ -109,3 +112,42 @@ def test_every_kind_of_weak_labels_has_a_method() -> None:
     for said in methods.values():
         assert 'Classifier("' in " ".join(said.values())
         assert HOLDS in said
+
+
+CALL = re.compile(r"`(Classifier\([^`]*\))`")
+
+
+def calls() -> list[Classifier]:
+    """The classifiers of the front page, as one who copies them makes them."""
+    said = [text for group in findings_of(BOOK).methods.values() for text in group.values()]
+    found = [code for text in said for code in CALL.findall(text)]
+    return [eval(" ".join(code.split()), {"Classifier": Classifier}) for code in found]
+
+
+def test_the_calls_of_the_front_page_are_taken() -> None:
+    made = calls()
+    assert len(made) > 10
+    for model in made:
+        check_settings(model.get_params(), model.method_options)
+
+
+@pytest.mark.parametrize(
+    ("record", "row"),
+    [
+        ("large_loss_matters/recorded/photographs", "LL-R"),
+        ("acknowledging_the_unknown/recorded/voc2012_features", "LS"),
+        ("pu_mlc/recorded/photographs", "PU-MLC, 60 % known"),
+    ],
+)
+def test_a_call_with_options_is_that_of_the_row_it_cites(record: str, row: str) -> None:
+    held = json.loads((BOOK / "chapters" / f"{record}.json").read_text())
+    [wanted] = [each for each in held["rows"] if each["row"] == row]
+    [model] = [m for m in calls() if m.method == wanted["method"] and m.method_options]
+    options = {name: value for name, value in wanted["options"].items() if name != "epsilon"}
+    assert model.method_options == options
+    assert (model.epochs, model.batch_size) == tuple(
+        held["protocol"][name] for name in ("epochs", "batch_size")
+    )
+    features = "network" not in held["protocol"]
+    assert (model.pretrained, model.network) == ((False, "linear") if features else (True, "auto"))
+    assert (model.lr or 1e-4) == wanted["learning_rate"]  # that of pretrained layers

@@ -22,7 +22,7 @@ DOCUMENTED = re.findall(r"automodule:: weaklabels\.(\S+)\n +:members:", PAGE)
 
 INNER = (
     "augmenting", "class_names", "classifier", "extras", "files", "kept", "labels", "saving",
-    "settings", "tables", "training",
+    "settings", "tables", "training", "votes",
 )  # fmt: skip
 BEHIND_THE_DOOR = {f"estimator.{name}" for name in INNER}
 """What `weaklabels.estimator` offers under its own name, or nobody calls."""

@@ -120,7 +120,7 @@ def test_zeros_are_asked_about():
         (
             "EM",
             torch.full((ROWS, 3), float("nan")),
-            "value that is not finite: expected 0 for what",
+            "value that is not finite: expected .1 present, -1 absent, 0 unknown",
         ),
         ("EM", -torch.ones(ROWS, 3), "no label is annotated as present"),
         ("EM", torch.ones(ROWS, 2), "3 classes for labels of 2"),

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.library.weak_kinds import ROWS, features, labels_of, quiet
-from weaklabels import Classifier
+from weaklabels import Classifier, read_answers
 
 X = features().numpy()
 SIGNS = labels_of("missing").numpy()
@@ -186,9 +186,150 @@ def test_answers_that_add_up_alike_in_few_rows_are_taken_with_a_warning():
         fitted("DL-CL", X[:4], few)
     gap = np.concatenate([few] * 3)
     gap[0, 0] = -1
-    mixed = np.concatenate([few] * 3)
-    mixed[0, 0] = 1
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for answers in (gap, mixed, ANSWERS, np.where(ANSWERS < 0, 0, ANSWERS)):
+        for answers in (gap, ANSWERS, np.where(ANSWERS < 0, 0, ANSWERS)):
             fitted("DL-CL", X[: len(answers)], answers)
+
+
+def votes(rows, fewest, most, right):
+    """Counts of votes for three classes, of a number of voters that differs from row to row."""
+    drawn = np.random.default_rng(4)
+    shares = np.where(np.eye(3, dtype=bool)[np.arange(rows) % 3], right, (1 - right) / 2)
+    voters = drawn.integers(fewest, most + 1, rows)
+    return np.stack([drawn.multinomial(*each) for each in zip(voters, shares, strict=True)])
+
+
+@pytest.mark.parametrize(
+    "observed",
+    [
+        votes(60, 3, 7, 0.7),
+        votes(60, 1, 5, 0.9).astype(float),
+        votes(3000, 1, 10, 0.6),
+        np.concatenate([[[0, 2], [1, 1], [2, 1], [1, 1]] * 3]),
+    ],
+)
+def test_counts_of_votes_of_unequal_number_are_asked_about(observed):
+    x = np.zeros((len(observed), 2))
+    message = (
+        r"no answer is missing in any column of labels \(\d+, \d\), .*'soft labels'; .*classes="
+    )
+    with pytest.warns(UserWarning, match=message):
+        fitted("DL-CL", x, observed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fitted("DL-CL", x, observed, classes=list(range(int(observed.max()) + 1)))
+
+
+def test_complete_answers_of_workers_are_taken_without_a_question():
+    drawn = np.random.default_rng(5)
+    truth, guesses = np.arange(60)[:, None] % 3, drawn.integers(0, 3, (60, 4))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for right in (0, 0.3, 0.7):
+            answers = np.where(drawn.random((60, 4)) < right, truth, guesses)
+            fitted("DL-CL", np.zeros((60, 2)), answers)
+
+
+# --- tables of names -----------------------------------------------------------------------------
+
+NAMES = np.array(["cat", "dog", "owl"])[ONE]
+
+
+@pytest.mark.parametrize("gap", [None, float("nan")])
+def test_names_by_worker_are_sent_to_where_they_are_read(gap, tmp_path):
+    wide = pd.DataFrame({f"w{worker}": NAMES for worker in range(4)}, dtype=object)
+    holes = wide.copy()
+    holes.iloc[0, 1] = holes.iloc[3, 2] = gap
+    message = r"labels \(17, 4\) hold the name 'cat': expected numbers in several columns, 0 where"
+    for method in ("CE", "DL-CL", "EM", "CC"):
+        for frame in (wide, holes, wide.to_numpy().astype(str)):
+            with pytest.raises(ValueError, match=message):
+                fitted(method, X, frame)
+    long = holes.rename_axis("task").reset_index()
+    long = long.melt("task", var_name="worker", value_name="label")
+    long.dropna().to_csv(tmp_path / "answers.csv", index=False)
+    answers = read_answers(tmp_path / "answers.csv")
+    order = [int(task) for task in answers.files]
+    assert sorted(order) == list(range(ROWS))
+    wanted = np.repeat(ONE[:, None], 4, 1)
+    wanted[0, 1] = wanted[3, 2] = -1
+    assert (answers.observed.numpy() == wanted[order]).all()
+    model = fitted("CE", X[order], answers.observed, classes=answers.classes)
+    assert set(np.array(answers.classes)[model.predict(X)]) <= {"cat", "dog", "owl"}
+
+
+def test_the_number_of_a_class_is_what_workers_give():
+    with pytest.raises(ValueError, match=r"or \(N, R\) number of the class that each of R workers"):
+        fitted("CE", X, np.full((ROWS, 3), 0.3))
+
+
+def test_ratings_come_back_as_they_stood_in_the_table(tmp_path):
+    rows = "".join(f"{i},{w},{1 + i % 5}\n" for i in range(40) for w in "ab")
+    (tmp_path / "answers.csv").write_text(f"task,worker,label\n{rows}")
+    answers = read_answers(tmp_path / "answers.csv")
+    rating = np.arange(40) % 5
+    x, settings = np.eye(5)[rating], {"epochs": 60, "lr": 0.05}
+    model = fitted("CE", x, answers.observed, settings, classes=answers.classes)
+    assert model.classes_.tolist() == list("12345")
+    assert (np.array(answers.classes)[model.predict(x)] == (1 + rating).astype(str)).all()
+
+
+# --- names that are hardly classes ---------------------------------------------------------------
+
+
+def test_names_that_differ_by_blanks_are_refused():
+    for other in ("cat ", " cat"):
+        blanks = np.where(np.arange(ROWS) == 4, other, NAMES)
+        with pytest.raises(ValueError, match="differ by blanks alone: expected one name for each"):
+            fitted("CE", X, blanks)
+        classes = ["cat", other, "dog", "owl"]
+        assert fitted("CE", X, blanks, classes=classes).classes_.tolist() == classes
+
+
+@pytest.mark.parametrize("word", ["NA", "None", "n/a", "<NA>", "null", " nan ", " "])
+def test_words_for_a_gap_are_no_names_unless_they_are_said_to_be(word):
+    gaps = np.where(np.arange(ROWS) == 4, word, NAMES)
+    with pytest.raises(ValueError, match=f"the label of row 4 is '{word}', which stands for a gap"):
+        fitted("CE", X, gaps)
+    classes = ["cat", "dog", "owl", word]
+    assert fitted("CE", X, gaps, classes=classes).classes_.tolist() == classes
+
+
+def test_minus_one_among_names_is_no_class_unless_it_is_named():
+    gaps = np.where(np.arange(ROWS) == 4, "-1", ONE.astype(str))
+    with pytest.raises(ValueError, match="labels hold -1: expected a class for each row; leave"):
+        fitted("CE", X, gaps)
+    classes = ["-1", "0", "1", "2"]
+    assert fitted("CE", X, gaps, classes=classes).classes_.tolist() == classes
+    two = np.where(ONE == 0, "-1", "1")
+    assert fitted("CE", X, two).classes_.tolist() == ["-1", "1"]
+
+
+@pytest.mark.parametrize("name", ["cat;dog", "owl | cat", "dog,owl,cat"])
+def test_a_name_that_lists_others_is_asked_about(name):
+    listed = np.where(np.arange(ROWS) == 4, name, NAMES)
+    with pytest.warns(UserWarning, match="lists other classes: if rows have several labels, give"):
+        assert name in fitted("CE", X, listed).classes_
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fitted("CE", X, listed, classes=["cat", "dog", "owl", name])
+        fitted("CE", X, np.where(NAMES == "cat", "cat, tame", NAMES))
+
+
+# --- rows without any label ----------------------------------------------------------------------
+
+PARTLY = labels_of("partly labelled").numpy()
+
+
+@pytest.mark.parametrize("method", ["CAP", "FreeMatch", "IAT", "Top-k", "True labels"])
+def test_pseudo_labels_need_rows_without_labels(method):
+    truth = {"truth": PARTLY == 1} if method == "True labels" else {}
+    whole = np.where(np.arange(ROWS)[:, None] % 2, [[1, 0, -1]], [[-1, 1, 0]])
+    message = f"no row is without any label: method '{method}' makes pseudo-labels for such rows"
+    with pytest.warns(UserWarning, match=message):
+        fitted(method, X, whole, **({"truth": whole == 1} if truth else {}))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fitted(method, X, PARTLY, **truth)
+        fitted("IU", X, whole)

@@ -53,11 +53,11 @@ REFUSED = {
     ),
     "a gap among names": (
         lambda: model().fit(X, np.array(["cat", np.nan, "dog"])[Y]),
-        "the label of row 1 is 'nan', which a gap becomes",
+        "the label of row 1 is 'nan', which stands for a gap: leave such rows out, or name it",
     ),
     "an empty name": (
         lambda: model().fit(X, np.array(["cat", "dog", ""])[Y]),
-        "the label of row 2 is '', which a gap becomes",
+        "the label of row 2 is '', which stands for a gap: leave such rows out, or name it",
     ),
     "masked candidates": (
         lambda: model("PRODEN").fit(X, np.ma.array(SETS, mask=~SETS)),

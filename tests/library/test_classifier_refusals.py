@@ -211,6 +211,24 @@ def test_options_of_another_type_are_refused_before_anything_is_read(method, opt
         fitted(method, "no such folder", None, option)
 
 
+@pytest.mark.parametrize(
+    ("name", "like"),
+    [
+        ("cap", "CAP"),
+        ("LLR", "LL-R"),
+        ("cap true proportions", "CAP, true proportions"),
+        ("Coteaching", "Co-teaching"),
+        ("no such method", None),
+    ],
+)
+def test_a_method_of_another_name_is_refused_with_the_one_that_is_like_it(name, like):
+    every = ", ".join(map(repr, methods.names()))
+    first = "" if like is None else f"{like!r}, or another "
+    message = f"unknown method {name!r}: expected {first}one of {every}"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        fitted(name, X, ONE)
+
+
 @pytest.mark.parametrize("method", methods.names())
 def test_types_of_all_options_are_known(method):
     given = {"alpha": 0.1, "beta": 0.5, "warm_up": 1, "epochs": 2, "weight": 0.1, "rate": 0.1}

@@ -2,6 +2,8 @@
 
 import gzip
 import io
+import re
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -265,6 +267,42 @@ def test_words_for_a_gap_are_no_classes_unless_they_are_named(folder, word):
         with pytest.raises(ValueError, match=f"row 3: label is '{word}', a gap: leave such rows"):
             read(path, **options)
         assert read(path, classes=[word, "cat"], **options).classes == (word, "cat")
+
+
+@pytest.mark.parametrize("spelling", ["-1", "-1.0", " -1 "])
+def test_minus_one_is_no_class_unless_it_is_named(folder, spelling):
+    labels = f"file,label\n0.png,0\n1.png,{spelling}\n2.png,1\n"
+    answers = f"task,worker,label\na,v,0\na,w,{spelling}\nb,v,1\n"
+    for read, text in ((read_labels, labels), (read_answers, answers)):
+        path = write(folder, text)
+        options = {"folder": folder} if read is read_labels else {}
+        message = "row 3: label is '-1', which stands for no label: leave such rows out, or name it"
+        with pytest.raises(ValueError, match=message):
+            read(path, **options)
+        for classes in (["-1", "0", "1"], [-1, 0, 1]):
+            data = read(path, classes=classes, **options)
+            assert data.classes == ("-1", "0", "1")
+            assert data.observed.tolist() == ([1, 0, 2] if options else [[1, 0], [2, -1]])
+
+
+@pytest.mark.parametrize("name", ["cat;dog", "dog | cat", "cat,dog,owl"])
+def test_a_cell_with_several_labels_is_asked_about(folder, name):
+    labels = f'file,label\n0.png,dog\n1.png,"{name}"\n2.png,cat\n3.png,owl\n'
+    answers = f'task,worker,label\na,v,dog\na,w,"{name}"\nb,v,cat\nb,w,owl\n'
+    for read, text in ((read_labels, labels), (read_answers, answers)):
+        path = write(folder, text)
+        options = {"separator": ","} | ({"folder": folder} if read is read_labels else {})
+        mark = next(mark for mark in ";|," if mark in name)
+        message = f"{path}: the class {name!r} lists other classes: if rows have several labels, "
+        message += (
+            f"give them a column for each class, such as frame.labels.str.get_dummies({mark!r})"
+        )
+        with pytest.warns(UserWarning, match=f"^{re.escape(message)}$") as said:
+            assert name in read(path, **options).classes
+        assert [each.filename for each in said] == [__file__]
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            read(path, classes=["cat", "dog", "owl", name], **options)
 
 
 def test_accents_that_are_written_in_two_ways_make_one_class(folder):

@@ -24,7 +24,12 @@ MOMENTS = ("last", "best")
 AGAINST_RIVALS = (("CDCR", "BCE"), ("CDCR", "ASL"), ("CDCR, one threshold", "BCE"))
 """A rule, and the rival that it is to beat."""
 
-PAPER = "stated in the abstract in words; the tables could not be read"
+PAPER = (
+    "our reading of the abstract, which claims an advance over the state of the art and names no "
+    "rival; the tables could not be read"
+)
+DIFFICULTY = "our reading of 'varied difficulties of different classes' (abstract)"
+PROGRESSIVE = "our reading of the abstract: true labels are identified progressively"
 README = "the readme calls this one CDCR (as against class difficulty); without figures"
 
 
@@ -88,7 +93,7 @@ def claim_3(records: Groups, rates: Sequence[float]) -> list[Row]:
             id,
             f"Rate {rate:g}, last epoch: class difficulty is not worse than one threshold (at most "
             "half a point below).",
-            PAPER,
+            DIFFICULTY,
             greater(
                 mean_ap(records["CDCR", rate]),
                 mean_ap(records["CDCR, one threshold", rate]),
@@ -106,7 +111,7 @@ def claim_3d(unequal: np.ndarray, equal: np.ndarray, profile: str) -> Row:
     return Row(
         "3d",
         "Class difficulty gains more where classes are unequally frequent.",
-        "our reading of 'varied difficulties of different classes' (abstract)",
+        DIFFICULTY,
         not_testable("Photographs have one distribution.") if profile == "paper" else frequencies,
         figure="tab-cdcr-difficulty",
         why={
@@ -144,10 +149,10 @@ def claim_5(records: Groups, rates: Sequence[float]) -> list[Row]:
             "purity above that of all candidates at every epoch",
         )
         text = f"Rate {rate:g}: selected candidates are purer than all, at every epoch."
-        every.append(Row(f"5{letter}", text, PAPER, purer, figure="tab-cdcr-selection"))
+        every.append(Row(f"5{letter}", text, PROGRESSIVE, purer, figure="tab-cdcr-selection"))
         text = f"Rate {rate:g}: selected candidates are purer than all, mean over epochs."
         above = greater(purity.mean(1), before)
-        mean.append(Row(f"5{other}", text, PAPER, above, figure="tab-cdcr-selection"))
+        mean.append(Row(f"5{other}", text, PROGRESSIVE, above, figure="tab-cdcr-selection"))
     return every + mean
 
 
@@ -329,7 +334,11 @@ FINDINGS: Mapping[str, Mapping[str, str]] = {
         "MirFlickr": "21c",
     },
     "one threshold beats BCE, high rate": {"scenes": "11c", "photographs": "17d"},
-    "class difficulty not worse, half of them true": {"scenes": "3b", "photographs": "18a"},
+    "class difficulty not worse, half of them true": {
+        "scenes": "3b",
+        "photographs": "18a",
+        "MirFlickr": "21e",
+    },
     "class difficulty not worse, high rate": {"scenes": "3c", "photographs": "18b"},
     "selected candidates purer than all, half of them true": {
         "scenes": "5e",
@@ -354,14 +363,19 @@ def takeaway(outcomes: Mapping[str, str]) -> str:
         "At the best epoch": ("1d", "1e", "1f"),
         "One threshold beats BCE there, last epoch": ("11a", "11b", "11c"),
         "CDCR beats the asymmetric loss there, last epoch": ("2a", "2b", "2c"),
+        "Class difficulty is not worse than one threshold there": ("3a", "3b", "3c"),
         "CDCR beats BCE on thirty classes, with the same warm-up": ("12a",),
         "CDCR with negatives in proportion beats BCE there": ("14",),
         "CDCR beats BCE, each with the warm-up and learning rate chosen for it, on ten and on "
         "thirty classes": ("15a", "15c"),
         "CDCR beats the asymmetric loss so": ("15e", "15f"),
+        "One threshold beats BCE so": ("15b", "15d"),
         "CDCR beats BCE on photographs, last epoch": ("16a", "16b"),
+        "One threshold beats BCE on photographs": ("17c", "17d"),
+        "Class difficulty is not worse than one threshold on photographs": ("18a", "18b"),
         "CDCR beats BCE on MirFlickr's own candidates": ("21a",),
         "One threshold beats BCE on MirFlickr's own candidates": ("21c",),
+        "Class difficulty is not worse than one threshold on MirFlickr": ("21e",),
     }
     return answers(questions, outcomes)
 

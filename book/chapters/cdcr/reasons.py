@@ -20,9 +20,10 @@ LITTLE_TO_WIN = (
 STARVED = (
     "Where one threshold is behind, perhaps it starves the rare classes, whose candidates have low "
     "confidences; the figure over classes looks at the middle rate. Class difficulty is all that "
-    "differs in rows 3a to 3c, and is worth about that distance; where classes are equally "
-    "frequent it is worth less (row 3d). At the middle rate a longer warm-up removes the distance "
-    "too (row 15g): either change is enough there."
+    "differs in rows 3a to 3c; after the last epoch it makes up for nearly all of the distance or "
+    "for more than that; where classes are equally frequent it is worth less (row 3d). After the "
+    "last epoch at the middle rate a longer warm-up removes the distance too (row 15g): either "
+    "change is enough there."
 )
 GENEROUS = (
     "Perhaps the first selection after the warm-up is generous, and the next ones give up recall "
@@ -55,8 +56,8 @@ TOO_EARLY = (
 LEAVES_OUT = (
     "Class difficulty is the stricter rule there: it selects fewer than one label an image where "
     "one threshold selects two, and half as many of the true ones "
-    "(fig-cdcr-photographs-selection). Class by class the two select about as purely, so perhaps "
-    "what is left out costs more than the wrong labels would."
+    "(fig-cdcr-photographs-selection). What it selects is much purer over all labels "
+    "(tab-cdcr-photographs), so perhaps what is left out costs more than the wrong labels would."
 )
 STEEP = (
     "The first selection, after five epochs of warm-up, takes four labels an image, of which two "

@@ -65,7 +65,8 @@ def tuning(setting: Setting) -> dict[str, Any]:
 # -- photographs ----------------------------------------------------------------------------------
 
 NOISE = (0.1, 0.4)
-"""Rates at which candidates are as pure as those of COCO at the authors' lowest and highest."""
+"""Rates at which candidates are a little purer than those of COCO at the authors' lowest and
+highest."""
 
 FIRST_EPOCHS = 5
 BATCH = 32

@@ -232,7 +232,7 @@ def draw_learning_rates(
 
     Args:
         factors: ``(F,)``, on the learning rates of the main table.
-        found: moment -> method -> ``(runs, F)`` in percent.
+        found: moment -> method -> ``(runs, F)`` in percent; what is far below naive AN is cut off.
     """
     fig, axes = style.panels(2, sharey=True, height=3.6)
     for ax, (moment, methods) in zip(axes, found.items(), strict=True):
@@ -243,6 +243,8 @@ def draw_learning_rates(
         )
         ax.set_xticks(factors, [f"{factor:g}" for factor in factors])
         ax.minorticks_off()
+    lowest = min(methods["Naive AN"].mean(0).min() for methods in found.values())
+    axes[0].set_ylim(max(lowest - 10, 0), axes[0].get_ylim()[1])
     axes[0].set_ylabel("test mAP (%)")
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return fig

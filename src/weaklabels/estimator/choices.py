@@ -62,7 +62,7 @@ KINDS = {
     "candidates": "(N, C) bool, True for a label that may be the right one",
     "noisy": "(N,) one class a row, some of them wrong",
     "partly labelled": "(N, C) of +1 and -1 in some rows, 0 in all others",
-    "crowd": "(N, R) class that each of R workers named, -1 for none",
+    "crowd": "(N, R) number of the class that each of R workers named, -1 for none",
 }
 """Kinds of labels, in words."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral
@@ -14,6 +15,12 @@ from weaklabels.estimator.inputs import columns_of, differing
 
 WHOLE = re.compile(r"[+-]?\d{1,99}")
 """Names that are whole numbers."""
+
+UNKNOWN = {"", "nan", "na", "<na>", "n/a", "none", "null"}
+"""Words for a gap, in small letters."""
+
+BETWEEN = (";", "|", ",")
+"""What stands between several labels in one cell."""
 
 
 def listed(classes: Any) -> list[Any] | None:
@@ -39,6 +46,27 @@ def in_order(names: Iterable[str]) -> list[str]:
     """Names, each once: by their value if all are whole numbers, else as texts are sorted."""
     found = sorted(set(names))
     return sorted(found, key=int) if all(map(WHOLE.fullmatch, found)) else found
+
+
+def warn_of_lists(names: Sequence[str], where: str = "", *, stacklevel: int) -> None:
+    """Ask about the first name that lists others, such as "cat;dog" beside "cat" and "dog".
+
+    Args:
+        names: of the classes, as found in labels of one class a row.
+        where: what the sentence begins with.
+        stacklevel: of the warning, 1 being this function.
+    """
+    for name in names:
+        for mark in BETWEEN:
+            parts = [part.strip() for part in name.split(mark)]
+            if len(parts) > 1 and all(part in names for part in parts):
+                warnings.warn(
+                    f"{where}the class {name!r} lists other classes: if rows have several labels, "
+                    "give them a column for each class, such as "
+                    f"frame.labels.str.get_dummies({mark!r})",
+                    stacklevel=stacklevel,
+                )
+                return
 
 
 def refuse_mixed(values: np.ndarray, what: str) -> None:

@@ -178,11 +178,11 @@ class Classifier(ClassifierMixin, BaseEstimator):
                 labels, answers and predictions of one class a row then hold. Default: the columns
                 of a frame, or the numbers.
             validation: further inputs with labels that are known to be right. Several labels a row:
-                +1, -1 and 0 for unknown, or 1 and 0 as ``zeros`` says; else the class. Training
-                keeps the weights of the epoch with the best mean average precision, or accuracy, on
-                them, and chooses thresholds where positives and negatives are annotated.
-            zeros: ``"absent"`` or ``"unknown"``, what 0 means where the labels are 1 and 0 alone,
-                here, in ``validation``, and in what the classifier is judged by later.
+                +1, -1 and 0 for unknown, or 1 and 0 if complete; else the class. Training keeps
+                the weights of the epoch with the best mean average precision, or accuracy, on them,
+                and chooses thresholds where positives and negatives are annotated.
+            zeros: ``"absent"`` or ``"unknown"``, what 0 means where ``observed`` is 1 and 0 alone.
+                Such labels to judge by are complete, with a warning if 0 was unknown here.
             aggregate: how answers become one label a row, for methods that do not take them
                 directly: ``"Dawid-Skene"`` or ``"majority"``.
             expected_positives: mean number of present labels of a row, for EPR, ROLE and nnPU.
@@ -233,7 +233,7 @@ class Classifier(ClassifierMixin, BaseEstimator):
             self.method, observed, classes, len(x),
             zeros=zeros, aggregate=aggregate, seed=self.seed,
         )  # fmt: skip
-        labels.warn(given)
+        labels.warn(self.method, given)
         form = inputs.form_of(x, bounded=self.bounded, names=names)
         check_steps(self.augment, x, form)
         saving.check(self, given.classes)

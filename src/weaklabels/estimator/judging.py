@@ -22,7 +22,8 @@ SUMMARIES = ("mean", "all")
 
 AS_ABSENT = (
     "the labels to judge by are 1 and 0 alone, and 0 is taken for absent, though in training it "
-    "was unknown: say zeros='absent' if they are complete, zeros='unknown' if not"
+    "was unknown: give complete labels as 2 * truth - 1; evaluate and score may be told "
+    "zeros='absent', or zeros='unknown' if they are not complete"
 )
 
 

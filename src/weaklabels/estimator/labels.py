@@ -15,8 +15,16 @@ from torch import Tensor
 
 from weaklabels import methods
 from weaklabels.crowds import dawid_skene, majority_vote
-from weaklabels.estimator.choices import KINDS, NEED_NEGATIVES, SETS_OF_LABELS, is_any, kinds_of
+from weaklabels.estimator.choices import (
+    KINDS,
+    NEED_NEGATIVES,
+    PSEUDO_LABELS,
+    SETS_OF_LABELS,
+    is_any,
+    kinds_of,
+)
 from weaklabels.estimator.class_names import (
+    UNKNOWN,
     are_values,
     array_of_names,
     in_order,
@@ -26,14 +34,18 @@ from weaklabels.estimator.class_names import (
     refuse_mixed,
     refuse_one_class,
     valued,
+    warn_of_lists,
 )
 from weaklabels.estimator.inputs import plain
+from weaklabels.estimator.votes import (
+    refuse_counts,
+    refuse_presence,
+    warn_of_counts,
+    warn_of_missing,
+)
 from weaklabels.seeding import numpy_rng
 
 AGGREGATIONS = ("Dawid-Skene", "majority")
-
-SURE_ROWS = 10
-"""Rows from which on it is no accident that the answers of all add up to the same number."""
 
 
 class ZerosAreUnclear(UserWarning):
@@ -128,6 +140,7 @@ def array_of(observed: Any) -> np.ndarray:
         ValueError: if they are anything else, or masked.
     """
     values = plain(observed.toarray() if issparse(observed) else observed, "labels")
+    _refuse_columns_of_names(values)
     if values.dtype.kind == "O" and values.ndim:
         gaps = np.argwhere(pd.isna(values))
         if len(gaps):
@@ -142,10 +155,23 @@ def array_of(observed: Any) -> np.ndarray:
             row = int(np.flatnonzero(~np.isfinite(values))[0])
             raise ValueError(f"the label of row {row} is a gap, or not finite: leave such rows out")
         raise ValueError(
-            "labels hold a gap, or a value that is not finite: expected 0 for what is unknown (-1 "
-            "for an answer that was not given)"
+            "labels hold a gap, or a value that is not finite: expected +1 present, -1 absent, 0 "
+            "unknown, which (2 * frame - 1).fillna(0) makes of 1, 0 and gaps; or -1 for an answer "
+            "that was not given"
         )
     return values
+
+
+def _refuse_columns_of_names(values: np.ndarray) -> None:
+    """Refuse names in several columns, as a table with a column for each worker has them."""
+    names = values.dtype.kind in "OUS" and values.ndim == 2 and values.shape[1] > 1
+    name = next((v for v in values.flat if isinstance(v, str)), None) if names else None
+    if name is not None:
+        raise ValueError(
+            f"labels {values.shape} hold the name {str(name)!r}: expected numbers in several "
+            "columns, 0 where unknown, or -1 where a worker gave no answer (read_answers takes "
+            "what workers said by name)"
+        )
 
 
 def with_mask(observed: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -230,8 +256,12 @@ def _presence(
     return Labels(torch.from_numpy(signs), names, True, asks, zeros=zeros)
 
 
-def warn(given: Labels) -> None:
-    """Ask what 0 means where nobody said so, and name classes of which no label is known."""
+def warn(name: str, given: Labels) -> None:
+    """Say what looks wrong in the labels for a method, though it can be meant.
+
+    That nobody said what 0 means; a class of which no label is known; rows that all have labels,
+    for a method that makes some for those without.
+    """
     if given.asks:
         warnings.warn(f"{given.asks} (it counts as unknown now)", ZerosAreUnclear, stacklevel=4)
     known = (given.observed != 0).any(0).numpy()
@@ -239,6 +269,12 @@ def warn(given: Labels) -> None:
         nobody = [str(name) for name in given.classes[~known]]
         names = ", ".join(nobody[:5]) + (" ..." if len(nobody) > 5 else "")
         warnings.warn(f"no label of {names} is known in any row", stacklevel=4)
+    if is_any(name, PSEUDO_LABELS) and bool((given.observed != 0).any(1).all()):
+        warnings.warn(
+            f"no row is without any label: method {name!r} makes pseudo-labels for such rows "
+            "alone; for gaps within rows see Classifier.methods('missing')",
+            stacklevel=4,
+        )
 
 
 # --- one label a row -----------------------------------------------------------------------------
@@ -265,7 +301,10 @@ def _single(name: str, values: np.ndarray, classes: Sequence[Any] | None) -> Lab
             _refuse_gaps(values)
             found = np.array(in_order(found.tolist()))
             positions = positions_in(found, values)
-        if values.dtype.kind == "i" and (found == -1).any() and found.tolist() != [-1, 1]:
+            _refuse_blanks(found.tolist())
+            warn_of_lists(found.tolist(), stacklevel=6)
+        called = found.astype(str).tolist()
+        if "-1" in called and called != ["-1", "1"]:
             raise ValueError(
                 "labels hold -1: expected a class for each row; leave rows without a label out of "
                 "inputs and labels, or give the class -1 another number"
@@ -312,13 +351,26 @@ def _are_whole(values: np.ndarray) -> bool:
 
 
 def _refuse_gaps(names: np.ndarray) -> None:
-    """Refuse the names that a gap becomes in an array of texts."""
-    gaps = np.flatnonzero(np.isin(names, ("nan", "")))
+    """Refuse the names that a gap becomes in an array of texts, or by which it is written."""
+    words = [name for name in np.unique(names).tolist() if name.strip().lower() in UNKNOWN]
+    gaps = np.flatnonzero(np.isin(names, words))
     if len(gaps):
         raise ValueError(
-            f"the label of row {gaps[0]} is {str(names[gaps[0]])!r}, which a gap becomes in an "
-            "array of names: leave such rows out, or name it among the classes"
+            f"the label of row {gaps[0]} is {str(names[gaps[0]])!r}, which stands for a gap: leave "
+            "such rows out, or name it among classes= if it is a class"
         )
+
+
+def _refuse_blanks(names: Sequence[str]) -> None:
+    """Refuse names that differ by the blanks around them alone."""
+    first: dict[str, str] = {}
+    for name in names:
+        other = first.setdefault(name.strip(), name)
+        if other != name:
+            raise ValueError(
+                f"labels hold {other!r} and {name!r}, which differ by blanks alone: expected one "
+                "name for each class, or both among classes="
+            )
 
 
 def _refuse_wrapped(values: np.ndarray) -> None:
@@ -341,11 +393,12 @@ def _answers(
         raise _refuse(name, values)
     _refuse_wrapped(values)
     answers = np.where(hidden, -1, values.astype(np.int64))
-    _refuse_counts(name, answers)
+    refuse_counts(name, answers)
     if classes is None and answers.min() == answers.max() >= 0:
         raise ValueError(f"every answer is {answers.max()}: expected two classes or more")
     if classes is None:
-        _warn_of_missing(answers)
+        warn_of_missing(answers)
+        warn_of_counts(answers)
     names = array_of_names(classes, int(answers.max()) + 1 if classes is None else len(classes))
     count = len(names)
     if are_values(names):
@@ -363,20 +416,6 @@ def _answers(
     return Labels(torch.from_numpy(answers), names, False, by_name=are_values(names))
 
 
-def _warn_of_missing(answers: np.ndarray) -> None:
-    """Ask about classes that nobody ever named, such as all up to 98 where 99 is no answer."""
-    found = np.unique(answers[answers >= 0])
-    missing = int(found[-1]) + 1 - len(found) if len(found) else 0
-    if missing:
-        first = np.flatnonzero(found != np.arange(len(found)))[0]
-        warnings.warn(
-            f"the answers reach up to class {found[-1]}, and {missing} of the classes below it are "
-            f"never named, the first is {first}: is each number a class? What is no answer is -1, "
-            "and classes= names the classes",
-            stacklevel=6,
-        )
-
-
 def _places(answers: np.ndarray, classes: np.ndarray) -> np.ndarray:
     """Answers that are values of the classes as positions in these, -1 where there is none."""
     if -1 in classes.tolist():
@@ -386,50 +425,6 @@ def _places(answers: np.ndarray, classes: np.ndarray) -> np.ndarray:
     found = np.full(answers.shape, -1)
     found[answers != -1] = positions_in(classes, answers[answers != -1])
     return found
-
-
-def _refuse_counts(name: str, answers: np.ndarray) -> None:
-    """Refuse votes, percent, or a 1, in a column for each class: all rows add up to the same.
-
-    Answers of workers hardly do so without a gap, except in a few rows: these make a warning.
-    """
-    sums, found = answers.sum(1), np.unique(answers)
-    low, high = int(sums.min()), int(sums.max())
-    percent = low >= 98 and high <= 102  # rounded
-    if found[0] < 0 or len(found) < 2 or answers.shape[1] < 2 or not (low == high or percent):
-        return
-    text = (
-        f"labels {answers.shape} of method {name!r} look like a column for each class, and would "
-        f"be taken for answers of workers: every row adds up to {low}"
-        + (f" to {high}" if high > low else "")
-        + ", expected (N,), such as observed.argmax(1), or shares for method 'soft labels' (divide "
-        "rows by their sum)"
-    )
-    if len(answers) >= SURE_ROWS and (len(found) > 2 or (high == 1 and answers.shape[1] > 2)):
-        raise ValueError(text)
-    if found[-1] > 1:
-        warnings.warn(text, stacklevel=6)
-
-
-def _refuse_presence(name: str, answers: np.ndarray, classes: int) -> None:
-    """Refuse answers that look like a column for each class, which have the same numbers.
-
-    What may be either, two classes that workers named, is taken with a warning.
-    """
-    if answers.max() > 1:
-        return
-    one_hot = answers.min() == 0 and bool((answers.sum(1) == 1).all())
-    if one_hot or answers.shape[1] == classes > 2:
-        raise ValueError(
-            f"labels {answers.shape} of method {name!r} look like a column for each class, and "
-            "would be taken for answers of workers: expected (N,), such as observed.argmax(1)"
-        )
-    if classes == 2:
-        warnings.warn(
-            f"labels {answers.shape} of method {name!r} are taken for what {answers.shape[1]} "
-            "workers said, class 0 or 1, and -1 for nothing",
-            stacklevel=6,
-        )
 
 
 def _aggregated(
@@ -443,7 +438,7 @@ def _aggregated(
 ) -> Labels:
     given = _answers(name, values, hidden, classes)
     answers, count = given.observed.numpy(), len(given.classes)
-    _refuse_presence(name, answers, count)
+    refuse_presence(name, answers, count)
     if aggregate == "Dawid-Skene":
         posterior = dawid_skene(answers, count)[0]
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from inspect import Parameter, signature
 from numbers import Integral, Real
 from types import NoneType, UnionType
@@ -36,7 +37,7 @@ def check_settings(named: Mapping[str, Any], options: Mapping[str, Any]) -> None
     """
     if not isinstance(named["method"], str):
         raise ValueError(f"method is {named['method']!r}: expected the name of one")
-    methods.get(named["method"])  # says so if there is none
+    _refuse_unknown(named["method"])
     epochs, batch_size, side, lr = (named[k] for k in ("epochs", "batch_size", "side", "lr"))
     for name in ("epochs", "batch_size", "seed", "side"):
         if not (_fits(named[name], int) or (name == "side" and side is None)):
@@ -60,6 +61,19 @@ def check_settings(named: Mapping[str, Any], options: Mapping[str, Any]) -> None
             f"network_options are {named['network_options']!r}: expected a dictionary, or None"
         )
     check_options(named["method"], options)
+
+
+def _refuse_unknown(method: str) -> None:
+    """Refuse a name that no method has, and say which is like it: some names hold commas."""
+    names = methods.names()
+    if method not in names:
+        small = {name.lower(): name for name in names}
+        like = [small[name] for name in get_close_matches(method.lower(), small, n=1)]
+        raise ValueError(
+            f"unknown method {method!r}: expected "
+            + "".join(f"{name!r}, or another " for name in like)
+            + f"one of {', '.join(map(repr, names))}"
+        )
 
 
 def check_options(method: str, named: Mapping[str, Any]) -> None:

@@ -20,11 +20,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from weaklabels.estimator.class_names import in_order, listed
+from weaklabels.estimator.class_names import UNKNOWN, in_order, listed, warn_of_lists
 from weaklabels.estimator.files import SUFFIXES, find, images
 
 SEPARATORS = (",", ";", "\t", "|")
-UNKNOWN = {"", "nan", "na", "<na>", "n/a", "none", "null"}
 PACKED = (b"\x1f\x8b", b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"BZh", b"\xfd7zXZ")
 """First bytes of gzip, zip (and .xlsx), .xls, bzip2 and xz."""
 WORDS = {"true": 1, "false": 0}
@@ -137,8 +136,8 @@ def read_labels(
         ``observed`` is ``(N,)`` int64, positions in ``classes``.
 
     Raises:
-        FileNotFoundError, ValueError: as ``read_table``; also if a label is missing, or is a word
-            for a gap, such as ``NA``, that is none of ``classes``.
+        FileNotFoundError, ValueError: as ``read_table``; also if a label is missing, or is -1 or a
+            word for a gap, such as ``NA``, and none of ``classes``.
     """
     header, rows = _without_index(_read(table, separator, encoding))
     if len(header) != 2 or not rows:
@@ -147,6 +146,8 @@ def read_labels(
     wanted = _wanted(classes, _one_spelling)
     names = [_label(cells[1], table, number, header[1], wanted) for number, cells in rows]
     order = _in_order(in_order(names), wanted, table)
+    if wanted is None:
+        warn_of_lists(order, f"{table}: ", stacklevel=3)
     paths = _paths([(number, cells[0]) for number, cells in rows], table, Path(folder))
     files = tuple(cells[0].strip() for _, cells in rows)
     observed = torch.tensor([order.index(name) for name in names])
@@ -201,6 +202,8 @@ def read_answers(
         first.setdefault(task, number)
     tasks, workers = list(first), sorted({worker for _, worker in said})
     order = _in_order(in_order(said.values()), wanted, table)
+    if wanted is None:
+        warn_of_lists(order, f"{table}: ", stacklevel=3)
     observed = torch.full((len(tasks), len(workers)), -1)
     row, column, value = ({name: i for i, name in enumerate(v)} for v in (tasks, workers, order))
     for (task, worker), label in said.items():
@@ -371,11 +374,12 @@ def _presence(cell: str, table: str | Path, number: int, name: str) -> int:
 def _label(
     cell: str, table: str | Path, number: int, column: str, classes: Sequence[str] | None
 ) -> str:
-    """The name of a class in a cell: a word for a gap is none, unless it is among the classes."""
+    """The name of a class in a cell: -1 and words for a gap are none, unless they are classes."""
     text = _one_spelling(cell.strip())
-    if text.lower() in UNKNOWN and text not in (classes or ()):
+    if (text == "-1" or text.lower() in UNKNOWN) and text not in (classes or ()):
+        meant = "which stands for no label" if text == "-1" else "a gap"
         raise ValueError(
-            f"{table}, row {number}: {column or 'a column'} is {text!r}, a gap: leave such rows "
+            f"{table}, row {number}: {column or 'a column'} is {text!r}, {meant}: leave such rows "
             "out, or name it among classes= if it is a class"
         )
     return text
