@@ -23,8 +23,9 @@ from weaklabels.lab.store import Store
 from weaklabels.lab.sweep import STORED_ONLY, NotStored, run
 from weaklabels.press import record
 from weaklabels.press.ledger import without_repeats
-from weaklabels.press.refresh import Missing, apart, assigned
+from weaklabels.press.refresh import Missing
 from weaklabels.press.runner.edition import Edition
+from weaklabels.press.statements import apart, assigned, records_read
 
 RUNS = """
 from dataclasses import dataclass
@@ -135,6 +136,55 @@ def test_what_needs_no_run_is_executed_and_the_rest_stays(
     assert refresh(toy) == 2
     assert "expected a record of the same code" in capsys.readouterr().err
     assert (toy.room("toy") / "recorded" / "edition.ipynb").read_bytes() == before
+
+
+BOTH = "print('together:', total + value)"
+MORE = """
+more = total + value
+ledger.add(runs.row("3", more))
+ledger.save()
+"""
+
+
+@pytest.mark.parametrize("both", [BOTH, MORE])
+def test_runs_beside_a_record_that_has_changed_are_refused(
+    toy: ToyBook, both: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tell(toy, 5)
+    toy.chapter("toy", OPEN, NEEDS_RUNS, READS, CLAIMS, SHOWS, both)
+    assert record.main(["--chapters=toy", "--workers=1", "--seeds=2"], toy.root) == 0
+    shutil.rmtree(toy.root / "build")
+    edition = toy.room("toy") / "recorded" / "edition.ipynb"
+    (edition.parent / "table.json").write_text(json.dumps({"value": 5, "what": "in other words"}))
+    assert refresh(toy) == 0  # its numbers are the same
+    before = edition.read_bytes()
+    tell(toy, -7)
+    assert refresh(toy) == 2
+    assert "beside the record table, which has changed" in capsys.readouterr().err
+    assert edition.read_bytes() == before
+
+
+def test_statements_read_records_by_way_of_names() -> None:
+    lines = [
+        "table = chapter.recorded('table')",
+        "value = table['value']",
+        "other = chapter.recorded('other')",
+        "found = {}",
+        "found.update(other)",
+        "ledger.add(row(value), row(found), *[row(total)])",
+        "table = 3",
+        "print(table, ledger.rows)",
+        "both = [chapter.recorded(name) for name in names]",
+    ]
+    cells = [{"cell_type": "code", "id": "c", "source": "\n".join(lines)}]
+    read = records_read({"cells": cells}, {"table", "other"})
+    told = {statement: names for (_, statement), names in read.items()}
+    assert told["value = table['value']"] == {"table"}
+    assert told["ledger.add(row(value))"] == {"table"}
+    assert told["ledger.add(row(found))"] == {"other"}
+    assert told["ledger.add(*[row(total)])"] == set()
+    assert told["print(table, ledger.rows)"] == set()
+    assert told["both = [chapter.recorded(name) for name in names]"] == {"table", "other"}
 
 
 def edit(book: ToyBook, old: str, new: str) -> None:

@@ -4,7 +4,8 @@ A chapter's tables and rows about a record (``chapter.recorded``) change with it
 stay as they were. ``make record NAME=claims REFRESH=1`` executes the notebook without computing
 runs. A statement that asks for one which is not stored is passed over, and so is every one that
 reads a name which such a statement would have set; the cell keeps its recorded outputs. Rows are
-added to the ledger one by one, and those that were not measured stay as they are recorded.
+added to the ledger one by one, and those that were not measured stay as they are recorded. What is
+kept and reads a record as well is of that record as it was: if it has changed, nothing is written.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import ast
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,6 +21,7 @@ from typing import Any
 from weaklabels.lab.keys import parse
 from weaklabels.lab.sweep import STORED_ONLY, NotStored
 from weaklabels.press.runner.edition import KEPT
+from weaklabels.press.statements import apart, assigned, called, ledger_call
 
 
 def wanted() -> bool:
@@ -46,11 +48,11 @@ def kept_rows(claims: Path) -> Callable[[], list[dict[str, Any]]]:
         shell: Any, kind: type[Exception], error: Exception, trace: TracebackType, **_: Any
     ) -> None:
         try:
-            missing.go_on(shell.user_ns["In"][-1], error, trace)
+            passed = missing.go_on(shell.user_ns["In"][-1], error, trace)
         except Exception:
             shell.showtraceback()  # an error output: the execution has failed
         else:
-            display({KEPT: {}}, raw=True)
+            display({KEPT: passed}, raw=True)
 
     shell.set_custom_exc((NotStored, NameError), stopped)
     return lambda: json.loads(claims.read_text(encoding="utf-8")) if missing.rows else []
@@ -72,12 +74,15 @@ class Missing:
         self.names: set[str] = set()
         self.rows = False
 
-    def go_on(self, source: str, error: Exception, trace: TracebackType | None) -> None:
+    def go_on(self, source: str, error: Exception, trace: TracebackType | None) -> list[str]:
         """Execute what follows on the statement at which a cell stopped.
 
         Args:
             source: of the cell.
             error, trace: by which it stopped.
+
+        Returns:
+            the statements that were passed over, as ``ast.unparse`` gives them.
 
         Raises:
             Exception: any but that runs are not stored, or that a name is missing for this reason.
@@ -86,8 +91,10 @@ class Missing:
         statements = parse(source).body
         first, *following = (each for each in statements if (each.end_lineno or 0) >= line)
         parts = apart(first)
+        passed = []
         if len(parts) == 1:
             self._passed_over(error, first)
+            passed.append(ast.unparse(first))
         else:
             following = [*parts, *following]
         for statement in (part for each in following for part in apart(each)):
@@ -95,6 +102,8 @@ class Missing:
                 exec(compile(ast.Module([statement], []), "cell", "exec"), self.namespace)
             except (NotStored, NameError) as another:
                 self._passed_over(another, statement)
+                passed.append(ast.unparse(statement))
+        return passed
 
     def _line(self, trace: TracebackType | None) -> int:
         """Line of the cell at which it stopped."""
@@ -105,7 +114,7 @@ class Missing:
     def _passed_over(self, error: Exception, statement: ast.stmt) -> None:
         if isinstance(error, NameError) and error.name not in self.names:
             raise error
-        self.rows = self.rows or _ledger_call(statement) is not None
+        self.rows = self.rows or ledger_call(statement) is not None
         filled = {
             name for name in called(statement) if isinstance(self.namespace.get(name), FILLED)
         }
@@ -116,73 +125,3 @@ class Missing:
 
 FILLED = (list, dict, set)
 """What a statement fills by a call of one of its methods."""
-
-
-def apart(statement: ast.stmt) -> list[ast.stmt]:
-    """A statement that adds rows to the ledger as several, each of which adds one argument."""
-    call = _ledger_call(statement)
-    if call is None or len(call.args) < 2:
-        return [statement]
-    calls = [ast.Expr(ast.Call(call.func, [row], [])) for row in call.args]
-    return [ast.fix_missing_locations(ast.copy_location(each, statement)) for each in calls]
-
-
-def _ledger_call(statement: ast.stmt) -> ast.Call | None:
-    match statement:
-        case ast.Expr(ast.Call(ast.Attribute(ast.Name("ledger"), "add")) as call):
-            return call
-    return None
-
-
-def assigned(statement: ast.stmt) -> set[str]:
-    """Names that a statement sets or changes: targets of assignments, loops, ``with``,
-    definitions, imports, patterns; of an item or an attribute the object that it belongs to.
-
-    Raises:
-        ValueError: if the statement is a magic or sets a global name, whose effects are not seen.
-    """
-    found = set()
-    for node in _here(statement):
-        if isinstance(node, ast.Subscript | ast.Attribute) and isinstance(node.ctx, ast.Store):
-            inner: ast.expr = node
-            while isinstance(inner, ast.Subscript | ast.Attribute):
-                inner = inner.value
-            found |= {inner.id} if isinstance(inner, ast.Name) else set()
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            found.add(node.id)
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            found.add(node.name)
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            found |= {(each.asname or each.name).partition(".")[0] for each in node.names}
-        elif isinstance(node, ast.MatchAs | ast.MatchStar) and node.name:
-            found.add(node.name)
-        elif isinstance(node, ast.Global) or (
-            isinstance(node, ast.Name) and node.id == "get_ipython"
-        ):
-            raise ValueError(f"a cell needs runs and its effects are not seen: {ast.unparse(node)}")
-    return found
-
-
-def called(statement: ast.stmt) -> set[str]:
-    """Names of objects of which a statement calls a method without using what it returns."""
-    found = set()
-    for node in _here(statement):
-        match node:
-            case ast.Expr(ast.Call(ast.Attribute(ast.Name(name)))):
-                found.add(name)
-    return found
-
-
-def _here(node: ast.AST) -> Iterator[ast.AST]:
-    """A node and what is below it, without what has names of its own: bodies of functions and
-    classes, and comprehensions, of which only a walrus reaches further."""
-    yield node
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
-        yield from (each for each in ast.walk(node) if isinstance(each, ast.Global))
-        return
-    if isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
-        walruses = (each for each in ast.walk(node) if isinstance(each, ast.NamedExpr))
-        yield from (each.target for each in walruses)
-        return
-    for child in ast.iter_child_nodes(node):
-        yield from _here(child)

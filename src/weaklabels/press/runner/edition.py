@@ -13,6 +13,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from weaklabels.lab import keys
 from weaklabels.press.runner.files import read_json, write_atomically
 from weaklabels.press.runner.notebooks import Cell, Content, read_notebook, source_of, tags_of
 from weaklabels.press.runner.options import FIRST_RECORD_SEED, UsageError
+from weaklabels.press.statements import records_read
 
 STUDY = "study"
 """Tag of a cell that a check leaves to the record."""
@@ -125,6 +127,7 @@ def pack(
         "parameters": {k: v for k, v in state["parameters"].items() if k != "data_root"},
         "runs": " ".join(state["runs"]),
         "keys": {"code": code, "key": _code_key(code)},
+        "records": _records(folder),
     }
     _write(folder, notebook, figures, provenance, claims)
 
@@ -140,7 +143,8 @@ def refresh(folder: Path, executed: Content, claims: Any, state: Mapping[str, An
 
     Raises:
         UsageError: if what is kept is not what the notebook would compute: a cell that needs runs
-            is not as it was recorded, or a run has other settings; nothing is written then.
+            is not as it was recorded or reads a record that has changed, or a run has other
+            settings; nothing is written then.
     """
     edition = Edition(folder)
     known_runs = edition.provenance.get("runs")  # not noted before November 2026
@@ -149,19 +153,9 @@ def refresh(folder: Path, executed: Content, claims: Any, state: Mapping[str, An
             f"REFRESH=1 cannot be used: {len(others)} runs have other settings than those of the "
             "record."
         )
-    recorded = _code_cells(edition.notebook or {"cells": []})
-    executed, kept = copy.deepcopy(executed), []
-    for cell in executed["cells"]:
-        if any(KEPT in output.get("data", {}) for output in cell.get("outputs", [])):
-            known = recorded.get(cell["id"])
-            if known is None or source_of(known) != source_of(cell):
-                begin = source_of(cell).strip().partition("\n")[0]
-                raise UsageError(
-                    f"REFRESH=1 cannot be used: the cell that begins with {begin!r} needs runs "
-                    "that are not stored, and it is not as it was recorded."
-                )
-            cell["outputs"] = known["outputs"]
-            kept.append(cell["id"])
+    records = _records(folder)
+    executed = copy.deepcopy(executed)
+    kept = _keep(executed, edition, records)
     notebook, figures = _without_numbers(executed)
     figures = (read_json(folder / FIGURES) or {}) | figures
     named = {_figure(cell) for cell in notebook["cells"]}
@@ -169,7 +163,66 @@ def refresh(folder: Path, executed: Content, claims: Any, state: Mapping[str, An
     told = {name: state[name] for name in ("device", "versions", "commit", "start", "duration")}
     every = len(_code_cells(executed))
     refreshed = {"cells kept": len(kept), "cells executed": every - len(kept), **told}
-    _write(folder, notebook, figures, {**edition.provenance, "refreshed": refreshed}, claims)
+    provenance = {**edition.provenance, "records": records, "refreshed": refreshed}
+    _write(folder, notebook, figures, provenance, claims)
+
+
+def _keep(executed: Content, edition: Edition, records: Mapping[str, str]) -> list[str]:
+    """Give cells that were passed over the outputs that are recorded of them, and their ids.
+
+    Args:
+        executed: the notebook.
+        edition: as it was.
+        records: those of the room now (see ``_records``).
+    """
+    before = edition.provenance.get("records", {})
+    changed = {name for name, told in records.items() if told != before.get(name)}
+    recorded = _code_cells(edition.notebook or {"cells": []})
+    read = records_read(executed, records)
+    kept = []
+    for cell in executed["cells"]:
+        said = [output.get("data", {}).get(KEPT) for output in cell.get("outputs", [])]
+        passed = next((statements for statements in said if statements is not None), None)
+        if passed is None:
+            continue
+        known, begin = recorded.get(cell["id"]), source_of(cell).strip().partition("\n")[0]
+        if known is None or source_of(known) != source_of(cell):
+            raise UsageError(
+                f"REFRESH=1 cannot be used: the cell that begins with {begin!r} needs runs "
+                "that are not stored, and it is not as it was recorded."
+            )
+        for (id, statement), names in read.items():
+            # Rows stay one by one, and all that a cell shows together.
+            stays = statement in passed or not statement.startswith("ledger.add(")
+            if id == cell["id"] and stays and (both := names & changed):
+                raise UsageError(
+                    f"REFRESH=1 cannot be used: the cell that begins with {begin!r} shows runs "
+                    f"that are not stored beside the record {min(both)}, which has changed."
+                )
+        cell["outputs"] = known["outputs"]
+        kept.append(cell["id"])
+    return kept
+
+
+def _records(folder: Path) -> dict[str, str]:
+    """Name of each record of a room -> digest of its numbers, however they came about."""
+    made = {"command", "provenance", "keys"}
+    found = {}
+    for path in sorted(folder.glob("*.json")):
+        content = read_json(path) if path.name not in (CLAIMS, FIGURES, PROVENANCE) else None
+        if isinstance(content, dict):
+            numbers = _numbers({key: content[key] for key in content if key not in made})
+            found[path.stem] = sha256(json.dumps(numbers).encode()).hexdigest()
+    return found
+
+
+def _numbers(content: Any) -> Any:
+    """The same without its texts, but for keys."""
+    if isinstance(content, dict):
+        return {key: _numbers(each) for key, each in content.items() if not isinstance(each, str)}
+    if isinstance(content, list):
+        return [_numbers(each) for each in content if not isinstance(each, str)]
+    return content
 
 
 def _without_numbers(executed: Content) -> tuple[Content, dict[str, Any]]:
