@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from chapters.self_crowd.claims import BELOW_THE_VOTE, CLOSE, OURS, PAPER, WORTH_RATIO
+import numpy as np
+
+from chapters.self_crowd.claims import BELOW_THE_VOTE, CLOSE, IN_WORDS, OURS, PAPER, WORTH_RATIO
 from chapters.self_crowd.tables import NAMED, NAMELESS, TITLES, Cells
 from weaklabels.press.claims import Row, Verdict, every_seed, greater, mean_std, not_testable
 from weaklabels.press.verdicts import FAILS, NOT_RECORDED, OPEN
@@ -16,6 +18,10 @@ from weaklabels.press.verdicts import FAILS, NOT_RECORDED, OPEN
 FIGURE = "tab-crowd-photographs"
 BALANCE = "fig-crowd-photograph-balance"
 OTHERS = "tab-crowd-networks"
+OWN = "tab-crowd-photographs-own"
+
+NAMES_NEEDED = ("DS", "EM")
+"""Methods that estimate the errors of every worker: they are not run without names."""
 
 LEVELS = {1: "one answer", 2: "two answers"}
 """Answers an image -> in words; the rows of a claim are lettered in this order."""
@@ -46,6 +52,10 @@ WHY: Mapping[str, Mapping[str, str]] = {
         "(tab-crowd-networks), and what Self-Crowd adds to it (row 16d) does not make that up. "
         "With nearly all answers right the vote is nearly the truth, and the layer has next to "
         "nothing to correct; perhaps its matrix then explains what the network should learn.",
+        "18f": "EM with network, which estimates the errors of the same columns, ends above the "
+        "crowd layer, from which Self-Crowd starts (tab-crowd-photographs-own); what Self-Crowd "
+        "adds to the layer makes up for that and no more. With two answers an image validation "
+        "lets it fill nothing in, so that it is the crowd layer there.",
     },
     OPEN: {
         "8k": CLOSE[OPEN],
@@ -266,3 +276,35 @@ def claim_16(cells: Cells) -> list[Row]:
     """The same with the answers of CIFAR-10H, which have no names, at 10 : 1."""
     words = "CIFAR-10H, one answer an image and no names"
     return _one_more("16", "abcdefg", NAMELESS, words, cells)
+
+
+def claim_18(cells: Cells) -> list[Row]:
+    """Final accuracy of Self-Crowd against each method, and recall of the rarer half against plain
+    self-training, all with settings of their own, mean over the crowds in which both are run."""
+    rivals = ("plain", "random", "DL-CL", "MV", "DS", "EM")
+    asked = [
+        *((other, "accuracy", f"is more accurate than {IN_WORDS.get(other, TITLES[other])}")
+          for other in rivals),
+        ("plain", "minority", f"recognises the rarer half better than {IN_WORDS['plain']}"),
+    ]  # fmt: skip
+    return [
+        Row(
+            id := f"18{letter}",
+            f"Photographs, settings chosen for each method (recorded): Self-Crowd {words}, mean "
+            f"over the {'three crowds with names' if other in NAMES_NEEDED else 'four crowds'}.",
+            OURS,
+            _over_crowds(cells, measure, other) if cells else not_testable(NOT_RECORDED),
+            figure=OWN,
+            why=_why(id),
+        )
+        for letter, (other, measure, words) in zip("abcdefg", asked, strict=True)
+    ]
+
+
+def _over_crowds(cells: Cells, measure: str, other: str) -> Verdict:
+    crowds = [crowd for crowd, method in cells if method == other]
+    ours, theirs = (
+        np.mean([cells[crowd, name][measure] for crowd in crowds], axis=0)
+        for name in ("aware", other)
+    )
+    return greater(ours, theirs)
