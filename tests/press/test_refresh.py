@@ -166,7 +166,10 @@ def test_runs_beside_a_record_that_has_changed_are_refused(
 
 def test_statements_read_records_by_way_of_names() -> None:
     lines = [
+        "from room import tables",
         "table = chapter.recorded('table')",
+        "tables.show(table)",
+        "tables.show(total)",
         "value = table['value']",
         "other = chapter.recorded('other')",
         "found = {}",
@@ -179,6 +182,8 @@ def test_statements_read_records_by_way_of_names() -> None:
     cells = [{"cell_type": "code", "id": "c", "source": "\n".join(lines)}]
     read = records_read({"cells": cells}, {"table", "other"})
     told = {statement: names for (_, statement), names in read.items()}
+    assert told["tables.show(table)"] == {"table"}
+    assert told["tables.show(total)"] == set()
     assert told["value = table['value']"] == {"table"}
     assert told["ledger.add(row(value))"] == {"table"}
     assert told["ledger.add(row(found))"] == {"other"}

@@ -25,6 +25,7 @@ def records_read(notebook: dict[str, Any], known: Collection[str]) -> dict[State
     """
     found: dict[Statement, set[str]] = {}
     told: dict[str, set[str]] = {}
+    imported: set[str] = set()
     for cell in notebook["cells"]:
         if cell["cell_type"] != "code":
             continue
@@ -38,8 +39,10 @@ def records_read(notebook: dict[str, Any], known: Collection[str]) -> dict[State
                 }
                 reads = _asked(part, known).union(*(told.get(name, set()) for name in names))
                 found[cell["id"], ast.unparse(part)] = reads
-                if ledger_call(part) is None:
-                    for name in assigned(part) | called(part):
+                if isinstance(part, ast.Import | ast.ImportFrom):
+                    imported |= assigned(part)
+                elif ledger_call(part) is None:
+                    for name in assigned(part) | called(part) - imported:
                         told[name] = reads
     return found
 
