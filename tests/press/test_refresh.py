@@ -178,6 +178,11 @@ def test_statements_read_records_by_way_of_names() -> None:
         "table = 3",
         "print(table, ledger.rows)",
         "both = [chapter.recorded(name) for name in names]",
+        "table = chapter.recorded('table')",
+        "for name in table: print(name)",
+        "print({name: total for name in names})",
+        "real = tables.recorded_real(chapter)",
+        "shown = tables.recorded_note(total)",
     ]
     cells = [{"cell_type": "code", "id": "c", "source": "\n".join(lines)}]
     read = records_read({"cells": cells}, {"table", "other"})
@@ -190,6 +195,9 @@ def test_statements_read_records_by_way_of_names() -> None:
     assert told["ledger.add(*[row(total)])"] == set()
     assert told["print(table, ledger.rows)"] == set()
     assert told["both = [chapter.recorded(name) for name in names]"] == {"table", "other"}
+    assert told["print({name: total for name in names})"] == set()
+    assert told["real = tables.recorded_real(chapter)"] == {"table", "other"}
+    assert told["shown = tables.recorded_note(total)"] == set()
 
 
 def edit(book: ToyBook, old: str, new: str) -> None:
