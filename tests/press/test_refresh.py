@@ -182,6 +182,7 @@ def test_statements_read_records_by_way_of_names() -> None:
         "for name in table: print(name)",
         "print({name: total for name in names})",
         "real = tables.recorded_real(chapter)",
+        "later = chapter.recorded('not made yet')",
         "shown = tables.recorded_note(total)",
     ]
     cells = [{"cell_type": "code", "id": "c", "source": "\n".join(lines)}]
@@ -197,6 +198,7 @@ def test_statements_read_records_by_way_of_names() -> None:
     assert told["both = [chapter.recorded(name) for name in names]"] == {"table", "other"}
     assert told["print({name: total for name in names})"] == set()
     assert told["real = tables.recorded_real(chapter)"] == {"table", "other"}
+    assert told["later = chapter.recorded('not made yet')"] == set()
     assert told["shown = tables.recorded_note(total)"] == set()
 
 

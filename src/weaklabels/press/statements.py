@@ -59,11 +59,16 @@ def _used(statement: ast.stmt) -> set[str]:
 def _asked(statement: ast.stmt, known: Collection[str]) -> set[str]:
     """Records that a statement itself asks for: ``chapter.recorded``, or a function of that kind
     which is given the chapter."""
+    found: set[str] = set()
     nodes = list(ast.walk(statement))
-    if not any(isinstance(node, ast.Call) and _asks(node) for node in nodes):
-        return set()
     words = {node.value for node in nodes if isinstance(node, ast.Constant)}
-    return {name for name in known if name in words} or set(known)
+    for call in (node for node in nodes if isinstance(node, ast.Call) and _asks(node)):
+        match call.args:
+            case [ast.Constant(value=str(name))]:
+                found |= {name} & set(known)  # which may not have been made yet
+            case _:
+                found |= {name for name in known if name in words} or set(known)
+    return found
 
 
 def _asks(call: ast.Call) -> bool:
