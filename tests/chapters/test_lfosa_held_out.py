@@ -42,7 +42,7 @@ def test_a_rate_at_which_a_training_breaks_down_is_marked():
         "by steps": {"75": [[88.0, 89.0]]},
     }
     shown = tables.held_out_table({"pools": {"near unknowns": pool}})["near unknowns"]
-    assert shown.to_dict() == {"rate 0.1": "91.0", "rate 0.2": "broke down", "75 steps": "88.5"}
+    assert shown.to_dict() == {"rate 0.1": "91.0", "rate 0.2": "below half", "75 steps": "88.5"}
     assert tables.held_out_table(None).empty
 
 

@@ -203,11 +203,12 @@ def recorded_pools(record: Mapping[str, Any] | None) -> pd.DataFrame:
 
 def held_out_table(record: Mapping[str, Any] | None) -> pd.DataFrame:
     """Mean accuracy (%) on held-out digits by pool, at other learning rates and steps than those of
-    the runs; *broke down* where at least one training did."""
+    the runs; *below half* where at least one
+    training ended below half of what the best rate has."""
     rows = {}
     for title, pool in (record["pools"] if record else {}).items():
         by_rate = {
-            f"rate {rate}": "broke down" if pool["broken down"][rate] else f"{np.mean(found):.1f}"
+            f"rate {rate}": "below half" if pool["broken down"][rate] else f"{np.mean(found):.1f}"
             for rate, found in pool["by rate"].items()
         }
         by_steps = {f"{n} steps": f"{np.mean(found):.1f}" for n, found in pool["by steps"].items()}
