@@ -53,10 +53,6 @@ WHY: Mapping[str, Mapping[str, str]] = {
         "(tab-crowd-networks), and what Self-Crowd adds to it (row 16d) does not make that up. "
         "With nearly all answers right the vote is nearly the truth, and the layer has next to "
         "nothing to correct; perhaps its matrix then explains what the network should learn.",
-        "18f": "EM with network, which estimates the errors of the same columns, ends above the "
-        "crowd layer, from which Self-Crowd starts (tab-crowd-photographs-own); what Self-Crowd "
-        "adds to the layer makes up for that and no more. With two answers an image validation "
-        "lets it fill nothing in, so that it is the crowd layer there.",
     },
     OPEN: {
         "8k": CLOSE[OPEN],
