@@ -20,10 +20,7 @@ ROOMS = Path(__file__).parents[2] / "book" / "chapters"
 NATURAL = {
     "large_loss_matters": {"voc2012_features LL-Cp rate"},
     "head_to_head": {"set_choices q = 0.7, IM-avg approximated accuracy"},
-    "self_crowd": {
-        "tuned_photographs CIFAR-10N, 30 : 1, random share",
-        "tuned_photographs CIFAR-10N, 30 : 1, plain share",
-    },
+    "self_crowd": {"tuned_photographs CIFAR-10N, 30 : 1, plain share"},
 }
 """Room -> choices at an end beyond which there is nothing to try (``make record ... WIDEN=1`` goes
 on where there is): one label a batch is the least; the nearest to no training at all is best by

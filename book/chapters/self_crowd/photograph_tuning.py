@@ -1,7 +1,7 @@
 """Learning rate and share of pseudo-annotations of every method, chosen on photographs.
 
 The chapter's other records have one rate and one share for all methods. Here each has its own, in
-every crowd: the share first, at the usual rate, then the rate with it, as on digits (``tuning``).
+every crowd: the share at the usual rate, then the rate with it, then the share at that rate.
 """
 
 from __future__ import annotations
@@ -80,18 +80,13 @@ def tuned(setting: Setting, crowds: Specs) -> dict[str, Any]:
         for method in METHODS
         if method in spec.methods
     }
-    filling = {
-        key: {filled: replace(choice, share=share(crowds[key[0]], filled)) for filled in FILLED}
-        for key, choice in usual.items()
-        if key[1] in STRATEGIES
-    }
-    shares = choices(setting, trial, TUNING_SEEDS, crowds, filling)
-    own = usual | {key: tried[shares[key]["chosen"]] for key, tried in filling.items()}
+    own = _shares(setting, crowds, usual)[1]
     trials = {
         key: {rate: replace(choice, rate=rate) for rate in RATES} for key, choice in own.items()
     }
     rates = choices(setting, trial, TUNING_SEEDS, crowds, trials)
     own = {key: trials[key][each["chosen"]] for key, each in rates.items()}
+    shares, own = _shares(setting, crowds, own)
     seeds = range(photographs.FIRST_SEED, photographs.FIRST_SEED + setting.seeds)
     found = _run(setting, crowds, own, seeds)
     return {
@@ -116,6 +111,19 @@ def _scores(method: str, records: Sequence[Record]) -> dict[str, Any]:
         row = photographs.scores(method, records)
     row.pop("agreement", None)
     return row
+
+
+def _shares(
+    setting: Setting, crowds: Specs, own: Mapping[tuple[str, str], Choice]
+) -> tuple[dict[tuple[str, str], dict[str, Any]], dict[tuple[str, str], Choice]]:
+    """The share of every form of self-training at its present rate, and all choices with it."""
+    filling = {
+        key: {filled: replace(choice, share=share(crowds[key[0]], filled)) for filled in FILLED}
+        for key, choice in own.items()
+        if key[1] in STRATEGIES
+    }
+    shares = choices(setting, trial, TUNING_SEEDS, crowds, filling)
+    return shares, dict(own) | {key: tried[shares[key]["chosen"]] for key, tried in filling.items()}
 
 
 def share(spec: photographs.Spec, filled: float) -> float:
@@ -154,9 +162,9 @@ def _told(crowds: Specs, seeds: Sequence[int]) -> dict[str, Any]:
     protocol = photographs.protocol(first, seeds)
     protocol["optimiser"] = f"Adam, batch {first.batch_size}; a rate for each method and crowd"
     protocol["choice"] = (
-        f"the share of a round first, at the rate {first.optimiser.lr:g}, then the rate: {RULE}, "
-        f"on one of {HELD_BACK} training images, held back with true labels; seeds "
-        f"{TUNING_SEEDS[0]} to {TUNING_SEEDS[-1]}"
+        f"the share of a round at the rate {first.optimiser.lr:g}, the rate, and the share once "
+        f"more at that rate: {RULE}, on one of {HELD_BACK} training images, held back with true "
+        f"labels; seeds {TUNING_SEEDS[0]} to {TUNING_SEEDS[-1]}"
     )
     same = f"those of the records sparse_crowd and real_crowds: {', '.join(crowds)}"
     return {

@@ -325,17 +325,17 @@ LEVELS: Mapping[int | str, str] = {1: "1 answer", 2: "2 answers"}
 """Answers an image of the record ``sparse_crowd`` -> heading."""
 
 Cells = Mapping[tuple[int | str, str], Mapping[str, np.ndarray]]
-"""(answers an image or crowd, method) -> measure -> ``(seeds,)``, or ``(seeds, rounds)`` of
-``"balance"`` (with the given answers first) and ``"agreement"``; empty where nothing is
-recorded."""
+"""(answers an image or crowd, method) -> measure -> ``(seeds,)``, or ``(seeds, rounds + 1)`` of
+``"balance"`` (with the given answers first) and ``(seeds, rounds)`` of ``"agreement"``, which
+``tuned_photographs`` does not have; empty where nothing is recorded."""
 
 
 def photograph_cells(record: Mapping[str, Any] | None, by: str) -> Cells:
     """Recorded runs on photographs.
 
     Args:
-        record: ``sparse_crowd`` or ``real_crowds``.
-        by: what tells its crowds apart, ``"answers"`` of the first and ``"crowd"`` of the second.
+        record: ``sparse_crowd``, ``real_crowds`` or ``tuned_photographs``.
+        by: what tells its crowds apart, ``"answers"`` of the first and ``"crowd"`` of the others.
     """
     names = ("accuracy", "best", "minority", "balance", "agreement")
     rows = record["rows"] if record else []
