@@ -287,8 +287,9 @@ def claim_18(cells: Cells) -> list[Row]:
     return [
         Row(
             id := f"18{letter}",
-            f"Photographs, settings chosen for each method (recorded): Self-Crowd {words}, mean "
-            f"over the {'three crowds with names' if other in NAMES_NEEDED else 'four crowds'}.",
+            f"Photographs (CIFAR-10N{'' if other in NAMES_NEEDED else ' and CIFAR-10H'}, recorded), "
+            f"settings chosen for each method: Self-Crowd {words}, mean over the "
+            f"{'three crowds with names' if other in NAMES_NEEDED else 'four crowds'}.",
             OURS,
             _over_crowds(cells, measure, other) if cells else not_testable(NOT_RECORDED),
             figure=OWN,
