@@ -21,6 +21,7 @@ BALANCE = "fig-crowd-photograph-balance"
 OTHERS = "tab-crowd-networks"
 OWN = "tab-crowd-photographs-own"
 
+BOTH = "CIFAR-10N and CIFAR-10H"
 NAMES_NEEDED = ("DS", "EM")
 """Methods that estimate the errors of every worker: they are not run without names."""
 
@@ -287,7 +288,7 @@ def claim_18(cells: Cells) -> list[Row]:
     return [
         Row(
             id := f"18{letter}",
-            f"Photographs (CIFAR-10N{'' if other in NAMES_NEEDED else ' and CIFAR-10H'}, recorded), "
+            f"Photographs ({'CIFAR-10N' if other in NAMES_NEEDED else BOTH}, recorded), "
             f"settings chosen for each method: Self-Crowd {words}, mean over the "
             f"{'three crowds with names' if other in NAMES_NEEDED else 'four crowds'}.",
             OURS,
