@@ -221,7 +221,7 @@ def test_every_rival_of_the_accuracy_is_a_row():
         assert [row.id for row in rows] == [f"12{letter}" for letter in "abcdefghijkl"]
         assert [row.verdict.outcome for row in rows] == ["holds", outcome, "holds", "holds"] * 3
     behind = human_claims.claim_12(human("Co-teaching", test=85))[3]
-    assert "told the share" in behind.why["fails"]
+    assert "told nothing" in behind.why["fails"]
 
 
 def test_rivals_that_tell_mistakes_apart_are_rows():

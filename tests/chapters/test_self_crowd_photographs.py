@@ -1,5 +1,7 @@
 """CIFAR-10N and CIFAR-10H as crowds: what is run, and rows on made-up records."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from chapters.self_crowd import (
     anonymous,
     figures,
     photograph_claims,
+    photograph_tuning,
     photographs,
     record,
     runs,
@@ -18,6 +21,7 @@ from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import options
 from weaklabels.lab.store import Store
 from weaklabels.methods.self_crowd import SHARED
+from weaklabels.press.record import readable
 from weaklabels.press.verdicts import FAILS, HOLDS, NOT_RECORDED, NOT_TESTABLE, OPEN
 
 HIGH, LOW = (90.0, 91.0, 92.0, 90.0, 91.0), (80.0, 81.0, 83.0, 81.0, 82.0)
@@ -75,6 +79,44 @@ def test_real_crowds_in_miniature(setting):
     assert len(figures.draw_photograph_balance(cells).axes) == 2
     made_with = {"command": "make record", "provenance": {"date": "today", "torch": "2"}}
     assert "one matrix for all" in tables.photograph_note(content | made_with)
+
+
+def test_settings_of_every_method_in_miniature(setting):
+    content = record.tuned_photographs(setting)
+    named, nameless = 3 * len(photograph_tuning.METHODS), len(photograph_tuning.METHODS) - 2
+    assert len(content["choices"]) == len(content["rows"]) == named + nameless
+    for each in content["choices"]:
+        assert list(map(float, each["rate"]["validation"])) == list(photograph_tuning.RATES)
+        if each["method"] in photograph_tuning.STRATEGIES:
+            assert list(map(float, each["share"]["validation"])) == list(photograph_tuning.FILLED)
+        else:
+            assert "share" not in each
+    assert readable(content)  # no number that is none
+    cells = tables.photograph_cells(content, "crowd")
+    assert (tables.NAMELESS, "EM") not in cells
+    assert cells[tables.TWO, "aware"]["accuracy"].shape == (2,)
+    assert tables.photograph_own_table(cells).shape == (2 * len(photograph_tuning.METHODS), 4)
+    shown = tables.photograph_choices(content)
+    assert shown.shape == (len(photograph_tuning.METHODS) + len(photograph_tuning.STRATEGIES), 4)
+    assert (shown == "-").sum().sum() == 2
+
+
+def test_a_trial_is_judged_on_images_that_train_nothing(setting, monkeypatch):
+    seen = {}
+    monkeypatch.setattr(runs, "run_on", lambda _, task: seen.update(task=task))
+    spec = photographs.table(setting)[1]
+    photograph_tuning.trial(replace(spec, ratio=0))
+    x = photographs.features("", "")[0]
+    rows = [{tuple(row) for row in part.tolist()} for part in (seen["task"].x, seen["task"].test_x)]
+    assert len(rows[1]) == len(x) // photograph_tuning.HELD_BACK
+    assert len(rows[0]) == len(x) - len(rows[1])
+    assert not rows[0] & rows[1]
+
+
+def test_pairs_of_all_rounds_are_the_share_that_is_said(setting):
+    for spec in photographs.table(replace(setting, profile="quick")).values():
+        half, whole = (photograph_tuning.share(spec, filled) for filled in (0.5, 1))
+        assert (half, whole) == (spec.share, 2 * spec.share)
 
 
 def test_answers_without_names_are_drawn_from_the_counts():
@@ -160,13 +202,29 @@ def test_rows_on_one_more_crowd_stand_for_it_alone():
     assert outcomes([photograph_claims.claim_16(swapped)[0]]) == {FAILS}
 
 
+def test_rows_with_settings_of_their_own_are_means_over_crowds():
+    four = (tables.ONE, tables.TWO, tables.NAMED, tables.NAMELESS)
+    cells = made(HIGH, LOW, four)
+    cells = {k: v for k, v in cells.items() if k not in {(four[-1], "DS"), (four[-1], "EM")}}
+    rows = photograph_claims.claim_18(cells)
+    assert [row.id for row in rows] == [f"18{letter}" for letter in "abcdefg"]
+    assert outcomes(rows) == {HOLDS}
+    assert ["three" in row.claim for row in rows] == [False] * 4 + [True] * 2 + [False]
+    cells[four[-1], "aware"] = dict.fromkeys(("accuracy", "minority"), np.array(LOW) - 60)
+    worse = photograph_claims.claim_18(cells)
+    assert [row.verdict.outcome for row in worse] == [FAILS] * 4 + [HOLDS] * 2 + [FAILS]
+
+
 def test_without_a_record_nothing_is_decided():
     cells = tables.photograph_cells(None, "answers")
     rows = photograph_claims.on_photographs(cells)
     rows += photograph_claims.claim_8(cells) + photograph_claims.claim_16(cells)
+    rows += photograph_claims.claim_18(cells)
     assert tables.recorded_inference_table(None).empty
     assert outcomes(rows) == {NOT_TESTABLE}
     assert len({row.id for row in rows}) == len(rows)
     assert tables.photograph_table({}).empty
+    assert tables.photograph_own_table({}).empty
+    assert tables.photograph_choices(None).empty
     assert tables.photograph_note(None) == NOT_RECORDED
     assert {ax.get_title() for ax in figures.draw_photograph_balance({}).axes} == {NOT_RECORDED}

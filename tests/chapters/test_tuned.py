@@ -20,10 +20,12 @@ ROOMS = Path(__file__).parents[2] / "book" / "chapters"
 NATURAL = {
     "large_loss_matters": {"voc2012_features LL-Cp rate"},
     "head_to_head": {"set_choices q = 0.7, IM-avg approximated accuracy"},
+    "self_crowd": {"tuned_photographs CIFAR-10N, 30 : 1, plain share"},
 }
 """Room -> choices at an end beyond which there is nothing to try (``make record ... WIDEN=1`` goes
-on where there is): one label a batch is the least; and the nearest to no training at all is best by
-that criterion (an untrained network has 29 %, the best of those that were trained 21 %)."""
+on where there is): one label a batch is the least; the nearest to no training at all is best by
+that criterion (an untrained network has 29 %, the best of those that were trained 21 %); and with a
+share of 1 all missing pairs are filled."""
 
 
 def choices_of(registry: Sequence[Tuned]) -> Iterator[tuple[str, bool]]:

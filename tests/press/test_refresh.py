@@ -166,7 +166,10 @@ def test_runs_beside_a_record_that_has_changed_are_refused(
 
 def test_statements_read_records_by_way_of_names() -> None:
     lines = [
+        "from room import tables",
         "table = chapter.recorded('table')",
+        "tables.show(table)",
+        "tables.show(total)",
         "value = table['value']",
         "other = chapter.recorded('other')",
         "found = {}",
@@ -175,16 +178,28 @@ def test_statements_read_records_by_way_of_names() -> None:
         "table = 3",
         "print(table, ledger.rows)",
         "both = [chapter.recorded(name) for name in names]",
+        "table = chapter.recorded('table')",
+        "for name in table: print(name)",
+        "print({name: total for name in names})",
+        "real = tables.recorded_real(chapter)",
+        "later = chapter.recorded('not made yet')",
+        "shown = tables.recorded_note(total)",
     ]
     cells = [{"cell_type": "code", "id": "c", "source": "\n".join(lines)}]
     read = records_read({"cells": cells}, {"table", "other"})
     told = {statement: names for (_, statement), names in read.items()}
+    assert told["tables.show(table)"] == {"table"}
+    assert told["tables.show(total)"] == set()
     assert told["value = table['value']"] == {"table"}
     assert told["ledger.add(row(value))"] == {"table"}
     assert told["ledger.add(row(found))"] == {"other"}
     assert told["ledger.add(*[row(total)])"] == set()
     assert told["print(table, ledger.rows)"] == set()
     assert told["both = [chapter.recorded(name) for name in names]"] == {"table", "other"}
+    assert told["print({name: total for name in names})"] == set()
+    assert told["real = tables.recorded_real(chapter)"] == {"table", "other"}
+    assert told["later = chapter.recorded('not made yet')"] == set()
+    assert told["shown = tables.recorded_note(total)"] == set()
 
 
 def edit(book: ToyBook, old: str, new: str) -> None:

@@ -49,9 +49,15 @@ def benchmark_table(rows: Rows) -> pd.DataFrame:
     return pd.DataFrame(columns).reindex(names).fillna("-")
 
 
+def zero_strength(rows: Rows, name: str) -> str:
+    """The option that validation chose to be 0, so that a method is AN; empty if none is."""
+    given = rows[name]["options"]
+    return next((option for option in ("smoothing", "focus") if given.get(option) == 0), "")
+
+
 def shared(rows: Rows) -> list[str]:
-    """Names of the rows that the paper has too."""
-    return [name for name in rows if name in ROWS]
+    """Names of the rows that the paper has too, without those that are AN by their options."""
+    return [name for name in rows if name in ROWS and not zero_strength(rows, name)]
 
 
 def agreement(rows: Rows) -> tuple[float, float, float]:

@@ -82,7 +82,7 @@ class Settings:
         benchmarks: the first is the one that the figures show.
         betas: weights of the pseudo-labels that are compared.
         points: of a loss surface, along each direction.
-        reference_epochs: length of the runs of the references until they learn no more.
+        reference_epochs: length of the runs of the references, after which little is still gained.
     """
 
     benchmarks: tuple[Benchmark, ...]
@@ -103,7 +103,8 @@ SCENES = options(
     test=1000,
     pools=(("train", 1000), ("val", 300), ("test", 497)),
 )
-"""Scenes of 30 classes (ten digits, three colours); the first is six times as frequent."""
+"""Scenes of 30 classes (ten digits, three colours); the first has six times the weight of any
+other in a draw."""
 
 NETWORK = options(channels=3, width=96, patch=8, stride=8, batch_norm=False, pool="max")
 
@@ -328,7 +329,7 @@ def tricks(chosen: Settings) -> dict[str, Spec]:
 
 
 def references(chosen: Settings) -> dict[str, Spec]:
-    """Both references, trained until they learn no more."""
+    """Both references, trained for ``reference_epochs``, after which little is still gained."""
     benchmark = chosen.benchmarks[0]
     return {
         row: replace(vary(benchmark, row), epochs=chosen.reference_epochs)
@@ -349,7 +350,7 @@ def smoothings(chosen: Settings) -> dict[float, Spec]:
 
 
 def landscapes(chosen: Settings) -> dict[str, LandscapeSpec]:
-    """Surfaces around the weights that AN and EM end with."""
+    """Surfaces around the weights of AN and EM at their best validation epoch."""
     runs = tracked(chosen.benchmarks[0])
     return {row: LandscapeSpec(runs[row], points=chosen.points) for row in ("AN", "EM")}
 

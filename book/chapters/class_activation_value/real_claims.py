@@ -47,8 +47,8 @@ def claim_17(found: Mapping[str, Scores]) -> list[Row]:
     return [
         Row(
             f"17{letter}",
-            f"By PLENCH's protocol our {method} gives what PLENCH's code gives, within twice the "
-            f"error of the latter (recorded); {name}",
+            f"By PLENCH's protocol our row {method} of tab-cavl-plench gives what {method} of "
+            f"PLENCH's code gives, within twice the error of the latter (recorded); {name}",
             f"PLENCH's code: {PLENCH[name][method]:.1f}" if name in PLENCH else "-",
             agrees(found[name][method], name, method),
             figure="tab-cavl-plench",

@@ -32,7 +32,7 @@ from weaklabels.train import OptimiserSpec
 REPEATS = range(5)
 FLIPPING = (0.1, 0.3, 0.5)
 RECORDED_LENET = ("supervised", "IM-avg", "IM-max", "CC", "RC", "PRODEN", "LWC", "CAVL")
-"""Without LWS, which does not learn without batch norm: LeNet has none."""
+"""Without LWS, which learned badly without batch norm in trials on digits: LeNet has none."""
 RECORDED_REAL = (*RECORDED_LENET, "LWS", "IM-max, T0 = 10", "CAVL, T0 = 10")
 """One epoch of a small set is a handful of steps, so a later start is run as well."""
 RECORDED_NETWORKS = (*RECORDED_LENET, "IM-max, T0 = 5", "CAVL, T0 = 5")

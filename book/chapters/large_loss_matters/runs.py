@@ -22,9 +22,8 @@ SPARSE_METHODS = ("Naive IU", "Curriculum", "Naive AN", "WAN", "LSAN", *LL)
 MAP_METHODS = ("Naive AN", "ROLE", "LL-Ct")
 RATE_METHODS = ("Naive AN", "WAN", "LSAN", "EPR", "ROLE", "LL-R")
 LEARNING_RATE_FACTORS = (0.1, 0.3, 1, 3, 10, 30)
-"""On the learning rates of the main table, in the study of the last epoch: up to where every method
-has become worse.
-"""
+"""On the learning rates of the main table, in the study of learning rates: up to where the best
+epoch of every method has become worse."""
 SLOW, FAST = 0.1, 3
 """The two of them that row 14a compares; it was written when they were the ends."""
 

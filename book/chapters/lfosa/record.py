@@ -1,4 +1,5 @@
-"""The recorded result of the chapter: query rounds on the photographs of CIFAR-10."""
+"""The recorded results of the chapter: other learning rates and steps on held-out digits, and query
+rounds on the photographs of CIFAR-10."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from chapters.lfosa import cost, runs
+from chapters.lfosa import cost, held_out, runs
 from chapters.lfosa.tables import curve, evenness, same_counts
 from weaklabels.lab import widen
 from weaklabels.lab.features import DESCRIPTION
@@ -150,5 +151,5 @@ def _measures(records: Sequence[Record]) -> dict[str, Any]:
     }
 
 
-RECORDS = {"cifar10": cifar10, "cost": cost.measure}
+RECORDS = {"held_out": held_out.held_out, "cifar10": cifar10, "cost": cost.measure}
 WIDENED = {"cifar10": widened}

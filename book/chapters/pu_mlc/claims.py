@@ -145,9 +145,10 @@ def claim_4e(wrong: Records) -> list[Row]:
             beats(wrong, "PU-MLC", "partial BCE", percent),
             figure="tab-pumlc-noise",
             why={
-                FAILS: "Perhaps because wrong positives delay the moment at which a class is told "
-                "apart, and until then the re-balance factor pushes it upwards; VPU, in the same "
-                "table, has the positives alone too, and no factor."
+                FAILS: "A part of the distance is there with all labels right (row 4a). What wrong "
+                "positives add, they add perhaps because they delay the moment at which a class is "
+                "told apart, and until then the re-balance factor pushes it upwards; VPU, in the "
+                "same table, has the positives alone too, and no factor."
             },
         )
         for id, percent in (("4e", 2), ("4f", 10))

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from chapters.self_crowd import anonymous, cost, photographs, tables, tuning
+from chapters.self_crowd import anonymous, cost, photograph_tuning, photographs, tables, tuning
 from weaklabels import crowds, data
 from weaklabels.data.crowd import LABEL_ONLY
 from weaklabels.lab.setting import Setting
@@ -132,9 +132,22 @@ def real_crowds(setting: Setting) -> dict[str, Any]:
     }
 
 
+def tuned_photographs(setting: Setting) -> dict[str, Any]:
+    """The crowds of the other records on photographs, with settings chosen for every method."""
+    one, two = photographs.table(setting).values()
+    crowds = {
+        tables.ONE: one,
+        tables.TWO: two,
+        tables.NAMED: replace(one, ratio=RATIO),
+        tables.NAMELESS: anonymous.without_names(one),
+    }
+    return photograph_tuning.tuned(setting, crowds)
+
+
 RECORDS = {
     "tuning": tuning.choose,
     "real_crowds": real_crowds,
     "sparse_crowd": photographs.sparse_crowd,
+    "tuned_photographs": tuned_photographs,
     "cost": cost.measure,
 }

@@ -315,6 +315,9 @@ def recorded_inference_table(record: Mapping[str, Any] | None) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=None if rows else index).set_index(index)
 
 
+ONE, TWO = "CIFAR-10N, 10 : 1", "CIFAR-10N, 10 : 1, two answers"
+"""Crowds of the record ``sparse_crowd``, as ``tuned_photographs`` names them."""
+
 NAMED, NAMELESS = "CIFAR-10N, 30 : 1", "CIFAR-10H, 10 : 1"
 """Crowds with one answer an image of the record ``real_crowds``, and the ratio of their classes."""
 
@@ -322,17 +325,17 @@ LEVELS: Mapping[int | str, str] = {1: "1 answer", 2: "2 answers"}
 """Answers an image of the record ``sparse_crowd`` -> heading."""
 
 Cells = Mapping[tuple[int | str, str], Mapping[str, np.ndarray]]
-"""(answers an image or crowd, method) -> measure -> ``(seeds,)``, or ``(seeds, rounds)`` of
-``"balance"`` (with the given answers first) and ``"agreement"``; empty where nothing is
-recorded."""
+"""(answers an image or crowd, method) -> measure -> ``(seeds,)``, or ``(seeds, rounds + 1)`` of
+``"balance"`` (with the given answers first) and ``(seeds, rounds)`` of ``"agreement"``, which
+``tuned_photographs`` does not have; empty where nothing is recorded."""
 
 
 def photograph_cells(record: Mapping[str, Any] | None, by: str) -> Cells:
     """Recorded runs on photographs.
 
     Args:
-        record: ``sparse_crowd`` or ``real_crowds``.
-        by: what tells its crowds apart, ``"answers"`` of the first and ``"crowd"`` of the second.
+        record: ``sparse_crowd``, ``real_crowds`` or ``tuned_photographs``.
+        by: what tells its crowds apart, ``"answers"`` of the first and ``"crowd"`` of the others.
     """
     names = ("accuracy", "best", "minority", "balance", "agreement")
     rows = record["rows"] if record else []
@@ -356,6 +359,38 @@ def photograph_table(cells: Cells) -> pd.DataFrame:
             mean_std(found["balance"][:, -1]) if "balance" in found else "-"
         )
     return pd.DataFrame(rows).T.fillna("-").rename_axis("method")
+
+
+def photograph_choices(record: Mapping[str, Any] | None) -> pd.DataFrame:
+    """What ``tuned_photographs`` chose: one row a method and setting, one column a crowd."""
+    titles = {"rate": "learning rate", "share": "share of the missing pairs"}
+    choices = sorted(record["choices"], key=_by_title) if record else []
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    for each, (setting, title) in product(choices, titles.items()):
+        if setting in each:
+            row = rows.setdefault((TITLES[each["method"]], title), {})
+            row[each["crowd"]] = f"{each[setting]['chosen']:g}"
+    return pd.DataFrame(rows).T.fillna("-").rename_axis(["method", "setting"] if rows else None)
+
+
+def _by_title(choice: Mapping[str, Any]) -> int:
+    return list(TITLES).index(choice["method"])
+
+
+def photograph_own_table(cells: Cells) -> pd.DataFrame:
+    """Accuracy and recall of the rarer half with settings of its own, by method and crowd."""
+    measures = {"accuracy": "accuracy", "minority": "rarer half"}
+    order = sorted(dict.fromkeys(name for _, name in cells), key=list(TITLES).index)
+    rows = {
+        (title, TITLES[name]): {
+            crowd: mean_std(found[measure])
+            for (crowd, method), found in cells.items()
+            if method == name
+        }
+        for measure, title in measures.items()
+        for name in order
+    }
+    return pd.DataFrame(rows).T.fillna("-").rename_axis(["measure", "method"] if rows else None)
 
 
 def photograph_note(record: Mapping[str, Any] | None) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -18,7 +18,10 @@ from weaklabels.lab.loading import load_splits
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import options
 from weaklabels.lab.store import Record
+from weaklabels.lab.sweep import RunFunction
 from weaklabels.lab.tuned import FIRST_TUNING_SEED, Tuned, best
+
+S = TypeVar("S", bound=Spec)
 
 STRATEGIES = ("random", "plain", "aware", "quota")
 METHODS = ("MV", "DS", "EM", "true labels", "DL-CL", *STRATEGIES)
@@ -109,7 +112,7 @@ TUNED = tuple(
 )
 
 
-def with_choice(spec: Spec, method: str, choice: Choice) -> Spec:
+def with_choice(spec: S, method: str, choice: Choice) -> S:
     """A run of one method with settings of its own."""
     optimiser = replace(spec.optimiser, lr=choice.rate)
     return replace(spec, methods=(method,), share=choice.share, optimiser=optimiser)
@@ -154,8 +157,10 @@ def choose(setting: Setting) -> dict[str, Any]:
         for name, spec in runs.settings(replace(setting, profile="quick")).items()
     }
     usual = {(name, method): Choice() for name in bases for method in METHODS}
-    shares = _choice(
+    shares = choices(
         setting,
+        trial,
+        TUNING_SEEDS,
         bases,
         {key: {s: replace(c, share=s) for s in SHARES} for key, c in usual.items() if _fills(key)},
     )
@@ -163,8 +168,10 @@ def choose(setting: Setting) -> dict[str, Any]:
         key: replace(choice, share=shares[key]["chosen"]) if key in shares else choice
         for key, choice in usual.items()
     }
-    rates = _choice(
+    rates = choices(
         setting,
+        trial,
+        TUNING_SEEDS,
         bases,
         {key: {r: replace(choice, rate=r) for r in RATES} for key, choice in chosen.items()},
     )
@@ -187,18 +194,28 @@ def _fills(key: tuple[str, str]) -> bool:
     return key[1] in STRATEGIES
 
 
-def _choice(
+def choices(
     setting: Setting,
-    bases: Mapping[str, Spec],
+    run: RunFunction,
+    seeds: Sequence[int],
+    bases: Mapping[str, S],
     trials: Mapping[tuple[str, str], Mapping[float, Choice]],
 ) -> dict[tuple[str, str], dict[str, Any]]:
-    """What was chosen, and the validation accuracy of every value; all in one sweep."""
+    """What was chosen, and the validation accuracy of every value; all in one sweep.
+
+    Args:
+        setting: where to compute and what to keep.
+        run: a run that is judged on what was held back.
+        seeds: of the tuning repetitions.
+        bases: setting of the crowd -> spec.
+        trials: (setting of the crowd, method) -> value -> what to run.
+    """
     wanted = {
         (key, value): with_choice(bases[key[0]], key[1], choice)
         for key, values in trials.items()
         for value, choice in values.items()
     }
-    found = setting.repeat(trial, wanted, TUNING_SEEDS)
+    found = setting.repeat(run, wanted, seeds)
     chosen = {}
     for key, values in trials.items():
         scores = {value: _accuracies(found[key, value], key[1]) for value in values}

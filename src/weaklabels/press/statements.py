@@ -25,32 +25,60 @@ def records_read(notebook: dict[str, Any], known: Collection[str]) -> dict[State
     """
     found: dict[Statement, set[str]] = {}
     told: dict[str, set[str]] = {}
+    imported: set[str] = set()
     for cell in notebook["cells"]:
         if cell["cell_type"] != "code":
             continue
         for statement in parse("".join(cell["source"])).body:
             for part in apart(statement):
-                names = {
-                    each.id
-                    for each in ast.walk(part)
-                    if isinstance(each, ast.Name)
-                    and (isinstance(each.ctx, ast.Load) or isinstance(part, ast.AugAssign))
-                }
-                reads = _asked(part, known).union(*(told.get(name, set()) for name in names))
+                reads = _asked(part, known).union(*(told.get(name, set()) for name in _used(part)))
                 found[cell["id"], ast.unparse(part)] = reads
-                if ledger_call(part) is None:
-                    for name in assigned(part) | called(part):
+                if isinstance(part, ast.Import | ast.ImportFrom):
+                    imported |= assigned(part)
+                elif ledger_call(part) is None:
+                    for name in assigned(part) | called(part) - imported:
                         told[name] = reads
     return found
 
 
-def _asked(statement: ast.stmt, known: Collection[str]) -> set[str]:
-    """Records that a statement itself asks for."""
+def _used(statement: ast.stmt) -> set[str]:
+    """Names whose values a statement uses, without those of its comprehensions."""
     nodes = list(ast.walk(statement))
-    if not any(isinstance(node, ast.Attribute) and node.attr == "recorded" for node in nodes):
-        return set()
+    names = [node for node in nodes if isinstance(node, ast.Name)]
+    own = {
+        name.id
+        for node in nodes
+        if isinstance(node, ast.comprehension)
+        for name in ast.walk(node.target)
+        if isinstance(name, ast.Name)
+    }
+    found = {name.id for name in names if isinstance(name.ctx, ast.Load)} - own
+    return found | (assigned(statement) if isinstance(statement, ast.AugAssign) else set())
+
+
+def _asked(statement: ast.stmt, known: Collection[str]) -> set[str]:
+    """Records that a statement itself asks for: ``chapter.recorded``, or a function of that kind
+    which is given the chapter."""
+    found: set[str] = set()
+    nodes = list(ast.walk(statement))
     words = {node.value for node in nodes if isinstance(node, ast.Constant)}
-    return {name for name in known if name in words} or set(known)
+    for call in (node for node in nodes if isinstance(node, ast.Call) and _asks(node)):
+        match call.args:
+            case [ast.Constant(value=str(name))]:
+                found |= {name} & set(known)  # which may not have been made yet
+            case _:
+                found |= {name for name in known if name in words} or set(known)
+    return found
+
+
+def _asks(call: ast.Call) -> bool:
+    match call.func:
+        case ast.Attribute(attr="recorded"):
+            return True
+        case ast.Attribute(attr=name):
+            given = {each.id for each in call.args if isinstance(each, ast.Name)}
+            return name.startswith("recorded") and "chapter" in given
+    return False
 
 
 def apart(statement: ast.stmt) -> list[ast.stmt]:
