@@ -354,7 +354,7 @@ def test_the_answers_name_rows_that_are_recorded() -> None:
     ids = {id for rows in summary.QUESTIONS.values() for id in rows}
     assert ids <= {row["id"] for row in recorded}
     assert summary.summary({"6": "open", "24a": "holds", "24b": "holds"}) == (
-        "- The order of the methods is the same under other weakenings: **open** (6).\n"
-        "- The order of the methods is the same on other data, photographs among them: **holds** "
-        "(24a, 24b)."
+        "- The orders of the methods under two weakenings go together: **open** (6).\n"
+        "- The orders of the methods on scenes and on other data, photographs among them, go "
+        "together: **holds** (24a, 24b)."
     )

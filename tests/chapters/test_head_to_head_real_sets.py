@@ -55,6 +55,18 @@ def test_the_record_is_what_the_other_room_says_now() -> None:
     assert {key: committed[key] for key in made} == made
 
 
+def test_kinds_of_digits_count_alike_however_far_methods_lie_apart() -> None:
+    """The last of two kinds spreads methods by fifty points, the first two by one."""
+    tasks = ["q = 0.1", "q = 0.3", "30 classes"]
+    digits = {}
+    for place, name in enumerate(PARTIAL):
+        for task, spread in zip(tasks, (1.0, 1.0, -50.0), strict=True):
+            digits[task, name] = np.full(3, 50 + spread * place / len(PARTIAL))
+    found = real_sets.on_digits(digits, tasks)
+    assert np.argsort(found).tolist() == list(range(len(PARTIAL)))
+    assert found[0] == -(8 + 8 + 1) / 3
+
+
 def test_the_order_is_compared_with_that_on_digits(tmp_path: Path) -> None:
     found = real_sets.read(real_sets.gathered(write(tmp_path)))
     tasks = ("q = 0.1", "q = 0.7")

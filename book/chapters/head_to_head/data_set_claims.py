@@ -155,14 +155,15 @@ def claim_23(study: Study | None) -> Row:
     deaf = [name for name in RANKED if name not in hearing]
     return Row(
         "23",
-        f"Annotated negatives are worth using, with {HALF}: the best method that does beats the "
-        f"best that does not ({UNIT}).",
+        f"Annotated negatives are worth training on, with {HALF}: the best method whose loss uses "
+        f"them beats the best of the others, ROLE, which starts from them, among these ({UNIT}).",
         "Against the premise of PU-MLC, which throws them away",
         _compared(study, HALF, hearing, deaf),
         figure=FIGURE,
         why={
-            FAILS: "The best that does not is mostly ROLE, which is told the mean number of "
-            "positives; perhaps that is worth more than the negatives (tab-h2h-data-scores)."
+            FAILS: "The best of the others is mostly ROLE, which takes the annotated negatives as "
+            "its first guess and is told the mean number of positives (tab-h2h-data-scores). So "
+            "this row does not show that negatives are worth nothing."
         },
     )
 

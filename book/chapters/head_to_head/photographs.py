@@ -40,8 +40,8 @@ ROWS = {
     "EM": (UNKNOWN, "EM"),
     "EM+APL": (UNKNOWN, "EM+APL"),
 }
-"""Method -> the room and the row of its record. VPU, PU-MLC and nnPU have none with single
-positives."""
+"""Method -> the room and the row of its record. BCE on known, VPU, PU-MLC and nnPU have none with
+single positives."""
 
 SINGLE = FIRST[0]
 

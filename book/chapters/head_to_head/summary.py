@@ -18,10 +18,10 @@ QUESTIONS: Mapping[str, Sequence[str]] = {
         "20",
     ),
     "ignoring the rest is enough": ("4a", "4b", "21"),
-    "annotated absences are worth using": ("10a", "10b", "23"),
+    "losses that use annotated absences beat all others": ("10a", "10b", "23"),
     "there is more to gain where fewer labels are known": ("8a", "8b"),
-    "the order of the methods is the same under other weakenings": ("6", "7"),
-    "the order of the methods is the same on other data, photographs among them": (
+    "the orders of the methods under two weakenings go together": ("6", "7"),
+    "the orders of the methods on scenes and on other data, photographs among them, go together": (
         "24a",
         "24b",
         "24c",
@@ -46,8 +46,8 @@ QUESTIONS: Mapping[str, Sequence[str]] = {
     ),
     "small sets: averaging is as good": ("14a", "14b", "14c", "14d"),
     "many classes: soft weights beat one hard choice": ("15a", "15b", "15c", "15d"),
-    "the order on small sets is that on large ones": ("16",),
-    "the order on digits is that on real candidate sets": ("29a", "29b"),
+    "the orders on small and on large candidate sets go together": ("16",),
+    "the orders on digits and on real candidate sets go together": ("29a", "29b"),
     "the covering rate chooses learning rates, and a method, as well as true labels do": (
         *("26a", "26c", "26e"),
         "27a",
