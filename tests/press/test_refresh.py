@@ -184,6 +184,12 @@ def test_statements_read_records_by_way_of_names() -> None:
         "real = tables.recorded_real(chapter)",
         "later = chapter.recorded('not made yet')",
         "shown = tables.recorded_note(total)",
+        "total = 0",
+        "print(total)",
+        "total = chapter.recorded('other')",
+        "print(total)",
+        "total = 0",
+        "print(total)",
     ]
     cells = [{"cell_type": "code", "id": "c", "source": "\n".join(lines)}]
     read = records_read({"cells": cells}, {"table", "other"})
@@ -198,6 +204,7 @@ def test_statements_read_records_by_way_of_names() -> None:
     assert told["both = [chapter.recorded(name) for name in names]"] == {"table", "other"}
     assert told["print({name: total for name in names})"] == set()
     assert told["real = tables.recorded_real(chapter)"] == {"table", "other"}
+    assert told["print(total)"] == {"other"}
     assert told["later = chapter.recorded('not made yet')"] == set()
     assert told["shown = tables.recorded_note(total)"] == set()
 

@@ -60,9 +60,8 @@ def warn_of_counts(answers: np.ndarray) -> None:
     rows = len(answers)
     if answers.min() < 0 or answers.max() < 2 or rows < SURE_ROWS:
         return
-    guessed = max(
-        0.5, 1 - 3 / rows**0.5
-    )  # by accident the sums of guesses vary less than this, too
+    # By accident the sums of guesses vary a little less than the columns, more so in few rows.
+    guessed = max(0.5, 1 - 3 / rows**0.5)
     if 0 < answers.sum(1).var() < guessed * answers.var(0).sum():
         warnings.warn(
             f"no answer is missing in any column of labels {answers.shape}, and where one is high "

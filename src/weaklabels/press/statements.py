@@ -32,7 +32,8 @@ def records_read(notebook: dict[str, Any], known: Collection[str]) -> dict[State
         for statement in parse("".join(cell["source"])).body:
             for part in apart(statement):
                 reads = _asked(part, known).union(*(told.get(name, set()) for name in _used(part)))
-                found[cell["id"], ast.unparse(part)] = reads
+                # The same statement may stand in a cell twice.
+                found.setdefault((cell["id"], ast.unparse(part)), set()).update(reads)
                 if isinstance(part, ast.Import | ast.ImportFrom):
                     imported |= assigned(part)
                 elif ledger_call(part) is None:
