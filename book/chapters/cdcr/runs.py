@@ -60,14 +60,14 @@ CHOSEN: Mapping[tuple[str, str], tuple[int, float]] = {
     ("thirty classes", "ASL"): (10, 2e-3),
     ("thirty classes", "CDCR, one threshold"): (80, 2e-3),
     ("thirty classes", "CDCR"): (40, 2e-3),
-    ("ten classes, rate 0.1", "BCE"): (20, 2e-3),
+    ("ten classes, rate 0.1", "BCE"): (40, 2e-3),
     ("ten classes, rate 0.1", "ASL"): (20, 2e-3),
-    ("ten classes, rate 0.1", "CDCR, one threshold"): (20, 2e-3),
-    ("ten classes, rate 0.1", "CDCR"): (20, 2e-3),
+    ("ten classes, rate 0.1", "CDCR, one threshold"): (40, 4e-3),
+    ("ten classes, rate 0.1", "CDCR"): (40, 2e-3),
     ("ten classes, rate 0.5", "BCE"): (20, 2e-3),
     ("ten classes, rate 0.5", "ASL"): (20, 2e-3),
-    ("ten classes, rate 0.5", "CDCR, one threshold"): (20, 2e-3),
-    ("ten classes, rate 0.5", "CDCR"): (20, 2e-3),
+    ("ten classes, rate 0.5", "CDCR, one threshold"): (40, 2e-3),
+    ("ten classes, rate 0.5", "CDCR"): (20, 4e-3),
 }
 """Epochs and learning rate by kind of scenes and method; see ``record.tuning``."""
 
