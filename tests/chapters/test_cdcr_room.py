@@ -322,6 +322,36 @@ def test_tuned_runs_have_rows_of_their_own(lead, spread, outcome):
     assert tables.tuned(tuned).loc["BCE", "ten classes"] == "50.5 ± 0.7"
 
 
+@pytest.mark.parametrize(("lead", "outcome"), [(2.0, HOLDS), (-3.0, FAILS)])
+def test_other_rates_have_tuned_rows_too(lead, outcome):
+    def tuned(groups):
+        return {
+            (kind, name): group
+            for kind in runs.OTHER_RATES.values()
+            for name, group in groups.items()
+        }
+
+    groups = many(lead, 0.1)  # both rules are level
+    ids = [f"22{letter}" for letter in "abcdefgh"]
+    level = {"22d": HOLDS, "22h": HOLDS}
+    found = outcomes(claims.claim_22(tuned(groups), "quick"))
+    assert found == dict.fromkeys(ids, outcome) | level
+    behind = groups | {"CDCR": many(lead - 3, 0.1)["CDCR"]}
+    found = outcomes(claims.claim_22(tuned(behind), "quick"))
+    assert found["22d"] == found["22h"] == FAILS
+    for nothing in (claims.claim_22({}, "smoke"), claims.claim_22(tuned(groups), "paper")):
+        assert outcomes(nothing) == dict.fromkeys(ids, NOT_TESTABLE)
+
+
+def test_kinds_of_scenes_have_their_rate():
+    settings = runs.settings(Chapter("cdcr", "quick"))
+    kinds = runs.tuned_kinds(settings, 0.3)
+    rates = [dict(spec.annotation_options)["rate"] for spec in kinds.values()]
+    assert rates == [0.3, runs.MANY_RATE, 0.1, 0.5]
+    paper = runs.settings(Chapter("cdcr", "paper"))
+    assert list(runs.tuned_kinds(paper, 0.1)) == list(runs.KINDS)
+
+
 @pytest.mark.parametrize(("gain", "outcome"), [(2.0, HOLDS), (-2.0, FAILS)])
 def test_a_longer_warm_up_is_all_that_the_tuned_threshold_has(gain, outcome):
     base, name = runs.settings(Chapter("cdcr", "quick"))[0.3], "CDCR, one threshold"
@@ -339,7 +369,7 @@ def test_every_method_is_tuned_alike():
     tried = {(each.setting, each.values) for each in runs.TUNED}
     assert len(tried) == len({each.setting for each in runs.TUNED}) == 2
     base = runs.settings(Chapter("cdcr", "quick"))[0.3]
-    table = runs.tuned_table(dict.fromkeys(runs.KINDS, base))
+    table = runs.tuned_table(dict.fromkeys((*runs.KINDS, *runs.OTHER_RATES.values()), base))
     for key, (epochs, rate) in runs.CHOSEN.items():
         spec = table[key]
         assert spec.warm_up.epochs == epochs
@@ -361,7 +391,8 @@ class Scored(Setting):
 
 def test_the_rate_is_tuned_with_the_length_that_was_chosen(tmp_path):
     found = record.tuning(Scored("quick", "cpu", 1, "", Store(tmp_path), tmp_path))["scenes"]
-    for kind in runs.KINDS:
+    assert list(found) == [*runs.KINDS, *runs.OTHER_RATES.values()]
+    for kind in found:
         for name in runs.TUNED_METHODS:
             length, rate = found[kind][name].values()
             assert (length["chosen"], rate["chosen"]) == (40, 4e-3)

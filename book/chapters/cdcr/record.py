@@ -18,8 +18,8 @@ from weaklabels.lab.voc_features import Row
 
 def tuning(setting: Setting) -> dict[str, Any]:
     """Choose the epochs of the warm-up, then, with them, the learning rate, for every method."""
-    base = runs.settings(replace(setting, profile="quick"))[runs.TUNING_RATE]
-    kinds = dict(zip(runs.KINDS, (base, runs.many_classes(base)), strict=True))
+    settings = runs.settings(replace(setting, profile="quick"))
+    kinds = runs.tuned_kinds(settings, runs.TUNING_RATE)
     specs = {
         (kind, name): runs.vary(spec, name)
         for kind, spec in kinds.items()
@@ -57,7 +57,7 @@ def tuning(setting: Setting) -> dict[str, Any]:
                 }
                 for name in runs.TUNED_METHODS
             }
-            for kind in runs.KINDS
+            for kind in kinds
         },
     }
 

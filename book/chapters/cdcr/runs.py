@@ -48,6 +48,9 @@ LEARNING_RATES = (5e-4, 1e-3, 2e-3, 4e-3, 8e-3)
 
 TUNED_METHODS = ("BCE", "ASL", "CDCR, one threshold", "CDCR")
 KINDS = ("ten classes", "thirty classes")
+OTHER_RATES = {0.1: "ten classes, rate 0.1", 0.5: "ten classes, rate 0.5"}
+"""Rate of wrong candidates -> kind of scenes; ``KINDS`` have the middle rate and ``MANY_RATE``."""
+
 CHOSEN: Mapping[tuple[str, str], tuple[int, float]] = {
     ("ten classes", "BCE"): (20, 4e-3),
     ("ten classes", "ASL"): (20, 4e-3),
@@ -57,6 +60,14 @@ CHOSEN: Mapping[tuple[str, str], tuple[int, float]] = {
     ("thirty classes", "ASL"): (10, 2e-3),
     ("thirty classes", "CDCR, one threshold"): (80, 2e-3),
     ("thirty classes", "CDCR"): (40, 2e-3),
+    ("ten classes, rate 0.1", "BCE"): (40, 2e-3),
+    ("ten classes, rate 0.1", "ASL"): (20, 2e-3),
+    ("ten classes, rate 0.1", "CDCR, one threshold"): (40, 4e-3),
+    ("ten classes, rate 0.1", "CDCR"): (40, 2e-3),
+    ("ten classes, rate 0.5", "BCE"): (20, 2e-3),
+    ("ten classes, rate 0.5", "ASL"): (20, 2e-3),
+    ("ten classes, rate 0.5", "CDCR, one threshold"): (40, 2e-3),
+    ("ten classes, rate 0.5", "CDCR"): (20, 4e-3),
 }
 """Epochs and learning rate by kind of scenes and method; see ``record.tuning``."""
 
@@ -197,6 +208,21 @@ def many_classes(base: Spec) -> Spec:
         annotation_options=options(rate=MANY_RATE),
         network_options=options(**dict(base.network_options) | {"channels": 3}),
     )
+
+
+def tuned_kinds(settings: Mapping[float, Spec], middle: float) -> dict[str, Spec]:
+    """Kind of scenes -> CDCR, for all kinds on which length and rate are chosen; photographs have
+    the first two.
+
+    Args:
+        settings: rate of wrong candidates -> CDCR.
+        middle: the rate of ``KINDS[0]``.
+    """
+    base = settings[middle]
+    found = dict(zip(KINDS, (base, many_classes(base)), strict=True))
+    if base.dataset != "scenes":
+        return found
+    return found | {OTHER_RATES[r]: spec for r, spec in settings.items() if r in OTHER_RATES}
 
 
 def threshold_table(
