@@ -17,10 +17,9 @@ the opinions of viewers do to which it was fitted. The paper gives no effect on 
 BOOK = "none (a comparison of this book)"
 
 ONE_CURVE = (
-    "Perhaps because every pixel acts for itself: where neighbours choose different strengths, the "
-    "picture gets a pattern that no photograph has, and one curve for all pixels adds none. How "
-    "far a picture is brightened counts as well: two single curves that brighten more score worse "
-    "than the agents (tab-alle-lime)."
+    "The rows say only that no gain of 5 is there; whether the agents are worse, nine photographs "
+    "do not show. If they are, perhaps because neighbours choose different strengths, which makes "
+    "a pattern that no photograph has and one curve does not make."
 )
 
 
