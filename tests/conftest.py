@@ -1,9 +1,12 @@
-"""How tests are shared between processes (``pytest -n 2``), and where those of a GPU compute."""
+"""How tests are shared between processes (``pytest -n 2``), where those of a GPU compute, and
+kernels that start at once."""
 
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -48,3 +51,14 @@ def gpu() -> str:
     if not device and not torch.cuda.is_available():
         pytest.skip("this needs an NVIDIA GPU, and PyTorch sees none")
     return device or "cuda"
+
+
+@pytest.fixture(scope="session")
+def warm_kernels(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[], AbstractContextManager[None]]:
+    """While this is entered kernels have imported what chapters import."""
+    from tests.warm_kernels import forked, warm_up
+
+    warm_up(tmp_path_factory.mktemp("settings"))
+    return forked

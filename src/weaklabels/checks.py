@@ -11,6 +11,7 @@ are none to be seen.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Collection, Iterable, Sequence
 from itertools import pairwise
@@ -403,12 +404,31 @@ def continues(theta: Tensor, last: Tensor | None) -> None:
 
 
 def same_parameters(model: nn.Module, other: nn.Module) -> None:
-    """Refuse a network whose parameters have other shapes."""
-    for here, there in zip(model.parameters(), other.parameters(), strict=False):
-        if here.shape != there.shape:
+    """Refuse a network whose parameters have other names or shapes, or are more or fewer."""
+    here, there = (
+        {name: tuple(value.shape) for name, value in network.named_parameters()}
+        for network in (model, other)
+    )
+    if here != there:
+        name = min(name for name, _ in here.items() ^ there.items())
+        raise ValueError(
+            f"parameter {name} has the shapes {here.get(name)} and {there.get(name)}: expected "
+            "networks of the same shapes"
+        )
+
+
+def unused(spec: Any, *names: str) -> None:
+    """Refuse settings of a run that it would ignore: they have to be what they are by default.
+
+    Args:
+        spec: a dataclass.
+        names: of the fields that the run does not look at; they have defaults.
+    """
+    for field in dataclasses.fields(spec):
+        found = getattr(spec, field.name)
+        if field.name in names and found != field.default:
             raise ValueError(
-                f"parameters {tuple(here.shape)} and {tuple(there.shape)}: expected networks of "
-                "the same shapes"
+                f"{field.name} is {found!r}, which this run ignores: expected {field.default!r}"
             )
 
 

@@ -110,7 +110,7 @@ def test_the_paper_profile_has_the_papers_settings():
 def test_paper_settings_run_on_small_photographs(monkeypatch):
     """The official procedure on a few random images: augmented, in epochs, uint8, ResNet-18."""
     rng = np.random.default_rng(0)
-    x = torch.from_numpy(rng.integers(0, 255, (40, 3, 32, 32), dtype=np.uint8))
+    x = torch.from_numpy(rng.integers(0, 255, (40, 3, 16, 16), dtype=np.uint8))
     y = torch.arange(40) % 5
     split = data.Split(x, y)
     splits = data.Splits(tuple("abcde"), split, None, split)

@@ -12,7 +12,7 @@ from weaklabels.press.runner.execute import execute
 REPOSITORY = Path(__file__).parents[2]
 NOTEBOOKS = sorted((REPOSITORY / "book" / "chapters").glob("*/*.ipynb"))
 
-TWICE = {"stability_attacks": "from nothing", "your_own_labels": "with stored runs"}
+TWICE = {"field_guide": "from nothing", "your_own_labels": "with stored runs"}
 """Chapters executed a second time for outputs of the same bytes, in a kernel that has imported
 nothing; `make verify` does it for all."""
 

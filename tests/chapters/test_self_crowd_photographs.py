@@ -81,7 +81,9 @@ def test_real_crowds_in_miniature(setting):
     assert "one matrix for all" in tables.photograph_note(content | made_with)
 
 
-def test_settings_of_every_method_in_miniature(setting):
+def test_settings_of_every_method_in_miniature(setting, monkeypatch):
+    monkeypatch.setattr(photograph_tuning, "RATES", (1e-3, 1e-2))
+    monkeypatch.setattr(photograph_tuning, "FILLED", (0, 0.5))
     content = record.tuned_photographs(setting)
     named, nameless = 3 * len(photograph_tuning.METHODS), len(photograph_tuning.METHODS) - 2
     assert len(content["choices"]) == len(content["rows"]) == named + nameless

@@ -84,6 +84,28 @@ def test_a_damaged_checkpoint_is_reported_and_the_run_starts_again(root, tmp_pat
         assert not path.exists()
 
 
+@pytest.mark.parametrize("error", [RuntimeError, MemoryError, OSError])
+def test_a_checkpoint_that_cannot_be_read_for_another_reason_stays(error, tmp_path, monkeypatch):
+    """Out of memory, a network's file system: nothing that is wrong with the file."""
+    checkpoint = Checkpoint(tmp_path / "state.pt", order=torch.Generator().manual_seed(3))
+    checkpoint.save(4)
+    with monkeypatch.context() as patched:
+        patched.setattr(torch, "load", lambda *_, **__: (_ for _ in ()).throw(error("allocate")))
+        with pytest.raises(error, match="allocate"):
+            checkpoint.restore()
+    assert checkpoint.restore() == 4
+
+
+def test_a_bit_that_changed_in_a_checkpoint_is_damage(tmp_path):
+    path = tmp_path / "state.pt"
+    Checkpoint(path, weights=nn.Linear(1000, 1)).save(1)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.warns(UserWarning, match="damaged"):
+        assert Checkpoint(path, weights=nn.Linear(1000, 1)).restore() == 0
+
+
 def test_checkpoints_hold_no_code(tmp_path):
     """A file that would run code when it is opened is damage, not a state."""
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from weaklabels import checks
+from weaklabels.train import OptimiserSpec
 
 TRUTH, LABELS = np.array([[1, 0], [0, 1]]), np.array([0, 1])
 FINE = {
@@ -38,6 +39,7 @@ FINE = {
     "box": ((0.0, 1.0), (1.0, 2.0), 2),
     "continues": (torch.tensor([1.0, torch.nan]), torch.tensor([1.0, torch.nan])),
     "same_parameters": (nn.Linear(2, 1), nn.Linear(2, 1)),
+    "unused": (OptimiserSpec(lr=3), "warm_up", "cycle_epochs"),
     "has_dropout": (nn.Sequential(nn.Dropout(0.5)),),
 }
 

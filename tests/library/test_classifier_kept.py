@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from tests.library.weak_kinds import CLASSES, features, images, labels_of, quiet, rng
-from weaklabels import Classifier
-from weaklabels.estimator import kept, training
+from weaklabels import Classifier, kept
+from weaklabels.estimator import training
 
 X, ONE = features(), labels_of("noisy")
 SETS, SIGNS = labels_of("candidates"), labels_of("missing")

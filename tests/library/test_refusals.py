@@ -348,6 +348,10 @@ OTHERS = {
         lambda: ema.WeightAverage(network(4), 0.5).update(network(1)),
         "expected networks of the same shapes",
     ),
+    "average of fewer": (
+        lambda: ema.WeightAverage(network(4), 0.5).update(network(4).features),
+        "has the shapes None and",
+    ),
     "state": (
         lambda: state.unpack(torch.ones(1), nn.Parameter(torch.ones(3)), "it"),
         r"saved \(1,\)",

@@ -19,6 +19,7 @@ from weaklabels.press.claims import (
     exact,
     greater,
     interval,
+    lettered,
     mean_std,
     not_testable,
     order,
@@ -247,6 +248,12 @@ def test_a_part_has_to_fail_beyond_the_number_of_parts():
     holding = greater([2.0, 2.1, 1.9], [0, 0, 0])
     assert all_of({"a": short}).outcome == FAILS
     assert all_of({"a": short, "b": holding, "c": holding, "d": holding}).outcome == OPEN
+
+
+def test_rows_have_letters_of_their_own_and_none_is_lost():
+    assert list(lettered("abc", ["x", "y"])) == [("a", "x"), ("b", "y")]
+    with pytest.raises(ValueError, match="3 rows: expected at most 2, one a letter"):
+        lettered("ab", iter("xyz"))
 
 
 def test_mean_and_sample_deviation():

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager as Kernels
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,14 +36,17 @@ DRAWN = "plt.plot([1, 2], [3, 4]);"
 
 
 @pytest.fixture
-def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ToyBook]:
+def toy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warm_kernels: Callable[[], Kernels]
+) -> Iterator[ToyBook]:
     """A book with one chapter, whose third cell is a study."""
     book = ToyBook(tmp_path)
     book.chapter("toy", CLAIM.format(slug="toy"), STUDY, MAIN)
     edit(book, STUDY)
     monkeypatch.setattr(chapters, "__path__", [str(book.room("toy").parent)])
     monkeypatch.setenv("WEAKLABELS_BUILD", str(tmp_path / "build"))
-    yield book
+    with warm_kernels():
+        yield book
     for name in [name for name in sys.modules if name.startswith("chapters.toy")]:
         del sys.modules[name]
 

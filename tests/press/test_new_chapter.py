@@ -29,12 +29,13 @@ def files_in(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_it_runs_as_it_is(copy, monkeypatch):
+def test_it_runs_as_it_is(copy, monkeypatch, warm_kernels):
     assert main(["--slug=my_paper", f"--title={TITLE}"], copy) == 0
     [chapter] = chapters_of(copy / "book")
     assert chapter.path == copy / "book" / "chapters" / "my_paper" / "my_paper.ipynb"
     monkeypatch.setenv("PYTHONPATH", str(copy / "book"))
-    executed = execute_in(copy / "build", chapter.path)
+    with warm_kernels():
+        executed = execute_in(copy / "build", chapter.path)
     assert f"# {TITLE}" in executed.cells[0].source
     [row] = json.loads((copy / "build" / "smoke" / "claims" / "my_paper.json").read_text())
     labels = [

@@ -7,7 +7,8 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager as Kernels
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,9 @@ SHOWS = "print('rows:', *(row['ours'] for row in ledger.rows))"
 
 
 @pytest.fixture
-def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ToyBook]:
+def toy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warm_kernels: Callable[[], Kernels]
+) -> Iterator[ToyBook]:
     """A recorded chapter whose runs are gone, and whose table has changed since."""
     book = ToyBook(tmp_path)
     book.chapter("toy", OPEN, NEEDS_RUNS, READS, CLAIMS, SHOWS)
@@ -81,11 +84,12 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ToyBook]:
     # Before all others: kernels find this book's rooms.
     monkeypatch.setenv("PYTHONPATH", str(book.places.book), prepend=os.pathsep)
     monkeypatch.setenv("WEAKLABELS_BUILD", str(tmp_path / "build"))
-    assert record.main(["--chapters=toy", "--workers=1", "--seeds=2"], tmp_path) == 0
-    assert texts(book) == ["runs: 20201", "table: 5", "rows: 20201 5"]
-    shutil.rmtree(tmp_path / "build")
-    tell(book, -7)
-    yield book
+    with warm_kernels():
+        assert record.main(["--chapters=toy", "--workers=1", "--seeds=2"], tmp_path) == 0
+        assert texts(book) == ["runs: 20201", "table: 5", "rows: 20201 5"]
+        shutil.rmtree(tmp_path / "build")
+        tell(book, -7)
+        yield book
     for name in [name for name in sys.modules if name.startswith("chapters.toy")]:
         del sys.modules[name]
 

@@ -28,6 +28,7 @@ from weaklabels.press.claims import (
     every_seed,
     exact,
     greater,
+    lettered,
     mean_std,
     not_testable,
 )
@@ -333,7 +334,7 @@ def claim_10(distances: Mapping[str, Mapping[str, np.ndarray]]) -> list[Row]:
             none.
     """
     rows = []
-    for letter, (place, distance) in zip("ab", distances.items(), strict=False):
+    for letter, (place, distance) in lettered("ab", distances.items()):
         counted = ~np.isnan(distance["EM"])
         share = 100 * ((distance["EM"] > distance["AN"]) & counted).sum(1) / counted.sum(1)
         rows.append(
@@ -360,7 +361,7 @@ def claim_11(places: Mapping[str, Mapping[str, np.ndarray]]) -> list[Row]:
     """
     return [
         row
-        for letters, (place, medians) in zip(("abc", "def"), places.items(), strict=False)
+        for letters, (place, medians) in lettered(("abc", "def"), places.items())
         for row in _rows_of_densities(letters, place, medians)
     ]
 
@@ -415,7 +416,7 @@ def claim_12(gains: Mapping[str, np.ndarray]) -> list[Row]:
             figure=LOOKS[place][2],
             why=REASONS.get(f"12{letter}", {}),
         )
-        for letter, (place, share) in zip("ab", better.items(), strict=False)
+        for letter, (place, share) in lettered("ab", better.items())
     ]
 
 

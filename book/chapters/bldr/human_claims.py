@@ -11,7 +11,7 @@ from string import ascii_lowercase
 from chapters.bldr import photographs
 from chapters.bldr.claims import OURS, PAPER, WORTH_AUC
 from chapters.bldr.tables import Human
-from weaklabels.press.claims import Row, Verdict, greater, not_testable
+from weaklabels.press.claims import Row, Verdict, greater, lettered, not_testable
 from weaklabels.press.verdicts import FAILS, NOT_RECORDED
 
 WHY_NOT_ABOVE = {
@@ -62,7 +62,7 @@ def claim_12(human: Human) -> list[Row]:
             figure="tab-bldr-human",
             why={FAILS: WHY_NOT_ABOVE[name]} if name in WHY_NOT_ABOVE else {},
         )
-        for letter, (labels, name) in zip(ascii_lowercase, pairs, strict=False)
+        for letter, (labels, name) in lettered(ascii_lowercase, pairs)
     ]
 
 
@@ -145,7 +145,7 @@ def claim_22(human: Human) -> list[Row]:
             else not_testable(NOT_RECORDED),
             figure="tab-bldr-human",
         )
-        for letter, (labels, name) in zip(ascii_lowercase, pairs, strict=False)
+        for letter, (labels, name) in lettered(ascii_lowercase, pairs)
     ]
 
 

@@ -22,6 +22,7 @@ from weaklabels.press.claims import (
     all_of,
     every_seed,
     greater,
+    lettered,
     mean_std,
     not_testable,
 )
@@ -186,7 +187,7 @@ def claim_5(records: Groups, shares: Sequence[float]) -> list[Row]:
             ),
             figure="tab-cap-map",
         )
-        for id, share in zip(("5a", "5b"), shares, strict=False)
+        for id, share in lettered(("5a", "5b"), shares)
     ]
 
 

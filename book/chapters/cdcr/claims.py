@@ -15,7 +15,7 @@ from chapters.cdcr.runs import CHOSEN, KINDS, MANY_RATE, OTHER_RATES, PAIR, PROP
 from chapters.cdcr.tables import Groups, candidate_purity, curves
 from weaklabels.lab.store import Record
 from weaklabels.lab.two_stage import mean_ap
-from weaklabels.press.claims import Row, every_seed, greater, mean_std, not_testable
+from weaklabels.press.claims import Row, every_seed, greater, lettered, mean_std, not_testable
 from weaklabels.press.verdicts import FAILS, HOLDS, OPEN, answers
 
 MOMENTS = ("last", "best")
@@ -63,7 +63,7 @@ def _by_rate(
             why=(why or {}).get((moment, rate), {}),
         )
         for moment, letters in (("last", "abc"), ("best", "def"))
-        for letter, rate in zip(letters, rates, strict=False)
+        for letter, rate in lettered(letters, rates)
     ]
 
 
@@ -101,7 +101,7 @@ def claim_3(records: Groups, rates: Sequence[float]) -> list[Row]:
             ),
             figure="tab-cdcr-map",
         )
-        for id, rate in zip(("3a", "3b", "3c"), rates, strict=False)
+        for id, rate in lettered(("3a", "3b", "3c"), rates)
     ]
 
 

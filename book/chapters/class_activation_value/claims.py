@@ -20,7 +20,7 @@ from chapters.class_activation_value.tables import (
     curve,
 )
 from weaklabels.lab.candidate_setting import COMPARATORS
-from weaklabels.press.claims import Row, Verdict, all_of, exact, greater, mean_std
+from weaklabels.press.claims import Row, Verdict, all_of, exact, greater, lettered, mean_std
 from weaklabels.press.verdicts import FAILS, NOT_TESTABLE, tally
 
 Scores = Mapping[str, np.ndarray]
@@ -128,7 +128,7 @@ def claim_4(groups: Mapping[str, Sequence[Run]]) -> list[Row]:
             figure="fig-cavl-values",
             why=REASONS.get(id, {}),
         )
-        for letter, (claim, verdict) in zip(ascii_lowercase, rows, strict=False)
+        for letter, (claim, verdict) in lettered(ascii_lowercase, rows)
     ]
 
 
@@ -270,7 +270,7 @@ def best(
             figure=figure,
             why=why or REASONS.get(f"{id}{letter}", {}),
         )
-        for letter, (label, found) in zip(ascii_lowercase, results.items(), strict=False)
+        for letter, (label, found) in lettered(ascii_lowercase, results.items())
     ]
 
 
@@ -393,7 +393,7 @@ def claim_16(results: Scores) -> Row:
 def claim_14(found: Mapping[str, Scores]) -> list[Row]:
     """By PLENCH's protocol CAVL is behind PRODEN and CC, as with its code (recorded)."""
     rows = []
-    for letter, (name, each) in zip(ascii_lowercase, found.items(), strict=False):
+    for letter, (name, each) in lettered(ascii_lowercase, found.items()):
         theirs = PLENCH.get(name)
         for number, rival in enumerate(("PRODEN", "CC"), 1):
             effect = None if theirs is None else theirs[rival] - theirs["CAVL"]
@@ -420,7 +420,7 @@ def claim_15(found: Mapping[tuple[str, float], np.ndarray], ours: np.ndarray) ->
             figure="tab-cavl-leverage",
             why=REASONS.get(f"15{letter}", {}),
         )
-        for letter, (beta, values) in zip(ascii_lowercase, cells, strict=False)
+        for letter, (beta, values) in lettered(ascii_lowercase, cells)
     ]
 
 

@@ -22,7 +22,7 @@ from chapters.class_activation_value.real_sets import RANKED
 from chapters.class_activation_value.reasons import REASONS
 from chapters.class_activation_value.tables import PLENCH, Run, scores
 from weaklabels.lab.candidate_criteria import TRUE
-from weaklabels.press.claims import Row, Verdict, all_of, greater, not_testable
+from weaklabels.press.claims import Row, Verdict, all_of, greater, lettered, not_testable
 from weaklabels.press.verdicts import OPEN
 
 COMPARED = ("CC", "PRODEN", "CAVL")
@@ -54,7 +54,7 @@ def claim_17(found: Mapping[str, Scores]) -> list[Row]:
             figure="tab-cavl-plench",
             why={OPEN: NOT_FOUND},
         )
-        for letter, (name, method) in zip(ascii_lowercase, cells, strict=False)
+        for letter, (name, method) in lettered(ascii_lowercase, cells)
     ]
 
 
@@ -105,7 +105,7 @@ def claim_19(found: Mapping[str, Mapping[str, Scores]]) -> list[Row]:
             figure="tab-cavl-selection",
             why=REASONS.get(f"19{letter}", {}),
         )
-        for letter, (criterion, name) in zip(ascii_lowercase, cells, strict=False)
+        for letter, (criterion, name) in lettered(ascii_lowercase, cells)
     ]
 
 
@@ -149,7 +149,7 @@ def claim_20(pilot: Mapping[str, Sequence[Run]]) -> list[Row]:
             shown,
             REASONS.get(f"20{letter}", {}),
         )
-        for letter, (claim, paper, verdict, shown) in zip(ascii_lowercase, rows, strict=False)
+        for letter, (claim, paper, verdict, shown) in lettered(ascii_lowercase, rows)
     ]
 
 

@@ -30,6 +30,7 @@ from weaklabels.press.claims import (
     every_seed,
     exact,
     greater,
+    lettered,
     not_testable,
     order,
     rank_agreement,
@@ -96,7 +97,7 @@ def claim_2(scores: Scores) -> list[Row]:
             greater(over(name), over("AN")),
             figure="tab-h2h-scenes",
         )
-        for letter, name in zip(ascii_lowercase, LARGE_LOSS, strict=False)
+        for letter, name in lettered(ascii_lowercase, LARGE_LOSS)
     ]
 
 

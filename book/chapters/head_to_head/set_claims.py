@@ -12,7 +12,7 @@ from chapters.head_to_head.runs import AVERAGING, IDENTIFYING, PARTIAL
 from chapters.head_to_head.set_choices import SHOWN
 from chapters.head_to_head.tables import Judged, Scores, score_array
 from weaklabels.lab.candidate_criteria import TRUE
-from weaklabels.press.claims import Row, Verdict, greater, not_testable
+from weaklabels.press.claims import Row, Verdict, greater, lettered, not_testable
 from weaklabels.press.verdicts import FAILS, OPEN
 
 
@@ -26,7 +26,7 @@ def claim_13(scores: Scores, task: str) -> list[Row]:
             greater(scores[task, name], scores[task, AVERAGING]),
             figure="fig-h2h-sets",
         )
-        for letter, name in zip(ascii_lowercase, IDENTIFYING, strict=False)
+        for letter, name in lettered(ascii_lowercase, IDENTIFYING)
     ]
 
 
@@ -44,7 +44,7 @@ def claim_14(scores: Scores, task: str) -> list[Row]:
                 "the sets by heart, small ones too."
             },
         )
-        for letter, name in zip(ascii_lowercase, IDENTIFYING, strict=False)
+        for letter, name in lettered(ascii_lowercase, IDENTIFYING)
     ]
 
 
@@ -107,7 +107,7 @@ def claim_25(scores: Scores, tasks: Sequence[str]) -> list[Row]:
             figure="fig-h2h-sets",
             why={FAILS: STALE if name not in ("IM-max", "CAVL") else HARD if many else NOT_ALL},
         )
-        for letter, (task, name, many) in zip(ascii_lowercase, pairs, strict=False)
+        for letter, (task, name, many) in lettered(ascii_lowercase, pairs)
     ]
 
 
@@ -141,7 +141,7 @@ def claim_26(judged: Judged, everything: Sequence[str], alone: Sequence[str]) ->
             figure=FIGURE,
             why={FAILS: AVERAGE_SPREADS},
         )
-        for letter, (where, tasks, criterion) in zip(ascii_lowercase, pairs, strict=False)
+        for letter, (where, tasks, criterion) in lettered(ascii_lowercase, pairs)
     ]
 
 
@@ -164,7 +164,7 @@ def claim_27(
             figure=FIGURE,
             why={FAILS: NOT_EQUALLY_SURE},
         )
-        for letter, criterion in zip(ascii_lowercase, WITHOUT_TRUTH, strict=False)
+        for letter, criterion in lettered(ascii_lowercase, WITHOUT_TRUTH)
     ]
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from chapters.l2d.photographs import CONTROL, Found, applied
 from chapters.l2d.tables import METRICS, Groups, score, structure_losses
 from weaklabels.lab.store import Record
-from weaklabels.press.claims import Row, Verdict, greater, not_testable
+from weaklabels.press.claims import Row, Verdict, greater, lettered, not_testable
 from weaklabels.press.verdicts import FAILS, HOLDS, OPEN
 
 PAPER = "abstract (in words; its tables could not be read)"
@@ -101,7 +101,7 @@ def claim_3(groups: Groups, rivals: Sequence[str]) -> list[Row]:
             figure="fig-l2d-scores",
             why={FAILS: less_mixed},
         )
-        for letter, name in zip("abcd", rivals, strict=False)
+        for letter, name in lettered("abcd", rivals)
     ]
 
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from chapters.l2d.choices import weight_grid
 from chapters.l2d.runs import TERMS, structure_to
-from weaklabels import methods
+from weaklabels import checks, methods
 from weaklabels.data import Splits
 from weaklabels.data.augment import pipeline
 from weaklabels.lab import missing_labels, multilabel, photographs
@@ -122,6 +122,7 @@ def run(spec: PhotographSpec) -> dict[str, Any]:
         what ``multilabel.run`` does, and with a teacher ``structure`` ``(2,)``: mean over test
         batches of the structure losses CD and ID to it, at the best epoch.
     """
+    checks.unused(spec, "pretraining", "linear_init", "linear_lr", "frozen", "average")
     splits, model, teacher = prepared(spec)
     seed_torch(spec.seed, "dropout and projections")  # a teacher may have been trained just now
     method = methods.create(spec.method, **dict(spec.method_options))

@@ -28,6 +28,7 @@ from weaklabels.press.claims import (
     Verdict,
     all_of,
     greater,
+    lettered,
     not_testable,
     order,
     rank_agreement,
@@ -102,8 +103,8 @@ def every_claim(rows: Rows) -> list[Row]:
     watched = photographs.curves(rows[NAIVE])
     return [
         *claim_16(watched),
-        *claim_2(watched, "17", "VOC", PHOTOGRAPHS),
-        *claim_3(watched, "18", PHOTOGRAPHS),
+        *claim_17(watched),
+        *claim_18(watched),
         *claim_19(rows),
         *claim_20(rows),
         *claim_21(photographs.precision(rows), photographs.guessing(rows)),
@@ -176,7 +177,7 @@ def _pairs(
     ``why`` is by rival, or by the letter of one row.
     """
     found = []
-    for letter, (when, (ours, other)) in zip("abcdefgh", product(MOMENTS, pairs), strict=False):
+    for letter, (when, (ours, other)) in lettered("abcdefgh", product(MOMENTS, pairs)):
         effect = round(PUBLISHED[ours] - PUBLISHED[other], 1) if when == "best" else None
         paper = f"Table 2 (VOC, end to end): {PUBLISHED[ours]} against {PUBLISHED[other]}"
         alike = other in RIVALS and other not in rivals(rows)
@@ -193,6 +194,16 @@ def _pairs(
             )
         )
     return found
+
+
+def claim_17(curves: Curves) -> list[Row]:
+    """Claim 2 on photographs."""
+    return claim_2(curves, "17", "VOC", PHOTOGRAPHS)
+
+
+def claim_18(curves: Curves) -> list[Row]:
+    """Claim 3 on photographs."""
+    return claim_3(curves, "18", PHOTOGRAPHS)
 
 
 def claim_19(rows: Rows) -> list[Row]:

@@ -15,7 +15,7 @@ from chapters.mogd.runs import CLEAN_ONLY, COMPARATORS, WITH_CLEAN
 from chapters.mogd.tables import Groups, Results
 from weaklabels.lab.candidate_sets import scores
 from weaklabels.lab.store import Record
-from weaklabels.press.claims import Row, Verdict, all_of, exact, greater, not_testable
+from weaklabels.press.claims import Row, Verdict, all_of, exact, greater, lettered, not_testable
 from weaklabels.press.verdicts import FAILS, HOLDS, OPEN, tally
 
 PAPER = "Abstract, in words (rivals, measures and margins are ours); the tables could not be read"
@@ -119,7 +119,7 @@ def claim_1(found: Results[str], id: str = "1", figure: str = "tab-mogd-main") -
             figure=figure,
             why={FAILS: TRUSTS},
         )
-        for letter, (kind, each) in zip(ascii_lowercase, found.items(), strict=False)
+        for letter, (kind, each) in lettered(ascii_lowercase, found.items())
     ]
 
 
@@ -145,7 +145,7 @@ def claim_2(found: Results[str], easiest: str, hard: Sequence[str]) -> list[Row]
             figure="tab-mogd-all",
             why={FAILS: GETS_AWAY} if kind == hard[0] else {},
         )
-        for letter, (kind, rival) in zip(ascii_lowercase, cells, strict=False)
+        for letter, (kind, rival) in lettered(ascii_lowercase, cells)
     ]
 
 
@@ -163,7 +163,7 @@ def claim_2_longer(longer: Results[int], kind: str) -> list[Row]:
             why={FAILS: TRUSTS if epochs == min(longer) else NO_GAIN}
             | (dict.fromkeys((HOLDS, OPEN), COLLAPSES) if (epochs, rival) in collapsing else {}),
         )
-        for letter, (epochs, rival, found) in zip(ascii_lowercase, cells, strict=False)
+        for letter, (epochs, rival, found) in lettered(ascii_lowercase, cells)
     ]
 
 
@@ -190,7 +190,7 @@ def claim_3(groups: Groups, last: int, id: str = "3", figure: str = "") -> list[
     rows += [(f"{tells}; {kind}.", verdict, "auc") for kind, verdict in judged.items()]
     return [
         Row(f"{id}{letter}", claim, PAPER, verdict, figure=figure or f"fig-mogd-{shown}")
-        for letter, (claim, verdict, shown) in zip(ascii_lowercase, rows, strict=False)
+        for letter, (claim, verdict, shown) in lettered(ascii_lowercase, rows)
     ]
 
 
@@ -211,7 +211,7 @@ def claim_4(cells: Results[str], figure: str, id: str = "4") -> list[Row]:
             figure=figure,
             why={FAILS: "Perhaps because enough clean samples teach more than they can judge."},
         )
-        for letter, (name, each) in zip(ascii_lowercase, cells.items(), strict=False)
+        for letter, (name, each) in lettered(ascii_lowercase, cells.items())
     ]
 
 
@@ -244,7 +244,7 @@ def claim_5(
             why={FAILS: (WHY_NOT_ON_PAIRS if "pair" in kind else WHY_NOT)[ours]}
             | ({OPEN: BREAKS_DOWN} if (kind, rival) == ("q = 0.8", "LW +v") else {}),
         )
-        for letter, (kind, rival) in zip(ascii_lowercase, cells, strict=False)
+        for letter, (kind, rival) in lettered(ascii_lowercase, cells)
     ]
 
 
@@ -296,7 +296,7 @@ def claim_real(
         id: what the ids of the rows begin with.
     """
     rows = []
-    for letter, (name, each) in zip(ascii_lowercase, found.items(), strict=False):
+    for letter, (name, each) in lettered(ascii_lowercase, found.items()):
         rows += [
             Row(
                 f"{id}{number}{letter}",
@@ -363,7 +363,7 @@ def claim_7(counted: Mapping[int, Mapping[str, int]], clean: int) -> list[Row]:
         clean: how many there are in the main comparison.
     """
     rows = []
-    for letter, size in zip("ab", dict.fromkeys((clean, max(counted))), strict=False):
+    for letter, size in lettered("ab", dict.fromkeys((clean, max(counted)))):
         found = counted[size]
         closed, double = (
             1 + found[way] / found["plain"] for way in ("closed form", "double backward")

@@ -12,7 +12,7 @@ from chapters.pu_mlc import photographs
 from chapters.pu_mlc.claims import BALANCES, IMPROVES, SHARPENS, UNREAD, studied
 from chapters.pu_mlc.reasons import why
 from chapters.pu_mlc.studies import Scores
-from weaklabels.press.claims import Row
+from weaklabels.press.claims import Row, lettered
 
 FEW = photographs.FEW
 """Known percent at which the parts of the method are compared on photographs."""
@@ -116,5 +116,5 @@ def claim_18(last: Scores) -> list[Row]:
             "tab-pumlc-photographs-last",
             why(f"18{letter}"),
         )
-        for letter, (text, name, other, percent) in zip(ascii_lowercase, asked, strict=False)
+        for letter, (text, name, other, percent) in lettered(ascii_lowercase, asked)
     ]

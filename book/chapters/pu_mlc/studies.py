@@ -18,6 +18,7 @@ from scipy.special import expit
 from torch import Tensor, nn
 
 from chapters.pu_mlc.runs import ON_SCENES, RATES, TUNING_SEEDS, seeded, specify
+from weaklabels import checks
 from weaklabels.data import Split, Splits
 from weaklabels.lab.execute import ORDER, Task, execute, placed
 from weaklabels.lab.multilabel import (
@@ -107,6 +108,8 @@ def _each(splits: Splits, function: Any) -> Splits:
 
 def run(spec: ChangedSpec) -> dict[str, Any]:
     """Train and evaluate: ``val_ap``, ``test_ap``, ``best_epoch`` as in ``multilabel.run``."""
+    checks.unused(spec, "pretraining", "linear_init", "linear_lr", "frozen", "frozen_layers")
+    checks.unused(spec, "average", "augment", "views")
     spec, splits = seeded(spec), changed(spec)
     observed = torch.from_numpy(annotate(spec, splits.train.y.numpy())).to(spec.device)
     model = build_network(spec, len(splits.classes))

@@ -21,7 +21,7 @@ from chapters.self_crowd.tables import (
     ratio,
     scores,
 )
-from weaklabels.press.claims import Row, Verdict, all_of, every_seed, greater, mean_std
+from weaklabels.press.claims import Row, Verdict, all_of, every_seed, greater, lettered, mean_std
 from weaklabels.press.verdicts import FAILS, HOLDS, OPEN, answers
 
 OURS = "Ours, not in the paper"
@@ -239,7 +239,7 @@ def claim_6d(groups: Groups) -> list[Row]:
             figure="tab-crowd-balance",
             why={FAILS: USED_UP} if name == "4 answers" else {},
         )
-        for letter, (name, records) in zip("defghij", groups.items(), strict=False)
+        for letter, (name, records) in lettered("defghij", groups.items())
     ]
 
 

@@ -135,8 +135,8 @@ def _extract(crowds: Specs) -> None:
     """Once, before the processes want the features."""
     for spec in crowds.values():
         assert spec.data_root is not None
-        module = anonymous if spec.dataset == "cifar10h" else photographs
-        module.features(spec.data_root, spec.cache)
+        features = anonymous.features if spec.dataset == "cifar10h" else photographs.features
+        features(spec.data_root, spec.cache)
 
 
 def _run(

@@ -14,7 +14,7 @@ from chapters.stability_attacks.runs import VICTIMS
 from chapters.stability_attacks.tables import PUBLISHED, PUBLISHED_DEFENCES, Found, radii, scores
 from chapters.stability_attacks.tuning import USUAL, chosen_budget
 from weaklabels.lab.store import Record
-from weaklabels.press.claims import Row, Verdict, greater, not_testable
+from weaklabels.press.claims import Row, Verdict, greater, lettered, not_testable
 from weaklabels.press.verdicts import FAILS, HOLDS, OPEN
 
 NATURAL, ROBUST = PUBLISHED["natural"], PUBLISHED["PGD-20"]
@@ -44,7 +44,7 @@ def _each_radius(
             figure or ("tab-stab-digits" if letter == "a" else "tab-stab-weaker"),
             why(eps),
         )
-        for letter, eps in zip(letters, radii(found), strict=False)
+        for letter, eps in lettered(letters, radii(found))
     ]
 
 

@@ -18,7 +18,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from chapters.stability_attacks.tuning import BUDGETS, USUAL, chosen_budget, chosen_rate
-from weaklabels import methods
+from weaklabels import checks, methods
 from weaklabels.data import Split
 from weaklabels.data.augment import pipeline
 from weaklabels.lab.execute import ORDER, Task, Watch, execute, network, placed, started
@@ -195,6 +195,7 @@ def crafting_spec(spec: Spec) -> Spec:
 
 def _train(spec: Spec, x: Tensor, y: Tensor, classes: int) -> Network:
     """The network after training on ``x`` by the method of the spec and with its budget."""
+    checks.unused(spec.optimiser, "warm_up", "cycle_epochs")
     seed_torch(spec.chance, "method", spec.method)
     model = network(spec, classes, spec.chance)
     eps = spec.budget * spec.eps

@@ -10,8 +10,8 @@ import pandas as pd
 import torch
 from torch import nn
 
-from weaklabels import methods
-from weaklabels.estimator import kept, networks
+from weaklabels import kept, methods
+from weaklabels.estimator import networks
 from weaklabels.estimator.inputs import Form
 from weaklabels.models import Network
 from weaklabels.state import pack

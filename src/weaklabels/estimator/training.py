@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from weaklabels.estimator import kept
+from weaklabels import kept
 from weaklabels.methods import Method
 from weaklabels.models import Network
 from weaklabels.train import fit
@@ -262,6 +262,8 @@ def _restore(
     try:
         for name, part in parts.items():
             part.load_state_dict(content["parts"][name])
+    except torch.OutOfMemoryError:
+        raise
     except (RuntimeError, ValueError) as error:
         raise ValueError(
             f"{path} does not fit the network and the method: remove it to start anew"

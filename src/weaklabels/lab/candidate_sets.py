@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from weaklabels import methods, weaken
+from weaklabels import checks, methods, weaken
 from weaklabels.cam import class_activation_maps
 from weaklabels.data import Split, Splits
 from weaklabels.lab import loading
@@ -86,6 +86,7 @@ def run(spec: Spec) -> dict[str, Any]:
 
 def train(spec: Spec, splits: Splits) -> dict[str, Any]:
     """``run`` on data that are there."""
+    checks.unused(spec, *(["q"] if spec.candidates == "uniform" else ()))
     candidates = torch.from_numpy(draw_candidates(spec, splits)).to(spec.device)
     model = build_network(spec, splits)
     method = started(methods.create(spec.method, **dict(spec.method_options)), candidates)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import pickle
 import warnings
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from weaklabels import kept
 from weaklabels.state import pack, unpack
-
-DAMAGE = (EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError)
-"""What reading a damaged file raises. Anything else says nothing about the file, which stays."""
 
 
 class Checkpoint:
@@ -33,7 +30,8 @@ class Checkpoint:
     def restore(self) -> int:
         """Bring all parts to the saved state.
 
-        A damaged file is reported with a warning, removed, and counts as absent.
+        A damaged file is reported with a warning, removed, and counts as absent. Any other failure
+        (out of memory, a file system that hiccups) says nothing about the file, which stays.
 
         Returns:
             how many epochs had been done: 0 if nothing was saved.
@@ -41,11 +39,10 @@ class Checkpoint:
         if self.path is None or not self.path.exists():
             return 0
         try:
-            saved = torch.load(self.path, map_location="cpu", weights_only=True)
-        except DAMAGE:
-            warnings.warn(
-                f"{self.path.name} is damaged: its run starts from the beginning", stacklevel=2
-            )
+            damaged = f"{self.path.name} is damaged: its run starts from the beginning"
+            saved = kept.read(self.path, damaged)
+        except ValueError as error:
+            warnings.warn(str(error), stacklevel=2)
             self.path.unlink(missing_ok=True)
             return 0
         for name, part in self.parts.items():
@@ -59,6 +56,7 @@ class Checkpoint:
         """Write the state after an epoch; a reader sees the new file or the one before it.
 
         Raises:
+            OSError: in one sentence, if it cannot be written.
             TypeError: if a part's state holds something that could not be read back.
         """
         if self.path is None:
@@ -70,12 +68,7 @@ class Checkpoint:
             "gpu generators": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         }
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.path.with_suffix(".tmp")
-        try:
-            torch.save(content, temporary)
-            temporary.replace(self.path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        kept.write(content, self.path)
 
     def remove(self) -> None:
         """Forget the state: the run is over."""

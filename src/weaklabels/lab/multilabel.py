@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from weaklabels import methods, weaken
+from weaklabels import checks, methods, weaken
 from weaklabels.data import Split, Splits
 from weaklabels.data.augment import pipeline
 from weaklabels.lab import loading, weights
@@ -101,6 +101,7 @@ def run(spec: Spec) -> dict[str, Any]:
     """
     if spec.frozen_layers and (spec.frozen or spec.pretraining is not None):
         raise ValueError("frozen_layers: expected neither frozen nor pretraining beside it")
+    checks.unused(spec, *(() if spec.frozen_layers else ["views"]))
     splits = load_splits(spec)
     frame = tuple(splits.test.x.shape[2:])
     observed = torch.from_numpy(annotate(spec, splits.train.y.numpy())).to(spec.device)

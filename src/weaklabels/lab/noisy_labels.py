@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
-from weaklabels import methods, weaken
+from weaklabels import checks, methods, weaken
 from weaklabels.data import Split, Splits
 from weaklabels.data.augment import pipeline, to_float
 from weaklabels.data.files import train_val_indices
@@ -92,6 +92,8 @@ def run_on(spec: Spec, splits: Splits, model: Network) -> dict[str, Any]:
         splits: its data, or what takes the place of their images.
         model: is trained in place.
     """
+    checks.unused(spec.optimiser, "warm_up", "cycle_epochs")
+    checks.unused(spec, *(() if spec.noise in NOISE else ["rate"]))
     splits, given, held_out = _parts(spec, splits)
     seed_torch(spec.seed, "method", spec.method)
     streams = {name: torch_rng(spec.seed, name) for name in ("views", ORDER)}

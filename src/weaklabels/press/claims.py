@@ -9,14 +9,17 @@ errors at the rate of 5 %. All intervals have two one-sided 95 % ends.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
 from weaklabels.press.verdicts import FAILS, HOLDS, MOST_SEEDS, NOT_TESTABLE, OPEN
+
+T = TypeVar("T")
 
 LEVEL = 0.95
 """Confidence of each end of an interval."""
@@ -95,6 +98,18 @@ class Verdict:
     def seeds(self) -> int:
         """The largest number of repetitions behind a part."""
         return max(part.seeds for part in self.parts)
+
+
+def lettered(letters: Sequence[str], items: Iterable[T]) -> Iterator[tuple[str, T]]:
+    """Items with the letters of their rows; letters may be left over.
+
+    Raises:
+        ValueError: if there are more items, whose rows would be lost.
+    """
+    found = list(items)
+    if len(found) > len(letters):
+        raise ValueError(f"{len(found)} rows: expected at most {len(letters)}, one a letter")
+    return zip(letters, found, strict=False)
 
 
 def mean_std(values: Sequence[float] | np.ndarray, digits: int = 1) -> str:

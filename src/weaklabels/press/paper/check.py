@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import joblib
+import torch
 
 from weaklabels.lab import sweep
 from weaklabels.lab.missing_labels import photographs
@@ -103,6 +104,9 @@ def time_networks(device: str, folder: Path) -> None:
             if key not in speeds:
                 try:
                     speeds[key] = round(throughput.measure(key, device, size), 2)
+                except torch.OutOfMemoryError as error:  # of the moment: it is tried again
+                    print(f"not timed: {key}: {error}", flush=True)
+                    continue
                 except (RuntimeError, TypeError, ValueError) as error:
                     print(f"not timed: {key}: {error}", flush=True)
                     speeds[key] = None

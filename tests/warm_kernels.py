@@ -25,7 +25,7 @@ FORKED = get_context("forkserver")
 IMPORTED = (
     *("ipykernel.kernelapp", "matplotlib.pyplot", "seaborn"),
     *("scipy.stats", "sklearn.datasets", "torch", "torch._dynamo", "torchvision"),
-    *("weaklabels.press.chapter", "weaklabels.press.style"),
+    *("weaklabels.press.chapter", "weaklabels.press.style", __name__),
 )
 """Without matplotlib's backend for notebooks, which looks for its kernel when it is imported."""
 
@@ -69,6 +69,9 @@ def serve(argv: list[str], env: dict[str, str], cwd: str) -> None:
     os.chdir(cwd)
     sys.argv = argv
     sys.path[0] = ""  # as with `python -m`
+    sys.path[1:1] = filter(None, env.get("PYTHONPATH", "").split(os.pathsep))
+    for name in [name for name in sys.modules if name.partition(".")[0] == "weaklabels"]:
+        del sys.modules[name]  # a toy book may have a package, or rooms, of its own
     from ipykernel.kernelapp import launch_new_instance
 
     launch_new_instance()
