@@ -333,6 +333,15 @@ def test_the_executed_notebook_can_be_downloaded(toy_book: ToyBook) -> None:
     assert "smoke&quot;" not in str(soup.article)
 
 
+def test_a_chapter_says_which_of_its_records_other_code_has_made(copy: ToyBook) -> None:
+    folder = toy.notebook(copy.book, "executed").parent / "recorded"
+    folder.mkdir(exist_ok=True)
+    code = ["weaklabels.metrics:accuracy"]
+    toy.write_json(folder / "older.json", {"keys": {"code": code, "key": "of other code"}})
+    staged = (stage("smoke", copy.build / "smoke", copy.book) / "executed.ipynb").read_text()
+    assert "The code of `older` has changed since it was recorded." in staged
+
+
 def test_an_edited_chapter_says_so_but_a_new_caption_needs_no_run(copy: ToyBook) -> None:
     results = copy.build / "smoke"
     path = toy.notebook(copy.book, "executed")

@@ -368,6 +368,9 @@ def test_a_longer_warm_up_is_all_that_the_tuned_threshold_has(gain, outcome):
 def test_every_method_is_tuned_alike():
     tried = {(each.setting, each.values) for each in runs.TUNED}
     assert len(tried) == len({each.setting for each in runs.TUNED}) == 2
+    shown = tables.choices(runs.TUNED)
+    assert shown.shape == (len(runs.TUNED_METHODS), len(runs.KINDS) + len(runs.OTHER_RATES))
+    assert shown.loc["BCE", "ten classes"] == "20 epochs, 0.004"
     base = runs.settings(Chapter("cdcr", "quick"))[0.3]
     table = runs.tuned_table(dict.fromkeys((*runs.KINDS, *runs.OTHER_RATES.values()), base))
     for key, (epochs, rate) in runs.CHOSEN.items():

@@ -24,6 +24,7 @@ from weaklabels.press.runner.edition import Edition
 from weaklabels.press.runner.files import only_one
 from weaklabels.press.runner.notebooks import read_notebook
 from weaklabels.press.runner.reproduction import reproduce
+from weaklabels.press.stale import stale
 
 STUDY = "print('study', profile, seeds)"
 MAIN = "print('main', profile, seeds)"
@@ -91,7 +92,7 @@ def test_the_edition_is_written_with_its_provenance(toy: ToyBook) -> None:
     path.write_text(json.dumps(found.provenance | {"refreshed": refreshed}))
     shown = [Shown("toy", toy.room("toy") / "toy.ipynb", toy.root, from_record=True)]
     assert "(7 cells, 2026" in pages.provenance(shown).partition("newer")[2]
-    assert record.stale(toy.places.book) == []
+    assert stale(folder) == {}
     assert str(toy.root) not in (folder / "edition.ipynb").read_text() + json.dumps(
         found.provenance
     )

@@ -18,6 +18,7 @@ CELLS = (
     "print(sys.executable, locale.setlocale(locale.LC_ALL, ''), sys.stdout.encoding.lower())",
     "print(plt.rcParams['lines.linewidth'])\nfigure = plt.figure(figsize=(1, 1))\n"
     "_ = plt.plot([1, 2])",
+    "print(__debug__, sys.warnoptions)",
     "'shown'",
 )
 
@@ -58,6 +59,8 @@ def hostile(home: Path) -> dict[str, str]:
         "LC_ALL": "POSIX",
         "MATPLOTLIBRC": str(home / "elsewhere"),
         "PYTHONIOENCODING": "latin-1",
+        "PYTHONOPTIMIZE": "1",
+        "PYTHONWARNINGS": "error",
     }
 
 

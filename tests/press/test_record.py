@@ -13,6 +13,7 @@ import pytest
 from tests.press.toy_book import ToyBook
 from weaklabels.lab import keys
 from weaklabels.press import record
+from weaklabels.press.stale import CHANGED, NO_KEY, stale
 
 ROOM = """
 from dataclasses import dataclass
@@ -104,6 +105,13 @@ def test_made_again_it_has_as_many_seeds(room: Path) -> None:
     assert found["command"] == "make record CHAPTERS=toy NAME=second DATA=folder SEEDS=3"
 
 
+def test_a_record_without_a_key_is_named_unless_it_was_taken_over(room: Path) -> None:
+    (room / "recorded").mkdir()
+    (room / "recorded" / "old.json").write_text('{"what": "made before records had keys"}')
+    (room / "recorded" / "theirs.json").write_text('{"what": "curves", "source": "their logs"}')
+    assert stale(room / "recorded") == {"old.json": NO_KEY}
+
+
 def test_the_keys_are_those_of_the_code(room: Path) -> None:
     (room / "ready").touch()
     make(room, "--name=first")
@@ -112,10 +120,10 @@ def test_the_keys_are_those_of_the_code(room: Path) -> None:
     path = room / "record.py"
     path.write_text(ROOM.replace("def square(spec):", 'def square(spec):\n    """Words."""'))
     assert keys.code_key(code) == held["key"]
-    assert record.stale(room.parents[1]) == []
+    assert stale(room / "recorded") == {}
     path.write_text(ROOM.replace("spec.seed ** 2", "spec.seed ** 3"))
     assert keys.code_key(code) != held["key"]
-    assert record.stale(room.parents[1]) == ["chapters/toy/recorded/first.json"]
+    assert stale(room / "recorded") == {"first.json": CHANGED}
 
 
 def test_finished_runs_are_kept_and_nothing_half_written(room: Path) -> None:
@@ -154,7 +162,7 @@ def test_a_record_is_widened_when_it_is_made_or_afterwards(
     (added,) = after["provenance"].pop("widened")
     assert added["command"].endswith("SEEDS=2 WIDEN=1")
     assert after == whole | {"provenance": after["provenance"]}
-    assert record.stale(room.parents[1]) == []
+    assert stale(room / "recorded") == {}
 
     path.write_text(path.read_text().replace(after["keys"]["key"], "0"))
     assert make(room, "--name=second", "--widen") == 2

@@ -12,6 +12,7 @@ from scipy.stats import spearmanr
 from weaklabels.lab.multilabel import annotate
 from weaklabels.lab.photographs import rounded
 from weaklabels.lab.store import Record
+from weaklabels.lab.tuned import Tuned
 from weaklabels.lab.two_stage import Spec, mean_ap, quality
 from weaklabels.press import style
 from weaklabels.press.claims import mean_std
@@ -131,6 +132,19 @@ def parts(groups: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
         for name, group in groups.items()
     }
     return pd.DataFrame(rows).T
+
+
+def choices(settings: Sequence[Tuned]) -> pd.DataFrame:
+    """Epochs of the warm-up and learning rate that were chosen, by method and kind of scenes.
+
+    A choice at an end of what was tried is marked.
+    """
+    found: dict[str, dict[str, list[str]]] = {}
+    for each in settings:
+        unit = f" {each.setting.split()[0]}" if each.setting.startswith("epochs") else ""
+        text = f"{each.chosen:g}{unit}" + ("" if each.interior else " (edge)")
+        found.setdefault(each.data, {}).setdefault(each.method, []).append(text)
+    return pd.DataFrame(found).map(", ".join)
 
 
 def tuned(groups: Mapping[tuple[str, str], Sequence[Record]]) -> pd.DataFrame:

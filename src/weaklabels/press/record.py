@@ -56,6 +56,7 @@ from weaklabels.press.runner.notebooks import (
 from weaklabels.press.runner.options import Options, Parser, UsageError
 from weaklabels.press.runner.outcome import Failure
 from weaklabels.press.runner.reproduction import places_of
+from weaklabels.press.stale import reference, stale
 
 REPOSITORY = Path(__file__).parents[3]
 AGAIN = "Stopped: finished runs are kept, and the same command goes on from here."
@@ -65,9 +66,6 @@ CLAIMS = "claims"
 
 SEEDS = 12
 """Repetitions of it, where the room's module does not say otherwise."""
-
-PARTS = (edition.CLAIMS, edition.FIGURES)
-"""Files of an edition whose keys stand in its ``provenance.json``."""
 
 Recorder = Callable[[Setting], dict[str, Any]]
 Widen = Callable[[Setting, dict[str, Any]], dict[str, Any]]
@@ -120,7 +118,7 @@ def widened(
     before = told["provenance"].get("widened", [])
     content = widen(setting, {key: held[key] for key in held if key not in told})
     added = {"command": command, **_provenance(setting, commit)}
-    code = {_start(widen), *setting.code, *map(_reference, told["keys"]["code"])}
+    code = {_start(widen), *setting.code, *map(reference, told["keys"]["code"])}
     return {
         "what": told["what"],
         "command": told["command"],
@@ -134,11 +132,6 @@ def _start(function: Callable[..., Any]) -> keys.Reference:
     while isinstance(function, partial):
         function = function.func
     return function.__module__, function.__qualname__
-
-
-def _reference(text: str) -> keys.Reference:
-    module, _, name = text.partition(":")
-    return module, name
 
 
 def _keys(code: Iterable[keys.Reference]) -> dict[str, Any]:
@@ -182,18 +175,6 @@ def _module(slug: str) -> ModuleType | None:
     return importlib.import_module(name) if find_spec(name) else None
 
 
-def stale(book: Path) -> list[str]:
-    """Committed records whose code has changed since."""
-    found = []
-    for path in sorted(book.glob("chapters/*/recorded/*.json")):
-        held = (read_json(path) or {}).get("keys") if path.name not in PARTS else None
-        if held is None:
-            continue
-        if keys.code_key(map(_reference, held["code"])) != held["key"]:
-            found.append(path.relative_to(book).as_posix())
-    return found
-
-
 def readable(value: Any, depth: int = 0) -> str:
     """JSON for people and for line-wise comparison: one key, one row, one sentence a line.
 
@@ -219,8 +200,9 @@ def main(arguments: Sequence[str] | None = None, repository: Path = REPOSITORY) 
     try:
         given = _parser().parse_args(arguments)
         if given.stale:
-            for name in stale(repository / "book"):
-                print(f"{name}: its code has changed since it was made")
+            for folder in sorted((repository / "book" / "chapters").glob("*/recorded")):
+                for name, why in stale(folder).items():
+                    print(f"{(folder / name).relative_to(repository / 'book').as_posix()}: {why}")
             return 0
         _record_all(given, repository)
     except UsageError as error:
@@ -297,8 +279,8 @@ def _to_widen(path: Path, widen: Widen | None, book: Path) -> tuple[dict[str, An
     held, name = read_json(path), path.relative_to(book).as_posix()
     if widen is None or not held:
         raise UsageError(f"{name} cannot be widened: expected a record that is named in WIDENED.")
-    if name in stale(book):
-        raise UsageError(f"{name} cannot be widened, its code has changed: make it without WIDEN.")
+    if why := stale(path.parent).get(path.name):
+        raise UsageError(f"{name} cannot be widened, {why}: make it without WIDEN.")
     return held, widen
 
 

@@ -14,6 +14,7 @@ from weaklabels.press.html.absent import absent_in, labels_of
 from weaklabels.press.runner.edition import Edition, edition_of
 from weaklabels.press.runner.files import read_json
 from weaklabels.press.runner.notebooks import Cell, Content, read_notebook, source_of, tags_of
+from weaklabels.press.stale import CHANGED, stale
 from weaklabels.press.verdicts import OUTCOMES
 
 HEADING = re.compile(r"^# +(.+?)\s*$", re.MULTILINE)
@@ -67,6 +68,12 @@ class Shown:
             cell for cell in self.executed["cells"] if "injected-parameters" not in tags_of(cell)
         ]
         return _content(ran) != _content(self.source["cells"])
+
+    @cached_property
+    def stale(self) -> list[str]:
+        """Names of records that the chapter reads and other code has made."""
+        found = stale(self.authored.parent / "recorded")
+        return [name.removesuffix(".json") for name, why in found.items() if why == CHANGED]
 
     @cached_property
     def failed(self) -> bool:

@@ -54,6 +54,15 @@ def _executed(chapter: Shown, executed: Content, profile: str) -> Content:
                 f"`{_command(chapter, profile)}` brings it up to date.",
             ),
         )
+    if chapter.stale:
+        _after_title(
+            notebook,
+            _notice(
+                "Recorded by other code",
+                f"The code of {', '.join(f'`{name}`' for name in chapter.stale)} has changed since "
+                f"it was recorded. `make record CHAPTERS={chapter.slug}` records it anew.",
+            ),
+        )
     return notebook
 
 

@@ -26,7 +26,10 @@ from weaklabels.press.runner.outcome import Failure
 ENGINE = "weaklabels"
 RECORDED = "recorded"
 """Tag of a cell whose outputs are the record's."""
-PERSONAL = ("IPYTHON", "JUPYTER", "LANG", "LC_", "MATPLOTLIB", "PYTHONIO", "WEAKLABELS_")
+PERSONAL = (
+    *("IPYTHON", "JUPYTER", "LANG", "LC_", "MATPLOTLIB", "WEAKLABELS_"),
+    *("PYTHONDEVMODE", "PYTHONIO", "PYTHONOPTIMIZE", "PYTHONWARNINGS"),
+)
 """Beginnings of the names of variables that a kernel does not inherit: whose user it is must not
 show in a chapter, and what the runner has to say it says itself."""
 
