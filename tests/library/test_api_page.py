@@ -21,7 +21,7 @@ PAGE = (REPOSITORY / "book" / "api.md").read_text()
 DOCUMENTED = re.findall(r"automodule:: weaklabels\.(\S+)\n +:members:", PAGE)
 
 INNER = (
-    "augmenting", "class_names", "classifier", "extras", "files", "kept", "labels", "saving",
+    "augmenting", "class_names", "classifier", "extras", "files", "labels", "saving",
     "settings", "tables", "training", "votes",
 )  # fmt: skip
 BEHIND_THE_DOOR = {f"estimator.{name}" for name in INNER}

@@ -422,7 +422,7 @@ def claim_16(recorded: Tasks) -> list[Row]:
         precision = curve(groups["LfOSA"], "precision")
         return greater(precision[:, 2], precision[:, 0])
 
-    text = "LfOSA's precision rises from round 1 to round 3"
+    text = "On photographs LfOSA's precision rises from round 1 to round 3"
     return _on_cifar("16", text, FIGURES, recorded, test, "fig-lfosa-cifar")
 
 
@@ -470,5 +470,5 @@ def claim_20(recorded: Tasks) -> list[Row]:
     def test(groups: Groups) -> Verdict:
         return greater(final_accuracy(groups[BALANCED]), final_accuracy(groups["Random"]))
 
-    text = "Balanced LfOSA ends above random queries in accuracy"
+    text = "On photographs balanced LfOSA ends above random queries in accuracy"
     return _on_cifar("20", text, OURS, recorded, test)
