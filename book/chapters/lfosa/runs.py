@@ -37,7 +37,6 @@ FURTHER = ("BALD", "Coreset", "OpenMax")
 UNTAUGHT = "AV+GMM"
 """The authors' own ablation, no detector."""
 
-COMPARATORS = (*LOGGED, *FURTHER, UNTAUGHT)
 BALANCED = "LfOSA, balanced"
 MAIN = (*LOGGED, UNTAUGHT, "LfOSA", BALANCED)
 PARTS = ("LfOSA, T=0.2", "LfOSA, T=1", "LfOSA, T=2", "LfOSA, no GMM")

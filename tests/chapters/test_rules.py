@@ -1,0 +1,43 @@
+"""What decides a row is found by its number, and none of it is in the key of a record."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from weaklabels.lab import keys
+from weaklabels.press.stale import reference
+
+CHAPTERS = Path(__file__).parents[2] / "book" / "chapters"
+ROOMS = [
+    path.parents[1]
+    for path in sorted(CHAPTERS.glob("*/recorded/claims.json"))
+    if json.loads(path.read_text())
+]
+TOGETHER = {"isgd_pinn": {"3": "34"}}
+"""Room -> number of a claim that one function decides with others -> how that is numbered."""
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.name)
+def test_every_row_is_decided_by_a_function_of_its_number(room: Path) -> None:
+    """Rows of real data have a letter before their number, and come from `claim_real`."""
+    code = "\n".join(path.read_text() for path in room.glob("*.py"))
+    rules = set(re.findall(r"^def claim_(\d+)", code, re.M))
+    rows = json.loads((room / "recorded" / "claims.json").read_text())
+    numbers = {found[0] for row in rows if (found := re.match(r"\d+", row["id"]))}
+    assert {TOGETHER.get(room.name, {}).get(number, number) for number in numbers} <= rules
+
+
+def test_no_key_of_a_record_counts_how_rows_are_decided_and_shown() -> None:
+    """Rewording a reason or moving a legend must make no record stale."""
+    code = {
+        reference(start)
+        for path in CHAPTERS.glob("*/recorded/*.json")
+        if isinstance(held := json.loads(path.read_text()), dict) and "keys" in held
+        for start in held["keys"]["code"]
+    }
+    modules = {module for module, _ in keys.reached(code)}
+    assert "weaklabels.lab.execute" in modules
+    shows = re.compile(r"weaklabels\.press\b.*|chapters\.\w+\.(\w+_)?(claims|figures|reasons)")
+    assert [module for module in sorted(modules) if shows.fullmatch(module)] == []
