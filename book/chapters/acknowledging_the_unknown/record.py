@@ -70,8 +70,6 @@ NOTES = (
     "on frozen features there is no second phase.",
 )
 
-LOOK_SEEDS = voc_features.SEEDS[:5]
-
 BINS = 50
 """Of equal width on [0, 1], for the densities of predicted probabilities."""
 
@@ -176,12 +174,12 @@ def voc2012_looks(setting: Setting) -> dict[str, Any]:
         )
         for row in ("AN", "EM")
     }
-    groups = setting.repeat(run, specs, LOOK_SEEDS)
+    groups = setting.repeat(run, specs, voc_features.SEEDS)
     classes = list(load_splits(specs["AN"]).classes)
     return {
         "what": "AN and EM on features of VOC 2012: predictions of unannotated training labels "
         "at the best epoch, and test AP (%) by class",
-        "seeds": list(LOOK_SEEDS),
+        "seeds": list(voc_features.SEEDS),
         "learning_rates": {row: rates[row] for row in specs},
         "classes": classes,
         "rows": [_looks(row, records) for row, records in groups.items()],
