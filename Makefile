@@ -1,7 +1,7 @@
 # Weak Labels: every command a reader or author needs. `make help` lists them.
 #
 # Parameters of `make reproduce` (all optional):
-#   CHAPTERS=a,b   DEVICE=cpu|cuda   SEEDS=5   PROFILE=quick|record|paper   DATA=folder
+#   CHAPTERS=a,b   DEVICE=cpu|cuda   SEEDS=5   PROFILE=quick|paper   DATA=folder
 #   JOBS=2        notebooks executed at a time
 #   WORKERS=4     processes for the runs of each (else the cores shared out, one on a GPU)
 #   GPUS=2        GPUs that work together on each run
