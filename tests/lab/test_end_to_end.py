@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -94,6 +95,18 @@ def test_a_checkpoint_that_cannot_be_read_for_another_reason_stays(error, tmp_pa
         with pytest.raises(error, match="allocate"):
             checkpoint.restore()
     assert checkpoint.restore() == 4
+
+
+def test_what_a_killed_process_was_writing_goes(tmp_path, monkeypatch):
+    path = tmp_path / "state.pt"
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(SystemExit))
+        patched.setattr(Path, "unlink", lambda *_, **__: None)  # as SIGKILL leaves it
+        with pytest.raises(SystemExit):
+            Checkpoint(path).save(1)
+    assert len(list(tmp_path.iterdir())) == 1
+    assert Checkpoint(path).restore() == 0
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_bit_that_changed_in_a_checkpoint_is_damage(tmp_path):

@@ -36,7 +36,12 @@ class Checkpoint:
         Returns:
             how many epochs had been done: 0 if nothing was saved.
         """
-        if self.path is None or not self.path.exists():
+        if self.path is None:
+            return 0
+        # What a process was writing when it was killed.
+        for left in self.path.parent.glob(f".{self.path.name}.*.tmp"):
+            left.unlink(missing_ok=True)
+        if not self.path.exists():
             return 0
         try:
             damaged = f"{self.path.name} is damaged: its run starts from the beginning"
