@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import zipfile
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +9,9 @@ from typing import Any
 from uuid import uuid4
 
 import torch
+
+SCRIPT = "constants.pkl"
+"""What archives of TorchScript have beside the parts that PyTorch writes."""
 
 
 def write(content: dict[str, Any], path: Path) -> None:
@@ -47,12 +49,16 @@ def read(path: Path, otherwise: str) -> Any:
         try:
             with zipfile.ZipFile(file) as archive:
                 whole = archive.testzip() is None
-                whole &= any(name.endswith("/data.pkl") for name in archive.namelist())
+                parts = {Path(name).name for name in archive.namelist()}
         except (OSError, MemoryError):
             raise
-        except Exception:  # a damaged archive raises almost anything
-            whole = False
-    if whole:
-        with suppress(pickle.UnpicklingError):
-            return torch.load(path, map_location="cpu", weights_only=True)
-    raise ValueError(otherwise)
+        except Exception as error:  # a damaged archive raises almost anything
+            raise ValueError(otherwise) from error
+    if not whole or not {"data.pkl", "version"} <= parts or SCRIPT in parts:
+        raise ValueError(otherwise)
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, MemoryError, RuntimeError):
+        raise
+    except Exception as error:
+        raise ValueError(otherwise) from error

@@ -2,6 +2,7 @@
 
 import resource
 import signal
+import zipfile
 from contextlib import contextmanager
 from functools import partial
 
@@ -190,6 +191,19 @@ def test_a_file_that_cannot_be_written_is_named_with_its_reason(tmp_path):
     with pytest.raises(OSError, match=r"cannot be written: Is a directory$"):
         model.save(tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("part", ["other.pkl", "constants.pkl", "data.pkl"])
+def test_an_archive_of_another_kind_is_refused(tmp_path, part):
+    """A zip without the values, TorchScript's, and one whose values are none."""
+    with zipfile.ZipFile(tmp_path / "own.pt", "w") as archive:
+        archive.writestr(f"own/{part}", b"nothing that was pickled")
+        archive.writestr("own/version", b"3\n")
+        archive.writestr("own/byteorder", b"little")
+        if part == "constants.pkl":
+            archive.writestr("own/data.pkl", b"")
+    with pytest.raises(ValueError, match=r"^of another kind$"):
+        kept.read(tmp_path / "own.pt", "of another kind")
 
 
 def test_a_single_bit_that_changed_is_found(tmp_path):

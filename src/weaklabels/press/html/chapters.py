@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from weaklabels.press.html.absent import absent_in, labels_of
-from weaklabels.press.runner.edition import Edition, edition_of
+from weaklabels.press.runner.edition import PROVENANCE, Edition, edition_of
 from weaklabels.press.runner.files import read_json
 from weaklabels.press.runner.notebooks import Cell, Content, read_notebook, source_of, tags_of
 from weaklabels.press.stale import CHANGED, stale
@@ -71,9 +71,14 @@ class Shown:
 
     @cached_property
     def stale(self) -> list[str]:
-        """Names of records that the chapter reads and other code has made."""
+        """Names of records that other code has made; ``claims`` is the execution itself."""
         found = stale(self.authored.parent / "recorded")
-        return [name.removesuffix(".json") for name, why in found.items() if why == CHANGED]
+        names = {PROVENANCE: "claims"}
+        return [
+            names.get(name, name.removesuffix(".json"))
+            for name, why in found.items()
+            if why == CHANGED
+        ]
 
     @cached_property
     def failed(self) -> bool:

@@ -60,7 +60,7 @@ def _executed(chapter: Shown, executed: Content, profile: str) -> Content:
             _notice(
                 "Recorded by other code",
                 f"The code of {', '.join(f'`{name}`' for name in chapter.stale)} has changed since "
-                f"it was recorded. `make record CHAPTERS={chapter.slug}` records it anew.",
+                f"it was recorded. `make record CHAPTERS={chapter.slug} NAME=...` records it anew.",
             ),
         )
     return notebook
