@@ -226,7 +226,14 @@ def draw_precision(
     right.set(ylabel="ROC-AUC (FN against TN)")
     for ax in (left, right):
         style.epoch_axis(ax)
-        ax.legend(handlelength=3)
+    named = {
+        label: handle
+        for ax in (left, right)
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
+    }
+    fig.legend(
+        named.values(), named.keys(), loc="outside lower center", ncols=len(named), handlelength=3
+    )
     return fig
 
 
