@@ -29,9 +29,7 @@ def widened_tuning(setting: Setting, content: Mapping[str, Any]) -> dict[str, An
     return _tuned(setting, content["shares"])
 
 
-def _tuned(
-    setting: Setting, held: Mapping[str, Mapping[str, Mapping[str, Any]]]
-) -> dict[str, Any]:
+def _tuned(setting: Setting, held: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, Any]:
     """The record; of what is held, share -> method -> field, no score is computed again."""
     bases = runs.settings(replace(setting, profile="quick"))
     choices = {

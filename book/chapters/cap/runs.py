@@ -118,13 +118,18 @@ CHOSEN: Mapping[float, Mapping[str, Choice]] = {
         "IAT": Choice(150, 0.8, 3e-2),
         "Top-k": Choice(150, 8, 0.0),
         "FreeMatch": Choice(128, rate=3e-2),
+        "Top-1": Choice(150, rate=0.0),
+        "LL-R": Choice(150, 0.05, 1e-2),
+        "LL-Ct": Choice(128, 0.025, 3e-3),
+        "LL-Cp": Choice(128, 0.025, 1e-2),
     },
     0.10: {
         "Supervised": Choice(300, rate=3e-3),
         "CAP": Choice(64, 0.9, 3e-2),
         "IAT": Choice(300, 0.8, 3e-2),
         "Top-k": Choice(300, 10, 1e-3),
-        "FreeMatch": Choice(300, rate=3e-2),
+        "FreeMatch": Choice(300, rate=1e-1),
+        "Top-1": Choice(300, rate=3e-4),
     },
     0.15: {
         "Supervised": Choice(450, rate=1e-3),
@@ -134,9 +139,9 @@ CHOSEN: Mapping[float, Mapping[str, Choice]] = {
         "FreeMatch": Choice(450, rate=3e-2),
     },
     0.20: {
-        "Supervised": Choice(600, rate=1e-2),
-        "CAP": Choice(600, 1.0, 3e-2),
-        "IAT": Choice(600, 0.7, 3e-2),
+        "Supervised": Choice(600, rate=1e-1),
+        "CAP": Choice(600, 1.0, 1e-1),
+        "IAT": Choice(600, 0.7, 1e-1),
         "Top-k": Choice(600, 10, 3e-3),
         "FreeMatch": Choice(600, rate=3e-2),
     },
@@ -285,7 +290,6 @@ def _paper_spec(
 def warm_up_batch(share: float) -> int:
     """16 images at 5 % labelled, 64 at 20 %: the number of steps stays, as in the authors' code."""
     return 16 * max(1, round(20 * share))
-
 
 
 def vary(base: Spec, name: str) -> Spec:
