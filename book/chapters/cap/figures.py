@@ -127,8 +127,7 @@ def draw_map(records: Groups, shares: Sequence[float]) -> Figure:
         style.band(
             left, 100 * np.array(measured), values, name, colour=COLOURS[name], style=LINES[name]
         )
-    left.set(xlabel="labelled share (%)", ylabel="test mAP (%)")
-    left.legend()
+    left.set(xlabel="labelled share (%)", ylabel="test mAP (%)", ylim=(None, 100))
     style.band(right, 100 * np.array(shares), gains(records, shares), "here, over supervised")
     published = README["CAP"] - README["warm-up"]
     right.plot(100 * published.index, published, "k^--", label="readme, over warm-up")
@@ -137,6 +136,8 @@ def draw_map(records: Groups, shares: Sequence[float]) -> Figure:
     right.legend()
     for ax in (left, right):
         ax.set_xticks(100 * np.array(shares))
+    handles, labels = left.get_legend_handles_labels()
+    fig.legend(handles, labels, loc="outside lower center", ncols=4, title="left", handlelength=3)
     return fig
 
 
@@ -153,12 +154,11 @@ def draw_shares(ax: Axes, records: Mapping[str, Record]) -> None:
     """Share of pseudo positives per class in the last epoch, classes sorted by their true share."""
     tables = {name: positives_by_class(record) for name, record in records.items()}
     rows = {name: record["tally"][-1].sum((1, 2, 3)) for name, record in records.items()}
-    for marker, (name, table) in zip("oXs^", tables.items(), strict=False):
+    for name, table in tables.items():
         order = np.argsort(-table[:, 1], kind="stable")
         share = 100 * table / rows[name][:, None]
-        ax.plot(
-            share[order, 0], marker, ls=":", lw=1, ms=5, color=COLOURS[name], label=name, zorder=3
-        )
+        look = {"color": COLOURS[name], "marker": LINES[name][0]}
+        ax.plot(share[order, 0], ls=":", lw=1, ms=5, label=name, zorder=3, **look)
     ax.plot(share[order, 1], "k-", lw=1.8, label="truth")
     _class_ticks(ax, order)
     ax.set(xlabel="class, by true frequency", ylabel="positives (% of the images)")
@@ -167,9 +167,10 @@ def draw_shares(ax: Axes, records: Mapping[str, Record]) -> None:
 
 def draw_counts(ax: Axes, records: Mapping[str, Record]) -> None:
     """Pseudo positives against true positives, one mark per class and rule."""
-    for marker, (name, record) in zip("oXs^", records.items(), strict=False):
+    for name, record in records.items():
         found, wanted = positives_by_class(record).T
-        ax.scatter(wanted, found, marker=marker, s=34, color=COLOURS[name], label=name, alpha=0.9)
+        look = {"color": COLOURS[name], "marker": LINES[name][0]}
+        ax.scatter(wanted, found, s=34, label=name, alpha=0.9, **look)
     limit = max(line for line in ax.axis())
     ax.plot([0, limit], [0, limit], color="#888888", ls=":", lw=1)
     ax.set(xlabel="true positives of the class", ylabel="pseudo positives of the class")
@@ -250,9 +251,10 @@ def draw_photograph_classes(rows: Rows, classes: Sequence[str]) -> Figure:
     for ax, share in zip(axes, shares_of(rows), strict=False):
         true = np.array(rows["CAP", share]["pseudo-labels"]["positive"]).mean(0)
         order = np.argsort(-true, kind="stable")
-        for marker, name in zip("oXs", ON_PHOTOGRAPHS[:0:-1], strict=True):
+        for name in ON_PHOTOGRAPHS[:0:-1]:
             called = np.array(rows[name, share]["pseudo-labels"]["called"]).mean(0)
-            ax.plot(called[order], marker, ls=":", lw=1, ms=5, color=COLOURS[name], label=name)
+            look = {"color": COLOURS[name], "marker": LINES[name][0]}
+            ax.plot(called[order], ls=":", lw=1, ms=5, label=name, **look)
         ax.plot(true[order], "k-", lw=1.8, label="truth")
         ax.set_yscale("symlog", linthresh=10)
         ax.set_xticks(range(len(order)), [classes[i] for i in order], rotation=60, ha="right")
