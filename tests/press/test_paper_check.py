@@ -12,6 +12,7 @@ import torch
 from tests.press.toy_paper import CELLS, repository
 from weaklabels.lab import candidate_sets
 from weaklabels.lab.spec import Data
+from weaklabels.lab.store import Record
 from weaklabels.press.paper import __main__ as program
 from weaklabels.press.paper import check, follow, plan, throughput
 
@@ -73,21 +74,24 @@ def test_a_chapter_is_followed_again_when_other_data_are_named_or_more_have_come
 
 
 def test_an_empty_run_is_no_success(tmp_path, monkeypatch):
-    repository(tmp_path, monkeypatch, [CELLS[0], "import a_package_that_is_missing", *CELLS[2:]])
+    repository(tmp_path, monkeypatch, [CELLS[0], f"import missing\n{CELLS[1]}", *CELLS[2:]])
     monkeypatch.setenv("WEAKLABELS_BUILD", str(tmp_path))
     assert program.main(["toy", "--data", str(tmp_path)]) == follow.FAILED
     trace = json.loads((tmp_path / "toy.json").read_text())
     ((_, error),) = trace["failed"]
-    assert error.endswith("ModuleNotFoundError: No module named 'a_package_that_is_missing'")
+    assert error.endswith("ModuleNotFoundError: No module named 'missing'")
     told = "\n".join(check.lines(trace))
-    assert "  failed: Tables: cell 'import a_package_that_is_missing'" in told
+    assert "  failed: Tables: cell 'import missing'" in told
 
 
 def test_what_is_made_up_is_told_of_runs_that_are_stored(tmp_path, monkeypatch):
+    def stored(self, function, cases):
+        return [Record(case, {}, {}) for case in cases if case.made_up]
+
+    monkeypatch.setattr("weaklabels.press.chapter.Chapter.run", stored, raising=False)
     repository(tmp_path, monkeypatch, CELLS[:4])
-    first = follow.follow("toy", "cpu", str(tmp_path / "data"), workers=1)
-    again = follow.follow("toy", "cpu", str(tmp_path / "data"), workers=1)
-    assert first.made_up == again.made_up == {"cifar10": True}
+    trace = follow.follow("toy", "cpu", str(tmp_path / "data"), workers=1)
+    assert (trace.failed, trace.made_up) == ([], {"cifar10": True})
 
 
 def test_two_workers_are_tried(tmp_path, monkeypatch):
@@ -122,7 +126,7 @@ def test_a_table_whose_cost_is_unknown_comes_last_and_says_so(tmp_path, monkeypa
     written("mixed", part=({"net": 6e4}, 1), untimed=({"other": 6e4}, 0), timed=({"net": 6e4}, 0))
     written("known", slow=({"net": 6e6}, 0))
     throughput.file_of(plan.FOUND, "cpu").write_text(json.dumps({"net": 1000.0, "other": None}))
-    planned = plan.costs("cpu", 3)
+    planned = plan.costs("cpu", 3, plan.FOUND)
     assert [each.slug for each in planned] == ["mixed", "known", "alone"]
     assert [each.minutes for each in planned] == [3.0, 300.0, None]
     told = plan.lines(planned)

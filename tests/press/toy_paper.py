@@ -26,8 +26,8 @@ CELLS = [
 
 DIGITS = [
     *CELLS[:2],
-    "base = Spec('PRODEN', data_options=(('test', 1500),), epochs=3, batch_size=100, candidates='flip', q=0.1,\n"
-    "            network='mlp', network_options=(('hidden', (8,)),), device=device)",
+    "base = Spec('PRODEN', data_options=(('test', 1500),), candidates='flip', q=0.1,\n"
+    "            network_options=(('hidden', (8,)),), epochs=3, batch_size=100, device=device)",
     "found = chapter.repeat(run, {q: replace(base, q=q) for q in (0.1, 0.3, 0.5)})",
     "other = chapter.repeat(run, {'CC': replace(base, method='CC'), 'PRODEN': base})",
 ]
