@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -53,5 +54,6 @@ def repository(
     for module in (follow, work, plan):
         monkeypatch.setattr(module, "REPOSITORY", root)
     monkeypatch.setattr(plan, "FOUND", root / "build" / "paper-check")
-    monkeypatch.setattr(work, "START", "fork")  # it has imported everything
+    # This process has imported everything.
+    monkeypatch.setattr(work, "Process", multiprocessing.get_context("fork").Process)
     return root

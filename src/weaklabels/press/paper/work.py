@@ -21,6 +21,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,8 @@ SCORES = ("val_ap", "test_ap", "val_accuracy", "test_accuracy", "test", "test_av
 RANDOM = "random weights"
 """Where networks are named whose weights were random, as ImageNet's were not at hand."""
 
-START = "spawn"
-"""How the process of a chapter is started: CUDA cannot be used in one that was forked."""
+Process: type[BaseProcess] = multiprocessing.get_context("spawn").Process
+"""That of a chapter; in one that is forked CUDA may not be usable."""
 
 
 @dataclass
@@ -249,7 +250,7 @@ def _end_with_parent() -> None:
 def work_apart(tables: Tables, seeds: int, data_root: str, workers: int) -> bool:
     """``work`` in a process of its own. Returns whether nothing failed."""
     arguments = (tables, seeds, data_root, workers)
-    process = multiprocessing.get_context(START).Process(target=work, args=arguments)
+    process = Process(target=work, args=arguments)
     process.start()
     process.join()
     if process.exitcode not in (0, FAILED):
