@@ -19,7 +19,7 @@ SMALL_RATE = (
     "wrong labels are learnt by heart."
 )
 REASONS: Mapping[str, str] = {
-    **dict.fromkeys(("1a", "1b", "1c", "2a", "5c"), SMALL_RATE),
+    **dict.fromkeys(("1d", "1e", "2a", "5c"), SMALL_RATE),
     **dict.fromkeys(("3a", "4c", "11a"), OWN_RATE),
     "2b": "Cross-entropy has varied views here (row 1c), while for negative learning no strength "
     "of them was better than none, at the learning rate of all and at its own (tab-bldr-tuned). It "

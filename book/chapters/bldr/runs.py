@@ -27,10 +27,13 @@ BARE = ", no views"
 """Ends the name of a method that trains on the images as they are, all views being the same; on
 digits at a learning rate that was chosen there."""
 
+SAME_RATE = f"CE{BARE}, same rate"
+"""Cross-entropy on bare digits at the learning rate that it has with its views."""
+
 OFFICIAL_RULE = "BL, spared always"
 """Spares the negative head's own prediction from the first step on."""
 
-MAIN = ("CE", "CE" + BARE, "NL", "PL", "BL", "BLDR")
+MAIN = ("CE", SAME_RATE, "CE" + BARE, "NL", "PL", "BL", "BLDR")
 STUDIES = (
     *("GCE", "NLNL", "Co-teaching", "BL+DR"),
     *CONTROLS,
@@ -44,6 +47,7 @@ ORDER = (
     *CONTROLS,
     OFFICIAL_RULE,
     *(name + BARE for name in TUNED_METHODS),
+    SAME_RATE,
 )
 """All of them as a table has them."""
 
@@ -234,6 +238,8 @@ def vary(base: Spec, name: str) -> Spec:
         ValueError: if there is no such method.
         KeyError: if it has no learning rate without views under this noise.
     """
+    if name == SAME_RATE:
+        return bare(vary(base, "CE"))
     own = name.removesuffix(BARE)
     spec = with_method(base, own)
     if base.dataset == "digits":
