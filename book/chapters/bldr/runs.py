@@ -119,7 +119,7 @@ CHOSEN: dict[str, dict[str, tuple[float, float]]] = {
 }
 """Kind of wrong labels -> method -> strength of its views, learning rate."""
 
-BARE_LEARNING_RATES = (0.00005, 0.0001, 0.0002, 0.0005, 0.001, *LEARNING_RATES)
+BARE_LEARNING_RATES = (0.00005, 0.0001, 0.0002, 0.0005, 0.001, *LEARNING_RATES, 2.0, 5.0)
 """Tried on bare digits, where the best rate of several methods is smaller than all of the others:
 training then ends before the wrong labels are learnt."""
 
