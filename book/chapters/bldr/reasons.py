@@ -15,8 +15,8 @@ OWN_RATE = (
     "digits (tab-bldr-tuned)."
 )
 SMALL_RATE = (
-    f"{OWN_RATE} For cross-entropy this may be a small one, with which training ends before all "
-    "wrong labels are learnt by heart."
+    f"{OWN_RATE} For cross-entropy it is a small one, with which training ends before all wrong "
+    "labels are learnt by heart."
 )
 REASONS: Mapping[str, str] = {
     **dict.fromkeys(("1d", "1e", "2a", "5c"), SMALL_RATE),

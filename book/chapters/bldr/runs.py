@@ -120,21 +120,20 @@ CHOSEN: dict[str, dict[str, tuple[float, float]]] = {
 """Kind of wrong labels -> method -> strength of its views, learning rate."""
 
 BARE_LEARNING_RATES = (0.00005, 0.0001, 0.0002, 0.0005, 0.001, *LEARNING_RATES, 2.0, 5.0)
-"""Tried on bare digits, where the best rate of several methods is smaller than all of the others:
-training then ends before the wrong labels are learnt."""
+"""Tried on bare digits, where the best rate of several methods is much smaller than with views, so
+that training ends before the wrong labels are learnt, or much larger."""
 
-# PLACEHOLDER: the rates that were chosen with views. Enter those of "no views" in the record.
 BARE_RATES: dict[str, dict[str, float]] = {
     "symmetric": {
-        "CE": 0.2,
-        "GCE": 0.2,
+        "CE": 0.0005,
+        "GCE": 0.002,
         "NL": 0.1,
         "NLNL": 0.05,
-        "Co-teaching": 0.02,
-        "PL": 0.05,
-        "BL": 0.05,
-        "BL+DR": 0.02,
-        "BLDR": 0.05,
+        "Co-teaching": 0.001,
+        "PL": 1.0,
+        "BL": 0.002,
+        "BL+DR": 0.5,
+        "BLDR": 0.5,
     },
 }
 """Kind of wrong labels of which rows without views are shown -> method -> learning rate, chosen on
