@@ -84,6 +84,13 @@ def test_an_empty_run_is_no_success(tmp_path, monkeypatch):
     assert "  failed: Tables: cell 'import missing'" in told
 
 
+def test_a_chapter_may_not_be_silent_as_a_whole(tmp_path, monkeypatch):
+    few = "raise ValueError('class 0 has 2 samples: more than clean are needed')"
+    for silent, told in ((1, []), (2, [("all", "2 of 7 cells are silent: expected at most 20%")])):
+        repository(tmp_path, monkeypatch, [CELLS[0], *["pass"] * (6 - silent), *[few] * silent])
+        assert follow.follow("toy", "cpu", str(tmp_path), workers=1).failed == told
+
+
 def test_what_is_made_up_is_told_of_runs_that_are_stored(tmp_path, monkeypatch):
     def stored(self, function, cases):
         return [Record(case, {}, {}) for case in cases if case.made_up]
