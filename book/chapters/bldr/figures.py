@@ -40,7 +40,8 @@ def draw_curves(groups: Groups, names: Sequence[str]) -> Figure:
             style.band(ax, runs[0]["epoch"], np.stack([r[curve] for r in runs]), name, style=line)
         style.epoch_axis(ax)
         ax.set_ylabel(label)
-    axes[1].legend(loc="center right")
+    handles, labels = axes[0].get_legend_handles_labels()
+    fig.legend(handles, labels, loc="outside lower center", ncols=3, handlelength=3)
     return fig
 
 
