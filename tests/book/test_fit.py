@@ -40,7 +40,7 @@ def test_letters_of_figures_can_be_read_on_a_phone(real_site: Site) -> None:
         for source, pixels in widths(real_site).items()
     }
     assert len(found) > 100
-    assert "_images/narrow-front.svg" in found
+    assert "_images/front.svg" in found
     narrow = {source: pixels for source, pixels in widths(real_site).items() if "narrow" in source}
     assert len(narrow) > 15  # chapters have their forest plots
     assert max(narrow.values()) <= PHONE["width"]

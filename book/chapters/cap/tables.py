@@ -73,8 +73,9 @@ def chosen_table(tuned: Sequence[Tuned]) -> pd.DataFrame:
 
 def _chosen(row: Sequence[Tuned], shared: Sequence[float]) -> dict[str, str]:
     """Of one setting; ``shared`` are the values that are tried at every share."""
-    more = ", all" if len(shared) < len(row[0].values) else ""
-    return {"tried": ", ".join(f"{value:g}" for value in shared) + more} | {
+    names = [f"{value:g}" for value in shared] + ["all"] * (len(shared) < len(row[0].values))
+    tried = names if len(names) < 8 else [*names[:3], "...", names[-1]]  # the page is not wider
+    return {"tried": ", ".join(tried)} | {
         each.data.split(" labelled")[0]: f"{each.chosen:g}" + ("" if each.interior else " (edge)")
         for each in row
     }
