@@ -1,6 +1,7 @@
 """How much the learning rate and the steps of the pools of digits matter, on held-out digits.
 
-Both were set by hand, in trials that looked at test images. Here no test digit is looked at.
+Both stand in ``runs.Spec`` as they were set by hand, in trials that looked at test images. Here no
+test digit is looked at; ``tuning`` has the rates that are chosen by this.
 """
 
 from __future__ import annotations

@@ -73,7 +73,8 @@ class Spec(Data):
             the photographs (see ``lab.features``); empty for the photographs themselves.
         steps: of each training; 0 where ``epochs`` count.
         epochs: passes over the data if ``steps`` is 0.
-        batch_size, optimiser: of each training; the learning rate is halved after each fifth of it.
+        batch_size, optimiser: of each training; the learning rate is halved after each fifth of it,
+            and the pools of digits have one of their own (see ``tuning``).
         augment: train on shifted, mirrored and rotated photographs.
         device: where to compute.
     """
