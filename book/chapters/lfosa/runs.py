@@ -233,6 +233,21 @@ def held_out_accuracy(spec: Spec) -> dict[str, Any]:
     return {"validation": accuracy(scores, task.y[left])}
 
 
+def first_detector_accuracy(spec: Spec) -> dict[str, Any]:
+    """How good the first round's detector is, which learns from the first labels alone.
+
+    Returns:
+        ``validation``, accuracy (%) on the known training examples that it was not trained on; an
+        answer *unknown* is wrong.
+    """
+    task = load_task(spec)
+    known = np.setdiff1d(np.flatnonzero(task.y.numpy() < task.classes), task.initial)
+    method = lfosa.Detector(spec.temperature)
+    detector = _train(spec, task, task.initial.tolist(), method, "detector", 0)
+    scores = predict(detector, task.x[known]).cpu()
+    return {"validation": accuracy(scores, task.y[known])}
+
+
 def _train(
     spec: Spec, task: Task, rows: Sequence[int], method: Method, part: str, r: int
 ) -> Network:

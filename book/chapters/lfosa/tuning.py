@@ -11,7 +11,10 @@ from chapters.lfosa import held_out
 from chapters.lfosa.runs import Spec
 from weaklabels.lab.tuned import Tuned, best
 
-RULE = "highest mean accuracy, early and late, of 12 seeds, where no training breaks down"
+RULE = (
+    "highest mean accuracy of classifiers, early and late, of 12 seeds, where no training of a "
+    "classifier or a detector breaks down"
+)
 
 CHOSEN = {
     "near unknowns": 0.1,
@@ -29,14 +32,22 @@ TUNED = tuple(
 )
 
 
-def rates_of(record: Mapping[str, Any]) -> dict[str, float]:
-    """Pool -> the rate that the rule chooses by what ``held_out`` has recorded."""
+def rates_of(record: Mapping[str, Any], detectors: Mapping[str, Any]) -> dict[str, float]:
+    """Pool -> the rate that the rule chooses by what ``held_out`` has recorded.
+
+    Args:
+        record: of classifiers, ``held_out.held_out``.
+        detectors: ``held_out.detectors``.
+    """
     return {
         title: best(
             {
                 float(rate): np.ravel(pairs).tolist()
                 for rate, pairs in pool["by rate"].items()
-                if not pool["broken down"][rate]
+                if not any(
+                    each["broken down"][rate]
+                    for each in (pool, *detectors["pools"][title].values())
+                )
             }
         )
         for title, pool in record["pools"].items()
