@@ -11,11 +11,12 @@ from weaklabels.press.chapter import Chapter
 
 RECORD = Path(held_out.__file__).parent / "recorded" / "held_out.json"
 CONTENT = json.loads(RECORD.read_text(encoding="utf-8"))
+DETECTORS = json.loads(RECORD.with_name("detectors.json").read_text(encoding="utf-8"))
 POOLS = runs.settings(Chapter("lfosa")) | runs.openness(Chapter("lfosa"))
 
 
 def test_the_rates_of_the_runs_are_those_that_the_record_chooses():
-    assert tuning.rates_of(CONTENT) == tuning.CHOSEN
+    assert tuning.rates_of(CONTENT, DETECTORS) == tuning.CHOSEN
     assert {each.chosen for each in tuning.TUNED} == set(tuning.CHOSEN.values())
     for title, pool in CONTENT["pools"].items():
         assert tuple(map(float, pool["by rate"])) == held_out.RATES
@@ -27,7 +28,11 @@ def test_a_rate_at_which_a_training_breaks_down_is_not_chosen():
         "by rate": {"0.1": [[90.0, 92.0]], "0.2": [[91.0, 92.0]], "0.4": [[99.0, 99.0]]},
         "broken down": {"0.1": 0, "0.2": 0, "0.4": 1},
     }
-    assert tuning.rates_of({"pools": {"near": pool}}) == {"near": 0.2}
+    stands = {"0.1": 0, "0.2": 0, "0.4": 0}
+    record, detectors = {"pools": {"near": pool}}, {"0.5": {"broken down": stands}}
+    assert tuning.rates_of(record, {"pools": {"near": detectors}}) == {"near": 0.2}
+    detectors["0.2"] = {"broken down": stands | {"0.2": 3}}
+    assert tuning.rates_of(record, {"pools": {"near": detectors}}) == {"near": 0.1}
 
 
 @pytest.mark.parametrize("profile", ["smoke", "quick", "record"])

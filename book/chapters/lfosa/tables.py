@@ -201,13 +201,22 @@ def recorded_pools(record: Mapping[str, Any] | None) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def held_out_table(record: Mapping[str, Any] | None, chosen: Mapping[str, float]) -> pd.DataFrame:
+def held_out_table(
+    record: Mapping[str, Any] | None,
+    detectors: Mapping[str, Any] | None,
+    chosen: Mapping[str, float],
+) -> pd.DataFrame:
     """Mean accuracy (%) on held-out digits by pool, learning rate and steps, and the chosen rates;
-    *below half* where at least one training ended below half of what the best rate has."""
+    *below half* where at least one training ended below half of what the best rate has, and
+    *(detector)* where one of a detector did."""
     rows = {}
     for title, pool in (record["pools"] if record else {}).items():
+        lost = detectors["pools"][title].values() if detectors else ()
         by_rate = {
-            f"rate {rate}": "below half" if pool["broken down"][rate] else f"{np.mean(found):.2f}"
+            f"rate {rate}": "below half"
+            if pool["broken down"][rate]
+            else f"{np.mean(found):.2f}"
+            + (" (detector)" if any(each["broken down"][rate] for each in lost) else "")
             for rate, found in pool["by rate"].items()
         }
         by_steps = {f"{n} steps": f"{np.mean(found):.2f}" for n, found in pool["by steps"].items()}

@@ -17,12 +17,12 @@ RULE = (
 )
 
 CHOSEN = {
-    "near unknowns": 0.1,
-    "far unknowns": 0.2,
+    "near unknowns": 0.05,
+    "far unknowns": 0.05,
     "2 of 10": 0.05,
-    "4 of 10": 0.2,
+    "4 of 10": 0.05,
     "6 of 10": 0.1,
-    "8 of 10": 0.2,
+    "8 of 10": 0.1,
 }
 """Pool -> rate of every strategy, of classifier and detector."""
 
