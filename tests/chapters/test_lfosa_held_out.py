@@ -1,6 +1,7 @@
 """The learning rates of LfOSA's pools of digits, and what is said of other rates and steps."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -87,14 +88,45 @@ def test_a_rate_at_which_a_training_breaks_down_is_marked():
         "broken down": {"0.1": 0, "0.2": 1},
         "by steps": {"75": [[88.0, 89.0]]},
     }
-    shown = tables.held_out_table({"pools": {"near": pool}}, {"near": 0.1})["near"].to_dict()
-    assert shown == {
+    record, stands = {"pools": {"near": pool}}, {"broken down": {"0.1": 0, "0.2": 0}}
+    table = tables.held_out_table(record, {"pools": {"near": {"0.5": stands}}}, {"near": 0.1})
+    assert table["near"].to_dict() == {
         "rate 0.1": "91.00",
         "rate 0.2": "below half",
         "rate chosen": "0.1",
         "75 steps": "88.50",
     }
-    assert tables.held_out_table(None, {}).empty
+    lost = {"0.5": stands, "0.2": {"broken down": {"0.1": 1, "0.2": 2}}}
+    table = tables.held_out_table(record, {"pools": {"near": lost}}, {"near": 0.1})
+    assert table.loc[["rate 0.1", "rate 0.2"], "near"].tolist() == [
+        "91.00 (detector)",
+        "below half",
+    ]
+    assert tables.held_out_table(None, None, {}).empty
+
+
+def test_detectors_are_tried_at_every_temperature_of_their_pool():
+    for title, spec in POOLS.items():
+        names = runs.ALL if title in runs.settings(Chapter("lfosa")) else runs.FEW
+        used = {f"{runs.vary(spec, name).temperature:g}" for name in names}
+        assert set(DETECTORS["pools"][title]) == used
+        for each in DETECTORS["pools"][title].values():
+            assert tuple(map(float, each["by rate"])) == held_out.RATES
+            assert not each["broken down"][f"{tuning.CHOSEN[title]:g}"]
+
+
+def test_a_first_detector_learns_from_the_first_labels_and_looks_at_no_test_digit(monkeypatch):
+    trained, seen = [], []
+    spec = POOLS["near unknowns"]
+    task, train = runs.load_task(spec), runs._train
+    monkeypatch.setattr(runs, "_train", lambda *a: trained.append(a[2]) or train(*a))
+    predict = runs.predict
+    monkeypatch.setattr(runs, "predict", lambda net, x: seen.append(x) or predict(net, x))
+    found = runs.first_detector_accuracy(replace(spec, steps=2))
+    assert trained == [task.initial.tolist()]
+    known = int((task.y < task.classes).sum())
+    assert len(seen[0]) == known - len(task.initial)
+    assert 0 <= found["validation"] <= 100
 
 
 def test_a_trial_looks_at_no_test_digit(monkeypatch: pytest.MonkeyPatch):
