@@ -246,6 +246,23 @@ def test_a_cell_that_raises_is_told_unless_it_lacks_data_or_a_cell_before_it(tmp
     )
 
 
+def test_what_is_added_to_a_lost_name_is_silent_and_leaves_it_lost(tmp_path, monkeypatch):
+    cells = [
+        CELLS[0],
+        "records = open('/no/such/data')",
+        "records |= {'digits': 1}",
+        "rows = [1]",
+        "rows += [open('/no/such/data')]",
+        "rows += [2]",
+        "rows[2]",
+    ]
+    toy = repository(tmp_path, monkeypatch, cells)
+    tables = work.Tables("toy", "cpu", "make record PROFILE=paper")
+    work.compute(tables, 1, str(toy), workers=1)
+    assert tables.failed == []
+    assert [line for line, _ in tables.silent] == [cells[k] for k in (1, 2, 4, 6)]
+
+
 def test_cells_of_mogd_find_enough_examples_of_each_class(tmp_path, monkeypatch):
     monkeypatch.setenv("WEAKLABELS_BUILD", str(tmp_path))
     chapter = follow.Following("mogd", "paper", "cpu", 1, str(tmp_path))
