@@ -290,6 +290,28 @@ def test_complete_tables_are_written_at_once(toy, monkeypatch):
     assert "weaklabels.lab.candidate_sets:run" in content["keys"]["code"]
 
 
+def test_each_protocol_of_a_room_shows_its_checkpoints(toy, monkeypatch):
+    asked = []
+
+    def run(self, function, cases):
+        asked.extend(cases)
+        return [Record(case, {}, {}) for case in asked[-len(cases) :]]
+
+    monkeypatch.setattr("weaklabels.press.chapter.Chapter.run", run, raising=False)
+    second = (
+        "from weaklabels.lab import multilabel\n"
+        "scenes = multilabel.Spec('AN', dataset='coco2014', data_root=chapter.data_root)\n"
+        "_ = chapter.repeat(multilabel.run, {'AN': scenes, 'WAN': replace(scenes, method='WAN')})"
+    )
+    repository(toy, monkeypatch, [*CELLS[:4], second])
+    assert follow.follow("toy", "cpu", str(toy / "data"), workers=1).failed == []
+    assert [(case.spec.method, case.spec.checkpoint) for case in asked] == [
+        ("PRODEN", True),
+        ("AN", True),
+        ("WAN", False),
+    ]
+
+
 # -- plan and budget ------------------------------------------------------------------------------
 
 

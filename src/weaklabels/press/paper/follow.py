@@ -87,6 +87,11 @@ class Case:
         return [_named(self.function), type(self.spec), *own]
 
 
+def _name_of(function: sweep.RunFunction) -> str:
+    """``module:name``: the functions of several protocols are called ``run``."""
+    return f"{function.__module__}:{function.__qualname__}"
+
+
 def _named(function: str) -> sweep.RunFunction:
     module, _, name = function.partition(":")
     return getattr(importlib.import_module(module), name)
@@ -188,7 +193,7 @@ class Following(chapters.Chapter):
         chosen = [self._stands_in(function, spec) for spec in short]
         short = [
             spec
-            if self.whole.setdefault(function.__qualname__, key) == key
+            if self.whole.setdefault(_name_of(function), key) == key
             else lighter(spec, self.device)
             for key, spec in zip(chosen, short, strict=True)
         ]
@@ -207,12 +212,12 @@ class Following(chapters.Chapter):
 
     def _stands_in(self, function: sweep.RunFunction, spec: Any) -> Any:
         """The kind whose record is shown for a run."""
-        own = (function.__qualname__, *(getattr(spec, name, None) for name in ONCE))
-        kind = (function.__qualname__, kind_of(spec))
+        own = (_name_of(function), *(getattr(spec, name, None) for name in ONCE))
+        kind = (_name_of(function), kind_of(spec))
         return (own, kind) if self.firsts.setdefault(own, kind) == kind else kind
 
     def _compute(self, function: sweep.RunFunction, wanted: Mapping[Any, Any]) -> None:
-        name = f"{function.__module__}:{function.__qualname__}"
+        name = _name_of(function)
         cases = {
             key: Case(name, spec, self.device, self._made_up(spec)) for key, spec in wanted.items()
         }
