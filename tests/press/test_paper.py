@@ -83,6 +83,12 @@ def test_real_photographs_come_first(tmp_path, monkeypatch):
     assert len(whole.train) == 16
 
 
+def test_five_photographs_can_be_shown_and_no_step_has_one_alone():
+    # Four notebooks show the first five; each of two processes has half of a step.
+    assert CPU.images >= 5
+    assert CPU.images % CPU.batch == CPU.batch % 2 == 0
+
+
 # -- shortened runs -------------------------------------------------------------------------------
 
 

@@ -107,7 +107,7 @@ def two_processes(data_root: str, folder: Path) -> None:
     """One run on photographs, every batch of which two processes of this machine share."""
     size = slices.size_for("cpu")
     spec = lighter(shortened(photographs(data_root, "cpu"), size), "cpu")
-    # Each process normalises two images alone: at the paper's rate weights would grow without end.
+    # Each process normalises three images alone: at the paper's rate weights would grow without end.
     careful = replace(spec, optimiser=replace(spec.optimiser, lr=1e-7, head_lr=1e-7))
     case = Case("weaklabels.lab.multilabel:run", careful, "cpu")
     (record,) = sweep.run(run_case, [case], Store(folder / "two processes"), gpus=2)
