@@ -318,6 +318,18 @@ def test_each_protocol_of_a_room_shows_its_checkpoints(toy, monkeypatch):
     ]
 
 
+def test_a_cell_that_builds_a_network_downloads_no_weights(tmp_path, monkeypatch):
+    monkeypatch.setattr("weaklabels.press.paper.shorten.KEPT", tmp_path)
+    monkeypatch.setattr(
+        "torchvision.models._api.load_state_dict_from_url",
+        lambda *_, **__: pytest.fail("a download"),
+    )
+    build = "from weaklabels.models import build\nnetwork = build('resnet18', 2, seed=0)"
+    toy = repository(tmp_path, monkeypatch, [CELLS[0], build, "network.features"])
+    trace = follow.follow("toy", "cpu", str(toy), workers=1)
+    assert (trace.failed, trace.silent) == ([], [])
+
+
 # -- plan and budget ------------------------------------------------------------------------------
 
 

@@ -29,6 +29,7 @@ from weaklabels.press.paper.shorten import (
     APART,
     ONCE,
     apart,
+    downloading_no_weights,
     kind_of,
     lighter,
     resumable,
@@ -258,7 +259,7 @@ def follow(slug: str, device: str, data_root: str, workers: int) -> Trace:
 
     previous = signal.signal(signal.SIGPROF, _end_cell)
     try:
-        with slices.installed(size, trace.saw):
+        with slices.installed(size, trace.saw), downloading_no_weights():
             execute_cells(
                 trace,
                 notebook_of(REPOSITORY, slug),
