@@ -14,7 +14,7 @@ from chapters.mogd import runs as mogd
 from tests.library import tiny_datasets
 from tests.press.toy_paper import CELLS, repository
 from weaklabels import data
-from weaklabels.lab import candidate_sets, multilabel
+from weaklabels.lab import candidate_setting, candidate_sets, multilabel
 from weaklabels.lab.checkpoint import Checkpoint
 from weaklabels.lab.missing_labels import photographs
 from weaklabels.lab.spec import options
@@ -87,6 +87,24 @@ def test_five_photographs_can_be_shown_and_no_step_has_one_alone():
     # Four notebooks show the first five; each of two processes has half of a step.
     assert CPU.images >= 5
     assert CPU.images % CPU.batch == CPU.batch % 2 == 0
+
+
+@pytest.mark.parametrize("at_hand", [True, False])
+def test_settings_hear_which_datasets_are_at_hand(at_hand, tmp_path, monkeypatch):
+    monkeypatch.setenv("WEAKLABELS_BUILD", str(tmp_path / "build"))
+    if at_hand:
+        tiny_datasets.mnist_like(tmp_path, "FashionMNIST")
+    chapter = follow.Following("head_to_head", "paper", "cpu", 1, str(tmp_path))
+    seen = {}
+    with slices.installed(CPU, seen.__setitem__):
+        tables = candidate_setting.comparison(chapter).tables
+        real_world = candidate_setting.present("partial_label", str(tmp_path), which="lost")
+    images = candidate_setting.IMAGES
+    assert {spec.dataset for spec in tables.values()} == set(
+        ("fashion_mnist",) if at_hand else images
+    )
+    assert real_world is not at_hand
+    assert seen == ({} if at_hand else dict.fromkeys((*images, "partial_label"), True))
 
 
 # -- shortened runs -------------------------------------------------------------------------------
