@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
+import time
 from dataclasses import replace
 
+import psutil
 import pytest
 import torch
 
@@ -71,6 +75,48 @@ def test_a_chapter_is_followed_again_when_other_data_are_named_or_more_have_come
     attempt((0, []), data="other")
     attempt(data="other")
     assert [path.rpartition("/")[2] for path in attempts] == ["data", "other", "other"]
+
+
+ENDLESS = """
+import os, sys, time, types
+def follow(*_):
+    open(os.environ["WEAKLABELS_BUILD"] + "/on", "w").close()
+    time.sleep(300)
+sys.modules["weaklabels.press.paper.follow"] = types.SimpleNamespace(FAILED=3, follow=follow)
+from weaklabels.press.paper.__main__ import main
+main(sys.argv[1:])
+"""
+"""The program that follows a chapter, of which it never comes to an end."""
+
+
+def check_without_end(root, monkeypatch):
+    """A command that follows a chapter, in a process of its own; returns its number."""
+    number, run = os.fork(), subprocess.run
+    if number:
+        return number
+
+    def run_endless(command, **told):
+        return run([command[0], "-c", ENDLESS, *command[3:]], **told)
+
+    try:
+        monkeypatch.setattr(subprocess, "run", run_endless)
+        check.follow_all(["toy"], "cpu", str(root), root, 1)
+    finally:
+        os._exit(1)
+
+
+def test_a_chapter_is_followed_no_longer_than_the_command_lives(tmp_path, monkeypatch):
+    repository(tmp_path, monkeypatch, CELLS[:1])
+    number = check_without_end(tmp_path, monkeypatch)
+    while not (tmp_path / "on").exists():
+        time.sleep(0.1)
+    (follower,) = psutil.Process(number).children()
+    os.kill(number, signal.SIGKILL)
+    os.waitpid(number, 0)
+    _, alive = psutil.wait_procs([follower], timeout=20)
+    for process in alive:
+        process.kill()
+    assert not alive
 
 
 def test_an_empty_run_is_no_success(tmp_path, monkeypatch):

@@ -53,8 +53,10 @@ def follow_all(
         if (read_json(path) or {}).get("stamp") != stamp:
             environment = os.environ | {"WEAKLABELS_BUILD": str(folder), "OMP_NUM_THREADS": "1"}
             command = [sys.executable, "-m", "weaklabels.press.paper", slug]
-            command += ["--device", device, "--data", data_root]
-            done = subprocess.run(command, env=environment, stderr=subprocess.PIPE, text=True)
+            command += ["--device", device, "--data", data_root, "--guarded"]
+            done = subprocess.run(
+                command, env=environment, stdin=guard, stderr=subprocess.PIPE, text=True
+            )
             if done.returncode not in (0, FAILED):
                 last = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
                 print(f"{slug}: could not be followed: {last}\n{done.stderr[-2000:]}", flush=True)
@@ -66,8 +68,13 @@ def follow_all(
         print("\n".join(lines(found)), flush=True)
         return not found["failed"]
 
-    with ThreadPoolExecutor(jobs) as pool:
-        return list(pool.map(one, slugs))
+    guard, held = os.pipe()  # ends when this process does, in whatever way
+    try:
+        with ThreadPoolExecutor(jobs) as pool:
+            return list(pool.map(one, slugs))
+    finally:
+        os.close(guard)
+        os.close(held)
 
 
 def _stamp(slug: str, data_root: str) -> str:
