@@ -13,6 +13,7 @@ import psutil
 import pytest
 import torch
 
+from tests.library import tiny_datasets
 from tests.press.toy_paper import CELLS, repository
 from weaklabels.lab import candidate_sets
 from weaklabels.lab.spec import Data
@@ -250,8 +251,43 @@ def test_a_part_that_fails_leaves_the_others_alone(tmp_path, monkeypatch, capsys
         raise ChildProcessError("the run on 2 processes failed: see above")
 
     monkeypatch.setattr(check, "two_processes", fails)
-    for name in ("two_workers", "time_networks", "time_reading"):
+    for name in ("two_workers", "time_networks", "time_reading", "time_compiled"):
         monkeypatch.setattr(check, name, lambda *_: done.append(1))
     assert not check._parts("cpu", "data", tmp_path)
-    assert len(done) == 3
+    assert len(done) == 4
     assert "ChildProcessError: the run on 2 processes failed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("at_hand", [True, False])
+def test_where_photographs_are_read_from_is_told_beside_the_speed_on_tensors(
+    at_hand, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("WEAKLABELS_BUILD", str(tmp_path / "build"))
+    if at_hand:
+        tiny_datasets.voc2012(tmp_path, train=20, val=10)
+    monkeypatch.setattr(throughput, "measure_reading", lambda *_, **__: 30.0)
+    monkeypatch.setattr(throughput, "measure", lambda *_, **__: 40.0)
+    check.time_reading("cpu", str(tmp_path))
+    source = "on disk" if at_hand else "made up in memory"
+    assert capsys.readouterr().out == (
+        f"resnet50 from photographs {source}, with its augmentation: 30.0 im/s, "
+        "75% of the 40.0 im/s on synthetic tensors\n"
+    )
+
+
+def test_a_network_is_timed_compiled_on_a_gpu_alone(tmp_path, monkeypatch, capsys):
+    asked = []
+
+    def measure(key, device, size, *, compiled=False):
+        asked.append((json.loads(key)["network"], json.loads(key)["shape"], device))
+        return 60.0 if compiled else 40.0
+
+    monkeypatch.setattr(throughput, "measure", measure)
+    check.time_compiled("cpu", str(tmp_path))
+    assert asked == []
+    check.time_compiled("cuda:1", str(tmp_path))
+    assert asked == [("resnet50", [3, 448, 448], "cuda:1")] * 2
+    assert capsys.readouterr().out.splitlines() == [
+        "not compiled: on a CPU compiling a network takes longer than a check",
+        "resnet50 compiled: 60.0 im/s, 150% of 40.0 im/s",
+    ]

@@ -23,6 +23,7 @@ from typing import Any
 
 import joblib
 
+from weaklabels import data
 from weaklabels.lab import sweep
 from weaklabels.lab.missing_labels import photographs
 from weaklabels.lab.spec import options as options_of
@@ -154,12 +155,33 @@ def time_networks(device: str, folder: Path) -> None:
 
 
 def time_reading(device: str, data_root: str) -> None:
-    """Say how fast the network of the multi-label chapters learns from photographs on disk."""
-    size = slices.size_for(device)
-    with slices.installed(size):
+    """Say how fast the network of the multi-label chapters learns from photographs, and what share
+    that is of its speed on tensors that lie ready."""
+    size, made_up = slices.size_for(device), {}
+    with slices.installed(size, made_up.__setitem__):
         spec = shortened(photographs(data_root, device), size)
+        data.load(spec.dataset, data_root, **dict(spec.data_options))  # others may be remembered
         speed = throughput.measure_reading(spec, epochs=1 if device == "cpu" else 5)
-    print(f"{spec.network} from photographs on disk, with its augmentation: {speed:.1f} im/s")
+    ready = throughput.measure(throughput.signature(spec), device, size)
+    source = "made up in memory" if made_up[spec.dataset] else "on disk"
+    print(
+        f"{spec.network} from photographs {source}, with its augmentation: {speed:.1f} im/s, "
+        f"{speed / ready:.0%} of the {ready:.1f} im/s on synthetic tensors"
+    )
+
+
+def time_compiled(device: str, data_root: str) -> None:
+    """Say how fast the same network is when it is compiled."""
+    if device == "cpu":
+        print("not compiled: on a CPU compiling a network takes longer than a check")
+        return
+    size = slices.size_for(device)
+    key = throughput.signature(shortened(photographs(data_root, device), size))
+    plain, compiled = (
+        throughput.measure(key, device, size, compiled=compiled) for compiled in (False, True)
+    )
+    network = json.loads(key)["network"]
+    print(f"{network} compiled: {compiled:.1f} im/s, {compiled / plain:.0%} of {plain:.1f} im/s")
 
 
 def _parts(device: str, root: str, folder: Path) -> bool:
@@ -170,6 +192,7 @@ def _parts(device: str, root: str, folder: Path) -> bool:
         partial(two_workers, root, folder),
         partial(time_networks, device, folder),
         partial(time_reading, device, root),
+        partial(time_compiled, device, root),
     ):
         try:
             part()
