@@ -14,7 +14,7 @@ from chapters.mogd import runs as mogd
 from tests.library import tiny_datasets
 from tests.press.toy_paper import CELLS, repository
 from weaklabels import data
-from weaklabels.lab import candidate_setting, candidate_sets, multilabel
+from weaklabels.lab import candidate_sets, candidate_setting, multilabel
 from weaklabels.lab.checkpoint import Checkpoint
 from weaklabels.lab.missing_labels import photographs
 from weaklabels.lab.spec import options
@@ -227,6 +227,7 @@ def test_a_run_that_raises_is_told(toy, monkeypatch):
     trace = follow.follow("toy", "cpu", str(toy / "data"), workers=1)
     assert ("Tables", "run PRODEN: ValueError: no PRODEN") in trace.failed
     assert ("Tables", "run CC: ValueError: no CC") in trace.failed
+    assert all(table.cost for table in trace.tables)
     assert any("failed" in line for line in check.lines(vars(trace) | {"tables": [], "seconds": 1}))
 
 

@@ -244,18 +244,45 @@ def test_speeds_are_those_of_a_card_and_its_clock_waits_for_it(tmp_path, monkeyp
     assert waited == [("cuda:1",)] * 2
 
 
-def test_a_part_that_fails_leaves_the_others_alone(tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def parts(monkeypatch):
+    """The parts of a check cost nothing: the names of those that were done."""
     done = []
+    names = ("time_networks", "time_reading", "time_compiled", "two_processes", "two_workers")
+    for name in (*names, "tell_speeds"):
 
+        def part(*_, name=name):
+            done.append(name)
+
+        part.__name__ = name
+        monkeypatch.setattr(check, name, part)
+    return done
+
+
+def test_a_part_that_fails_leaves_the_others_alone(parts, tmp_path, monkeypatch, capsys):
     def fails(*_):
         raise ChildProcessError("the run on 2 processes failed: see above")
 
     monkeypatch.setattr(check, "two_processes", fails)
-    for name in ("two_workers", "time_networks", "time_reading", "time_compiled"):
-        monkeypatch.setattr(check, name, lambda *_: done.append(1))
-    assert not check._parts("cpu", "data", tmp_path)
-    assert len(done) == 4
-    assert "ChildProcessError: the run on 2 processes failed" in capsys.readouterr().out
+    assert not check._check([], "cpu", "data", tmp_path, 1)
+    assert parts.count("time_networks") == 3
+    assert parts[-3:] == ["two_workers", "time_networks", "tell_speeds"]
+    assert "failed: fails: ChildProcessError: the run on 2 processes" in capsys.readouterr().out
+
+
+def test_networks_are_timed_early_and_what_has_failed_comes_last(parts, tmp_path, monkeypatch):
+    def follow_all(slugs, *_):
+        parts.extend(slugs)
+        return [slug != "b" for slug in slugs]
+
+    monkeypatch.setattr(check, "follow_all", follow_all)
+    (tmp_path / "b.json").write_text(json.dumps(TRACE | {"failed": [("Tables", "broken")]}))
+    (tmp_path / "c.json").write_text(json.dumps(TRACE | {"failed": []}))
+    assert not check._check(["a", "b", "c"], "cpu", "data", tmp_path, 1)
+    assert parts[:5] == ["time_networks", "a", "c", "time_networks", "time_reading"]
+    assert parts[-3:] == ["b", "time_networks", "tell_speeds"]
+    (tmp_path / "b.json").unlink()
+    assert check._check(["a"], "cpu", "data", tmp_path, 1)
 
 
 @pytest.mark.parametrize("at_hand", [True, False])

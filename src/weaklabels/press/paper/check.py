@@ -1,10 +1,10 @@
 """``make paper-check``: every chapter with the profile ``paper``, on a slice, in ten minutes.
 
-Each notebook is followed in a process of its own (see ``follow``); then one run is shared by two
-processes, two runs by two workers, and the networks that the runs asked for are timed (see
-``throughput``). What is finished is kept in ``build/paper-check``: stopped at any moment, or by the
-end of ``BUDGET``, the same command goes on from there. A chapter in which something failed is
-followed again.
+Each notebook is followed in a process of its own (see ``follow``), and the networks that the runs
+asked for are timed (see ``throughput``); one run is shared by two processes, two runs by two
+workers. What is finished is kept in ``build/paper-check``: stopped at any moment, or by the end of
+``BUDGET``, the same command goes on from there. A chapter in which something failed is followed
+again, when all others are done.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def two_processes(data_root: str, folder: Path) -> None:
     """One run on photographs, every batch of which two processes of this machine share."""
     size = slices.size_for("cpu")
     spec = lighter(shortened(photographs(data_root, "cpu"), size), "cpu")
-    # Each process normalises three images alone: at the paper's rate weights would grow without end.
+    # Each process normalises three images alone: at the paper's rate weights grow without end.
     careful = replace(spec, optimiser=replace(spec.optimiser, lr=1e-7, head_lr=1e-7))
     case = Case("weaklabels.lab.multilabel:run", careful, "cpu")
     (record,) = sweep.run(run_case, [case], Store(folder / "two processes"), gpus=2)
@@ -135,7 +135,7 @@ def two_workers(data_root: str, folder: Path) -> None:
 
 
 def time_networks(device: str, folder: Path) -> None:
-    """Time every network that a chapter asked for, and say how fast it is."""
+    """Time every network that a chapter asked for and that has not been timed."""
     path = throughput.file_of(folder.parent, device)
     speeds = {key: speed for key, speed in (read_json(path) or {}).items() if speed}
     size = slices.size_for(device)
@@ -148,10 +148,16 @@ def time_networks(device: str, folder: Path) -> None:
                     print(f"not timed: {key}: {line_of(error)}", flush=True)
                     continue
                 write_atomically(path, json.dumps(speeds, indent=1) + "\n")
-    for key, speed in speeds.items():
-        told = json.loads(key)
-        side = "x".join(map(str, told["shape"]))
-        print(f"{told['network']} {side} {told['precision']} batch {told['batch']}: {speed} im/s")
+
+
+def tell_speeds(device: str, folder: Path) -> None:
+    """Say how fast the networks are that were timed."""
+    for key, speed in (read_json(throughput.file_of(folder.parent, device)) or {}).items():
+        if speed:
+            told = json.loads(key)
+            side = "x".join(map(str, told["shape"]))
+            network = f"{told['network']} {side} {told['precision']} batch {told['batch']}"
+            print(f"{network}: {speed} im/s", flush=True)
 
 
 def time_reading(device: str, data_root: str) -> None:
@@ -184,22 +190,47 @@ def time_compiled(device: str, data_root: str) -> None:
     print(f"{network} compiled: {compiled:.1f} im/s, {compiled / plain:.0%} of {plain:.1f} im/s")
 
 
-def _parts(device: str, root: str, folder: Path) -> bool:
-    """What needs no chapter, or comes after all of them. Returns whether nothing failed."""
-    well = True
-    for part in (
-        partial(two_processes, root, folder),
-        partial(two_workers, root, folder),
-        partial(time_networks, device, folder),
-        partial(time_reading, device, root),
-        partial(time_compiled, device, root),
-    ):
-        try:
-            part()
-        except Exception as error:
-            print(f"failed: {part.func.__name__}: {line_of(error)}", flush=True)
-            well = False
-    return well
+def _check(slugs: Sequence[str], device: str, root: str, folder: Path, jobs: int) -> bool:
+    """All of it, in the order in which most is known when the time is up.
+
+    Networks are timed as soon as the chapters that ask for them have been followed, by this call or
+    an earlier one; chapters that have failed before come last.
+
+    Returns:
+        whether nothing failed.
+    """
+    failed = [slug for slug in slugs if _failed_before(slug, folder)]
+    others = [slug for slug in slugs if slug not in failed]
+    timed = partial(time_networks, device, folder)
+    well = [_well(timed)]
+    well += follow_all(others, device, root, folder, jobs)
+    well += map(
+        _well,
+        (
+            timed,
+            partial(time_reading, device, root),
+            partial(time_compiled, device, root),
+            partial(two_processes, root, folder),
+            partial(two_workers, root, folder),
+        ),
+    )
+    well += follow_all(failed, device, root, folder, jobs)
+    well += map(_well, (timed, partial(tell_speeds, device, folder)))
+    return all(well)
+
+
+def _well(part: partial[None]) -> bool:
+    """Do a part of the check. Returns whether it did not fail, and says so if it did."""
+    try:
+        part()
+    except Exception as error:
+        print(f"failed: {part.func.__name__}: {line_of(error)}", flush=True)
+        return False
+    return True
+
+
+def _failed_before(slug: str, folder: Path) -> bool:
+    return bool((read_json(folder / f"{slug}.json") or {}).get("failed"))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -222,8 +253,7 @@ def main(arguments: list[str] | None = None) -> int:
         clean = partial(_clean, folder)
         with only_one(plan.FOUND), stopping_cleanly(clean, AGAIN, limit):
             clean()
-            followed = follow_all(slugs, device, root, folder, jobs)
-            well = _parts(device, root, folder) and all(followed)
+            well = _check(slugs, device, root, folder, jobs)
     except options.UsageError as error:
         print(error, file=sys.stderr)
         return 2

@@ -188,6 +188,7 @@ class Following(chapters.Chapter):
     def run(self, function: sweep.RunFunction, specs: Iterable[Any]) -> list[Record]:
         specs, size = list(specs), slices.size_for(self.device)
         table = Table(self.trace.section, len(specs))
+        table.uncosted = sum(not add_cost(table.cost, spec) for spec in dict.fromkeys(specs))
         self.trace.tables.append(table)
         started = time.monotonic()
         short = [shortened(resumable(spec), size) for spec in specs]
@@ -208,7 +209,6 @@ class Following(chapters.Chapter):
         if not all(key in self.done for key in chosen):
             raise Silent("a run that this cell shows has failed")
         table.seconds = round(time.monotonic() - started, 1)
-        table.uncosted = sum(not add_cost(table.cost, spec) for spec in dict.fromkeys(specs))
         return [replace(self.done[key], spec=spec) for key, spec in zip(chosen, short, strict=True)]
 
     def _stands_in(self, function: sweep.RunFunction, spec: Any) -> Any:
