@@ -163,7 +163,8 @@ def tell_speeds(device: str, folder: Path) -> None:
 def time_reading(device: str, data_root: str) -> None:
     """Say how fast the network of the multi-label chapters learns from photographs, and what share
     that is of its speed on tensors that lie ready."""
-    size, made_up = slices.size_for(device), {}
+    size = slices.size_for(device)
+    made_up: dict[str, bool] = {}
     with slices.installed(size, made_up.__setitem__):
         spec = shortened(photographs(data_root, device), size)
         data.load(spec.dataset, data_root, **dict(spec.data_options))  # others may be remembered
