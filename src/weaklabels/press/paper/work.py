@@ -4,8 +4,9 @@ The chapters come in the order of the plan (see ``plan``), each in a process of 
 one of them leaves the others alone. The code of each notebook is executed with the profile
 ``paper`` on all data that are at hand; every table that is complete is written at once to
 ``recorded/paper.json`` of its room, in its own place there, with the scores of its rows, seed by
-seed. Finished runs lie in ``build/paper/runs``, and those under way keep their state after every
-epoch. Cells that fail for another reason than that data are missing are told.
+seed (see ``scores``). Finished runs lie in ``build/paper/runs``, and those under way keep their
+state after every epoch. Cells that fail for another reason than that data are missing are told, and
+so are tables of which nothing can be kept.
 """
 
 from __future__ import annotations
@@ -17,15 +18,14 @@ import signal
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from weaklabels.lab import keys, sweep
 from weaklabels.lab.store import Record
@@ -34,6 +34,7 @@ from weaklabels.press import machine
 from weaklabels.press.paper import plan
 from weaklabels.press.paper.cells import execute_cells, notebook_of, parameters
 from weaklabels.press.paper.follow import FAILED
+from weaklabels.press.paper.scores import kept_of, name_of, says_something, scores
 from weaklabels.press.paper.shorten import resumable, with_weights_at_hand
 from weaklabels.press.record import AGAIN, REPOSITORY, readable
 from weaklabels.press.runner import options
@@ -48,12 +49,13 @@ from weaklabels.press.runner.interrupt import kill_descendants, stopping_cleanly
 from weaklabels.press.stale import reference
 
 NAME = "paper"
-SCORES = ("val_ap", "test_ap", "val_accuracy", "test_accuracy", "test", "test_average", "accuracy")
-"""Values of a run that are scores in percent, one or one a class after every epoch."""
-
 
 RANDOM = "random weights"
 """Where networks are named whose weights were random, as ImageNet's were not at hand."""
+
+PLACE = ("section", "cell", "number")
+"""What tells tables of a chapter apart: the heading above, the first line of the cell, and which of
+its tables it is."""
 
 Process: type[BaseProcess] = multiprocessing.get_context("spawn").Process
 """That of a chapter; in one that is forked CUDA may not be usable."""
@@ -71,7 +73,8 @@ class Tables:
             first line of the ``cell``, ``number`` among the tables of this cell), ``rows``,
             networks with random weights, and how it came about.
         added: how many of them are new.
-        code, random: where the code of the table under way starts, and its random networks.
+        place: of the table under way; None between tables.
+        code, random: where the code of that table starts, and its random networks.
         asked: tables that a cell asked for, by section and first line.
         section, line, cells, silent, failed: of the cells (see ``cells.execute_cells``).
     """
@@ -81,6 +84,7 @@ class Tables:
     command: str
     found: list[dict[str, Any]] = field(init=False)
     added: int = 0
+    place: dict[str, Any] | None = None
     code: set[keys.Reference] = field(default_factory=set)
     random: set[str] = field(default_factory=set)
     asked: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -98,34 +102,62 @@ class Tables:
         """Where they are written."""
         return REPOSITORY / "book" / "chapters" / self.slug / "recorded" / f"{NAME}.json"
 
-    def begin(self) -> dict[str, Any]:
-        """A table is asked for: its place, which stays the same when others are not complete."""
+    @contextmanager
+    def one(self, function: sweep.RunFunction) -> Iterator[dict[str, Any]]:
+        """While a table is computed: its place, which stays the same when others are not complete.
+
+        Raises:
+            ValueError: if nothing is said of what to keep of its runs, before they are computed.
+        """
+        name = name_of(function)
+        kept_of(name)
         self.code.clear()
         self.random.clear()
         self.asked[self.section, self.line] += 1
         number = self.asked[self.section, self.line]
-        return {"section": self.section, "cell": self.line, "number": number}
+        self.place = {"section": self.section, "cell": self.line, "number": number}
+        try:
+            yield {**self.place, "function": name}
+        finally:
+            self.place = None
 
-    def add(self, place: Mapping[str, Any], rows: Mapping[Any, Sequence[Record]]) -> None:
-        """Add a complete table in its place, and write all of them."""
-        scored = {_name(key): scores(records) for key, records in rows.items()}
-        if not any(scored.values()):
+    def add(self, table: Mapping[str, Any], rows: Mapping[Any, Sequence[Record]]) -> None:
+        """Add a complete table in its place, and write all of them.
+
+        One of which nothing can be kept, though something was to be, counts as failed.
+
+        Args:
+            table: its place, and its function.
+            rows: the runs of each, not none.
+        """
+        kept = kept_of(table["function"])
+        scored = {_name(key): scores(records, kept) for key, records in rows.items()}
+        if not kept:
             return
-        table = {
-            **place,
-            "rows": scored,
-            RANDOM: sorted(self.random),
-            "command": self.command,
-            "provenance": self._provenance(),
-            "keys": _keys(self.code),
-        }
-        places = [{key: each.get(key) for key in place} for each in self.found]
-        if place in places:
-            self.found[places.index(dict(place))] = table
-        else:
-            self.found.append(table)
+        if not says_something(scored):
+            told = f"no value of {table['function']} can be kept: expected {', '.join(kept)}"
+            self.failed.append((self.section, told))
+            return
+        self._replace(
+            {
+                **table,
+                "rows": scored,
+                RANDOM: sorted(self.random),
+                "command": self.command,
+                "provenance": self._provenance(),
+                "keys": _keys(self.code),
+            }
+        )
         self.added += 1
         write_atomically(self.path, readable(self.content()) + "\n")
+
+    def _replace(self, table: dict[str, Any]) -> None:
+        places = [tuple(each.get(key) for key in PLACE) for each in self.found]
+        place = tuple(table[key] for key in PLACE)
+        if place in places:
+            self.found[places.index(place)] = table
+        else:
+            self.found.append(table)
 
     def _provenance(self) -> dict[str, Any]:
         return {
@@ -141,7 +173,7 @@ class Tables:
         code = {reference(start) for each in held for start in each["code"]}
         old = [each["key"] for each in held if _keys(map(reference, each["code"])) != each]
         return {
-            "what": "Scores (%) of the runs of the profile paper that are complete, seed by seed.",
+            "what": "Scores of the runs of the profile paper that are complete, seed by seed.",
             "command": self.command,
             "provenance": self._provenance(),
             RANDOM: sorted({name for each in self.found for name in each[RANDOM]}),
@@ -157,18 +189,6 @@ def _keys(starts: Iterable[keys.Reference]) -> dict[str, Any]:
 
 def _name(key: Any) -> str:
     return ", ".join(map(str, key)) if isinstance(key, tuple) else str(key)
-
-
-def scores(records: Sequence[Record]) -> dict[str, list[float]]:
-    """Score -> its last value of each run, in percent, the mean over classes."""
-    found = {}
-    for name in SCORES:
-        if all(name in record.values for record in records):
-            values = [np.atleast_1d(record.values[name]) for record in records]
-            last = [float(np.mean(each[-1])) for each in values]
-            if np.isfinite(last).all():
-                found[name] = [round(value, 3) for value in last]
-    return found
 
 
 class Working(chapters.Chapter):
@@ -194,9 +214,9 @@ class Working(chapters.Chapter):
         table: Mapping[Any, Any],
         seeds: Iterable[int] | None = None,
     ) -> dict[Any, list[Record]]:
-        place = self.tables.begin()
-        records = super().repeat(function, table, seeds)
-        self.tables.add(place, records)
+        with self.tables.one(function) as under_way:
+            records = super().repeat(function, table, seeds)
+            self.tables.add(under_way, records)
         return records
 
 
