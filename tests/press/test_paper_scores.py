@@ -7,6 +7,7 @@ import importlib
 import json
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from weaklabels.lab import candidate_sets
 from weaklabels.lab.spec import Data
 from weaklabels.lab.store import Record
 from weaklabels.press.paper import work
-from weaklabels.press.paper.scores import KEPT, kept_of, name_of, scores
+from weaklabels.press.paper.scores import KEPT, by_difference, kept_of, name_of, scores
 
 ROOMS = Path(__file__).parents[2] / "book" / "chapters"
 VALUES = {
@@ -119,6 +120,36 @@ def test_lines_are_of_functions_that_there_are():
         assert name_of(getattr(importlib.import_module(module), function)) == name
 
 
+@dataclass(frozen=True)
+class Of:
+    """A part of a spec."""
+
+    lr: float
+
+
+@dataclass(frozen=True)
+class Spec:
+    """Of a run that is told apart by its fields."""
+
+    method: str
+    optimiser: Of
+    seed: int = 0
+    device: str = "cpu"
+
+
+def test_runs_without_names_are_named_by_what_differs():
+    specs = [
+        Spec("AN", Of(0.1)), Spec("AN", Of(0.1), seed=1), Spec("EM", Of(0.1)), Spec("EM", Of(1.0)),
+    ]  # fmt: skip
+    rows = by_difference([Record(spec, {}, {}) for spec in specs])
+    assert {name: [record.spec for record in records] for name, records in rows.items()} == {
+        "method AN, optimiser.lr 0.1": specs[:2],
+        "method EM, optimiser.lr 0.1": specs[2:3],
+        "method EM, optimiser.lr 1.0": specs[3:],
+    }
+    assert list(by_difference([Record(specs[0], {}, {})])) == ["all"]
+
+
 # -- in the command -------------------------------------------------------------------------------
 
 
@@ -144,6 +175,20 @@ def compute(root):
 def tables_of(root):
     path = root / "book" / "chapters" / "toy" / "recorded" / "paper.json"
     return json.loads(path.read_text())["tables"] if path.exists() else []
+
+
+def test_runs_that_are_asked_for_one_by_one_are_a_table(tmp_path, monkeypatch, scored):
+    alone = (
+        "specs = [replace(base, method=m, seed=s) for m in ('CC', 'PRODEN') for s in (0, 1)]\n"
+        "chapter.run(run, specs)\nchapter.repeat(run, {'one': base})"
+    )
+    repository(tmp_path, monkeypatch, [*CELLS[:3], alone])
+    assert compute(tmp_path).added == 2
+    first, second = tables_of(tmp_path)
+    assert list(first["rows"]) == ["method CC", "method PRODEN"]
+    assert first["rows"]["method CC"] == {"test_accuracy": [50.0, 50.0]}
+    assert (list(second["rows"]), second["number"]) == (["one"], 2)
+    assert first["function"] == name_of(candidate_sets.run)
 
 
 def test_a_table_of_which_nothing_can_be_kept_is_a_failure(tmp_path, monkeypatch, scored):

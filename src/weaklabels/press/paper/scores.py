@@ -8,6 +8,7 @@ epochs, or three classes.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -156,3 +157,25 @@ def says_something(rows: Mapping[str, Kept]) -> bool:
         return any(map(numbers, value)) if isinstance(value, list) else value is not None
 
     return any(numbers(runs) for kept in rows.values() for runs in kept.values())
+
+
+def by_difference(records: Sequence[Record]) -> dict[str, list[Record]]:
+    """Runs without names: a row is named by the fields in which its specs differ from others', and
+    holds those that differ in the seed alone."""
+    fields = [dict(_fields(asdict(record.spec))) for record in records]
+    names = dict.fromkeys(name for one in fields for name in one if name != "seed")
+    differing = [name for name in names if len({str(one.get(name)) for one in fields}) > 1]
+    rows: dict[str, list[Record]] = {}
+    for one, record in zip(fields, records, strict=True):
+        row = ", ".join(f"{name} {one.get(name)}" for name in differing) or "all"
+        rows.setdefault(row, []).append(record)
+    return rows
+
+
+def _fields(value: Mapping[str, Any], before: str = "") -> list[tuple[str, Any]]:
+    """Fields of a spec, those of its parts as ``part.field``."""
+    found = []
+    for name, part in value.items():
+        inner = isinstance(part, Mapping)
+        found += _fields(part, f"{before}{name}.") if inner else [(f"{before}{name}", part)]
+    return found

@@ -34,7 +34,7 @@ from weaklabels.press import machine
 from weaklabels.press.paper import plan
 from weaklabels.press.paper.cells import execute_cells, notebook_of, parameters
 from weaklabels.press.paper.follow import FAILED
-from weaklabels.press.paper.scores import kept_of, name_of, says_something, scores
+from weaklabels.press.paper.scores import by_difference, kept_of, name_of, says_something, scores
 from weaklabels.press.paper.shorten import resumable, with_weights_at_hand
 from weaklabels.press.record import AGAIN, REPOSITORY, readable
 from weaklabels.press.runner import options
@@ -197,6 +197,14 @@ class Working(chapters.Chapter):
     tables: Tables
 
     def run(self, function: sweep.RunFunction, specs: Iterable[Any]) -> list[Record]:
+        if self.tables.place is not None:  # ``repeat`` is under way, and names the rows
+            return self._compute(function, specs)
+        with self.tables.one(function) as table:
+            records = self._compute(function, specs)
+            self.tables.add(table, by_difference(records))
+        return records
+
+    def _compute(self, function: sweep.RunFunction, specs: Iterable[Any]) -> list[Record]:
         told = [resumable(self._with_weights(spec)) for spec in specs]
         for spec in told:
             self.tables.code.update(keys.starts(function, spec))
