@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from weaklabels.press.paper.throughput import NOT_COUNTED, file_of
 from weaklabels.press.runner.files import read_json
 from weaklabels.press.runner.notebooks import chapters_of
@@ -61,7 +63,7 @@ def slugs() -> list[str]:
 
 def costs(device: str, seeds: int = 1, folder: Path = FOUND) -> list[Costs]:
     """The chapters that were followed, in the order in which they should be computed."""
-    speeds = read_json(file_of(folder, device)) or {}
+    speeds = read_json(speeds_of(folder, device)) or {}
     found = []
     for slug in slugs():
         trace = read_json(folder / device.partition(":")[0] / f"{slug}.json")
@@ -82,6 +84,16 @@ def _minutes(table: dict[str, Any], seeds: int, speeds: dict[str, Any]) -> float
     if untold or not all(speeds.get(key) for key in cost):
         return None
     return seeds * sum(images / speeds[key] for key, images in cost.items()) / 60
+
+
+def speeds_of(folder: Path, device: str) -> Path:
+    """Where the speeds of a device are; away from any card those of the only one that was timed,
+    as a folder that was brought home holds them."""
+    path = file_of(folder, device)
+    if device != "cpu" and not torch.cuda.is_available() and not path.exists():
+        cards = set(folder.glob("throughput-*.json")) - {file_of(folder, "cpu")}
+        path = cards.pop() if len(cards) == 1 else path
+    return path
 
 
 def _undecided(slug: str) -> int:
