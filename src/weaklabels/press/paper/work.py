@@ -36,6 +36,7 @@ from weaklabels.press.paper.cells import execute_cells, notebook_of, parameters
 from weaklabels.press.paper.follow import FAILED
 from weaklabels.press.paper.scores import by_difference, kept_of, name_of, says_something, scores
 from weaklabels.press.paper.shorten import resumable, with_weights_at_hand
+from weaklabels.press.paper.throughput import Cost, add_cost, file_of
 from weaklabels.press.record import AGAIN, REPOSITORY, readable
 from weaklabels.press.runner import options
 from weaklabels.press.runner.files import (
@@ -72,7 +73,8 @@ class Tables:
         found: the complete tables, also those of earlier commands: where each stands (``section``,
             first line of the ``cell``, ``number`` among the tables of this cell), ``rows``,
             networks with random weights, and how it came about.
-        added: how many of them are new.
+        seeds: repetitions that are asked for.
+        added: how many tables are new.
         place: of the table under way; None between tables.
         code, random: where the code of that table starts, and its random networks.
         asked: tables that a cell asked for, by section and first line.
@@ -83,6 +85,7 @@ class Tables:
     device: str
     command: str
     found: list[dict[str, Any]] = field(init=False)
+    seeds: int = 1
     added: int = 0
     place: dict[str, Any] | None = None
     code: set[keys.Reference] = field(default_factory=set)
@@ -138,10 +141,14 @@ class Tables:
             told = f"no value of {table['function']} can be kept: expected {', '.join(kept)}"
             self.failed.append((self.section, told))
             return
+        runs = [record for records in rows.values() for record in records]
         self._replace(
             {
                 **table,
                 "rows": scored,
+                "seeds": self.seeds,
+                **cost_of(runs),
+                "timed": file_of(Path(), self.device).name,
                 RANDOM: sorted(self.random),
                 "command": self.command,
                 "provenance": self._provenance(),
@@ -191,6 +198,25 @@ def _name(key: Any) -> str:
     return ", ".join(map(str, key)) if isinstance(key, tuple) else str(key)
 
 
+def cost_of(runs: Sequence[Record]) -> dict[str, Any]:
+    """What the plan is told of runs that are finished.
+
+    Returns:
+        ``runs``, their number; ``images`` that pass through their networks (see
+        ``throughput.add_cost``), and ``seconds``, one after another; of a run that was resumed
+        they are those since its last checkpoint.
+    """
+    cost: Cost = {}
+    for spec in dict.fromkeys(run.spec for run in runs):
+        add_cost(cost, spec)
+    seconds = {id(run): run.provenance.get("seconds", 0.0) for run in runs}
+    return {
+        "runs": len(runs),
+        "images": sum(cost.values()),
+        "seconds": round(sum(seconds.values()), 1),
+    }
+
+
 class Working(chapters.Chapter):
     """A chapter that writes down every table of runs that is complete."""
 
@@ -230,6 +256,7 @@ class Working(chapters.Chapter):
 
 def compute(tables: Tables, seeds: int, data_root: str, workers: int) -> None:
     """Execute the code of a chapter's notebook, and write down its tables."""
+    tables.seeds = seeds
 
     class Here(Working):
         def __init__(self, slug: str, *_: Any) -> None:
