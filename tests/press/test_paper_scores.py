@@ -223,6 +223,19 @@ def test_runs_that_others_use_are_no_table_and_no_failure(tmp_path, monkeypatch,
     assert (tables.added, tables.failed) == (0, [])
 
 
+def test_a_table_names_what_computed_its_runs(tmp_path, monkeypatch):
+    def run(self, function, specs):
+        on = ({"device": name} for name in ("x86_64", "NVIDIA H200", "x86_64"))
+        return [Record(spec, {"test_accuracy": np.array(1.0)}, next(on)) for spec in specs]
+
+    monkeypatch.setattr("weaklabels.press.chapter.Chapter.run", run, raising=False)
+    repository(tmp_path, monkeypatch, CELLS[:4])
+    tables = work.Tables("toy", "cpu", "make record PROFILE=paper")
+    work.compute(tables, 1, str(tmp_path / "data"), workers=1)
+    (table,) = tables_of(tmp_path)
+    assert table["provenance"]["device"] == "NVIDIA H200, x86_64"
+
+
 def test_all_that_is_not_finite_is_nothing():
     record = Record(Data(), {"error": np.array(np.nan)}, {})
     rows = {"SGD": scores([record], kept_of("chapters.isgd_pinn.runs:run"))}

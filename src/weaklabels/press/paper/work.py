@@ -37,7 +37,7 @@ from weaklabels.press.paper.follow import FAILED
 from weaklabels.press.paper.scores import by_difference, kept_of, name_of, says_something, scores
 from weaklabels.press.paper.shorten import resumable, with_weights_at_hand
 from weaklabels.press.paper.throughput import Cost, add_cost, file_of
-from weaklabels.press.record import AGAIN, REPOSITORY, readable
+from weaklabels.press.record import AGAIN, REPOSITORY, computed_on, readable
 from weaklabels.press.runner import options
 from weaklabels.press.runner.files import (
     PART,
@@ -151,7 +151,7 @@ class Tables:
                 "timed": file_of(Path(), self.device).name,
                 RANDOM: sorted(self.random),
                 "command": self.command,
-                "provenance": self._provenance(),
+                "provenance": self._provenance(runs),
                 "keys": _keys(self.code),
             }
         )
@@ -166,9 +166,11 @@ class Tables:
         else:
             self.found.append(table)
 
-    def _provenance(self) -> dict[str, Any]:
+    def _provenance(self, runs: Sequence[Record] = ()) -> dict[str, Any]:
+        devices = [run.provenance["device"] for run in runs if "device" in run.provenance]
         return {
             **sweep.provenance(self.device),
+            **computed_on(devices),
             "commit": machine.commit(REPOSITORY),
             "date": datetime.now(UTC).date().isoformat(),
         }
