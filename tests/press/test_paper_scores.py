@@ -236,6 +236,26 @@ def test_a_table_names_what_computed_its_runs(tmp_path, monkeypatch):
     assert table["provenance"]["device"] == "NVIDIA H200, x86_64"
 
 
+ONE_GO = [
+    CELLS[0],
+    CELLS[1].replace(", run", "") + "\nfrom chapters.isgd_pinn.runs import InnerSpec, Spec, inner",
+    "chapter.repeat(inner, {'one': InnerSpec(Spec())})",
+]
+
+
+def test_runs_that_begin_anew_are_told_where_there_is_a_budget(
+    tmp_path, monkeypatch, scored, capsys
+):
+    scored[0]["defect"] = np.zeros(2)
+    for cells, budget, told in ((ONE_GO, "25m", 1), (ONE_GO, "", 0), (CELLS[:4], "25m", 0)):
+        repository(tmp_path, monkeypatch, cells)
+        tables = work.Tables("toy", "cpu", "make record PROFILE=paper", budget)
+        work.compute(tables, 1, str(tmp_path / "data"), workers=1)
+        assert (tables.added, tables.failed) == (1, [])
+        said = capsys.readouterr().out
+        assert said.count("toy: runs of chapters.isgd_pinn.runs:inner keep no checkpoints") == told
+
+
 def test_all_that_is_not_finite_is_nothing():
     record = Record(Data(), {"error": np.array(np.nan)}, {})
     rows = {"SGD": scores([record], kept_of("chapters.isgd_pinn.runs:run"))}

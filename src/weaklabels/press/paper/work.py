@@ -70,6 +70,7 @@ class Tables:
         slug: of the chapter.
         device: where.
         command: that computed it.
+        budget: time that the command was given, as typed; empty: no limit.
         found: the complete tables, also those of earlier commands: where each stands (``section``,
             first line of the ``cell``, ``number`` among the tables of this cell), ``rows``,
             networks with random weights, and how it came about.
@@ -85,6 +86,7 @@ class Tables:
     device: str
     command: str
     found: list[dict[str, Any]] = field(init=False)
+    budget: str = ""
     seeds: int = 1
     added: int = 0
     place: dict[str, Any] | None = None
@@ -236,7 +238,18 @@ class Working(chapters.Chapter):
         told = [resumable(self._with_weights(spec)) for spec in specs]
         for spec in told:
             self.tables.code.update(keys.starts(function, spec))
+        if self.tables.budget and any(self._begins_anew(function, spec) for spec in told):
+            print(
+                f"{self.slug}: runs of {name_of(function)} keep no checkpoints: one that takes "
+                f"longer than BUDGET={self.tables.budget} is never finished",
+                flush=True,
+            )
         return super().run(function, told)
+
+    def _begins_anew(self, function: sweep.RunFunction, spec: Any) -> bool:
+        """Whether a run is still to be computed, and starts from its beginning when stopped."""
+        kept = getattr(spec, "checkpoint", False)
+        return not kept and not self.store.path(function, spec).exists()
 
     def _with_weights(self, spec: Any) -> Any:
         fitting = with_weights_at_hand(spec)
@@ -346,7 +359,7 @@ def main(arguments: list[str] | None = None) -> int:
         clean = partial(_clean, folder)
         with only_one(folder), stopping_cleanly(clean, AGAIN, limit):
             clean()
-            tables = [Tables(slug, device, _command(slug, given)) for slug in slugs]
+            tables = [Tables(slug, device, _command(slug, given), given.budget) for slug in slugs]
             well = [work_apart(each, seeds, root, workers) for each in tables]
     except options.UsageError as error:
         print(error, file=sys.stderr)
