@@ -53,8 +53,6 @@ class Size:
 
 
 SIZES = {"cpu": Size(6, 2, 200, 6, 14), "cuda": Size(64, 8, 1600, 32, 1)}
-
-
 """So many photographs that the five which notebooks show are among them, and that no step has a
 single one: there batch normalisation refuses maps of one pixel."""
 
