@@ -179,7 +179,7 @@ def _of_all_steps(what: str, full: Runs, keys: Sequence[Key], counts: np.ndarray
     return f"{counts.sum()} {what} in {taken} steps"
 
 
-def claim_34(runs: Runs, name: str) -> list[Row]:
+def claim_3_4(runs: Runs, name: str) -> list[Row]:
     """Digits of ISGD's best rate above SGD's; of its best and its median rate above Adam's.
 
     Args:
@@ -271,7 +271,7 @@ def claim_4g(ripples: Mapping[tuple[Key, int], Sequence[Record]]) -> Row:
     )
 
 
-def claim_34_chosen(runs: Runs, name: str) -> list[Row]:
+def claim_3_4_chosen(runs: Runs, name: str) -> list[Row]:
     """Digits at the chosen rates: ISGD above SGD (3c, 3d) and above Adam (4h, 4j).
 
     Args:

@@ -30,7 +30,7 @@ SPECTRA = 11
 """Places at which the tangent kernel is looked at."""
 
 BLOWN_UP = 1e3
-"""A run has diverged when its loss is this many times the first one, or not a number."""
+"""A run has diverged when the loss of its state is this many times the first one, or no number."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def run(spec: Spec) -> dict[str, Any]:
     optimiser = METHODS[spec.method](spec, alpha)
     watch = _Watch(task)
     generator = torch_rng(spec.seed, "batches")
-    theta, spent, diverged = task.start, 0, 0
+    theta, spent, diverged = task.start, 0, False
     while spent < spec.budget:
         loss = task.loss
         if spec.batch:
@@ -158,12 +158,14 @@ def run(spec: Spec) -> dict[str, Any]:
         spent += objective.evaluations
         watch.step(theta, new, spent, objective.values[0])
         theta = new
-        if not objective.values[-1] < BLOWN_UP * watch.first or not torch.isfinite(theta).all():
-            diverged = spent
+        # Only the first loss is of a state of the run: a line search may try far worse ones.
+        diverged = watch.blown_up(theta, objective.values[0])
+        if diverged:
             break
+    diverged = diverged or watch.blown_up(theta, float(task.loss(theta)))
     watch.end(theta if not diverged else None)
     return watch.results() | {
-        "diverged": diverged,
+        "diverged": spent if diverged else 0,
         "limit": limit,
         "alpha": alpha,
         "prediction": task.network(watch.kept, task.dense).detach().cpu().numpy(),
@@ -184,6 +186,10 @@ class _Watch:
         self.kernels: list[tuple[np.ndarray, np.ndarray]] = []
         self.outer = [self.first] if spec.method.startswith("ISGD") else []
         self.moved: list[float] = []
+
+    def blown_up(self, theta: Tensor, loss: float) -> bool:
+        """Whether a run has diverged, by its last parameters and the last loss of a state."""
+        return not loss < BLOWN_UP * self.first or not bool(torch.isfinite(theta).all())
 
     def step(self, old: Tensor, new: Tensor, after: int, loss: float) -> None:
         """A step that began with this loss and ended after so many evaluations of the run."""
