@@ -15,7 +15,7 @@ from weaklabels.lab.setting import Setting
 from weaklabels.lab.store import Record
 from weaklabels.lab.tuned import FIRST_TUNING_SEED, Tuned
 
-SEEDS = 3
+SEEDS = 9
 """Repetitions of the recorded choice."""
 
 RULE = f"lowest training loss at the end, median of {SEEDS} seeds"
