@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path, PurePosixPath
 
@@ -51,6 +51,15 @@ def gpu() -> str:
     if not device and not torch.cuda.is_available():
         pytest.skip("this needs an NVIDIA GPU, and PyTorch sees none")
     return device or "cuda"
+
+
+@pytest.fixture
+def pretended() -> Iterator[str]:
+    """A device on which a test notices that code mixes devices (see ``tests.pretended_gpu``)."""
+    from tests.pretended_gpu import pretended_gpu
+
+    with pretended_gpu() as device:
+        yield device
 
 
 @pytest.fixture(scope="session")

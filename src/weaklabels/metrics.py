@@ -2,6 +2,8 @@
 
 A score that is not finite, and a truth that is neither 0 nor 1, is refused with a ``ValueError``:
 nothing that is not a number ever becomes a result. An array for a tensor is a ``TypeError``.
+
+Sums are in double precision. Apple's MPS lacks it: bring tensors from there to the CPU first.
 """
 
 from __future__ import annotations
@@ -107,7 +109,7 @@ def precision_recall_f1(scores: Tensor, truth: Tensor, threshold: float) -> dict
     checks.binary(truth, "truth")
     predicted, positive = scores >= threshold, truth == 1
     made, wanted, right = (
-        entries.sum(0).double() for entries in (predicted, positive, predicted & positive)
+        entries.sum(0).cpu().double() for entries in (predicted, positive, predicted & positive)
     )
     result: dict[str, float] = {}
     for kind, precision, recall in (

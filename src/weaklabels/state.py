@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -82,6 +83,44 @@ def unpack(saved: Any, now: Any, name: str) -> Any:
         present = now if isinstance(now, dict) else {}
         return {k: unpack(each, present.get(k), f"{name}[{k!r}]") for k, each in saved.items()}
     return _restore(saved[KIND], saved["value"], now, name)
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where a network lies: the CPU if it has no weights."""
+    return next((weight.device for weight in model.parameters()), torch.device("cpu"))
+
+
+def global_generators(device: torch.device) -> dict[str, Tensor]:
+    """States of the global generators from which a training on a device draws, by kind of device.
+
+    A GPU that takes no part is not touched: each process that does holds some of its memory.
+    """
+    states = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(device)
+    if device.type == "mps":
+        states["mps"] = torch.mps.get_rng_state()
+    return states
+
+
+def set_global_generators(saved: Mapping[str, Any], device: torch.device) -> None:
+    """Set the global generators of a training on a device; those of other devices stay.
+
+    Args:
+        saved: a file's content: ``"generators"``, as ``global_generators`` returns them, or, before
+            December 2026, ``"generator"`` and ``"gpu generators"``, a list of every GPU's.
+        device: with its number, if it is a GPU.
+    """
+    states = saved.get("generators")
+    if states is None:
+        gpus = saved["gpu generators"]
+        known = device.type == "cuda" and device.index < len(gpus)
+        states = {"cpu": saved["generator"]} | ({"cuda": gpus[device.index]} if known else {})
+    torch.set_rng_state(states["cpu"])
+    if device.type == "cuda" and "cuda" in states:
+        torch.cuda.set_rng_state(states["cuda"], device)
+    if device.type == "mps" and "mps" in states:
+        torch.mps.set_rng_state(states["mps"])
 
 
 def _restore(kind: str, value: Any, now: Any, name: str) -> Any:

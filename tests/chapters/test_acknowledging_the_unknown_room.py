@@ -192,6 +192,13 @@ def test_pseudo_labels_are_compared_with_the_truth():
     assert tables.hidden_share([run]) == 50
 
 
+def test_curves_about_pseudo_labels_are_told_apart_without_colour():
+    frame = pd.DataFrame({"epoch": [1, 2], "labelled": [0, 9], "wrong": [np.nan, 2], "hidden": 1})
+    left, right = figures.draw_pseudo_labels([frame] * 2, 5.0, np.zeros((2, 2))).axes
+    assert [line.get_linestyle() for line in left.get_lines()] == ["-", "--", ":"]
+    assert len(right.get_lines()) == 3
+
+
 def test_settings_of_the_study_that_cannot_differ_are_counted_apart():
     frame = pd.DataFrame({"low": [-1, 1, -2, 0], "high": [1, 2, -1, 0]})
     wanted = "1 clearly gain, 1 clearly lose, 1 lie between, and 1 are the same runs up to then"

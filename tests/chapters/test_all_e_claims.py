@@ -140,6 +140,14 @@ def test_terms_and_actions_are_told_over_all_seeds():
     assert tables.common({"ours": records}, None).index.tolist() == ["ours"]
 
 
+def test_an_audit_says_on_how_many_images_it_counted():
+    audit = {"images": 4, "action": [22, 26, 23], "share_at_least": [99.5, 100.0]}
+    first = tables.audited(audit)
+    assert "4 images: (22, 26, 23); counted on 2 of them (first and last step)" in first
+    assert first.endswith("at 99.5 %, 100 % of pixels or more")
+    assert "counted on 4 of them (all steps)" in tables.audited({**audit, "files": {}})
+
+
 def test_differences_have_the_digits_of_their_measure():
     found = {name: given_outcomes(ssim=s) for name, s in ((runs.ALL, 0.7), ("x", 0.704))}
     for measures in found.values():

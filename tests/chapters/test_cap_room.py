@@ -139,11 +139,12 @@ def test_the_main_table_leaves_out_methods_at_higher_shares(chapter):
 
 
 def test_every_method_is_tuned_alike():
-    tried = {"labelled batch": 6, "learning rate": 7}
+    tried = {"labelled batch": 6, "learning rate": 8}
     assert all(len(each.values) == tried.get(each.setting, 6) for each in runs.TUNED)
-    for share, chosen in runs.CHOSEN.items():
-        assert tuple(chosen) == runs.CHOOSING
-        assert {name for name, choice in chosen.items() if choice.dial is not None} == {*runs.DIALS}
+    for place, (share, chosen) in enumerate(runs.CHOSEN.items()):
+        assert tuple(chosen) == runs.choosing(place)
+        with_dial = {name for name, choice in chosen.items() if choice.dial is not None}
+        assert with_dial == {*runs.DIALS} & {*chosen}
         base = runs.base_spec(Chapter("cap", "quick"), share)
         observed = annotate(base, load_splits(base).train.y.numpy())
         assert runs.batches(share)[-1] == (observed != 0).any(1).sum()
@@ -153,8 +154,9 @@ def test_what_was_chosen_is_shown_at_every_share():
     shown = tables.chosen_table(runs.TUNED)
     assert list(shown) == ["tried", "5 %", "10 %", "15 %", "20 %"]
     assert len(shown) == 2 * len(runs.CHOOSING) + len(runs.DIALS)
-    batches = shown["tried"]["CAP", "labelled batch"]
-    assert batches == "4, 16, 32, 64, 128, all"
+    for name in ("CAP", "LL-R"):  # chosen at four shares, and at one
+        assert shown["tried"][name, "labelled batch"] == "4, 16, 32, 64, 128, all"
+    assert shown.loc["LL-R", "labelled batch"]["10 %"] == "-"
     assert shown["tried"]["IAT", "threshold"] == "0.5, 0.6, 0.7, 0.8, 0.9, 0.95"
     for share in runs.CHOSEN:
         column = shown[tables.percent(share)]
@@ -174,13 +176,14 @@ def test_a_method_runs_with_the_settings_that_were_chosen_for_it():
             assert (spec.labelled_batch, spec.optimiser.lr) == (choice.batch, choice.rate)
             dials = runs.DIALS[name].options if name in runs.DIALS else ()
             assert {dict(spec.method_options)[option] for option in dials} <= {choice.dial}
-        for name, like in (("Top-1", "Top-k"), ("True labels", "CAP"), ("LL-R", "CAP")):
-            spec = runs.vary(base, name)
-            choice = chosen[like]
+        for name in ("True labels", "CAP, true proportions"):
+            spec, choice = runs.vary(base, name), chosen["CAP"]
             assert (spec.labelled_batch, spec.optimiser.lr) == (choice.batch, choice.rate)
         assert dict(runs.vary(base, "Top-1").method_options)["k"] == 1
     between = runs.vary(runs.base_spec(chapter, 0.11), "IAT").labelled_batch
     assert between == runs.CHOSEN[0.10]["IAT"].batch
+    beyond = runs.vary(runs.base_spec(chapter, 0.20), "LL-R")  # chosen for at 5 % alone
+    assert beyond.optimiser.lr == runs.CHOSEN[0.05]["LL-R"].rate
 
 
 def test_on_photographs_the_authors_batches_stay():
@@ -240,12 +243,17 @@ class Scored(Setting):
         }
 
 
-def test_a_rate_at_which_a_run_of_any_method_breaks_down_is_chosen_for_none(tmp_path):
-    setting = Scored("quick", "cpu", 1, "", Store(tmp_path), tmp_path, breaking=0.1)
-    shares = record.tuning(setting)["shares"]
-    assert {each["rate"]["chosen"] for found in shares.values() for each in found.values()} == {
-        0.03
+def test_a_rate_at_which_a_run_breaks_down_is_not_chosen_for_its_method(tmp_path):
+    setting = Scored("quick", "cpu", 1, "", Store(tmp_path), tmp_path, breaking=0.3)
+    found = record.tuning(setting)
+    chosen = {
+        (share, name): each["rate"]["chosen"]
+        for share, methods in found["shares"].items()
+        for name, each in methods.items()
     }
+    assert chosen.pop(("5 %", "FreeMatch")) == 0.1
+    assert set(chosen.values()) == {0.3}
+    assert found["runs that broke down"]["0.3"] == len(runs.TUNING_SEEDS)
     scores = {"0": [80.0, 60.0], "0.1": [41.0, 29.0]}
     assert record.broken_down([scores, scores | {"0.1": [80.0, 80.0]}]) == {0.0: 0, 0.1: 1}
 
@@ -254,14 +262,34 @@ def test_a_setting_is_chosen_with_those_before_it(tmp_path):
     setting = Scored("quick", "cpu", 1, "", Store(tmp_path), tmp_path)
     shares = record.tuning(setting)["shares"]
     assert list(shares) == ["5 %", "10 %", "15 %", "20 %"]
-    for found in shares.values():
-        assert tuple(found) == runs.CHOOSING
+    for place, found in enumerate(shares.values()):
+        assert tuple(found) == runs.choosing(place)
         assert {each["batch"]["chosen"] for each in found.values()} == {32}
         assert {each["rate"]["chosen"] for each in found.values()} == {runs.RATES[0]}  # all tie
+        assert set(found["Supervised"]) == set(found.get("Top-1", found["Supervised"]))
         assert set(found["Supervised"]) == {"batch", "rate"}
         assert found["Top-k"]["dial"]["chosen"] == 5
         assert found["Top-k"]["dial"]["validation"]["5"] == [2.5] * len(runs.TUNING_SEEDS)
     assert json.loads(json.dumps(shares)) == shares
+
+
+def test_only_what_a_record_lacks_is_computed(tmp_path):
+    whole = record.tuning(Scored("quick", "cpu", 1, "", Store(tmp_path), tmp_path))
+    held = json.loads(json.dumps(whole))
+    del held["shares"]["5 %"]["LL-R"]
+    for rate in ("0.3", "0.0003"):
+        del held["shares"]["10 %"]["CAP"]["rate"]["validation"][rate]
+    asked = []
+
+    class Counting(Scored):
+        def repeat(self, function, table, seeds=None):
+            asked.extend(table)
+            return super().repeat(function, table, seeds)
+
+    counting = Counting("quick", "cpu", 1, "", Store(tmp_path), tmp_path)
+    assert record.widened_tuning(counting, held) == whole
+    assert {name for name, _ in asked} == {(0.05, "LL-R"), (0.10, "CAP")}
+    assert len(asked) == 6 + 6 + 8 + 2
 
 
 # -- the claims ------------------------------------------------------------------------------------

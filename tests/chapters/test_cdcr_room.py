@@ -470,10 +470,26 @@ def test_thresholds_are_compared_with_frequencies_and_each_other():
     )
     assert tables.frequency_order([bars], 0) == pytest.approx([1])
     assert tables.frequency_order([bars], -1) == pytest.approx([-1])
-    groups = {("CDCR", 0.0): scored([70]), ("CDCR", 0.5): scored([90]), ("CDCR", 0.8): scored([80])}
+
+
+def judged(validation, test):
+    """One record whose validation mAP and test mAP (%) after the last epoch are these."""
+    (record,) = scored([test])
+    record.values["val_ap"] = np.array([[0.0, 0.0], [validation - 1, validation + 1]])
+    return [record]
+
+
+def test_the_best_threshold_is_chosen_on_validation_and_reported_on_test():
+    groups = {
+        ("CDCR", 0.0): judged(80, 70),
+        ("CDCR", 0.5): judged(90, 60),  # the best on validation, the worst on test
+        ("CDCR", 0.8): judged(70, 95),
+    }
+    panels = {"ten": (groups, np.array([64.0, 66.0]))}
     say = tables.best_thresholds
-    assert say({"ten": groups}, (0.0, 0.5, 0.8), ["CDCR"]) == "- ten, CDCR: 0.5, 90.0 %."
-    assert "0.8 (edge)" in say({"ten": groups}, (0.0, 0.8), ["CDCR"])
+    ours = "- ten, CDCR: 0.5, test mAP 60.0 % (BCE 65.0 %)."
+    assert say(panels, (0.0, 0.5, 0.8), ["CDCR"]) == ours
+    assert "0 *(edge)*, test mAP 70.0 %" in say(panels, (0.0, 0.8), ["CDCR"])
 
 
 def test_after_a_first_drop_the_selection_may_grow():

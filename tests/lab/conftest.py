@@ -25,3 +25,11 @@ def features(tmp_path_factory):
         feat_test=x.astype(np.float32),
     )
     return path
+
+
+@pytest.fixture(scope="session")
+def gpu(gpu: str) -> str:
+    """The device of the tests marked ``gpu``. The lab measures in double precision."""
+    if gpu.startswith("mps"):
+        pytest.skip("MPS has no double precision")
+    return gpu

@@ -62,6 +62,12 @@ def test_a_record_says_what_is_divided_by_what(tmp_path: Path, profile: str, rou
     assert len(called) == 2 * (rounds + 1)
 
 
+def test_a_processor_does_not_wait_for_a_gpu(tmp_path: Path):
+    setting = Setting("quick", "cuda", 1, "", Store(tmp_path), tmp_path)
+    with pytest.raises(ValueError, match="processor time is measured is 'cuda': expected one of c"):
+        cost.measure(setting, {"plain": lambda: None}, "two epochs")
+
+
 def test_training_for_the_clock_trains():
     x, y = torch.randn(12, 1, 8, 8), torch.arange(12) % 3
     model = models.build("mlp", 3, seed=0, inputs=64, hidden=(4,))

@@ -75,20 +75,20 @@ def test_an_estimator_moves_between_devices(gpu, tmp_path):
 
 def test_shares_of_positives_are_counted_in_double_precision(gpu):
     """A third of 30,000 rows: in single precision the product would lose a row."""
-    if torch.device(gpu).type == "mps":
-        pytest.skip("MPS has no double precision")
     observed = torch.tensor([[1], [-1], [-1], [0]], dtype=torch.int8).repeat(10_000, 1)
     method = methods.create("CAP")
     method.start(Context(observed.to(gpu)))
     assert method.proportions.dtype == torch.float64
-    assert method.proportions.device.type == torch.device(gpu).type
+    assert method.proportions.device.type == "cpu"  # not every device has this type
     scores = torch.randn(30_000, 1, generator=torch.Generator().manual_seed(0))
-    here, there = (class_aware(scores.to(d), method.proportions.to(d)) for d in (gpu, "cpu"))
+    here, there = (class_aware(scores.to(d), method.proportions) for d in (gpu, "cpu"))
     for ours, theirs in zip(here, there, strict=True):
         assert torch.equal(ours.cpu(), theirs)
 
 
 def test_average_precision_is_that_of_a_cpu(gpu):
+    if torch.device(gpu).type == "mps":
+        pytest.skip("MPS has no double precision")
     generator = torch.Generator().manual_seed(0)
     scores = torch.randn(500, 5, generator=generator)
     truth = (torch.rand(500, 5, generator=generator) < 0.2).to(torch.int8)

@@ -38,3 +38,11 @@ def toy(empty: ToyBook) -> ToyBook:
         after="chapters",
     )
     return toy
+
+
+@pytest.fixture(scope="session")
+def gpu(gpu: str) -> str:
+    """The device of the tests marked ``gpu``. What the press runs measures in double precision."""
+    if gpu.startswith("mps"):
+        pytest.skip("MPS has no double precision")
+    return gpu

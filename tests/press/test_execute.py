@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 import nbformat
 import pytest
 
+from weaklabels.press.runner import execute as module
 from weaklabels.press.runner.execute import execute
 
 CELLS = (
@@ -87,3 +88,17 @@ def test_a_kernel_is_told_only_what_the_runner_says(
     )
     text = executed(tmp_path, WEAKLABELS_WORKERS="1").decode()
     assert "['WEAKLABELS_WORKERS']" in text
+
+
+def test_a_kernel_that_dies_before_it_answers_is_started_again(tmp_path, monkeypatch):
+    marker = tmp_path / "started"
+    first_dies = (
+        "import os, pathlib, sys; marker = pathlib.Path(sys.argv[1])\n"
+        "if marker.exists(): os.execv(sys.executable, [sys.executable, *sys.argv[2:]])\n"
+        "marker.touch(); sys.exit(1)"
+    )
+    kernel = module.get_kernel_dict()
+    argv = [sys.executable, "-c", first_dies, str(marker), *kernel["argv"][1:]]
+    monkeypatch.setattr(module, "get_kernel_dict", lambda: kernel | {"argv": argv})
+    assert b"shown" in executed(tmp_path)
+    assert marker.exists()

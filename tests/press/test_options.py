@@ -22,6 +22,7 @@ from weaklabels.press.runner.options import UsageError, parse
         ("--profile=record", "PROFILE=record is computed by `make record`"),
         ("--chapters=alone,nowhere", "CHAPTERS=nowhere"),
         ("--device=tpu", "DEVICE=tpu"),
+        ("--device=mps", "DEVICE=mps is for `make test`"),
         ("--seeds=-1", "SEEDS=-1"),
         ("--seeds=0", "SEEDS=0"),
         ("--seeds=2.5", "SEEDS=2.5"),

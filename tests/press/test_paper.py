@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from chapters.mogd import runs as mogd
 
 from tests.library import tiny_datasets
+from tests.press.toy_paper import CELLS, repository
 from weaklabels import data
 from weaklabels.lab import candidate_sets, multilabel
 from weaklabels.lab.checkpoint import Checkpoint
@@ -33,35 +35,12 @@ from weaklabels.press.paper.slices import PUBLISHED, SIZES
 from weaklabels.press.runner.options import UsageError, budget
 
 CPU = SIZES["cpu"]
-CELLS = [
-    "profile, device, seeds, data_root = 'quick', 'cpu', 3, 'data'",
-    "from dataclasses import replace\n"
-    "from weaklabels.lab.candidate_sets import Spec, run\n"
-    "from weaklabels.press.chapter import Chapter\n"
-    "chapter = Chapter('toy', profile, device, seeds, data_root)",
-    "base = Spec('PRODEN', dataset='cifar10', data_root=chapter.data_root, epochs=250,\n"
-    "            candidates='flip', q=0.1, device=device)",
-    "found = chapter.repeat(run, {q: replace(base, q=q) for q in (0.1, 0.3, 0.5)})",
-    "found[0.5][0]['test_accuracy'][200]",
-    "other = chapter.repeat(run, {'CC': replace(base, method='CC'), 'PRODEN': base})",
-]
 
 
 @pytest.fixture
 def toy(tmp_path, monkeypatch):
     """A repository with one chapter, whose two tables have runs on CIFAR-10."""
-    cells = [{"cell_type": "markdown", "source": "## Tables", "metadata": {}}]
-    for place, source in enumerate(CELLS):
-        tags = [] if place else ["parameters"]
-        cells.append({"cell_type": "code", "source": source, "metadata": {"tags": tags}})
-    room = tmp_path / "book" / "chapters" / "toy"
-    room.mkdir(parents=True)
-    (room / "toy.ipynb").write_text(json.dumps({"cells": cells, "metadata": {}}))
-    (tmp_path / "book" / "_toc.yml").write_text("root: chapters/toy/toy\n")
-    monkeypatch.setenv("WEAKLABELS_BUILD", str(tmp_path / "build"))
-    for module in (follow, work, plan):
-        monkeypatch.setattr(module, "REPOSITORY", tmp_path)
-    return tmp_path
+    return repository(tmp_path, monkeypatch, CELLS)
 
 
 # -- slices ---------------------------------------------------------------------------------------
@@ -79,6 +58,15 @@ def test_every_dataset_has_a_slice_without_any_file(name, tmp_path, monkeypatch)
     assert len(splits.train) == len(splits.train.y) <= max(CPU.images, CPU.examples)
     assert set(splits.train.extra) == set(PUBLISHED[name].extra)
     assert not data.LOADERS[name].startswith("weaklabels.press")
+
+
+def test_the_photographs_are_those_of_the_folder_that_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("WEAKLABELS_BUILD", str(tmp_path / "build"))
+    for name in ("first", "second"):
+        tiny_datasets.voc2012(tmp_path / name, train=20, val=10)
+        kit = tmp_path / name / "VOCdevkit" / "VOC2012"
+        devkit = slices._first_photographs(tmp_path / name, CPU) / "VOCdevkit" / "VOC2012"
+        assert (devkit / "JPEGImages").resolve() == (kit / "JPEGImages").resolve()
 
 
 def test_real_photographs_come_first(tmp_path, monkeypatch):
@@ -216,6 +204,57 @@ def test_a_run_that_raises_is_told(toy, monkeypatch):
     assert ("Tables", "run PRODEN: ValueError: no PRODEN") in trace.failed
     assert ("Tables", "run CC: ValueError: no CC") in trace.failed
     assert any("failed" in line for line in check.lines(vars(trace) | {"tables": [], "seconds": 1}))
+
+
+def test_cells_are_told_the_device_as_well(tmp_path, monkeypatch):
+    cells = [CELLS[0], "assert (profile, device, seeds) == ('paper', 'cuda:1', 1)"]
+    toy = repository(tmp_path, monkeypatch, cells)
+    monkeypatch.setattr(slices, "SIZES", {"cpu": CPU, "cuda": CPU})
+    assert follow.follow("toy", "cuda:1", str(toy), workers=1).failed == []
+    tables = work.Tables("toy", "cuda:1", "make record PROFILE=paper")
+    work.compute(tables, 1, str(toy), workers=1)
+    assert tables.failed == []
+
+
+def test_a_cell_that_raises_is_told_unless_it_lacks_data_or_a_cell_before_it(tmp_path, monkeypatch):
+    cells = [
+        CELLS[0],
+        "import os\nlacking = open('/no/such/data')",
+        "lacking.read()",
+        "rows = []",
+        "rows.append(1 / 0)",
+        "rows[0]",
+        "device[9]",
+        "raise RuntimeError('CUDA out of memory')",
+        "os.getcwd(wrong=1)",
+    ]
+    toy = repository(tmp_path, monkeypatch, cells)
+    followed = follow.follow("toy", "cpu", str(toy), workers=1)
+    tables = work.Tables("toy", "cpu", "make record PROFILE=paper")
+    work.compute(tables, 1, str(toy), workers=1)
+    for trace, index in ((followed, []), (tables, ["device[9]"])):
+        assert [error.partition(":")[0] for _, error in trace.failed] == [
+            f"cell {line!r}" for line in (cells[4], *index, cells[7], cells[8])
+        ]
+        assert trace.failed[0] == (
+            "Tables",
+            f"cell {cells[4]!r}: ZeroDivisionError: division by zero",
+        )
+    assert work.lines(tables)[0] == "toy: 0 tables; 1 cells lack data"
+    assert "  failed: Tables: cell \"raise RuntimeError('CUDA out of memory')\"" in "\n".join(
+        work.lines(tables)
+    )
+
+
+def test_cells_of_mogd_find_enough_examples_of_each_class(tmp_path, monkeypatch):
+    monkeypatch.setenv("WEAKLABELS_BUILD", str(tmp_path))
+    chapter = follow.Following("mogd", "paper", "cpu", 1, str(tmp_path))
+    settings = mogd.settings(chapter)
+    with slices.installed(CPU):
+        for spec in (settings.sizes, *settings.sets.values(), *settings.other.values()):
+            assert len(mogd.divide(spec)[1]) > 0
+        for count in settings.counts:
+            assert len(mogd.divide(replace(settings.sizes, clean=count))[1]) == 10
 
 
 def test_complete_tables_are_written_at_once(toy, monkeypatch):

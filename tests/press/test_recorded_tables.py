@@ -29,6 +29,9 @@ def test_choices_are_shown_with_what_was_tried_and_marked_at_an_end():
     assert table.loc["AN", "option"] == "-"
     assert table.loc["EM", "option"] == "alpha 0.2"
     assert table.loc["EM", "option: tried"] == "0.1, 0.2, 0.4"
+    without = TRIED[1] | {"chosen": 0.0, "validation": {"0": [2.0], "0.1": [1.0]}}
+    table = style.chosen_table([{"row": "EM", "tried": [TRIED[0], without]}])
+    assert table.loc["EM", "option"] == "alpha 0"  # nothing lies beyond it
     assert not len(style.chosen_table([]))
 
 

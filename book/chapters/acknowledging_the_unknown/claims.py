@@ -446,6 +446,9 @@ QUESTIONS = {
     "EM is better than the simple repairs": ("2a", "2b"),
     "EM is better than the published rivals": ("3a", "3b"),
     "EM is better than N-LS, at a usual strength and at one half": ("17a", "17b"),
+    "On scenes, where epochs and learning rate are chosen for each method, EM is better than AN, "
+    "DW, LS, N-LS and ROLE after the last epoch": ("33a", "33b", "33c", "33d", "33e"),
+    "Where they are chosen so, APL adds to EM after the last epoch": ("33f",),
     "With linear heads on photographs EM is better than LS, N-LS and ROLE, at the best and at the "
     "last epoch": (
         *("18a", "18b", "18c"),

@@ -270,12 +270,12 @@ def draw_pseudo_labels(
     fig, (left, right) = panels(2, height=3.4)
     epochs = quality[0]["epoch"]
     shown = epochs[quality[0]["labelled"] > 0]
-    for column, name, colour in (
-        ("wrong", "wrong among all pseudo-labels", APL),
-        ("hidden", "hidden positives caught", PALETTE[3]),
+    for column, name, colour, style in (
+        ("wrong", "wrong among all pseudo-labels", APL, "-"),
+        ("hidden", "hidden positives caught", PALETTE[3], "--"),
     ):
         runs = np.stack([table[column].to_numpy() for table in quality])
-        band(left, shown, runs[:, shown.index], name, colour=colour)
+        band(left, shown, runs[:, shown.index], name, colour=colour, style=style)
     left.axhline(guessing, color="grey", ls=":", label="wrong, if drawn at random")
     left.set(ylabel="share (%)")
     left.set_ylim(0, 1.5 * left.get_ylim()[1])

@@ -5,15 +5,22 @@ The scenes, labels and weights come from seeds that the chapter itself does not 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from scipy import stats
 
-from chapters.acknowledging_the_unknown.runs import GRIDS, Choices, scenes, vary, with_options
-from weaklabels.lab import tuned
-from weaklabels.lab.missing_labels import mean_ap, validation_scores
+from chapters.acknowledging_the_unknown.runs import (
+    GRIDS,
+    Benchmark,
+    Choices,
+    scenes,
+    vary,
+    with_options,
+)
+from weaklabels.lab import tuned, widen
+from weaklabels.lab.missing_labels import TUNING_SEEDS, mean_ap, validation_scores
 from weaklabels.lab.multilabel import Spec, run
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import options
@@ -175,3 +182,105 @@ def study_apl(setting: Setting, seeds: Sequence[int] = STUDY_SEEDS) -> list[dict
         row["em_best_epochs"] = [int(record["best_epoch"]) for record in em]
         rows.append(row)
     return rows
+
+
+# -- what are epochs and a learning rate of its own worth to each method? -------------------------
+
+OWN_ROWS = ("AN", "DW", "LS", "N-LS", "ROLE", "EM", "EM+APL")
+"""Rows of the benchmark that choose both for themselves."""
+
+OWN_EPOCHS = (10, 20, 40, 80)
+OWN_RATES = (5e-4, 1e-3, 2e-3, 4e-3, 8e-3)
+MORE_EPOCHS = (2, 5, *OWN_EPOCHS, 160)
+MORE_RATES = (1.25e-4, 2.5e-4, *OWN_RATES, 1.6e-2, 3.2e-2)
+"""What every row tries, and the values among which a choice that stands at an end is moved on."""
+
+OWN_FIRST_SEED = 300
+"""Number of the first repetition that the rows are compared on."""
+
+
+def with_schedule(benchmark: Benchmark, row: str, epochs: int, rate: float) -> Spec:
+    """A row's run with other epochs and another learning rate (seed 0).
+
+    The passes of EM+APL begin after the same share of the epochs.
+    """
+    base, choices = benchmark.base, benchmark.choices
+    warm_up = max(1, choices.warm_up * epochs // base.epochs)
+    optimiser = replace(base.optimiser, lr=rate)
+    changed = replace(base, epochs=epochs, optimiser=optimiser)
+    return vary(replace(benchmark, base=changed, choices=replace(choices, warm_up=warm_up)), row)
+
+
+def choose_own(setting: Setting, benchmark: Benchmark) -> dict[str, tuple[widen.Choice, ...]]:
+    """Row -> its choices of the epochs, at the benchmark's rate, and of the rate, with these."""
+    rate = benchmark.base.optimiser.lr
+    lengths = _choices(
+        setting,
+        OWN_EPOCHS,
+        MORE_EPOCHS,
+        lambda row, epochs: with_schedule(benchmark, row, epochs, rate),
+    )
+    epochs = {row: int(choice["chosen"]) for row, choice in lengths.items()}
+    rates = _choices(
+        setting,
+        OWN_RATES,
+        MORE_RATES,
+        lambda row, rate: with_schedule(benchmark, row, epochs[row], rate),
+    )
+    return {row: (lengths[row] | {"chosen": epochs[row]}, rates[row]) for row in OWN_ROWS}
+
+
+def _choices(
+    setting: Setting,
+    values: Sequence[Any],
+    more: Sequence[Any],
+    spec: Callable[[str, Any], Spec],
+) -> dict[str, widen.Choice]:
+    """One choice a row by validation mAP (%) after the last epoch, moved on from an end."""
+
+    def among(row: str, values: Sequence[Any]) -> dict[Any, Spec]:
+        return {value: spec(row, value) for value in values}
+
+    def score(row: str, value: Any) -> widen.Choice:
+        return tuned.choose(setting, run, {row: among(row, [value])}, TUNING_SEEDS)[row]
+
+    trials = {row: among(row, values) for row in OWN_ROWS}
+    found = tuned.choose(setting, run, trials, TUNING_SEEDS)
+    return {
+        row: widen.inside(choice, more, lambda value, row=row: score(row, value))
+        for row, choice in found.items()
+    }
+
+
+def compare_own(setting: Setting, benchmark: Benchmark) -> list[dict[str, Any]]:
+    """Test mAP (%) of every row with its own settings, and with the benchmark's.
+
+    Returns:
+        one dict a row: ``row``, the ``options`` of its method, ``tried`` (learning rate and epochs,
+        each with what was ``chosen`` and the ``validation`` mAP), and of every repetition the mAP
+        at the ``best`` and at the ``last`` epoch; under ``usual`` that of the benchmark's settings.
+    """
+    usual = benchmark.base.epochs, benchmark.base.optimiser.lr
+    chosen = choose_own(setting, benchmark)
+    own = {
+        row: with_schedule(benchmark, row, *(choice["chosen"] for choice in choices))
+        for row, choices in chosen.items()
+    }
+    table = {("own", row): spec for row, spec in own.items()}
+    table |= {("usual", row): with_schedule(benchmark, row, *usual) for row in own}
+    seeds = range(OWN_FIRST_SEED, OWN_FIRST_SEED + setting.seeds)
+    records = setting.repeat(run, table, seeds)
+    scores = {
+        key: {when: mean_ap(group, when).round(3).tolist() for when in ("best", "last")}
+        for key, group in records.items()
+    }
+    return [
+        {
+            "row": row,
+            "options": dict(own[row].method_options),
+            "tried": [{"setting": "learning rate", **rates}, {"setting": "epochs", **lengths}],
+            **scores["own", row],
+            "usual": scores["usual", row],
+        }
+        for row, (lengths, rates) in chosen.items()
+    ]

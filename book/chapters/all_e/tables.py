@@ -27,6 +27,9 @@ HEADS = {
 CHOSEN = ("constant curve", "constant curve, tuned on references")
 """Comparators that choose on the training photographs, which differ from seed to seed."""
 
+FIRST_AUDIT = (2, "first and last step")
+"""On how many of its images the first audit of the released policy counted, and in which steps."""
+
 
 def final(records: Sequence[Record], measure: str) -> np.ndarray:
     """``(seeds,)``: mean over test photographs after the last step."""
@@ -72,6 +75,23 @@ def comparators(found: Mapping[str, Sequence[Record]]) -> dict[str, dict[str, np
 def agents(trained: Outcomes) -> dict[str, Mapping[str, np.ndarray]]:
     """Those agents that meet the comparators."""
     return {f"agents, {name}": trained[name] for name in (ALL, NO_SCORE, AS_CODED)}
+
+
+def audited(audit: Mapping[str, Any]) -> str:
+    """What is recorded of the released policy, with the number of images that were counted.
+
+    Args:
+        audit: the record. One that ``released.audit`` made has ``files``, and its shares are over
+            all images and steps; the first one lacks them, and was counted by hand.
+    """
+    shares = ", ".join(f"{share:g} %" for share in audit["share_at_least"])
+    counted, steps = FIRST_AUDIT
+    if "files" in audit:
+        counted, steps = audit["images"], "all steps"
+    return (
+        f"recorded, {audit['images']} images: {tuple(audit['action'])}; counted on {counted} of "
+        f"them ({steps}) at {shares} of pixels or more"
+    )
 
 
 def common(groups: Mapping[str, Sequence[Record]], audit: Mapping[str, Any] | None) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -34,12 +35,13 @@ def draw_curves(groups: Groups, names: Sequence[str]) -> Figure:
         (axes[0], "test", "test accuracy (%)"),
         (axes[1], "fitted", "wrong labels fitted (%)"),
     ):
-        for name in names:
+        for name, line in zip(names, cycle(("-", "--", "-.", ":")), strict=False):
             runs = groups[name]
-            style.band(ax, runs[0]["epoch"], np.stack([r[curve] for r in runs]), name)
+            style.band(ax, runs[0]["epoch"], np.stack([r[curve] for r in runs]), name, style=line)
         style.epoch_axis(ax)
         ax.set_ylabel(label)
-    axes[1].legend(loc="center right")
+    handles, labels = axes[0].get_legend_handles_labels()
+    fig.legend(handles, labels, loc="outside lower center", ncols=3, handlelength=3)
     return fig
 
 

@@ -32,6 +32,9 @@ HUMAN_STEPS: tuple[Step, ...] = (
     ("learning rate", (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0), runs.at_rate),
     ("strength of views", tuple(photographs.PICKED), photographs.seen),
 )
+AT_HOME_BARE = ("NL", "NLNL")
+"""Methods of one view whose first choice was bare digits: their learning rates were tried there."""
+
 CHOSEN_ON = "random_label1"
 """One setting for all labels of a data set, as the challenge wants it: chosen on one person's."""
 
@@ -83,6 +86,46 @@ def tuning(setting: Setting) -> dict[str, Any]:
             for each in choices
         ],
     }
+
+
+def with_bare_rates(setting: Setting, content: Mapping[str, Any]) -> dict[str, Any]:
+    """``tuning`` with a learning rate of every method on bare digits, all views being the same.
+
+    It is chosen under the main noise, the only one with rows without views. What is held of it is
+    not computed again.
+    """
+    noise, base = next(iter(runs.settings(setting).items()))
+    start = runs.bare(replace(base, evaluate_every=base.epochs))
+    tried = _tried_bare(content, noise)
+    missing = {
+        (name, rate): runs.at_rate(runs.with_method(start, name), rate)
+        for name in runs.TUNED_METHODS
+        for rate in runs.BARE_LEARNING_RATES
+        if rate not in tried.get(name, {})
+    }
+    for (name, rate), found in setting.repeat(run, missing, TUNING_SEEDS).items():
+        tried.setdefault(name, {})[rate] = rounded(last(found))
+    return {**content, "no views": [_row(noise, name, tried[name]) for name in runs.TUNED_METHODS]}
+
+
+def _tried_bare(content: Mapping[str, Any], noise: str) -> dict[str, dict[float, list[float]]]:
+    """Method -> learning rate -> accuracy on bare digits, as far as it is recorded."""
+    rows = content.get("no views") or [
+        row
+        for row in content["tried"]
+        if (row["noise"], row["setting"]) == (noise, "learning rate")
+        and row["method"] in AT_HOME_BARE
+    ]
+    return {
+        row["method"]: {float(rate): scores for rate, scores in row["validation"].items()}
+        for row in rows
+    }
+
+
+def _row(noise: str, method: str, scores: Mapping[float, list[float]]) -> dict[str, Any]:
+    told = {f"{rate:g}": scores[rate] for rate in sorted(scores)}
+    chosen = {"setting": "learning rate", "chosen": best(scores), "validation": told}
+    return {"noise": noise, "method": method} | chosen
 
 
 def _chosen(
@@ -192,3 +235,4 @@ def _measures(records: Sequence[Record]) -> dict[str, Any]:
 
 
 RECORDS = {"tuning": tuning, "cifar10n": cifar10n, "cost": cost.measure}
+WIDENED = {"tuning": with_bare_rates}

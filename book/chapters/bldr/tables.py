@@ -105,6 +105,7 @@ def tuning_findings(record: Mapping[str, Any] | None) -> str:
     if record is None:
         return NOT_YET
     lines = ["Accuracy (%) in this study, the highest first:", ""]
+    alone = bare_scores(record)
     for noise in dict.fromkeys(row["noise"] for row in record["tried"]):
         steps: dict[str, list[dict[str, float]]] = {}  # method -> value -> mean, one a step
         for row in (row for row in record["tried"] if row["noise"] == noise):
@@ -124,11 +125,21 @@ def tuning_findings(record: Mapping[str, Any] | None) -> str:
                 "a learning rate of its own as well",
                 {name: max(last_one.values()) for name, (*_, last_one) in steps.items()},
             ),
+            ("no view varied, and the learning rate that is best there", alone.get(noise, {})),
         ):
             order = sorted(scores, key=lambda name: -scores[name])
             ranking = ", ".join(f"{name} {scores[name]:.1f}" for name in order)
-            lines.append(f"- {noise.capitalize()} noise, {where}: {ranking}.")
+            lines += [f"- {noise.capitalize()} noise, {where}: {ranking}."] if scores else []
     return "\n".join(lines)
+
+
+def bare_scores(record: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """Kind of noise -> method -> mean accuracy without views at the rate that is best there."""
+    found: dict[str, dict[str, float]] = {}
+    for row in record.get("no views", ()):
+        means = [float(np.mean(scores)) for scores in row["validation"].values()]
+        found.setdefault(row["noise"], {})[row["method"]] = max(means)
+    return found
 
 
 # -- recorded runs on human labels ----------------------------------------------------------------

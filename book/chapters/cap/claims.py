@@ -34,7 +34,7 @@ PAPER_GAINS: Mapping[float, float] = (README["CAP"] - README["warm-up"]).to_dict
 OTHER_RULES = (*RULES, "FreeMatch")
 """In the order of the rows 2a to 2d."""
 
-BY_MAP = "with the settings that were chosen by validation mAP (Top-1 has those of Top-k)"
+BY_MAP = "with the settings that were chosen by validation mAP"
 
 AS_MANY = (
     "With the threshold that was chosen for it IAT calls about as many labels present as there "
@@ -92,15 +92,13 @@ def claim_2(
     """CAP above another rule, which may have done best without a second stage.
 
     2a to 2d at the lowest share, 2e to 2h (``shift`` 4) at the next; 2i to 2l and 2m to 2p the same
-    at the ``"best"`` epoch. Every rule has the settings that were chosen for it, but for Top-1,
-    which has batch and learning rate of Top-k.
+    at the ``"best"`` epoch. Every rule has the settings that were chosen for it.
     """
     at = " (best epoch)" if moment == "best" else ""
     return [
         Row(
             f"2{chr(ord('a') + OTHER_RULES.index(rule) + shift)}",
-            f"CAP beats {rule}{' (batch and rate of Top-k)' if rule == 'Top-1' else ''} at "
-            f"{percent(share)} labelled{at}{_still(records[rule, share])}.",
+            f"CAP beats {rule} at {percent(share)} labelled{at}{_still(records[rule, share])}.",
             "not in what could be read" if rule == "FreeMatch" else "abstract (in words)",
             greater(mean_ap(records["CAP", share], moment), mean_ap(records[rule, share], moment)),
             figure="tab-cap-map-best" if moment == "best" else "tab-cap-map",

@@ -26,22 +26,19 @@ from weaklabels.methods.cap import hoeffding_bound
 from weaklabels.press import style
 from weaklabels.press.verdicts import NOT_RECORDED
 
-COLOURS = dict(
-    zip(
-        (
-            "CAP",
-            "Top-1",
-            "Top-k",
-            "IAT",
-            "Supervised",
-            "True labels",
-            "CAP, true proportions",
-            "FreeMatch",
-        ),
-        (*style.PALETTE[:6], style.PALETTE[7], style.PALETTE[6]),
-        strict=True,
-    )
+_NAMES = (
+    "CAP",
+    "Top-1",
+    "Top-k",
+    "IAT",
+    "Supervised",
+    "True labels",
+    "CAP, true proportions",
+    "FreeMatch",
 )
+COLOURS = dict(zip(_NAMES, (*style.PALETTE[:6], style.PALETTE[7], style.PALETTE[6]), strict=True))
+LINES = dict(zip(_NAMES, ("o-", "v:", "^:", "s--", "D-.", "P-", "X--", "*-."), strict=True))
+"""Line and marker of a method: none is told by its colour alone."""
 
 
 def _class_ticks(ax: Axes, order: Sequence[int]) -> None:
@@ -127,9 +124,10 @@ def draw_map(records: Groups, shares: Sequence[float]) -> Figure:
     for name in ("True labels", "CAP", "Supervised", "FreeMatch", "IAT", "Top-k", "Top-1"):
         measured = [p for p in shares if (name, p) in records]
         values = np.array([mean_ap(records[name, p]) for p in measured]).T
-        style.band(left, 100 * np.array(measured), values, name, colour=COLOURS[name])
-    left.set(xlabel="labelled share (%)", ylabel="test mAP (%)")
-    left.legend()
+        style.band(
+            left, 100 * np.array(measured), values, name, colour=COLOURS[name], style=LINES[name]
+        )
+    left.set(xlabel="labelled share (%)", ylabel="test mAP (%)", ylim=(None, 100))
     style.band(right, 100 * np.array(shares), gains(records, shares), "here, over supervised")
     published = README["CAP"] - README["warm-up"]
     right.plot(100 * published.index, published, "k^--", label="readme, over warm-up")
@@ -138,6 +136,8 @@ def draw_map(records: Groups, shares: Sequence[float]) -> Figure:
     right.legend()
     for ax in (left, right):
         ax.set_xticks(100 * np.array(shares))
+    handles, labels = left.get_legend_handles_labels()
+    fig.legend(handles, labels, loc="outside lower center", ncols=4, title="left", handlelength=3)
     return fig
 
 
@@ -154,12 +154,11 @@ def draw_shares(ax: Axes, records: Mapping[str, Record]) -> None:
     """Share of pseudo positives per class in the last epoch, classes sorted by their true share."""
     tables = {name: positives_by_class(record) for name, record in records.items()}
     rows = {name: record["tally"][-1].sum((1, 2, 3)) for name, record in records.items()}
-    for marker, (name, table) in zip("oXs^", tables.items(), strict=False):
+    for name, table in tables.items():
         order = np.argsort(-table[:, 1], kind="stable")
         share = 100 * table / rows[name][:, None]
-        ax.plot(
-            share[order, 0], marker, ls=":", lw=1, ms=5, color=COLOURS[name], label=name, zorder=3
-        )
+        look = {"color": COLOURS[name], "marker": LINES[name][0]}
+        ax.plot(share[order, 0], ls=":", lw=1, ms=5, label=name, zorder=3, **look)
     ax.plot(share[order, 1], "k-", lw=1.8, label="truth")
     _class_ticks(ax, order)
     ax.set(xlabel="class, by true frequency", ylabel="positives (% of the images)")
@@ -168,9 +167,10 @@ def draw_shares(ax: Axes, records: Mapping[str, Record]) -> None:
 
 def draw_counts(ax: Axes, records: Mapping[str, Record]) -> None:
     """Pseudo positives against true positives, one mark per class and rule."""
-    for marker, (name, record) in zip("oXs^", records.items(), strict=False):
+    for name, record in records.items():
         found, wanted = positives_by_class(record).T
-        ax.scatter(wanted, found, marker=marker, s=34, color=COLOURS[name], label=name, alpha=0.9)
+        look = {"color": COLOURS[name], "marker": LINES[name][0]}
+        ax.scatter(wanted, found, s=34, label=name, alpha=0.9, **look)
     limit = max(line for line in ax.axis())
     ax.plot([0, limit], [0, limit], color="#888888", ls=":", lw=1)
     ax.set(xlabel="true positives of the class", ylabel="pseudo positives of the class")
@@ -182,7 +182,7 @@ def draw_quality(ax: Axes, groups: Mapping[str, Sequence[Record]], measure: str)
     for name, records in groups.items():
         values = curves(records, measure)
         epochs = np.arange(1, values.shape[1] + 1)
-        style.band(ax, epochs, values, name, colour=COLOURS[name])
+        style.band(ax, epochs, values, name, colour=COLOURS[name], style=LINES[name])
     style.epoch_axis(ax)
 
 
@@ -192,7 +192,7 @@ def draw_batches(study: Groups, shares: Sequence[float], batches: Sequence[int])
     for ax, share in zip(axes, shares, strict=True):
         for name in ("CAP", "Supervised"):
             values = np.array([mean_ap(study[name, share, batch]) for batch in batches]).T
-            style.band(ax, batches, values, name, colour=COLOURS[name])
+            style.band(ax, batches, values, name, colour=COLOURS[name], style=LINES[name])
         ax.set_xscale("log", base=2)
         ax.set_xticks(batches, [str(batch) for batch in batches])
         ax.set(xlabel="labelled images in a batch", title=f"{percent(share)} labelled")
@@ -206,7 +206,7 @@ def draw_shares_used(study: Groups, supervised: Sequence[Record]) -> Figure:
     fig, ax = style.panels(1, height=3.4)
     shares = [share for _, share in study]
     values = np.array([mean_ap(records) for records in study.values()]).T
-    style.band(ax, 100 * np.array(shares), values, "CAP", colour=COLOURS["CAP"])
+    style.band(ax, 100 * np.array(shares), values, "CAP", colour=COLOURS["CAP"], style=LINES["CAP"])
     ax.axhline(mean_ap(supervised).mean(), color=COLOURS["Supervised"], ls="--", label="Supervised")
     ax.set(xlabel="share of the pseudo-labels that is used (%)", ylabel="test mAP (%)")
     ax.legend()
@@ -218,7 +218,7 @@ def draw_strengths(study: Groups, strengths: Sequence[float]) -> Figure:
     fig, ax = style.panels(1, height=3.6)
     for name in ("Supervised", "CAP"):
         values = np.array([mean_ap(study[name, strength]) for strength in strengths]).T
-        style.band(ax, strengths, values, name, colour=COLOURS[name])
+        style.band(ax, strengths, values, name, colour=COLOURS[name], style=LINES[name])
     ax.set(xlabel="strength of the strong view (noise, standard deviation)", ylabel="test mAP (%)")
     ax.legend()
     return fig
@@ -233,10 +233,10 @@ def draw_on_photographs(rows: Rows) -> Figure:
     shares = 100 * np.array(shares_of(rows))
     for name in ON_PHOTOGRAPHS if rows else ():
         values = by_share(rows, name)
-        style.band(left, shares, values, name, colour=COLOURS[name])
+        style.band(left, shares, values, name, colour=COLOURS[name], style=LINES[name])
         if name != "CAP":
             gain = by_share(rows, "CAP") - values
-            style.band(right, shares, gain, f"over {name}", colour=COLOURS[name])
+            style.band(right, shares, gain, f"over {name}", colour=COLOURS[name], style=LINES[name])
     right.axhline(0, color="#888888", lw=1)
     left.set(xlabel="labelled share (%)", ylabel="test mAP (%)")
     right.set(xlabel="labelled share (%)", ylabel="gain of CAP (mAP points)")
@@ -251,9 +251,10 @@ def draw_photograph_classes(rows: Rows, classes: Sequence[str]) -> Figure:
     for ax, share in zip(axes, shares_of(rows), strict=False):
         true = np.array(rows["CAP", share]["pseudo-labels"]["positive"]).mean(0)
         order = np.argsort(-true, kind="stable")
-        for marker, name in zip("oXs", ON_PHOTOGRAPHS[:0:-1], strict=True):
+        for name in ON_PHOTOGRAPHS[:0:-1]:
             called = np.array(rows[name, share]["pseudo-labels"]["called"]).mean(0)
-            ax.plot(called[order], marker, ls=":", lw=1, ms=5, color=COLOURS[name], label=name)
+            look = {"color": COLOURS[name], "marker": LINES[name][0]}
+            ax.plot(called[order], ls=":", lw=1, ms=5, label=name, **look)
         ax.plot(true[order], "k-", lw=1.8, label="truth")
         ax.set_yscale("symlog", linthresh=10)
         ax.set_xticks(range(len(order)), [classes[i] for i in order], rotation=60, ha="right")
@@ -275,7 +276,7 @@ def draw_photograph_gaps(rows: Rows) -> Figure:
         for name in ON_PHOTOGRAPHS[:0:-1] if rows else ():
             values = np.array(rows[name, shares_of(rows)[0]]["pseudo-labels"][measure])
             epochs = np.arange(1, values.shape[1] + 1)
-            style.band(ax, epochs, values, name, colour=COLOURS[name])
+            style.band(ax, epochs, values, name, colour=COLOURS[name], style=LINES[name])
         style.epoch_axis(ax)
         ax.set(ylabel=label, ylim=(0, None))
     _finish(axes, rows)

@@ -19,38 +19,69 @@ from weaklabels.lab.voc_features import Row, with_option
 def tuning(setting: Setting) -> dict[str, Any]:
     """Choose batch, then dial, then learning rate of every method at every labelled share.
 
-    A learning rate at which a run breaks down, of whichever method, is chosen for none.
+    A learning rate at which one of its runs breaks down is not chosen for a method.
     """
+    return _tuned(setting, {})
+
+
+def widened_tuning(setting: Setting, content: Mapping[str, Any]) -> dict[str, Any]:
+    """``tuning`` with the methods and values that it has not got yet."""
+    return _tuned(setting, content["shares"])
+
+
+def _tuned(setting: Setting, held: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, Any]:
+    """The record; of what is held, share -> method -> field, no score is computed again."""
     bases = runs.settings(replace(setting, profile="quick"))
     choices = {
         (share, name): Choice(dial=runs.DIALS[name].usual if name in runs.DIALS else None)
-        for share in bases
-        for name in runs.CHOOSING
+        for place, share in enumerate(bases)
+        for name in runs.choosing(place)
     }
-    found: dict[str, dict[str, dict[str, Any]]] = {
-        tables.percent(share): {name: {} for name in runs.CHOOSING} for share in bases
-    }
+    found: dict[str, dict[str, dict[str, Any]]] = {}
     for field in ("batch", "dial", "rate"):
         trials = {
             (share, name): runs.tuning_table(bases[share], name, field, choice)
             for (share, name), choice in choices.items()
             if field != "dial" or name in runs.DIALS
         }
-        chosen = choose(setting, run, trials, runs.TUNING_SEEDS)
-        if field == "rate":
-            lost = broken_down([tried["validation"] for tried in chosen.values()])
-            for tried in chosen.values():
-                scores = {float(rate): each for rate, each in tried["validation"].items()}
-                tried["chosen"] = best({rate: scores[rate] for rate in lost if not lost[rate]})
-        for (share, name), tried in chosen.items():
-            found[tables.percent(share)][name][field] = tried
-            choices[share, name] = replace(choices[share, name], **{field: tried["chosen"]})
+        scores = _scores(setting, trials, field, held)
+        lost = broken_down([*scores.values()]) if field == "rate" else {}
+        for (share, name), validation in scores.items():
+            tried = {value: validation[f"{value:g}"] for value in trials[share, name]}
+            own = broken_down([validation]) if field == "rate" else {}
+            chosen = best({value: each for value, each in tried.items() if not own.get(value)})
+            found.setdefault(tables.percent(share), {}).setdefault(name, {})[field] = {
+                "chosen": chosen,
+                "validation": validation,
+            }
+            choices[share, name] = replace(choices[share, name], **{field: chosen})
     return {
         "what": "Validation mAP (%) at the last epoch by setting, one value a tuning seed",
         "seeds": [*runs.TUNING_SEEDS],
         "runs that broke down": {f"{rate:g}": number for rate, number in lost.items()},
         "shares": found,
     }
+
+
+def _scores(
+    setting: Setting,
+    trials: Mapping[tuple[float, str], Mapping[float, Spec]],
+    field: str,
+    held: Mapping[str, Mapping[str, Mapping[str, Any]]],
+) -> dict[tuple[float, str], dict[str, list[float]]]:
+    """Validation scores of all trials by value; only those that are not held are computed."""
+    before = {
+        (share, name): held.get(tables.percent(share), {}).get(name, {}).get(field, {})
+        for share, name in trials
+    }
+    old = {key: dict(each.get("validation", {})) for key, each in before.items()}
+    missing = {
+        key: {value: spec for value, spec in each.items() if f"{value:g}" not in old[key]}
+        for key, each in trials.items()
+    }
+    new = choose(setting, run, {k: each for k, each in missing.items() if each}, runs.TUNING_SEEDS)
+    scores = {key: old[key] | (new[key]["validation"] if key in new else {}) for key in trials}
+    return {key: {f"{v:g}": scores[key][f"{v:g}"] for v in each} for key, each in trials.items()}
 
 
 def broken_down(validation: Sequence[Mapping[str, Sequence[float]]]) -> dict[float, int]:
@@ -215,4 +246,4 @@ def _first_rates(setting: Setting) -> dict[float, dict[str, Any]]:
 
 
 RECORDS = {"tuning": tuning, "photographs": on_photographs}
-WIDENED = {"photographs": widened}
+WIDENED = {"photographs": widened, "tuning": widened_tuning}

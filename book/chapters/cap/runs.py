@@ -54,7 +54,7 @@ TOP_K = {"voc2012": 2, "coco2014": 3, "nuswide": 2}
 BATCHES = (4, 16, 32, 64, 128)
 """Labelled images a batch that are tried for every method, beside all that are labelled."""
 
-RATES = (0.0, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+RATES = (0.0, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1)
 """Learning rates of the second stage that are tried for every method; with 0 it changes nothing."""
 
 
@@ -87,9 +87,16 @@ DIALS = {
     ),
     "IAT": Dial("threshold", (0.5, 0.6, 0.7, 0.8, 0.9, 0.95), 0.5, ("probability",)),
     "Top-k": Dial("k", (1, 2, 3, 5, 8, 10), 3, ("k",), (1, 10)),
+    **dict.fromkeys(
+        LARGE_LOSS,
+        Dial("rate an epoch", (0.0, 0.005, 0.01, 0.025, 0.05, 0.08), 0.025, ("rate",), (0.0,)),
+    ),
 }
-CHOOSING = ("Supervised", "CAP", "IAT", "Top-k", "FreeMatch")
+CHOOSING = ("Supervised", "CAP", "IAT", "Top-k", "FreeMatch", "Top-1", *LARGE_LOSS)
 """Methods whose settings are chosen."""
+
+SHOWN_AT = {"Top-1": 2, **dict.fromkeys(LARGE_LOSS, 1)}
+"""Method -> at how many of the lowest labelled shares it is shown, and so chosen for."""
 
 
 @dataclass(frozen=True)
@@ -111,13 +118,18 @@ CHOSEN: Mapping[float, Mapping[str, Choice]] = {
         "IAT": Choice(150, 0.8, 3e-2),
         "Top-k": Choice(150, 8, 0.0),
         "FreeMatch": Choice(128, rate=3e-2),
+        "Top-1": Choice(150, rate=0.0),
+        "LL-R": Choice(150, 0.05, 1e-2),
+        "LL-Ct": Choice(128, 0.025, 3e-3),
+        "LL-Cp": Choice(128, 0.025, 1e-2),
     },
     0.10: {
         "Supervised": Choice(300, rate=3e-3),
         "CAP": Choice(64, 0.9, 3e-2),
         "IAT": Choice(300, 0.8, 3e-2),
         "Top-k": Choice(300, 10, 1e-3),
-        "FreeMatch": Choice(300, rate=3e-2),
+        "FreeMatch": Choice(300, rate=1e-1),
+        "Top-1": Choice(300, rate=3e-4),
     },
     0.15: {
         "Supervised": Choice(450, rate=1e-3),
@@ -127,9 +139,9 @@ CHOSEN: Mapping[float, Mapping[str, Choice]] = {
         "FreeMatch": Choice(450, rate=3e-2),
     },
     0.20: {
-        "Supervised": Choice(600, rate=1e-2),
-        "CAP": Choice(600, 1.0, 3e-2),
-        "IAT": Choice(600, 0.7, 3e-2),
+        "Supervised": Choice(600, rate=1e-1),
+        "CAP": Choice(600, 1.0, 1e-1),
+        "IAT": Choice(600, 0.7, 1e-1),
         "Top-k": Choice(600, 10, 3e-3),
         "FreeMatch": Choice(600, rate=3e-2),
     },
@@ -139,9 +151,14 @@ CHOSEN: Mapping[float, Mapping[str, Choice]] = {
 TUNING_SEEDS = range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + 3)
 
 _RULE = "best validation mAP at the last epoch, mean of 3 seeds"
-_RATE_RULE = f"{_RULE}, among those at which no run of any method breaks down"
+_RATE_RULE = f"{_RULE}, among those at which none of its runs breaks down"
 _IMAGES = 3000
 """Training scenes."""
+
+
+def choosing(place: int) -> tuple[str, ...]:
+    """The methods whose settings are chosen at a labelled share, the lowest of which is place 0."""
+    return tuple(name for name in CHOOSING if place < SHOWN_AT.get(name, place + 1))
 
 
 def batches(share: float) -> tuple[int, ...]:
@@ -275,10 +292,6 @@ def warm_up_batch(share: float) -> int:
     return 16 * max(1, round(20 * share))
 
 
-_TUNED_AS = {"Top-1": "Top-k", "CAP, true proportions": "CAP"}
-"""Method -> the one whose settings it has: all of them, but for the k of Top-1."""
-
-
 def vary(base: Spec, name: str) -> Spec:
     """The same run with a method of the tables, by the name used there.
 
@@ -288,15 +301,16 @@ def vary(base: Spec, name: str) -> Spec:
     spec = _with_method(base, name)
     if base.dataset != "scenes":
         return spec
-    model, chosen = _TUNED_AS.get(name, name), chosen_at(base)
-    choice = chosen.get(model, replace(chosen["CAP"], dial=None))
-    return with_choice(spec, model, replace(choice, dial=None) if name == "Top-1" else choice)
+    model = name if name in CHOOSING else "CAP"
+    choice = chosen_at(base, model)
+    return with_choice(spec, model, replace(choice, dial=None) if name == "True labels" else choice)
 
 
-def chosen_at(base: Spec) -> Mapping[str, Choice]:
-    """What was chosen at the labelled share nearest to that of a run."""
+def chosen_at(base: Spec, name: str) -> Choice:
+    """What was chosen for a method at the labelled share nearest to that of a run."""
     share = dict(base.annotation_options)["share"]
-    return CHOSEN[min(CHOSEN, key=lambda tried: abs(tried - share))]
+    tried = [each for each in CHOSEN if name in CHOSEN[each]]
+    return CHOSEN[min(tried, key=lambda each: abs(each - share))][name]
 
 
 def _with_method(base: Spec, name: str) -> Spec:

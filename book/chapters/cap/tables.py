@@ -58,19 +58,24 @@ def published() -> pd.DataFrame:
 def chosen_table(tuned: Sequence[Tuned]) -> pd.DataFrame:
     """What was tried for each setting of each method, and what was chosen, a column a share.
 
-    A choice at an edge of what was tried is marked.
+    A choice at an edge of what was tried is marked; a method is chosen for where it is shown.
     """
     rows: dict[tuple[str, str], list[Tuned]] = {}
+    values: dict[str, set[float]] = {}
     for each in tuned:
         rows.setdefault((each.method, each.setting), []).append(each)
+        values[each.setting] = values.get(each.setting, {*each.values}) & {*each.values}
     names = pd.MultiIndex.from_tuples(rows, names=("method", "setting"))
-    return pd.DataFrame([_chosen(row) for row in rows.values()], index=names)
+    return pd.DataFrame(
+        [_chosen(row, sorted(values[setting])) for (_, setting), row in rows.items()], index=names
+    ).fillna("-")
 
 
-def _chosen(row: Sequence[Tuned]) -> dict[str, str]:
-    shared = [value for value in row[0].values if all(value in each.values for each in row)]
-    more = ", all" if len(shared) < len(row[0].values) else ""
-    return {"tried": ", ".join(f"{value:g}" for value in shared) + more} | {
+def _chosen(row: Sequence[Tuned], shared: Sequence[float]) -> dict[str, str]:
+    """Of one setting; ``shared`` are the values that are tried at every share."""
+    names = [f"{value:g}" for value in shared] + ["all"] * (len(shared) < len(row[0].values))
+    tried = names if len(names) < 8 else [*names[:3], "...", names[-1]]  # the page is not wider
+    return {"tried": ", ".join(tried)} | {
         each.data.split(" labelled")[0]: f"{each.chosen:g}" + ("" if each.interior else " (edge)")
         for each in row
     }

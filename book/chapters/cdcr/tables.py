@@ -200,16 +200,36 @@ def frequency_order(records: Sequence[Record], epoch: int) -> np.ndarray:
 
 
 def best_thresholds(
-    tried: Mapping[str, Groups], thresholds: Sequence[float], names: Sequence[str]
+    panels: Mapping[str, tuple[Groups, np.ndarray]],
+    thresholds: Sequence[float],
+    names: Sequence[str],
 ) -> str:
-    """By kind of scenes and rule, the threshold with the best mean test mAP; ends are marked."""
+    """By kind of scenes and rule, the threshold that validation chooses; ends are marked.
+
+    Args:
+        panels: kind of scenes -> records by (rule, threshold), and the test mAP (%) of BCE,
+            ``(seeds,)``.
+        thresholds: that were tried.
+        names: of the rules.
+
+    Returns:
+        A list: the threshold with the best mean validation mAP (%) after the last epoch, and the
+        mean test mAP (%) there.
+    """
     lines = []
-    for kind, groups in tried.items():
+    for kind, (groups, bce) in panels.items():
         for name in names:
-            scores = [mean_ap(groups[name, value]).mean() for value in thresholds]
-            at = int(np.argmax(scores))
-            end = " (edge)" if at in (0, len(thresholds) - 1) else ""
-            lines.append(f"- {kind}, {name}: {thresholds[at]:g}{end}, {scores[at]:.1f} %.")
+            validation = [
+                np.mean([run["val_ap"][-1].mean() for run in groups[name, value]])
+                for value in thresholds
+            ]
+            at = int(np.argmax(validation))
+            end = " *(edge)*" if at in (0, len(thresholds) - 1) else ""
+            test = mean_ap(groups[name, thresholds[at]]).mean()
+            lines.append(
+                f"- {kind}, {name}: {thresholds[at]:g}{end}, test mAP {test:.1f} % "
+                f"(BCE {bce.mean():.1f} %)."
+            )
     return "\n".join(lines)
 
 

@@ -283,6 +283,7 @@ def scene_spec(chapter: Setting) -> multilabel.Spec:
         data_options=chapter.choose(quick=(), paper=(), smoke=small),
         epochs=chapter.choose(quick=15, paper=15, smoke=2),
         track=("weights",),
+        device=chapter.device,
     )
 
 

@@ -14,8 +14,38 @@ from torch import Tensor
 
 from weaklabels.press import style
 
-COLOURS = {"FN": style.PALETTE[1], "TN": style.PALETTE[0], "TP": style.PALETTE[2]}
+BLUE, ORANGE, GREEN, PINK, YELLOW, _, BLACK, BROWN = style.PALETTE
+COLOURS = {"FN": ORANGE, "TN": BLUE, "TP": GREEN}
 KINDS = {"FN": "false negatives", "TN": "true negatives"}
+LINES = {"FN": "-", "TN": "--"}
+
+STYLES = {
+    "LL-R": (BLUE, "-", "o"),
+    "LL-Ct": (ORANGE, "--", "s"),
+    "LL-Cp": (GREEN, "-.", "D"),
+    "Naive AN": (BLACK, ":", "v"),
+    "naive AN": (BLACK, ":", "v"),
+    "LSAN": (YELLOW, "-.", "^"),
+    "ROLE": (PINK, ":", "P"),
+    "Full label": (BROWN, "-", "X"),
+}
+"""Colour, line and marker of a method: none is told by its colour alone."""
+
+MOMENT_STYLES = {"best": (BLUE, "-", "o", ":"), "last": (ORANGE, "--", "s", "-.")}
+"""Colour, line and marker of LL-Ct at a moment, and the line of naive AN."""
+
+
+def _curve(
+    ax: Axes,
+    x: Sequence[float],
+    runs: np.ndarray,
+    label: str,
+    look: tuple[str, str, str],
+) -> None:
+    """A curve with its spread (see ``style.band``), told by colour, line and marker."""
+    colour, line, marker = look
+    style.band(ax, x, runs, label, colour=colour, style=line)
+    ax.lines[-1].set(marker=marker, markersize=5)
 
 
 def draw_scenes(images: Tensor, truth: np.ndarray, observed: np.ndarray) -> Figure:
@@ -40,21 +70,49 @@ def draw_memorisation(single: dict[str, np.ndarray], curves: dict[str, np.ndarra
         curves: kind of label -> mean loss (nats), ``(runs, epochs)``.
     """
     fig, (left, right) = style.panels(2)
-    for kind, name in KINDS.items():
-        epochs = np.arange(1, len(single[kind]) + 1)
-        left.plot(epochs, single[kind], color=COLOURS[kind])
-        style.band(right, epochs, curves[kind], name, colour=COLOURS[kind])
+    for kind, loss in single.items():
+        epochs = np.arange(1, len(loss) + 1)
+        left.plot(epochs, loss, LINES[kind], color=COLOURS[kind])
     left.set(ylabel="loss (nats)", title="two labels of one run")
-    right.set(ylabel="mean loss (nats)", title="all labels")
-    for ax, curve in ((left, single["FN"]), (right, curves["FN"].mean(0))):
-        _mark_phases(ax, int(curve.argmax()) + 1, len(curve))
-        style.epoch_axis(ax)
-    fig.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    right.set_title("all labels")
+    _mark_phases(left, single["FN"])
+    style.epoch_axis(left)
+    _mean_losses(right, curves)
+    handles = right.get_legend_handles_labels()
+    fig.legend(*handles, loc="outside lower center", ncols=2, handlelength=3)
     return fig
 
 
-def _mark_phases(ax: Axes, peak: int, epochs: int) -> None:
-    """A line at the peak of the false negatives' loss, and the phases on both of its sides."""
+def draw_mean_memorisation(curves: dict[str, np.ndarray]) -> Figure:
+    """Mean loss of false and true negatives over epochs, without single labels.
+
+    Args:
+        curves: kind of label -> mean loss (nats), ``(runs, epochs)``.
+    """
+    fig, ax = plt.subplots(figsize=(0.68 * style.WIDTH, 3.2))  # the front page has it on phones
+    _mean_losses(ax, curves)
+    ax.legend(loc="center right", handlelength=3)
+    return fig
+
+
+def _mean_losses(ax: Axes, curves: dict[str, np.ndarray]) -> None:
+    """Mean loss (nats) of the two kinds against the epoch, with the phases marked."""
+    for kind, name in KINDS.items():
+        epochs = np.arange(1, curves[kind].shape[1] + 1)
+        style.band(ax, epochs, curves[kind], name, colour=COLOURS[kind], style=LINES[kind])
+    ax.set_ylabel("mean loss (nats)")
+    _mark_phases(ax, curves["FN"].mean(0))
+    style.epoch_axis(ax)
+
+
+def _mark_phases(ax: Axes, losses: np.ndarray) -> None:
+    """A line at the peak of the false negatives' loss, and the phases on both of its sides.
+
+    Args:
+        ax: where the curve stands.
+        losses: of the false negatives (nats), ``(epochs,)``.
+    """
+    peak, epochs = int(losses.argmax()) + 1, len(losses)
     top = 1.3 * ax.get_ylim()[1]
     ax.set_ylim(0, top)
     ax.axvline(peak, color="grey", ls=":")
@@ -159,16 +217,23 @@ def draw_precision(
     """
     fig, (left, right) = style.panels(2)
     for name, runs in precision.items():
-        style.band(left, np.arange(2, runs.shape[1] + 1), runs[:, 1:], name)
+        _curve(left, np.arange(2, runs.shape[1] + 1), runs[:, 1:], name, STYLES[name])
     left.axhline(guessing.mean(), color="grey", ls=":", label="guessing")
     left.set(ylabel="precision (% of modified)", ylim=(0, 103))
     count = min(runs.shape[1] for runs in auc.values())
-    for (name, runs), colour in zip(auc.items(), (None, "black"), strict=True):
-        style.band(right, np.arange(1, count + 1), runs[:, :count], name, colour=colour)
+    for name, runs in auc.items():
+        _curve(right, np.arange(1, count + 1), runs[:, :count], name, STYLES[name])
     right.set(ylabel="ROC-AUC (FN against TN)")
     for ax in (left, right):
         style.epoch_axis(ax)
-        ax.legend()
+    named = {
+        label: handle
+        for ax in (left, right)
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
+    }
+    fig.legend(
+        named.values(), named.keys(), loc="outside lower center", ncols=len(named), handlelength=3
+    )
     return fig
 
 
@@ -217,11 +282,12 @@ def draw_rates(
     """
     fig, ax = plt.subplots()
     percent = [100 * rate for rate in rates]
-    for (moment, runs), colour in zip(found.items(), style.PALETTE, strict=False):
-        style.band(ax, percent, runs, f"LL-Ct, {moment} epoch", colour=colour)
-        ax.axhline(naive[moment], color=colour, ls=":", label=f"naive AN, {moment} epoch")
+    for moment, runs in found.items():
+        *look, line = MOMENT_STYLES[moment]
+        _curve(ax, percent, runs, f"LL-Ct, {moment} epoch", tuple(look))
+        ax.axhline(naive[moment], color=look[0], ls=line, label=f"naive AN, {moment} epoch")
     ax.set(xlabel=r"rate $\Delta_{rel}$ (% of the labels per epoch)", ylabel="test mAP (%)")
-    ax.legend()
+    ax.legend(handlelength=3)
     return fig
 
 
@@ -265,13 +331,14 @@ def draw_sizes(
     for ax, (budget, found) in zip(axes, by_budget.items(), strict=True):
         for name, runs in found.items():
             known = [n * (classes if name == "Full label" else 1) for n in sizes]
-            style.band(ax, known, runs, name)
+            _curve(ax, known, runs, name, STYLES[name])
         ax.set(xscale="log", xlabel="number of observed labels", title=f"as many {budget}")
         ticks = [*sizes, max(sizes) * classes]
         ax.set_xticks(ticks, [f"{n:,}" for n in ticks], rotation=60, minor=False)
         ax.minorticks_off()
     axes[0].set_ylabel("test mAP (%), best epoch")
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
+    handles = axes[0].get_legend_handles_labels()
+    fig.legend(*handles, loc="outside lower center", ncols=5, handlelength=3)
     return fig
 
 

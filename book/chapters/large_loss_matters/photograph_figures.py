@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from chapters.large_loss_matters import figures, photographs
@@ -10,11 +9,10 @@ from weaklabels.press import style
 
 
 def draw_memorisation(rows: photographs.Rows) -> Figure:
-    """Figure 1 of the paper under naive AN."""
+    """Figure 1 of the paper under naive AN: the mean over all labels of a kind."""
     if not rows:
         return style.draw_note(photographs.NOTHING)
-    single = {kind: np.array(one) for kind, one in rows[photographs.NAIVE]["single labels"].items()}
-    return figures.draw_memorisation(single, photographs.curves(rows[photographs.NAIVE]))
+    return figures.draw_mean_memorisation(photographs.curves(rows[photographs.NAIVE]))
 
 
 def draw_separation(rows: photographs.Rows) -> Figure:

@@ -462,7 +462,7 @@ def choices(base: Spec) -> dict[tuple[str, float], Spec]:
 
 
 def operations(spec: Spec, batch: int | None = None) -> dict[str, int]:
-    """Floating-point operations of a step's matrix products, by part.
+    """Floating-point operations of a step's matrix products, by part; counted on the CPU.
 
     Returns:
         ``plain``, forward and backward pass over a batch; ``closed form`` and ``double backward``,
@@ -471,7 +471,7 @@ def operations(spec: Spec, batch: int | None = None) -> dict[str, int]:
     splits, clean, candidates = divide(spec)
     x, sets = splits.train.x[: batch or spec.batch_size], candidates[: batch or spec.batch_size]
     held = clean.x, clean.y
-    model = candidate_sets.build_network(spec, splits).eval()
+    model = candidate_sets.build_network(replace(spec, device="cpu"), splits).eval()
 
     def plain() -> None:
         average_loss(model(x), sets).backward()

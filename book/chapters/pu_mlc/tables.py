@@ -16,7 +16,7 @@ import torch
 from scipy.special import gammaln
 
 from chapters.pu_mlc import demo
-from chapters.pu_mlc.runs import ABLATION, ABLATION_PERCENTS, FULL, MAIN, PERCENTS
+from chapters.pu_mlc.runs import ABLATION, ABLATION_PERCENTS, FULL, MAIN, PERCENTS, PRETRAINED
 from chapters.pu_mlc.studies import Scores
 from weaklabels.lab.loading import load_splits as load_data
 from weaklabels.lab.multilabel import Spec, annotate, load_splits, mean_ap_at
@@ -131,7 +131,7 @@ def chosen_rates(tuned: Mapping[tuple[str, int], Tuned]) -> pd.DataFrame:
 
     return pd.DataFrame(
         {
-            f"{percent} %": {name: cell(name, percent) for name in (*MAIN, *ABLATION)}
+            f"{percent} %": {name: cell(name, percent) for name in (*MAIN, *ABLATION, *PRETRAINED)}
             for percent in (*PERCENTS, 100)
         }
     )

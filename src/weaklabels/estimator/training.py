@@ -20,10 +20,13 @@ from tqdm import tqdm
 from weaklabels import kept
 from weaklabels.methods import Method
 from weaklabels.models import Network
+from weaklabels.state import device_of, global_generators, set_global_generators
 from weaklabels.train import fit
 
 FILE = "training.pt"
-FORMAT = "weaklabels training 3"
+FORMAT = "weaklabels training 4"
+READ = (FORMAT, "weaklabels training 3")
+"""Formats that are read."""
 
 WEIGHTS = "initial weights"
 """Of a module of one's own. Built without a seed it has others in every process, so that these
@@ -224,9 +227,7 @@ def _save(
         "identity": identity,
         "parts": {name: part.state_dict() for name, part in parts.items()},
         "drawn": [generator.get_state() for generator in drawn],
-        "generator": torch.get_rng_state(),
-        "gpu generators": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-        "mps generator": torch.mps.get_rng_state() if torch.backends.mps.is_available() else None,
+        "generators": global_generators(device_of(parts["model"])),
         "history": course.history,
         "best": course.best,
         "weights": course.weights,
@@ -245,7 +246,7 @@ def _restore(
     if folder is None or not (path := folder / FILE).exists():
         return 0
     content = kept.read(path, f"{path} is damaged: remove it to start anew")
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+    if not isinstance(content, dict) or content.get("format") not in READ:
         raise ValueError(f"{path} is no state of a training of this version: name another folder")
     other = {name for name, _ in content["identity"].items() ^ identity.items()}
     if other - {WEIGHTS}:
@@ -270,11 +271,7 @@ def _restore(
         ) from error
     for generator, state in zip(drawn, content["drawn"], strict=True):
         generator.set_state(state)
-    torch.set_rng_state(content["generator"])
-    if content["gpu generators"]:
-        torch.cuda.set_rng_state_all(content["gpu generators"])
-    if content["mps generator"] is not None:
-        torch.mps.set_rng_state(content["mps generator"])
+    set_global_generators(content, device_of(parts["model"]))
     course.history, course.best = content["history"], content["best"]
     course.weights = content["weights"]
     return len(course.history)

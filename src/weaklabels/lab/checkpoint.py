@@ -7,16 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from weaklabels import kept
-from weaklabels.state import pack, unpack
+from weaklabels.state import device_of, global_generators, pack, set_global_generators, unpack
 
 
 class Checkpoint:
     """Saves and restores the parts of a run.
 
     A part is a ``torch.Generator``, or anything with ``state_dict`` and ``load_state_dict``
-    (network, optimiser, schedule, method, watch). The global generators belong to every state.
+    (network, optimiser, schedule, method, watch). The global generators of the network's device
+    and of the CPU belong to every state.
 
     Args:
         path: the file; ``None`` saves and finds nothing.
@@ -52,9 +54,7 @@ class Checkpoint:
             return 0
         for name, part in self.parts.items():
             unpack(saved["parts"][name], part, name)
-        torch.set_rng_state(saved["generator"])
-        if saved["gpu generators"]:
-            torch.cuda.set_rng_state_all(saved["gpu generators"])
+        set_global_generators(saved, self._device())
         return saved["epoch"]
 
     def save(self, epoch: int) -> None:
@@ -69,8 +69,7 @@ class Checkpoint:
         content = {
             "epoch": epoch,
             "parts": {name: pack(part, name) for name, part in self.parts.items()},
-            "generator": torch.get_rng_state(),
-            "gpu generators": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+            "generators": global_generators(self._device()),
         }
         self.path.parent.mkdir(parents=True, exist_ok=True)
         kept.write(content, self.path)
@@ -79,3 +78,8 @@ class Checkpoint:
         """Forget the state: the run is over."""
         if self.path is not None:
             self.path.unlink(missing_ok=True)
+
+    def _device(self) -> torch.device:
+        """Where the run computes, as its network says; without one, the CPU."""
+        networks = (part for part in self.parts.values() if isinstance(part, nn.Module))
+        return device_of(next(networks, nn.Module()))

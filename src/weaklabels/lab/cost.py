@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from weaklabels import checks
 from weaklabels.lab.execute import ORDER, Task, Watch, execute
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import Trained
@@ -38,7 +39,11 @@ def measure(setting: Setting, trials: Trials, work: str) -> dict[str, Any]:
 
     Returns:
         ``what``, and ``steps``, see ``ratios``.
+
+    Raises:
+        ValueError: if it computes elsewhere than on the CPU: a processor does not wait for a GPU.
     """
+    checks.one_of(setting.device, ["cpu"], "the device whose processor time is measured")
     rounds = setting.choose(quick=ROUNDS, paper=ROUNDS, smoke=1)
     return {"what": what(next(iter(trials)), rounds, work), "steps": ratios(trials, rounds)}
 

@@ -30,6 +30,14 @@ def restore(model: M, record: Record, prefix: str = "weights/") -> M:
     return model.eval()
 
 
+def restore_on_cpu(model: M, record: Record, prefix: str = "weights/") -> M:
+    """``restore``, and bring the network to the CPU: beside the data, where a notebook looks at it.
+
+    The network may have been built on the device of its run.
+    """
+    return restore(model, record, prefix).cpu()
+
+
 def load_part(model: nn.Module, record: Record, part: str) -> None:
     """Copy the weights whose names start with ``part`` from a record into the model."""
     state = {k: torch.from_numpy(v) for k, v in record.values.items() if k.startswith(part)}

@@ -228,7 +228,7 @@ def recorded_note(record: Mapping[str, Any] | None) -> str:
 def chosen_table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """What was chosen for every row of a record of ``lab.photographs``, and among which values.
 
-    A choice at an end of what was tried is marked.
+    A choice at an end of what was tried is marked, but for 0, below which there is nothing to try.
     """
     table: dict[str, dict[str, str]] = {}
     for row in rows:
@@ -236,7 +236,7 @@ def chosen_table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         for name, tried in zip(("learning rate", "option"), row["tried"], strict=False):
             values, chosen = list(tried["validation"]), f"{tried['chosen']:g}"
             own = "" if name == tried["setting"] else f"{tried['setting']} "
-            end = " (end)" if chosen in (values[0], values[-1]) else ""
+            end = " (end)" if chosen in (values[0], values[-1]) and tried["chosen"] else ""
             cells |= {name: f"{own}{chosen}{end}", f"{name}: tried": ", ".join(values)}
     return pd.DataFrame.from_dict(table, orient="index").fillna("-")
 

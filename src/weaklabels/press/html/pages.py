@@ -29,10 +29,9 @@ from weaklabels.press.verdicts import (
 FRONT = "fig-llm-photograph-memorisation"
 FRONT_FILE = "generated/front"
 FRONT_CAPTION = """\
-Loss of labels on photographs of which one class each was written down: two labels of one training
-(left), the mean of all (right). Orange: classes that are there and were left out; blue: classes
-that are absent. Up to the dotted line the orange loss rises, because the network knows better;
-where it falls, it learns the gaps by heart."""
+Mean loss of labels on photographs of which one class each was written down. Orange: classes that
+are there and were left out; blue: classes that are absent. Up to the dotted line the orange loss
+rises, because the network knows better; where it falls, it learns the gaps by heart."""
 UNKNOWN = "–"
 EFFECTS_TEXT = """\
 The lines under *Here* are the claim's comparisons on one scale for all: a mark at the effect

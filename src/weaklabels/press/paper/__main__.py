@@ -10,12 +10,12 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from weaklabels.press.paper.follow import follow
+from weaklabels.press.paper.follow import FAILED, follow
 from weaklabels.press.runner.files import write_atomically
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Follow one chapter. Returns 1 if a run failed."""
+    """Follow one chapter. Returns ``FAILED`` if a run or a cell failed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("slug")
     parser.add_argument("--device", default="cpu")
@@ -25,10 +25,10 @@ def main(arguments: list[str] | None = None) -> int:
     started = time.monotonic()
     trace = follow(given.slug, given.device, given.data, given.workers)
     found = asdict(trace) | {"seconds": round(time.monotonic() - started, 1)}
-    del found["section"]
+    del found["section"], found["line"]
     path = Path(os.environ["WEAKLABELS_BUILD"]) / f"{given.slug}.json"
     write_atomically(path, json.dumps(found, indent=1) + "\n")
-    return bool(trace.failed)
+    return FAILED if trace.failed else 0
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """``make paper-check``: every chapter with the profile ``paper``, on a slice, in ten minutes.
 
 Each notebook is followed in a process of its own (see ``follow``); then one run is shared by two
-processes, and the networks that the runs asked for are timed (see ``throughput``). What is finished
-is kept in ``build/paper-check``: stopped at any moment, or by the end of ``BUDGET``, the same
-command goes on from there.
+processes, two runs by two workers, and the networks that the runs asked for are timed (see
+``throughput``). What is finished is kept in ``build/paper-check``: stopped at any moment, or by the
+end of ``BUDGET``, the same command goes on from there. A chapter in which something failed is
+followed again.
 """
 
 from __future__ import annotations
@@ -16,53 +17,68 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import joblib
-import torch
 
 from weaklabels.lab import sweep
 from weaklabels.lab.missing_labels import photographs
+from weaklabels.lab.spec import options as options_of
 from weaklabels.lab.store import Store
 from weaklabels.press.paper import plan, slices, throughput
-from weaklabels.press.paper.follow import Case, run_case
+from weaklabels.press.paper.cells import MISSING, line_of
+from weaklabels.press.paper.follow import FAILED, Case, run_case
 from weaklabels.press.paper.shorten import lighter, shortened
 from weaklabels.press.runner import options
-from weaklabels.press.runner.files import read_json, write_atomically
+from weaklabels.press.runner.files import only_one, read_json, remove_leftovers, write_atomically
 from weaklabels.press.runner.interrupt import stopping_cleanly
 
 AGAIN = "Stopped: what is finished is kept, and the same command goes on from here."
 JOBS = 8
 
 
-def follow_all(slugs: Sequence[str], device: str, data_root: str, folder: Path, jobs: int) -> None:
-    """Follow chapters that have changed since, several at a time; says how each of them went."""
+def follow_all(
+    slugs: Sequence[str], device: str, data_root: str, folder: Path, jobs: int
+) -> list[bool]:
+    """Follow chapters that have changed since, several at a time; says how each of them went.
 
-    def one(slug: str) -> None:
-        path, stamp = folder / f"{slug}.json", _stamp(slug)
+    Returns:
+        whether nothing failed, by chapter.
+    """
+
+    def one(slug: str) -> bool:
+        path, stamp = folder / f"{slug}.json", _stamp(slug, data_root)
         if (read_json(path) or {}).get("stamp") != stamp:
             environment = os.environ | {"WEAKLABELS_BUILD": str(folder), "OMP_NUM_THREADS": "1"}
             command = [sys.executable, "-m", "weaklabels.press.paper", slug]
             command += ["--device", device, "--data", data_root]
             done = subprocess.run(command, env=environment, stderr=subprocess.PIPE, text=True)
-            if done.returncode not in (0, 1) or not path.exists():
-                print(f"{slug}: could not be followed\n{done.stderr[-2000:]}", flush=True)
-                return
-            found = json.loads(path.read_text()) | {"stamp": stamp}
-            write_atomically(path, json.dumps(found, indent=1) + "\n")
-        print("\n".join(lines(json.loads(path.read_text()))), flush=True)
+            if done.returncode not in (0, FAILED):
+                last = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
+                print(f"{slug}: could not be followed: {last}\n{done.stderr[-2000:]}", flush=True)
+                return False
+            if done.returncode == 0:  # else it is tried again
+                found = json.loads(path.read_text()) | {"stamp": stamp}
+                write_atomically(path, json.dumps(found, indent=1) + "\n")
+        found = json.loads(path.read_text())
+        print("\n".join(lines(found)), flush=True)
+        return not found["failed"]
 
     with ThreadPoolExecutor(jobs) as pool:
-        list(pool.map(one, slugs))
+        return list(pool.map(one, slugs))
 
 
-def _stamp(slug: str) -> str:
-    """Hash of the chapter's sources and of the package's."""
+def _stamp(slug: str, data_root: str) -> str:
+    """Hash of the chapter's sources, of the package's, and of what lies in the folder of data."""
     rooms = plan.REPOSITORY / "book" / "chapters" / slug
     sources = [*rooms.glob("*.py"), *rooms.glob("*.ipynb"), *rooms.glob("recorded/*.json")]
     sources += (plan.REPOSITORY / "src").rglob("*.py")
-    state = hashlib.sha256()
+    root = Path(data_root)
+    state = hashlib.sha256(str(root).encode())
+    for path in sorted([*root.glob("*"), *root.glob("*/*")]):
+        state.update(str(path).encode())
     for path in sorted(sources):
         state.update(path.read_bytes())
     return state.hexdigest()[:16]
@@ -73,14 +89,18 @@ def lines(trace: dict[str, Any]) -> list[str]:
     asked = sum(table["runs"] for table in trace["tables"])
     tried = sum(table["kinds"] for table in trace["tables"])
     made_up = [name for name, is_so in trace["made_up"].items() if is_so]
-    spoke = trace["cells"] - len(trace["silent"])
+    broken = sum(error.startswith("cell ") for _, error in trace["failed"])
+    spoke = trace["cells"] - len(trace["silent"]) - broken
     found = [
         f"{trace['slug']}: {tried} kinds of {asked} runs tried, {len(trace['failed'])} failed; "
         f"{spoke} of {trace['cells']} cells executed; {trace['seconds']:.0f} s"
         + (f"; made up: {', '.join(made_up)}" if made_up else "")
     ]
     found += [f"  failed: {section}: {error}" for section, error in trace["failed"]]
-    return found + [f"  silent: {line[:60]}: {error[:120]}" for line, error in trace["silent"]]
+    own = [(line, error) for line, error in trace["silent"] if not error.startswith(MISSING)]
+    found += [f"  silent: {line[:60]}: {error[:120]}" for line, error in own]
+    after = len(trace["silent"]) - len(own)
+    return found + ([f"  silent: {after} cells that need what others were to define"] * bool(after))
 
 
 def two_processes(data_root: str, folder: Path) -> None:
@@ -94,22 +114,31 @@ def two_processes(data_root: str, folder: Path) -> None:
     print(f"two processes share a run: {len(record['test_ap'])} epochs", flush=True)
 
 
+def two_workers(data_root: str, folder: Path) -> None:
+    """Two runs, each of which has a process of this machine."""
+    size = slices.size_for("cpu")
+    spec = lighter(shortened(photographs(data_root, "cpu"), size), "cpu")
+    small = replace(spec, network="patch_net", network_options=options_of(channels=3, width=8))
+    cases = [
+        Case("weaklabels.lab.multilabel:run", replace(small, seed=seed), "cpu") for seed in (0, 1)
+    ]
+    sweep.run(run_case, cases, Store(folder / "two workers"), workers=2)
+    print("two workers share two runs", flush=True)
+
+
 def time_networks(device: str, folder: Path) -> None:
     """Time every network that a chapter asked for, and say how fast it is."""
     path = throughput.file_of(folder.parent, device)
-    speeds = read_json(path) or {}
+    speeds = {key: speed for key, speed in (read_json(path) or {}).items() if speed}
     size = slices.size_for(device)
     for trace in filter(None, map(read_json, sorted(folder.glob("*.json")))):
         for key in (key for table in trace.get("tables", ()) for key in table["cost"]):
             if key not in speeds:
                 try:
                     speeds[key] = round(throughput.measure(key, device, size), 2)
-                except torch.OutOfMemoryError as error:  # of the moment: it is tried again
-                    print(f"not timed: {key}: {error}", flush=True)
+                except (RuntimeError, TypeError, ValueError) as error:  # it is tried again
+                    print(f"not timed: {key}: {line_of(error)}", flush=True)
                     continue
-                except (RuntimeError, TypeError, ValueError) as error:
-                    print(f"not timed: {key}: {error}", flush=True)
-                    speeds[key] = None
                 write_atomically(path, json.dumps(speeds, indent=1) + "\n")
     for key, speed in speeds.items():
         told = json.loads(key)
@@ -126,8 +155,25 @@ def time_reading(device: str, data_root: str) -> None:
     print(f"{spec.network} from photographs on disk, with its augmentation: {speed:.1f} im/s")
 
 
+def _parts(device: str, root: str, folder: Path) -> bool:
+    """What needs no chapter, or comes after all of them. Returns whether nothing failed."""
+    well = True
+    for part in (
+        partial(two_processes, root, folder),
+        partial(two_workers, root, folder),
+        partial(time_networks, device, folder),
+        partial(time_reading, device, root),
+    ):
+        try:
+            part()
+        except Exception as error:
+            print(f"failed: {part.func.__name__}: {line_of(error)}", flush=True)
+            well = False
+    return well
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """The command behind ``make paper-check``. Returns 1 if a run failed."""
+    """The command behind ``make paper-check``. Returns 1 if anything failed, 2 for misuse."""
     parser = options.Parser(prog="python -m weaklabels.press.paper.check")
     parser.add_argument("--chapters", default="", help="comma-separated slugs; all if left out")
     parser.add_argument("--device", default="cpu", help="cpu | cuda | cuda:N")
@@ -140,20 +186,24 @@ def main(arguments: list[str] | None = None) -> int:
         slugs = options.chapters(given.chapters, plan.slugs()) or tuple(plan.slugs())
         jobs = options.number("JOBS", given.jobs) or min(JOBS, joblib.cpu_count())
         limit = options.budget(given.budget)
+        folder = plan.FOUND / device.partition(":")[0]
+        os.environ["WEAKLABELS_BUILD"] = str(folder)
+        root = str(plan.REPOSITORY / root)
+        clean = partial(_clean, folder)
+        with only_one(plan.FOUND), stopping_cleanly(clean, AGAIN, limit):
+            clean()
+            followed = follow_all(slugs, device, root, folder, jobs)
+            well = _parts(device, root, folder) and all(followed)
     except options.UsageError as error:
         print(error, file=sys.stderr)
         return 2
-    folder = plan.FOUND / device.partition(":")[0]
-    folder.mkdir(parents=True, exist_ok=True)
-    os.environ["WEAKLABELS_BUILD"] = str(folder)
-    root = str(plan.REPOSITORY / root)
-    with stopping_cleanly(lambda: None, AGAIN, limit):
-        follow_all(slugs, device, root, folder, jobs)
-        two_processes(root, folder)
-        time_networks(device, folder)
-        time_reading(device, root)
-    traces = [read_json(folder / f"{slug}.json") for slug in slugs]
-    return int(any(trace is None or trace["failed"] for trace in traces))
+    return 0 if well else 1
+
+
+def _clean(folder: Path) -> None:
+    """Remove what a process that is dead has half written."""
+    for place in (plan.FOUND, folder, folder / "paper"):
+        remove_leftovers(place)
 
 
 if __name__ == "__main__":

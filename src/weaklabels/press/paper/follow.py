@@ -11,23 +11,32 @@ from __future__ import annotations
 import importlib
 import signal
 import time
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 from unittest.mock import patch
 
-from weaklabels.lab import sweep
+from weaklabels.lab import loading, sweep
 from weaklabels.lab.checkpoint import Checkpoint
 from weaklabels.lab.store import Record
 from weaklabels.press import chapter as chapters
 from weaklabels.press.paper import slices
-from weaklabels.press.paper.shorten import ONCE, kind_of, lighter, shortened
+from weaklabels.press.paper.cells import Silent, execute_cells, line_of, notebook_of, parameters
+from weaklabels.press.paper.shorten import (
+    APART,
+    ONCE,
+    apart,
+    kind_of,
+    lighter,
+    resumable,
+    shortened,
+)
 from weaklabels.press.paper.throughput import Cost, add_cost
-from weaklabels.press.runner.notebooks import read_notebook, source_of, tags_of
+
+T = TypeVar("T")
 
 REPOSITORY = Path(__file__).parents[4]
 
@@ -37,8 +46,20 @@ CELL_SECONDS = 15
 compute at the paper's size what a check need not."""
 
 
+FAILED = 3
+"""Exit status if a chapter was followed, and a run or a cell failed."""
+
+
 class _TooLong(Exception):
     """A cell takes more than its time."""
+
+
+TOO_LITTLE = (FileNotFoundError, _TooLong, IndexError, ValueError)
+"""What cells raise that data or records lack, or that find fewer examples or epochs in a slice than
+they show; not what a device, a missing package or a wrong name raises."""
+
+MOST_SILENT = 1 / 5
+"""Share of a chapter's cells that may say nothing for such a reason."""
 
 
 class _Killed(BaseException):
@@ -53,11 +74,13 @@ class Case:
         function: what runs, ``module:name``.
         spec: of the run, shortened.
         device: where it computes.
+        made_up: whether its examples are.
     """
 
     function: str
     spec: Any
     device: str
+    made_up: bool = False
 
     def code(self) -> list[Any]:
         own = self.spec.code() if hasattr(self.spec, "code") else []
@@ -99,6 +122,7 @@ class Table:
         section: heading above it.
         runs, kinds: their number, and that of the shortened runs that stand in for them.
         cost: of training them all.
+        uncosted: runs whose cost is not known.
         seconds: that the shortened ones took.
     """
 
@@ -106,6 +130,7 @@ class Table:
     runs: int = 0
     kinds: int = 0
     cost: Cost = field(default_factory=dict)
+    uncosted: int = 0
     seconds: float = 0.0
 
 
@@ -116,7 +141,7 @@ class Trace:
     Attributes:
         slug: of the chapter.
         cells, silent: number of code cells, and those that say nothing on a slice: (line, error).
-        failed: kinds of runs that raised: (section, error).
+        failed: kinds of runs, and other cells, that raised: (section, error).
         tables: see ``Table``.
         made_up: dataset -> whether its examples were made up.
     """
@@ -128,6 +153,11 @@ class Trace:
     tables: list[Table] = field(default_factory=list)
     made_up: dict[str, bool] = field(default_factory=dict)
     section: str = ""
+    line: str = ""
+
+    def saw(self, dataset: str, made_up: bool) -> None:
+        """Note a dataset; several may stand under one name."""
+        self.made_up[dataset] = made_up or self.made_up.get(dataset, False)
 
 
 class Following(chapters.Chapter):
@@ -145,12 +175,16 @@ class Following(chapters.Chapter):
     firsts: dict[Any, Any]
     whole: dict[str, Any]
 
+    def choose(self, **by_profile: T) -> T:
+        chosen, names = super().choose(**by_profile), APART.get(self.slug)
+        return apart(chosen, names) if names else chosen
+
     def run(self, function: sweep.RunFunction, specs: Iterable[Any]) -> list[Record]:
         specs, size = list(specs), slices.size_for(self.device)
         table = Table(self.trace.section, len(specs))
         self.trace.tables.append(table)
         started = time.monotonic()
-        short = [shortened(spec, size) for spec in specs]
+        short = [shortened(resumable(spec), size) for spec in specs]
         chosen = [self._stands_in(function, spec) for spec in short]
         short = [
             spec
@@ -166,10 +200,9 @@ class Following(chapters.Chapter):
         finally:
             signal.setitimer(signal.ITIMER_PROF, left)
         if not all(key in self.done for key in chosen):
-            raise RuntimeError("a run that this cell shows has failed")
+            raise Silent("a run that this cell shows has failed")
         table.seconds = round(time.monotonic() - started, 1)
-        for spec in dict.fromkeys(specs):
-            add_cost(table.cost, spec)
+        table.uncosted = sum(not add_cost(table.cost, spec) for spec in dict.fromkeys(specs))
         return [replace(self.done[key], spec=spec) for key, spec in zip(chosen, short, strict=True)]
 
     def _stands_in(self, function: sweep.RunFunction, spec: Any) -> Any:
@@ -180,7 +213,9 @@ class Following(chapters.Chapter):
 
     def _compute(self, function: sweep.RunFunction, wanted: Mapping[Any, Any]) -> None:
         name = f"{function.__module__}:{function.__qualname__}"
-        cases = {key: Case(name, spec, self.device) for key, spec in wanted.items()}
+        cases = {
+            key: Case(name, spec, self.device, self._made_up(spec)) for key, spec in wanted.items()
+        }
         try:
             self.done |= dict(zip(cases, super().run(run_case, cases.values()), strict=True))
         except Exception:
@@ -190,14 +225,19 @@ class Following(chapters.Chapter):
                 except Exception as error:
                     self.trace.failed.append((self.trace.section, _told(case, error)))
 
+    def _made_up(self, spec: Any) -> bool:
+        """Whether a run's examples are made up; told here, as a run that is stored loads none."""
+        name = getattr(spec, "dataset", None)
+        if name not in slices.PUBLISHED:
+            return False
+        with suppress(Exception):  # which the run will tell
+            loading.load_splits(spec)
+        return self.trace.made_up.get(name, False)
+
 
 def _told(case: Case, error: Exception) -> str:
     method = getattr(case.spec, "method", getattr(case.spec, "strategy", ""))
-    return f"{case.function.partition(':')[2]} {method}: {_line(error)}"
-
-
-def _line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+    return f"{case.function.partition(':')[2]} {method}: {line_of(error)}"
 
 
 def follow(slug: str, device: str, data_root: str, workers: int) -> Trace:
@@ -213,53 +253,23 @@ def follow(slug: str, device: str, data_root: str, workers: int) -> Trace:
 
     previous = signal.signal(signal.SIGPROF, _end_cell)
     try:
-        with slices.installed(size, trace.made_up.__setitem__):
-            execute_cells(trace, Here, "profile, seeds = 'paper', 1", CELL_SECONDS)
+        with slices.installed(size, trace.saw):
+            execute_cells(
+                trace,
+                notebook_of(REPOSITORY, slug),
+                Here,
+                parameters(device, 1),
+                excused=lambda error: isinstance(error, TOO_LITTLE),
+                seconds=CELL_SECONDS,
+            )
     finally:
         signal.signal(signal.SIGPROF, previous)
+    silent = len(trace.silent)
+    if not trace.failed and silent > MOST_SILENT * trace.cells:
+        most = f"expected at most {MOST_SILENT:.0%}"
+        trace.failed.append(("all", f"{silent} of {trace.cells} cells are silent: {most}"))
     return trace
 
 
 def _end_cell(_signal: int, _frame: FrameType | None) -> None:
     raise _TooLong(f"more than {CELL_SECONDS} seconds of its own")
-
-
-def execute_cells(
-    trace: Any, kind: type[chapters.Chapter], parameters: str, seconds: float = 0
-) -> None:
-    """Execute the code cells of a notebook in their order, in this process.
-
-    Args:
-        trace: has the ``slug`` of the notebook, and is told in ``section`` the heading above the
-            cell that is executed, in ``cells`` their number, in ``silent`` those that raise.
-        kind: what stands in for ``Chapter``.
-        parameters: what is executed after the cell of the parameters.
-        seconds: processor time after which a cell gets SIGPROF; 0: never.
-    """
-    import matplotlib.pyplot as plt
-
-    path = REPOSITORY / "book" / "chapters" / trace.slug / f"{trace.slug}.ipynb"
-    names: dict[str, Any] = {"__name__": "__main__", "display": lambda *_: None}
-    with patch.object(chapters, "Chapter", kind), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for cell in read_notebook(path)["cells"]:
-            source = source_of(cell)
-            if cell["cell_type"] == "markdown":
-                headings = [line for line in source.splitlines() if line.startswith("#")]
-                trace.section = headings[-1].lstrip("# ") if headings else trace.section
-            elif cell["cell_type"] == "code":
-                if "parameters" in tags_of(cell):
-                    source += f"\n{parameters}"
-                trace.cells += 1
-                _execute(source, names, trace, seconds)
-                plt.close("all")
-
-
-def _execute(source: str, names: dict[str, Any], trace: Any, seconds: float) -> None:
-    try:
-        signal.setitimer(signal.ITIMER_PROF, seconds)
-        exec(compile(source, f"{trace.slug}: {trace.section}", "exec"), names)
-    except Exception as error:
-        trace.silent.append((source.strip().splitlines()[0], _line(error)))
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)

@@ -29,6 +29,10 @@ FIXED = {"initial": 1.0, "share": 0.5}
 """Option -> its value on a slice, where a smaller share would hold no example; of examples that
 are labelled at first one of each class."""
 
+APART = {"mogd": ("clean", "counts")}
+"""Chapter -> settings that its cells see as small as its runs do (see ``CAPS``): so many examples
+of each class are kept apart, and a slice has few."""
+
 DEEP, SHALLOW = ("resnet34", "resnet50", "resnet101"), "resnet18"
 """Networks of torchvision, and the one in whose place a check has what they share."""
 
@@ -77,6 +81,27 @@ def _is_spec(value: Any) -> bool:
 
 def _fields(spec: Any) -> list[tuple[str, Any]]:
     return [(f.name, getattr(spec, f.name)) for f in dataclasses.fields(spec) if f.init]
+
+
+def apart(value: Any, names: tuple[str, ...], name: str = "") -> Any:
+    """Settings of a chapter, or a function that makes them, in which numbers of these names, at any
+    depth, are at most 1."""
+    if callable(value):
+        return lambda *given: apart(value(*given), names)
+    if _is_spec(value):
+        return dataclasses.replace(value, **{k: apart(v, names, k) for k, v in _fields(value)})
+    if isinstance(value, dict):
+        return {key: apart(each, names, name) for key, each in value.items()}
+    if isinstance(value, tuple):
+        return tuple(apart(each, names, name) for each in value)
+    return min(value, 1) if name in names else value
+
+
+def resumable(spec: Any) -> Any:
+    """The same run, which keeps its state after every epoch if it is one that can: at the papers'
+    settings a run may take longer than a budget."""
+    can = _is_spec(spec) and any(name == "checkpoint" for name, _ in _fields(spec))
+    return dataclasses.replace(spec, checkpoint=True) if can else spec
 
 
 def with_weights_at_hand(spec: Any) -> Any:

@@ -7,6 +7,7 @@ one. Sides of photographs are those of the papers on a GPU, and a fourteenth of 
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -152,7 +153,8 @@ def _first_photographs(root: str | Path | None, size: Size) -> Path:
 
     places = ("VOCdevkit/VOC2012", "voc2012-subset-small/VOCdevkit/VOC2012")
     kit = find(root, places, "make data-voc2012").resolve()
-    folder = Path(os.environ["WEAKLABELS_BUILD"]) / f"voc2012-{size.images}"
+    place = hashlib.sha256(str(kit).encode()).hexdigest()[:8]  # links of another are no use
+    folder = Path(os.environ["WEAKLABELS_BUILD"]) / f"voc2012-{size.images}-{place}"
     ours = folder / "VOCdevkit" / "VOC2012"
     lists = ours / "ImageSets" / "Main"
     lists.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -56,13 +57,14 @@ def signature(spec: Any) -> str:
     )
 
 
-def add_cost(cost: Cost, spec: Any) -> None:
-    """Add what a run costs; what trains no network on a published dataset costs next to nothing.
+def add_cost(cost: Cost, spec: Any) -> bool:
+    """Add what a run costs, and say whether that is known: of networks on published datasets.
 
-    A run passes its training images once an epoch, and evaluates all others.
+    A run passes its training images once an epoch (see ``passes_a_step``), and evaluates all
+    others.
     """
     if getattr(spec, "dataset", None) not in PUBLISHED or not hasattr(spec, "network"):
-        return
+        return False
     train, val, test = PUBLISHED[spec.dataset].counts
     train = min(train, getattr(spec, "train_size", None) or train)
     if hasattr(spec, "rounds") and hasattr(spec, "budget"):  # active learning: the labelled grow
@@ -72,11 +74,25 @@ def add_cost(cost: Cost, spec: Any) -> None:
         steps = spec.warm_up + spec.base_steps + spec.rounds * spec.round_steps
         passes = len(spec.methods) * steps * spec.batch_size
     else:
-        passes = spec.epochs * (train + EVALUATION * (val + test))
+        passes = spec.epochs * (train * passes_a_step(spec) + EVALUATION * (val + test))
     if (stage := getattr(spec, "warm_up", None)) is not None and hasattr(stage, "epochs"):
         passes += stage.epochs * train * EVALUATION
     key = signature(spec)
     cost[key] = cost.get(key, 0.0) + passes
+    return True
+
+
+def passes_a_step(spec: Any) -> int:
+    """How often a training image passes forward and back in a step: once, and in adversarial
+    training once more for each step of the attack."""
+    return 1 + spec.steps if hasattr(spec, "test_steps") else 1
+
+
+NOT_COUNTED = (
+    "A step is a forward and a backward pass, in adversarial training one more for each step of "
+    "the attack; further views, teachers, crafted data, attacks at test time and reading from disk "
+    "are not counted."
+)
 
 
 def measure(key: str, device: str, size: Size, *, compiled: bool = False) -> float:
@@ -142,11 +158,11 @@ def _images_a_second(model: Network, x: Tensor, classes: int, device: str) -> fl
 def _seconds(work: Callable[[], Any], device: str) -> float:
     on_gpu = device.startswith("cuda")
     if on_gpu:
-        torch.cuda.synchronize()
+        torch.cuda.synchronize(device)
     started = time.perf_counter()
     work()
     if on_gpu:
-        torch.cuda.synchronize()
+        torch.cuda.synchronize(device)
     return time.perf_counter() - started
 
 
@@ -179,5 +195,7 @@ def measure_reading(spec: multilabel.Spec, epochs: int) -> float:
 
 
 def file_of(folder: Path, device: str) -> Path:
-    """Where the speeds of a device are kept, images a second by ``signature``."""
-    return folder / f"throughput-{device.partition(':')[0]}.json"
+    """Where the speeds of a device are kept, images a second by ``signature``: cards differ."""
+    on_gpu = device != "cpu" and torch.cuda.is_available()
+    name = torch.cuda.get_device_name(device) if on_gpu else device.partition(":")[0]
+    return folder / f"throughput-{re.sub(r'[^A-Za-z0-9]+', '-', name)}.json"

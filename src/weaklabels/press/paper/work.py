@@ -1,18 +1,28 @@
 """``make record PROFILE=paper``: the tables of the papers, computed within a budget.
 
-The chapters come in the order of the plan (see ``plan``). The code of each notebook is executed
-with the profile ``paper`` on all data that are at hand; every table that is complete is written at
-once to ``recorded/paper.json`` of its room, with the scores of its rows, seed by seed. Finished
-runs lie in ``build/paper/runs``, and long ones keep their state after every epoch.
+The chapters come in the order of the plan (see ``plan``), each in a process of its own: what ruins
+one of them leaves the others alone. The code of each notebook is executed with the profile
+``paper`` on all data that are at hand; every table that is complete is written at once to
+``recorded/paper.json`` of its room, in its own place there, with the scores of its rows, seed by
+seed. Finished runs lie in ``build/paper/runs``, and those under way keep their state after every
+epoch. Cells that fail for another reason than that data are missing are told.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
+import os
+import signal
 import sys
+import threading
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
+from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,16 +32,31 @@ from weaklabels.lab.store import Record
 from weaklabels.press import chapter as chapters
 from weaklabels.press import machine
 from weaklabels.press.paper import plan
-from weaklabels.press.paper.follow import execute_cells
-from weaklabels.press.paper.shorten import with_weights_at_hand
+from weaklabels.press.paper.cells import execute_cells, notebook_of, parameters
+from weaklabels.press.paper.follow import FAILED
+from weaklabels.press.paper.shorten import resumable, with_weights_at_hand
 from weaklabels.press.record import AGAIN, REPOSITORY, readable
 from weaklabels.press.runner import options
-from weaklabels.press.runner.files import write_atomically
-from weaklabels.press.runner.interrupt import stopping_cleanly
+from weaklabels.press.runner.files import (
+    PART,
+    only_one,
+    read_json,
+    remove_leftovers,
+    write_atomically,
+)
+from weaklabels.press.runner.interrupt import kill_descendants, stopping_cleanly
+from weaklabels.press.stale import reference
 
 NAME = "paper"
 SCORES = ("val_ap", "test_ap", "val_accuracy", "test_accuracy", "test", "test_average", "accuracy")
 """Values of a run that are scores in percent, one or one a class after every epoch."""
+
+
+RANDOM = "random weights"
+"""Where networks are named whose weights were random, as ImageNet's were not at hand."""
+
+Process: type[BaseProcess] = multiprocessing.get_context("spawn").Process
+"""That of a chapter; in one that is forked CUDA may not be usable."""
 
 
 @dataclass
@@ -42,45 +67,92 @@ class Tables:
         slug: of the chapter.
         device: where.
         command: that computed it.
-        found: the complete tables: ``section`` and ``rows``.
-        code: where the code of their runs starts.
-        random: networks that had random weights, as ImageNet's were not at hand.
-        section, silent, cells: of the cell that is executed (see ``follow``).
+        found: the complete tables, also those of earlier commands: where each stands (``section``,
+            first line of the ``cell``, ``number`` among the tables of this cell), ``rows``,
+            networks with random weights, and how it came about.
+        added: how many of them are new.
+        code, random: where the code of the table under way starts, and its random networks.
+        asked: tables that a cell asked for, by section and first line.
+        section, line, cells, silent, failed: of the cells (see ``cells.execute_cells``).
     """
 
     slug: str
     device: str
     command: str
-    found: list[dict[str, Any]] = field(default_factory=list)
+    found: list[dict[str, Any]] = field(init=False)
+    added: int = 0
     code: set[keys.Reference] = field(default_factory=set)
     random: set[str] = field(default_factory=set)
+    asked: Counter[tuple[str, str]] = field(default_factory=Counter)
     section: str = ""
+    line: str = ""
     cells: int = 0
     silent: list[tuple[str, str]] = field(default_factory=list)
+    failed: list[tuple[str, str]] = field(default_factory=list)
 
-    def add(self, rows: Mapping[Any, Sequence[Record]]) -> None:
-        """Add a complete table, and write all of them."""
+    def __post_init__(self) -> None:
+        self.found = (read_json(self.path) or {}).get("tables", [])
+
+    @property
+    def path(self) -> Path:
+        """Where they are written."""
+        return REPOSITORY / "book" / "chapters" / self.slug / "recorded" / f"{NAME}.json"
+
+    def begin(self) -> dict[str, Any]:
+        """A table is asked for: its place, which stays the same when others are not complete."""
+        self.code.clear()
+        self.random.clear()
+        self.asked[self.section, self.line] += 1
+        number = self.asked[self.section, self.line]
+        return {"section": self.section, "cell": self.line, "number": number}
+
+    def add(self, place: Mapping[str, Any], rows: Mapping[Any, Sequence[Record]]) -> None:
+        """Add a complete table in its place, and write all of them."""
         scored = {_name(key): scores(records) for key, records in rows.items()}
-        if any(scored.values()):
-            self.found.append({"section": self.section, "rows": scored})
-            folder = REPOSITORY / "book" / "chapters" / self.slug / "recorded"
-            write_atomically(folder / f"{NAME}.json", readable(self.content()) + "\n")
+        if not any(scored.values()):
+            return
+        table = {
+            **place,
+            "rows": scored,
+            RANDOM: sorted(self.random),
+            "command": self.command,
+            "provenance": self._provenance(),
+            "keys": _keys(self.code),
+        }
+        places = [{key: each.get(key) for key in place} for each in self.found]
+        if place in places:
+            self.found[places.index(dict(place))] = table
+        else:
+            self.found.append(table)
+        self.added += 1
+        write_atomically(self.path, readable(self.content()) + "\n")
+
+    def _provenance(self) -> dict[str, Any]:
+        return {
+            **sweep.provenance(self.device),
+            "commit": machine.commit(REPOSITORY),
+            "date": datetime.now(UTC).date().isoformat(),
+        }
 
     def content(self) -> dict[str, Any]:
-        """The record, as ``press.record`` writes records."""
-        code = sorted(self.code)
+        """The record, as ``press.record`` writes records; its key is that of old code as long as
+        one of its tables is."""
+        held = [each["keys"] for each in self.found]
+        code = {reference(start) for each in held for start in each["code"]}
+        old = [each["key"] for each in held if _keys(map(reference, each["code"])) != each]
         return {
             "what": "Scores (%) of the runs of the profile paper that are complete, seed by seed.",
             "command": self.command,
-            "provenance": {
-                **sweep.provenance(self.device),
-                "commit": machine.commit(REPOSITORY),
-                "date": datetime.now(UTC).date().isoformat(),
-            },
-            "random weights": sorted(self.random),
+            "provenance": self._provenance(),
+            RANDOM: sorted({name for each in self.found for name in each[RANDOM]}),
             "tables": self.found,
-            "keys": {"code": [":".join(start) for start in code], "key": keys.code_key(code)},
+            "keys": _keys(code) | ({"key": old[0]} if old else {}),
         }
+
+
+def _keys(starts: Iterable[keys.Reference]) -> dict[str, Any]:
+    code = sorted(starts)
+    return {"code": [":".join(start) for start in code], "key": keys.code_key(code)}
 
 
 def _name(key: Any) -> str:
@@ -105,7 +177,7 @@ class Working(chapters.Chapter):
     tables: Tables
 
     def run(self, function: sweep.RunFunction, specs: Iterable[Any]) -> list[Record]:
-        told = [self._with_weights(spec) for spec in specs]
+        told = [resumable(self._with_weights(spec)) for spec in specs]
         for spec in told:
             self.tables.code.update(keys.starts(function, spec))
         return super().run(function, told)
@@ -122,8 +194,9 @@ class Working(chapters.Chapter):
         table: Mapping[Any, Any],
         seeds: Iterable[int] | None = None,
     ) -> dict[Any, list[Record]]:
+        place = self.tables.begin()
         records = super().repeat(function, table, seeds)
-        self.tables.add(records)
+        self.tables.add(place, records)
         return records
 
 
@@ -136,11 +209,67 @@ def compute(tables: Tables, seeds: int, data_root: str, workers: int) -> None:
             object.__setattr__(self, "tables", tables)
             object.__setattr__(self, "workers", workers)
 
-    execute_cells(tables, Here, f"profile, seeds = 'paper', {seeds}")
+    execute_cells(
+        tables,
+        notebook_of(REPOSITORY, tables.slug),
+        Here,
+        parameters(tables.device, seeds),
+        excused=lambda error: isinstance(error, FileNotFoundError),
+    )
+
+
+def lines(tables: Tables) -> list[str]:
+    """How a chapter went, in a few lines."""
+    missing = sum(error.startswith("FileNotFoundError") for _, error in tables.silent)
+    found = [f"{tables.slug}: {tables.added} tables; {missing} cells lack data"]
+    return found + [f"  failed: {section}: {error}" for section, error in tables.failed]
+
+
+def work(tables: Tables, seeds: int, data_root: str, workers: int) -> None:
+    """What the process of a chapter does. It ends with ``FAILED`` if a cell failed.
+
+    The process that started it decides when it stops, and it ends when that one is gone.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
+        signal.signal(number, signal.SIG_DFL)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    compute(tables, seeds, data_root, workers)
+    print("\n".join(lines(tables)), flush=True)
+    sys.exit(FAILED if tables.failed else 0)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    kill_descendants()
+    os._exit(1)
+
+
+def work_apart(tables: Tables, seeds: int, data_root: str, workers: int) -> bool:
+    """``work`` in a process of its own. Returns whether nothing failed."""
+    arguments = (tables, seeds, data_root, workers)
+    process = Process(target=work, args=arguments)
+    process.start()
+    process.join()
+    if process.exitcode not in (0, FAILED):
+        print(
+            f"{tables.slug}: failed: its process ended with status {process.exitcode}", flush=True
+        )
+    return process.exitcode == 0
+
+
+def _clean(folder: Path) -> None:
+    """Remove what a process that is dead has half written."""
+    remove_leftovers(folder)
+    for path in REPOSITORY.glob(f"book/chapters/*/recorded/{NAME}.json{PART}"):
+        path.unlink(missing_ok=True)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command behind ``make record PROFILE=paper``."""
+    """The command behind ``make record PROFILE=paper``. Returns 1 if a cell failed for another
+    reason than that data are missing, 2 for misuse."""
     parser = options.Parser(prog="python -m weaklabels.press.paper.work")
     parser.add_argument("--chapters", default="", help="slugs; else all, as planned")
     parser.add_argument("--device", default="cpu", help="cpu | cuda | cuda:N")
@@ -148,25 +277,24 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", default="", help="folder of the downloaded datasets")
     parser.add_argument("--budget", default="", help="time after which it stops: 90s, 25m, 1.5h")
     options.add_workers(parser)
+    folder = Path(os.environ.get("WEAKLABELS_BUILD", REPOSITORY / "build")) / "paper"
     try:
         given = parser.parse_args(arguments)
         known = plan.slugs()
-        slugs = options.chapters(given.chapters, known) or plan.order(given.device)
         device, limit = options.device(given.device), options.budget(given.budget)
+        slugs = options.chapters(given.chapters, known) or plan.order(device)
         seeds = options.number("SEEDS", given.seeds) or 1
         workers = options.number("WORKERS", given.workers) or machine.default_workers(device)
         root = options.data_root(given.data)
+        clean = partial(_clean, folder)
+        with only_one(folder), stopping_cleanly(clean, AGAIN, limit):
+            clean()
+            tables = [Tables(slug, device, _command(slug, given)) for slug in slugs]
+            well = [work_apart(each, seeds, root, workers) for each in tables]
     except options.UsageError as error:
         print(error, file=sys.stderr)
         return 2
-    with stopping_cleanly(lambda: None, AGAIN, limit):
-        for slug in slugs:
-            command = _command(slug, given)
-            tables = Tables(slug, device, command)
-            compute(tables, seeds, root, workers)
-            missing = sum("FileNotFoundError" in error for _, error in tables.silent)
-            print(f"{slug}: {len(tables.found)} tables; {missing} cells lack data", flush=True)
-    return 0
+    return 0 if all(well) else 1
 
 
 def _command(slug: str, given: argparse.Namespace) -> str:

@@ -34,6 +34,14 @@ PERSONAL = (
 show in a chapter, and what the runner has to say it says itself."""
 
 
+STARTS = 3
+"""A kernel that dies before it answers is started so many times: its ports are chosen before it
+takes them, and another process may have been faster."""
+
+_NEVER_STARTED = "Kernel died before replying"
+"""In what nbclient says then."""
+
+
 class _ThisPython(KernelSpecManager):
     """Knows one kernel, by any name: the interpreter that is running."""
 
@@ -68,17 +76,23 @@ class _Engine(NBClientEngine):
         **_: Any,
     ) -> None:
         started(nb_man)
-        client = PapermillNotebookClient(
-            nb_man,
-            kernel_name=kernel_name,
-            kernel_manager_class=_KernelManager,
-            startup_timeout=120,
-            timeout=None,
-            allow_error_names=list(passed_over),
-            extra_arguments=["--log-level=CRITICAL"],
-            coalesce_streams=True,  # else what is printed is cut where the clock happens to cut it
-        )
-        client.execute(env=dict(environment), cwd=str(folder))
+        for start in range(1, STARTS + 1):
+            client = PapermillNotebookClient(
+                nb_man,
+                kernel_name=kernel_name,
+                kernel_manager_class=_KernelManager,
+                startup_timeout=120,
+                timeout=None,
+                allow_error_names=list(passed_over),
+                extra_arguments=["--log-level=CRITICAL"],
+                coalesce_streams=True,  # else what is printed is cut where the clock cuts it
+            )
+            try:
+                client.execute(env=dict(environment), cwd=str(folder))
+                break
+            except RuntimeError as error:
+                if _NEVER_STARTED not in str(error) or start == STARTS:
+                    raise
 
 
 papermill_engines.register(ENGINE, _Engine)

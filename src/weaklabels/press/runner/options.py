@@ -150,6 +150,11 @@ def budget(value: str) -> float | None:
 
 def device(value: str) -> str:
     """A device that this machine seems to have."""
+    if value.startswith("mps"):
+        raise UsageError(
+            f"DEVICE={value} is for `make test` alone (and device='mps' for Classifier): chapters "
+            "measure in double precision, which MPS lacks; expected cpu, cuda or cuda:N."
+        )
     if not re.fullmatch(r"cpu|cuda(:[0-9]+)?", value):
         raise UsageError(f"DEVICE={value} is unknown: expected cpu, cuda or cuda:N.")
     has_gpu = shutil.which("nvidia-smi") or any(map(os.path.exists, SIGNS_OF_A_GPU))

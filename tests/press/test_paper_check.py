@@ -1,0 +1,211 @@
+"""`make paper-check` and `make paper-plan`: what is tried again, and what is not known."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import replace
+
+import pytest
+import torch
+
+from tests.press.toy_paper import CELLS, repository
+from weaklabels.lab import candidate_sets
+from weaklabels.lab.spec import Data
+from weaklabels.lab.store import Record
+from weaklabels.press.paper import __main__ as program
+from weaklabels.press.paper import check, follow, plan, throughput
+
+TRACE = {"slug": "toy", "cells": 1, "silent": [], "made_up": {}, "tables": [], "seconds": 1}
+
+
+@pytest.fixture
+def followed(tmp_path, monkeypatch):
+    """Following a chapter costs nothing: how each attempt ends, and how many there were."""
+    repository(tmp_path, monkeypatch, CELLS[:1])
+    attempts, ends = [], []
+
+    def run(command, **_):
+        attempts.append(command[command.index("--data") + 1])
+        status, failed = ends.pop(0)
+        if status != 1:
+            (tmp_path / "toy.json").write_text(json.dumps(TRACE | {"failed": failed}))
+        said = "Traceback:\nModuleNotFoundError: No module named 'IPython'\n"
+        return subprocess.CompletedProcess(command, status, stderr=said)
+
+    monkeypatch.setattr(subprocess, "run", run)
+
+    def attempt(*planned, data="data"):
+        ends.extend(planned)
+        return check.follow_all(["toy"], "cpu", str(tmp_path / data), tmp_path, 1)
+
+    return attempt, attempts
+
+
+def test_a_chapter_in_which_something_failed_is_followed_again(followed, capsys):
+    attempt, attempts = followed
+    failed = (follow.FAILED, [("Tables", "cell 'x': RuntimeError: CUDA out of memory")])
+    assert attempt(failed) == attempt(failed) == [False]
+    assert attempt((0, [])) == attempt() == [True]
+    assert len(attempts) == 3
+    said = capsys.readouterr().out
+    assert said.count("  failed: Tables: cell 'x': RuntimeError: CUDA out of memory\n") == 2
+
+
+def test_a_chapter_that_cannot_be_followed_is_no_success_of_an_earlier_day(followed, capsys):
+    attempt, attempts = followed
+    assert attempt((0, [])) == [True]
+    assert attempt((1, []), data="other") == attempt((1, []), data="other") == [False]
+    assert len(attempts) == 3
+    told = "toy: could not be followed: ModuleNotFoundError: No module named 'IPython'\n"
+    assert told in capsys.readouterr().out
+
+
+def test_a_chapter_is_followed_again_when_other_data_are_named_or_more_have_come(
+    followed, tmp_path
+):
+    attempt, attempts = followed
+    attempt((0, []))
+    attempt((0, []), data="other")
+    (tmp_path / "other" / "cifar10").mkdir(parents=True)
+    attempt((0, []), data="other")
+    attempt(data="other")
+    assert [path.rpartition("/")[2] for path in attempts] == ["data", "other", "other"]
+
+
+def test_an_empty_run_is_no_success(tmp_path, monkeypatch):
+    repository(tmp_path, monkeypatch, [CELLS[0], f"import missing\n{CELLS[1]}", *CELLS[2:]])
+    monkeypatch.setenv("WEAKLABELS_BUILD", str(tmp_path))
+    assert program.main(["toy", "--data", str(tmp_path)]) == follow.FAILED
+    trace = json.loads((tmp_path / "toy.json").read_text())
+    ((_, error),) = trace["failed"]
+    assert error.endswith("ModuleNotFoundError: No module named 'missing'")
+    told = "\n".join(check.lines(trace))
+    assert "  failed: Tables: cell 'import missing'" in told
+
+
+def test_a_chapter_may_not_be_silent_as_a_whole(tmp_path, monkeypatch):
+    few = "raise ValueError('class 0 has 2 samples: more than clean are needed')"
+    for silent, told in ((1, []), (2, [("all", "2 of 7 cells are silent: expected at most 20%")])):
+        repository(tmp_path, monkeypatch, [CELLS[0], *["pass"] * (6 - silent), *[few] * silent])
+        assert follow.follow("toy", "cpu", str(tmp_path), workers=1).failed == told
+
+
+def test_what_is_made_up_is_told_of_runs_that_are_stored(tmp_path, monkeypatch):
+    def stored(self, function, cases):
+        return [Record(case, {}, {}) for case in cases if case.made_up]
+
+    monkeypatch.setattr("weaklabels.press.chapter.Chapter.run", stored, raising=False)
+    repository(tmp_path, monkeypatch, CELLS[:4])
+    trace = follow.follow("toy", "cpu", str(tmp_path / "data"), workers=1)
+    assert (trace.failed, trace.made_up) == ([], {"cifar10": True})
+
+
+def test_two_workers_are_tried(tmp_path, monkeypatch):
+    told = {}
+
+    def run(function, cases, store, **given):
+        told.update(given, seeds=[case.spec.seed for case in cases])
+
+    monkeypatch.setattr(check.sweep, "run", run)
+    check.two_workers(str(tmp_path), tmp_path)
+    assert told == {"workers": 2, "seeds": [0, 1]}
+
+
+# -- costs ----------------------------------------------------------------------------------------
+
+
+def written(root, **tables):
+    """What was found of a chapter: table -> its costs, and how many runs have none."""
+    found = [
+        {"section": name, "runs": 2, "cost": cost, "uncosted": uncosted}
+        for name, (cost, uncosted) in tables.items()
+    ]
+    path = plan.FOUND / "cpu" / f"{root}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(TRACE | {"slug": root, "tables": found}))
+
+
+def test_a_table_whose_cost_is_unknown_comes_last_and_says_so(tmp_path, monkeypatch):
+    for slug in ("alone", "known", "mixed"):
+        repository(tmp_path, monkeypatch, CELLS[:1], slug)
+    written("alone", equations=({}, 2))
+    written("mixed", part=({"net": 6e4}, 1), untimed=({"other": 6e4}, 0), timed=({"net": 6e4}, 0))
+    written("known", slow=({"net": 6e6}, 0))
+    throughput.file_of(plan.FOUND, "cpu").write_text(json.dumps({"net": 1000.0, "other": None}))
+    planned = plan.costs("cpu", 3, plan.FOUND)
+    assert [each.slug for each in planned] == ["mixed", "known", "alone"]
+    assert [each.minutes for each in planned] == [3.0, 300.0, None]
+    told = plan.lines(planned)
+    assert told[0] == throughput.NOT_COUNTED
+    assert [line.split() for line in told[1:5]] == [
+        ["mixed:", "3.0", "minutes,", "0", "undecided", "rows"],
+        ["3.0", "min", "6", "runs", "timed"],
+        ["cost", "unknown", "6", "runs", "part"],
+        ["cost", "unknown", "6", "runs", "untimed"],
+    ]
+    assert "alone: cost unknown, 0 undecided rows" in told
+    assert told[-1].endswith("; 3 tables of unknown cost")
+
+
+def test_only_networks_on_published_data_have_a_cost():
+    cost = {}
+    spec = candidate_sets.Spec("CC", dataset="cifar10", epochs=10)
+    assert throughput.add_cost(cost, spec)
+    assert not throughput.add_cost(cost, replace(spec, dataset="digits"))
+    assert not throughput.add_cost(cost, Data(dataset="cifar10"))
+    assert len(cost) == 1
+
+
+def test_each_step_of_an_attack_is_a_pass():
+    from chapters.stability_attacks.runs import Spec
+
+    spec = Spec(dataset="cifar10", epochs=100, steps=10)
+    cost = {}
+    throughput.add_cost(cost, spec)
+    assert sum(cost.values()) == pytest.approx(100 * (11 * 50_000 + 10_000 / 3))
+
+
+def test_a_network_that_could_not_be_timed_is_tried_again(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(plan, "FOUND", tmp_path)
+    key = throughput.signature(candidate_sets.Spec("CC", dataset="cifar10"))
+    written("toy", table=({key: 1.0}, 0))
+    results = [RuntimeError("CUDA error: unspecified launch failure"), 5.0]
+
+    def measure(*_):
+        if isinstance(result := results.pop(0), Exception):
+            raise result
+        return result
+
+    monkeypatch.setattr(throughput, "measure", measure)
+    throughput.file_of(tmp_path, "cpu").write_text(json.dumps({key: None}))
+    check.time_networks("cpu", tmp_path / "cpu")
+    assert "RuntimeError: CUDA error: unspecified launch failure" in capsys.readouterr().out
+    check.time_networks("cpu", tmp_path / "cpu")
+    assert json.loads(throughput.file_of(tmp_path, "cpu").read_text()) == {key: 5.0}
+
+
+def test_speeds_are_those_of_a_card_and_its_clock_waits_for_it(tmp_path, monkeypatch):
+    waited = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"NVIDIA H{device[-1]}00")
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda *given: waited.append(given))
+    assert throughput.file_of(tmp_path, "cpu").name == "throughput-cpu.json"
+    assert throughput.file_of(tmp_path, "cuda:2").name == "throughput-NVIDIA-H200.json"
+    assert throughput.file_of(tmp_path, "cuda:1").name == "throughput-NVIDIA-H100.json"
+    throughput._seconds(lambda: None, "cuda:1")
+    assert waited == [("cuda:1",)] * 2
+
+
+def test_a_part_that_fails_leaves_the_others_alone(tmp_path, monkeypatch, capsys):
+    done = []
+
+    def fails(*_):
+        raise ChildProcessError("the run on 2 processes failed: see above")
+
+    monkeypatch.setattr(check, "two_processes", fails)
+    for name in ("two_workers", "time_networks", "time_reading"):
+        monkeypatch.setattr(check, name, lambda *_: done.append(1))
+    assert not check._parts("cpu", "data", tmp_path)
+    assert len(done) == 3
+    assert "ChildProcessError: the run on 2 processes failed" in capsys.readouterr().out
