@@ -410,7 +410,7 @@ def claim_7c(batch: Runs) -> Row:
             FAILS: "At the α that was chosen the term is small, so perhaps the two are nearly one "
             "method and the last state, with fresh points, a matter of luck. At the best rate of "
             "each seed, which nobody knows beforehand, ISGD has a smaller error (tab-pinn-batch); "
-            "but that is the best of seven runs beside a single one.",
+            "but that is the best of nine runs beside a single one.",
         },
     )
 

@@ -360,12 +360,12 @@ class Settings:
 
 SGD_RATES = (0.01, 0.1, 0.5, 1, 2, 10)
 ADAM_RATES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
-FIRST_ADAM_RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)  # of an Adam that L-BFGS follows
+FIRST_ADAM_RATES = ADAM_RATES  # of an Adam that L-BFGS follows
 ISGD_RATES = (1e-5, 1e-3, 0.1, 1, 10, 1e3)
 INNER_ADAM_RATES = (0.01, 0.1, 1, 10, 100, 1e3)
-FEW_SGD = (1e-3, 0.01, 0.1, 0.5, 1, 2, 5, 10)
-FEW_ADAM = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1)
-FEW_ISGD = (0.01, 0.1, 1, 10, 100, 1e3, 1e4, 1e5)
+FEW_SGD = (1e-3, 0.01, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+FEW_ADAM = (3e-4, 1e-3, 3e-3, 1e-2, 2e-2, 3e-2, 1e-1, 3e-1, 1)
+FEW_ISGD = (0.01, 0.1, 1, 10, 100, 1e3, 1e4, 1e5, 1e6)
 
 INNER_RATES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 """Learning rates of an inner Adam that are tried, at ``INNER_AT``."""
