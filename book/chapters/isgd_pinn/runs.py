@@ -298,7 +298,7 @@ def start_spectrum(spec: Spec) -> np.ndarray:
 Key = tuple[str, float]
 """Method and learning rate; L-BFGS with line search has the rate 0."""
 
-FOLLOWED: tuple[Key, ...] = (("SGD", 0.1), ("Adam", 3e-2), ("ISGD (L-BFGS)", 0.1), ("L-BFGS", 0))
+FOLLOWED: tuple[Key, ...] = (("SGD", 0.1), ("Adam", 3e-2), ("ISGD (L-BFGS)", 10), ("L-BFGS", 0))
 """Runs whose tangent kernel is followed, at the rates that were chosen in full batch."""
 
 RIPPLES: tuple[Key, ...] = FOLLOWED[1:]
