@@ -437,7 +437,6 @@ def table(
             method=method,
             alpha=alpha,
             inner_rate=inner_rates.get(method, base.inner_rate),
-            spectra=base.spectra and (method, alpha) in FOLLOWED,
         )
         for method, alpha in keys
     }
@@ -445,7 +444,8 @@ def table(
 
 def full_batch(settings: Settings) -> dict[Key, Spec]:
     """The Poisson problem in full batch; some kernels are followed."""
-    return table(replace(settings.base, spectra=True), settings.full)
+    found = table(settings.base, settings.full)
+    return {key: replace(spec, spectra=key in FOLLOWED) for key, spec in found.items()}
 
 
 def variants(settings: Settings) -> dict[Key, Spec]:
