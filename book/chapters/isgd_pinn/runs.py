@@ -334,8 +334,7 @@ class Settings:
 
     Attributes:
         base: the Poisson problem in full batch, which the other runs vary.
-        full, variants: methods and rates in full batch: those that are compared first, and
-            relatives of theirs.
+        full, variants: methods and rates in full batch: those compared first, and relatives.
         batch, defaults, few: the same with mini-batches, from PyTorch's initial parameters, on the
             other problems.
         frequencies: k of the Poisson problem's small component.
