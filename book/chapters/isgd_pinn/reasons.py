@@ -15,7 +15,7 @@ WHY_BEHIND: Mapping[str, str] = {
 
 LEVEL = (
     "Where its rates suit it Adam is about as accurate: median errors differ by less than a factor "
-    "of two, and less than the seeds of either (tab-pinn-full)."
+    "of two, those of single seeds by more (tab-pinn-full)."
 )
 
 SHORTER = (
