@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.lab.test_on_a_gpu import PROTOCOLS
-from weaklabels.lab import keys
+from weaklabels.lab import definitions, keys
 from weaklabels.lab.spec import options
 
 
@@ -20,7 +20,7 @@ def called_in(function: Any, spec: Any) -> set[tuple[str, str, int]]:
 
     def note(frame: FrameType, event: str, _: Any) -> None:
         module = frame.f_globals.get("__name__", "")
-        if event == "call" and module.partition(".")[0] in keys.ROOTS:
+        if event == "call" and module.partition(".")[0] in definitions.ROOTS:
             found.add((module, frame.f_code.co_name, frame.f_code.co_firstlineno))
 
     sys.setprofile(note)
@@ -60,7 +60,7 @@ def test_what_a_run_calls_is_part_of_its_key(name: str) -> None:
     missing = {
         (module, definition)
         for module, what, line in called
-        if module not in keys.MECHANICS | {keys.CHECKS}
+        if module not in keys.MECHANICS | {definitions.CHECKS}
         for definition in [definition_at(module, line)]
         if definition not in (None, what if what[0].isupper() else None)  # a class being defined
         and (module, definition) not in covered

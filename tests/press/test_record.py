@@ -12,7 +12,7 @@ import chapters
 import pytest
 
 from tests.press.toy_book import ToyBook
-from weaklabels.lab import keys
+from weaklabels.lab import definitions, keys
 from weaklabels.lab.store import Store
 from weaklabels.press import record
 from weaklabels.press.stale import CHANGED, NO_KEY, stale
@@ -56,7 +56,7 @@ def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (folder / "__init__.py").touch()
     (folder / "record.py").write_text(ROOM)
     monkeypatch.setattr(chapters, "__path__", [str(folder.parent)])
-    monkeypatch.setattr(keys, "ROOTS", {**keys.ROOTS, "chapters": folder.parent})
+    monkeypatch.setattr(definitions, "ROOTS", {**definitions.ROOTS, "chapters": folder.parent})
     monkeypatch.setenv("WEAKLABELS_BUILD", str(tmp_path / "build"))
     monkeypatch.delenv("WEAKLABELS_USED", raising=False)
     yield folder

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from weaklabels.lab.keys import ROOTS
+from weaklabels.lab.definitions import ROOTS
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.store import Store
 from weaklabels.press import figure_data, refresh

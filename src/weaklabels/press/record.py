@@ -40,6 +40,7 @@ from typing import Any
 from tqdm import tqdm
 
 from weaklabels.lab import keys, sweep
+from weaklabels.lab.definitions import Reference
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.store import Record, Store
 from weaklabels.press import machine
@@ -79,7 +80,7 @@ class Noting(Setting):
         code, devices: filled by ``run``.
     """
 
-    code: set[keys.Reference] = field(default_factory=set)
+    code: set[Reference] = field(default_factory=set)
     devices: set[str] = field(default_factory=set)
 
     def run(self, function: sweep.RunFunction, specs: Iterable[Any]) -> list[Record]:
@@ -131,13 +132,13 @@ def widened(
     }
 
 
-def _start(function: Callable[..., Any]) -> keys.Reference:
+def _start(function: Callable[..., Any]) -> Reference:
     while isinstance(function, partial):
         function = function.func
     return function.__module__, function.__qualname__
 
 
-def _keys(code: Iterable[keys.Reference]) -> dict[str, Any]:
+def _keys(code: Iterable[Reference]) -> dict[str, Any]:
     code = sorted(code)
     return {"code": [":".join(start) for start in code], "key": keys.code_key(code)}
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from weaklabels.lab.keys import parse
+from weaklabels.lab.definitions import parse
 from weaklabels.press.runner.notebooks import Cell, Content, source_of, tags_of
 from weaklabels.press.verdicts import NOT_RECORDED
 

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from weaklabels.lab import keys, sweep
+from weaklabels.lab.definitions import Reference
 from weaklabels.lab.store import Record
 from weaklabels.press import chapter as chapters
 from weaklabels.press import machine
@@ -90,7 +91,7 @@ class Tables:
     seeds: int = 1
     added: int = 0
     place: dict[str, Any] | None = None
-    code: set[keys.Reference] = field(default_factory=set)
+    code: set[Reference] = field(default_factory=set)
     random: set[str] = field(default_factory=set)
     asked: Counter[tuple[str, str]] = field(default_factory=Counter)
     section: str = ""
@@ -193,7 +194,7 @@ class Tables:
         }
 
 
-def _keys(starts: Iterable[keys.Reference]) -> dict[str, Any]:
+def _keys(starts: Iterable[Reference]) -> dict[str, Any]:
     code = sorted(starts)
     return {"code": [":".join(start) for start in code], "key": keys.code_key(code)}
 
