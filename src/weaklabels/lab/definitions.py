@@ -29,6 +29,7 @@ ROOTS = {name: folder for name in ("weaklabels", "chapters") if (folder := _fold
 CHECKS = "weaklabels.checks"
 """Functions that raise or do nothing: what they refuse has no result."""
 
+Named = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 COMPREHENSIONS = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 
@@ -175,18 +176,22 @@ class Module:
         """
         [node] = self.definitions[name]
         value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
-        keys = value.keys if isinstance(value, ast.Dict) else [None]
-        if not all(isinstance(key, ast.Constant) and isinstance(key.value, str) for key in keys):
+        found = {}
+        if isinstance(value, ast.Dict):
+            for key, entry in zip(value.keys, value.values, strict=True):
+                if isinstance(key, ast.Constant) and isinstance(key.value, str):
+                    found[key.value] = entry
+        if not isinstance(value, ast.Dict) or len(found) < len(value.keys):
             raise ValueError(
                 f"{self.name}.{name} is not written out: expected {{'name': ..., ...}}"
             )
-        return {key.value: each for key, each in zip(keys, value.values, strict=True)}
+        return found
 
     def _sort(self, node: ast.stmt) -> None:
         """Put a statement of the module with the name that it defines, or with the effects."""
         if isinstance(node, ast.Import | ast.ImportFrom):
             self.bindings |= _bound(node)
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        elif isinstance(node, Named):
             self._define(node.name, node)
             for decorator in node.decorator_list:
                 self._sort_decorated(node, decorator)
@@ -208,7 +213,7 @@ class Module:
     def _define(self, name: str, node: ast.stmt) -> None:
         self.definitions.setdefault(name, []).append(node)
 
-    def _sort_decorated(self, node: ast.stmt, decorator: ast.expr) -> None:
+    def _sort_decorated(self, node: Named, decorator: ast.expr) -> None:
         named = set(self._named_in(decorator))
         if named == {REGISTER} and (words := set(_texts(decorator))):
             self.registered |= dict.fromkeys(words, (self.name, node.name))
