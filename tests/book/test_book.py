@@ -350,6 +350,18 @@ def test_a_chapter_says_which_of_its_records_other_code_has_made(copy: ToyBook) 
     toy.write_json(folder / "older.json", {"keys": {"code": code, "key": "of other code"}})
     staged = (stage("smoke", copy.build / "smoke", copy.book) / "executed.ipynb").read_text()
     assert "The code of `older` has changed since it was recorded." in staged
+    assert "Recorded without a key" not in staged
+
+
+def test_a_chapter_says_which_of_its_records_have_no_key(copy: ToyBook) -> None:
+    folder = toy.notebook(copy.book, "executed").parent / "recorded"
+    toy.write_json(folder / "first.json", {"what": "made before there were keys"})
+    toy.write_json(folder / "second.json", {"what": "likewise"})
+    toy.write_json(folder / "theirs.json", {"source": "their logs"})
+    staged = (stage("smoke", copy.build / "smoke", copy.book) / "executed.ipynb").read_text()
+    assert "Made before records had a key of their code: `first`, `second`." in staged
+    assert "`make record CHAPTERS=executed NAME=...` records it anew." in staged
+    assert "Recorded by other code" not in staged
 
 
 def test_an_edited_chapter_says_so_but_a_new_caption_needs_no_run(copy: ToyBook) -> None:
