@@ -52,6 +52,24 @@ def test_figures_tables_and_equations_are_numbered_and_referred_to(toy_book: Toy
     assert "See Figure 1.1, Table 1.1 and (1.1); [Someone, 2020]." in opening
 
 
+def test_the_command_of_jupyter_book_makes_the_same_pages(
+    toy_book: ToyBook, copy: ToyBook, tmp_path: Path
+) -> None:
+    """As who knows the tool alone would type it; what it warns of fails it, as in our own build."""
+    source = stage("smoke", copy.build / "smoke", copy.book)
+    assert not (source / "conf.py").exists()
+    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", ".", "-q", "-n", "-W"]
+    command += ["--keep-going", "--path-output", str(tmp_path)]
+    done = subprocess.run(command, cwd=source, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    html = tmp_path / "_build" / "html"
+    ours = {path.name for path in toy_book.html.glob("*.html")}
+    assert {path.name for path in html.glob("*.html")} == ours
+    for name in ("index", "executed", "scoreboard"):
+        found = BeautifulSoup((html / f"{name}.html").read_text(encoding="utf-8"), "html.parser")
+        assert text(found, "article") == text(page(toy_book, name), "article")
+
+
 def test_style_sheets_follow_each_other_as_the_configuration_says(toy_book: ToyBook) -> None:
     """Later rules win over earlier ones, and a folder has no order."""
     links = page(toy_book, "executed").select('link[rel="stylesheet"]')
