@@ -52,6 +52,7 @@ def test_figures_tables_and_equations_are_numbered_and_referred_to(toy_book: Toy
     assert "See Figure 1.1, Table 1.1 and (1.1); [Someone, 2020]." in opening
 
 
+@pytest.mark.timeout(600)  # it builds the book, which may be built for it first
 def test_the_command_of_jupyter_book_makes_the_same_pages(
     toy_book: ToyBook, copy: ToyBook, tmp_path: Path
 ) -> None:
