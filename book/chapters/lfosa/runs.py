@@ -198,6 +198,7 @@ def _train_and_look(
         method = lfosa.Detector(spec.temperature)
         detector = _train(spec, task, labelled + invalid, method, "detector", r)
     return lfosa.Situation(
+        predict=predict,
         classifier=classifier,
         detector=detector,
         pool=task.x[pool],

@@ -8,7 +8,8 @@ file is written at the end, in one step. What the command adds is the same for a
 ``command``
     the command that was typed, with ``folder`` in place of the data's.
 ``provenance``
-    commit, date, type of machine, versions.
+    commit, date, type of machine, versions, and ``seeds``, those of the runs, sorted. Records that
+    were made before December 2026 do not name these, nor do those without runs that have one.
 ``keys``
     where the code of the record and of its runs starts (``code``, ``module:definition``), and the
     hash of all that it reaches (``key``, see ``lab.keys``).
@@ -74,19 +75,21 @@ Widen = Callable[[Setting, dict[str, Any]], dict[str, Any]]
 
 @dataclass(frozen=True)
 class Noting(Setting):
-    """A setting that notes where the code of its runs starts, and what computed them.
+    """A setting that notes where the code of its runs starts, their seeds, and what computed them.
 
     Attributes:
-        code, devices: filled by ``run``.
+        code, devices, run_seeds: filled by ``run``.
     """
 
     code: set[Reference] = field(default_factory=set)
     devices: set[str] = field(default_factory=set)
+    run_seeds: set[int] = field(default_factory=set)
 
     def run(self, function: sweep.RunFunction, specs: Iterable[Any]) -> list[Record]:
         specs = list(specs)
         for spec in specs:
             self.code.update(keys.starts(function, spec))
+        self.run_seeds.update(spec.seed for spec in specs if hasattr(spec, "seed"))
         records = super().run(function, specs)
         self.devices.update(record.provenance["device"] for record in records)
         return records
@@ -146,7 +149,8 @@ def _keys(code: Iterable[Reference]) -> dict[str, Any]:
 def _provenance(setting: Noting, commit: str) -> dict[str, Any]:
     today = datetime.now(UTC).date().isoformat()
     found = sweep.provenance(setting.device) | computed_on(setting.devices)
-    return {**found, "commit": commit, "date": today}
+    seeds = {"seeds": sorted(setting.run_seeds)} if setting.run_seeds else {}
+    return {**found, "commit": commit, "date": today, **seeds}
 
 
 def computed_on(devices: Iterable[str]) -> dict[str, str]:

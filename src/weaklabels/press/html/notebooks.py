@@ -15,11 +15,25 @@ from weaklabels.press.html.narrow import narrow
 from weaklabels.press.html.pages import claims_table
 from weaklabels.press.runner.edition import placeholder
 from weaklabels.press.runner.notebooks import Cell, Content, label_of, source_of, tags_of
+from weaklabels.press.stale import CHANGED, NO_KEY
 
 SVG = "image/svg+xml"
 NOT_EXECUTED = "Appears here once the chapter has been executed."
 
 _CLAIMS = re.compile(r"(tab|fig)-.*\bclaims")
+
+_STALE = {
+    CHANGED: (
+        "Recorded by other code",
+        "The code of {} has changed since it was recorded.",
+    ),
+    NO_KEY: (
+        "Recorded without a key",
+        "Made before records had a key of their code: {}. Nothing tells whether that code has "
+        "changed since.",
+    ),
+}
+"""What is the matter with records -> title and text of a notice, in which their names stand."""
 
 
 def staged(chapter: Shown, profile: str, box: str = "") -> Content:
@@ -54,15 +68,11 @@ def _executed(chapter: Shown, executed: Content, profile: str) -> Content:
                 f"`{_command(chapter, profile)}` brings it up to date.",
             ),
         )
-    if chapter.stale:
-        _after_title(
-            notebook,
-            _notice(
-                "Recorded by other code",
-                f"The code of {', '.join(f'`{name}`' for name in chapter.stale)} has changed since "
-                f"it was recorded. `make record CHAPTERS={chapter.slug} NAME=...` records it anew.",
-            ),
-        )
+    for why, (title, what) in _STALE.items():
+        if names := [f"`{name}`" for name, found in chapter.stale.items() if found == why]:
+            again = f"`make record CHAPTERS={chapter.slug} NAME=...` records it anew."
+            text = f"{what.format(', '.join(names))} {again}"
+            _after_title(notebook, _notice(title, text))
     return notebook
 
 
