@@ -3,7 +3,7 @@
 # Parameters of `make reproduce` (all optional):
 #   CHAPTERS=a,b   DEVICE=cpu|cuda   SEEDS=5   PROFILE=quick|paper   DATA=folder
 #   JOBS=2        notebooks executed at a time
-#   WORKERS=4     processes for the runs of each (else the cores shared out, one on a GPU)
+#   WORKERS=4     processes for the runs of each (else the cores, or what shares a GPU best, shared out)
 #   GPUS=2        GPUs that work together on each run
 #   SCHEDULER=tcp://host:port
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +23,7 @@ from weaklabels.lab import multilabel
 from weaklabels.lab.execute import PRECISIONS, network, started
 from weaklabels.lab.spec import Net
 from weaklabels.models import Network
+from weaklabels.press.machine import card
 from weaklabels.press.paper.shorten import with_weights_at_hand
 from weaklabels.press.paper.slices import PUBLISHED, Size
 from weaklabels.train import fit
@@ -196,6 +196,4 @@ def measure_reading(spec: multilabel.Spec, epochs: int) -> float:
 
 def file_of(folder: Path, device: str) -> Path:
     """Where the speeds of a device are kept, images a second by ``signature``: cards differ."""
-    on_gpu = device != "cpu" and torch.cuda.is_available()
-    name = torch.cuda.get_device_name(device) if on_gpu else device.partition(":")[0]
-    return folder / f"throughput-{re.sub(r'[^A-Za-z0-9]+', '-', name)}.json"
+    return folder / f"throughput-{card(device)}.json"
