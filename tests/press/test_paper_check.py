@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ from dataclasses import replace
 import psutil
 import pytest
 import torch
+from torch.nn import functional as F
 
 from tests.library import tiny_datasets
 from tests.press.toy_paper import CELLS, repository
@@ -19,6 +21,7 @@ from weaklabels.lab import candidate_sets
 from weaklabels.lab.sharing import Shared, read
 from weaklabels.lab.spec import Data
 from weaklabels.lab.store import Record
+from weaklabels.models import build
 from weaklabels.press import machine
 from weaklabels.press.paper import __main__ as program
 from weaklabels.press.paper import check, follow, plan, sharing, throughput
@@ -330,6 +333,7 @@ def test_a_card_is_shared_once_by_each_kind_of_run(tmp_path, monkeypatch, capsys
         return Shared({1: 10.0, 2: 19.0}, 2_000_000_000)
 
     monkeypatch.setattr(sharing.sharing, "measure", measure)
+    monkeypatch.setattr(sharing, "measure_stacked", lambda count, device: count / 2)
     sharing.time_sharing("cpu", "data", tmp_path)
     assert (asked, [*tmp_path.iterdir()]) == ([], [])
     sharing.time_sharing("cuda", str(tmp_path), tmp_path)
@@ -344,7 +348,11 @@ def test_a_card_is_shared_once_by_each_kind_of_run(tmp_path, monkeypatch, capsys
     line = (
         "LeNet on CIFAR-10: runs a minute by number of processes 1: 10.0, 2: 19.0; best 2, 2.0 GB"
     )
-    assert f"{line} each\n" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"{line} each\n" in said
+    assert said.endswith(
+        "16 MLPs on digits stacked in one computation: at most 8.0 times one alone\n"
+    )
 
 
 def test_the_runs_that_share_a_card_can_be_computed(tmp_path, monkeypatch):
@@ -352,3 +360,23 @@ def test_the_runs_that_share_a_card_can_be_computed(tmp_path, monkeypatch):
     for cases in sharing.kinds(str(tmp_path), "cpu").values():
         for case in cases.values():
             assert follow.run_case(case)
+
+
+def test_stacked_networks_learn_what_each_learns_alone():
+    models = [build("mlp", 3, seed=seed, inputs=8) for seed in range(4)]
+    alone = copy.deepcopy(models)
+    x, target = torch.rand(4, 5, 8), torch.rand(4, 5, 3).round()
+    step, weights = throughput.stacked_step(models, x, target)
+    for _ in range(20):
+        step()
+    for place, model in enumerate(alone):
+        optimiser = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
+        for _ in range(20):
+            optimiser.zero_grad()
+            loss = F.binary_cross_entropy_with_logits(model(x[place]), target[place])
+            loss.backward()
+            optimiser.step()
+        for name, weight in model.named_parameters():
+            torch.testing.assert_close(weights[name][place], weight, atol=1e-5, rtol=1e-5)
+            assert not torch.equal(weight, dict(models[place].named_parameters())[name])
+    assert throughput.measure_stacked(2, "cpu") > 0

@@ -15,7 +15,7 @@ from weaklabels.press import machine
 from weaklabels.press.paper.follow import Case, run_case
 from weaklabels.press.paper.shorten import lighter, shortened
 from weaklabels.press.paper.slices import size_for
-from weaklabels.press.paper.throughput import LENET
+from weaklabels.press.paper.throughput import LENET, measure_stacked
 from weaklabels.press.runner.files import write_atomically
 
 
@@ -58,6 +58,9 @@ def time_sharing(device: str, data_root: str, folder: Path) -> None:
                 found[name] = sharing.measure(run_case, case, device)
                 write_atomically(path, sharing.written(found))
             print(told(name, found[name]), flush=True)
+    count = sharing.COUNTS[-1]
+    gain = measure_stacked(count, device)
+    print(f"{count} MLPs on digits stacked in one computation: at most {gain:.1f} times one alone")
 
 
 def told(name: str, shared: sharing.Shared) -> str:
