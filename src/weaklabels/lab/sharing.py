@@ -97,7 +97,7 @@ def measure(
 
 def that_fit(device: str, peak: int) -> int:
     """How many processes, each of which holds ``peak`` bytes, have room on a card and a core each;
-    at least 1."""
+    at least 1. To ask a card, this process takes a context there as well."""
     cores = joblib.cpu_count()
     if device.startswith("cuda"):
         free, _ = torch.cuda.mem_get_info(device)
