@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import signal
@@ -12,14 +13,18 @@ from dataclasses import replace
 import psutil
 import pytest
 import torch
+from torch.nn import functional as F
 
 from tests.library import tiny_datasets
 from tests.press.toy_paper import CELLS, repository
 from weaklabels.lab import candidate_sets
+from weaklabels.lab.sharing import Shared, read
 from weaklabels.lab.spec import Data
 from weaklabels.lab.store import Record
+from weaklabels.models import build
+from weaklabels.press import machine
 from weaklabels.press.paper import __main__ as program
-from weaklabels.press.paper import check, follow, plan, throughput
+from weaklabels.press.paper import check, follow, plan, sharing, throughput
 
 TRACE = {"slug": "toy", "cells": 1, "silent": [], "made_up": {}, "tables": [], "seconds": 1}
 
@@ -249,7 +254,7 @@ def parts(monkeypatch):
     """The parts of a check cost nothing: the names of those that were done."""
     done = []
     names = ("time_networks", "time_reading", "time_compiled", "two_processes", "two_workers")
-    for name in (*names, "tell_speeds"):
+    for name in (*names, "time_sharing", "tell_speeds"):
 
         def part(*_, name=name):
             done.append(name)
@@ -266,7 +271,7 @@ def test_a_part_that_fails_leaves_the_others_alone(parts, tmp_path, monkeypatch,
     monkeypatch.setattr(check, "two_processes", fails)
     assert not check._check([], "cpu", "data", tmp_path, 1)
     assert parts.count("time_networks") == 3
-    assert parts[-3:] == ["two_workers", "time_networks", "tell_speeds"]
+    assert parts[-4:] == ["two_workers", "time_sharing", "time_networks", "tell_speeds"]
     assert "failed: fails: ChildProcessError: the run on 2 processes" in capsys.readouterr().out
 
 
@@ -318,3 +323,60 @@ def test_a_network_is_timed_compiled_on_a_gpu_alone(tmp_path, monkeypatch, capsy
         "not compiled: on a CPU compiling a network takes longer than a check",
         "resnet50 compiled: 60.0 im/s, 150% of 40.0 im/s",
     ]
+
+
+def test_a_card_is_shared_once_by_each_kind_of_run(tmp_path, monkeypatch, capsys):
+    asked = []
+
+    def measure(function, case, device):
+        asked.append((function, case.function, case.spec.network, case.spec.batch_size))
+        return Shared({1: 10.0, 2: 19.0}, 2_000_000_000)
+
+    monkeypatch.setattr(sharing.sharing, "measure", measure)
+    monkeypatch.setattr(sharing, "measure_stacked", lambda count, device: count / 2)
+    sharing.time_sharing("cpu", "data", tmp_path)
+    assert (asked, [*tmp_path.iterdir()]) == ([], [])
+    sharing.time_sharing("cuda", str(tmp_path), tmp_path)
+    protocols = [f"weaklabels.lab.{name}:run" for name in ("candidate_sets", "multilabel")] * 2
+    assert [(follow.run_case, name) for name in protocols] == [each[:2] for each in asked]
+    networks = [("mlp", 32), ("patch_net", 16), ("lenet", 256), ("resnet50", 16)]
+    assert [each[2:] for each in asked] == networks
+    assert len(read(machine.sharing_file(tmp_path, "cuda", "record"))) == 2
+    assert len(read(machine.sharing_file(tmp_path, "cuda", "paper"))) == 2
+    sharing.time_sharing("cuda", str(tmp_path), tmp_path)
+    assert len(asked) == 4
+    line = (
+        "LeNet on CIFAR-10: runs a minute by number of processes 1: 10.0, 2: 19.0; best 2, 2.0 GB"
+    )
+    said = capsys.readouterr().out
+    assert f"{line} each\n" in said
+    assert said.endswith(
+        "16 MLPs on digits stacked in one computation: at most 8.0 times one alone\n"
+    )
+
+
+def test_the_runs_that_share_a_card_can_be_computed(tmp_path, monkeypatch):
+    monkeypatch.setenv("WEAKLABELS_BUILD", str(tmp_path))
+    for cases in sharing.kinds(str(tmp_path), "cpu").values():
+        for case in cases.values():
+            assert follow.run_case(case)
+
+
+def test_stacked_networks_learn_what_each_learns_alone():
+    models = [build("mlp", 3, seed=seed, inputs=8) for seed in range(4)]
+    alone = copy.deepcopy(models)
+    x, target = torch.rand(4, 5, 8), torch.rand(4, 5, 3).round()
+    step, weights = throughput.stacked_step(models, x, target)
+    for _ in range(20):
+        step()
+    for place, model in enumerate(alone):
+        optimiser = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
+        for _ in range(20):
+            optimiser.zero_grad()
+            loss = F.binary_cross_entropy_with_logits(model(x[place]), target[place])
+            loss.backward()
+            optimiser.step()
+        for name, weight in model.named_parameters():
+            torch.testing.assert_close(weights[name][place], weight, atol=1e-5, rtol=1e-5)
+            assert not torch.equal(weight, dict(models[place].named_parameters())[name])
+    assert throughput.measure_stacked(2, "cpu") > 0

@@ -309,7 +309,7 @@ def _setting(chapter: Notebook, request: Options, places: Places) -> Noting:
         str(places.book.parent / request.data_root),
         Store(places.build / "record" / "runs"),
         chapter.path.parent / "recorded",
-        request.workers or machine.default_workers(request.device),
+        request.workers or machine.default_workers(request.device, request.profile),
     )
 
 

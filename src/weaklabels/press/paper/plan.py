@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import torch
 
 from weaklabels.lab import keys
+from weaklabels.press.machine import FOUND
 from weaklabels.press.paper.throughput import NOT_COUNTED, file_of
 from weaklabels.press.runner.files import read_json
 from weaklabels.press.runner.notebooks import chapters_of
@@ -30,7 +31,6 @@ from weaklabels.press.stale import reference
 from weaklabels.press.verdicts import NOT_TESTABLE, OPEN
 
 REPOSITORY = Path(__file__).parents[4]
-FOUND = REPOSITORY / "build" / "paper-check"
 UNKNOWN = "cost unknown"
 FINISHED = "finished"
 

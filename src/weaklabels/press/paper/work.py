@@ -355,7 +355,9 @@ def main(arguments: list[str] | None = None) -> int:
         device, limit = options.device(given.device), options.budget(given.budget)
         slugs = options.chapters(given.chapters, known) or plan.order(device)
         seeds = options.number("SEEDS", given.seeds) or 1
-        workers = options.number("WORKERS", given.workers) or machine.default_workers(device)
+        workers = options.number("WORKERS", given.workers) or machine.default_workers(
+            device, "paper"
+        )
         root = options.data_root(given.data)
         clean = partial(_clean, folder)
         with only_one(folder), stopping_cleanly(clean, AGAIN, limit):
