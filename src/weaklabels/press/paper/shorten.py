@@ -119,6 +119,22 @@ def with_weights_at_hand(spec: Any) -> Any:
     return dataclasses.replace(spec, **fields)
 
 
+def with_random_weights(asked: Any, fitting: Any) -> set[str]:
+    """The networks of a run, and of runs that it builds on, whose ImageNet weights are not at hand.
+
+    Args:
+        asked, fitting: a spec, and ``with_weights_at_hand`` of it.
+    """
+    found = set()
+    if _is_spec(asked):
+        for name, value in _fields(asked):
+            own = getattr(fitting, name)
+            if name == "network_options" and own != value:
+                found.add(dict(own).get("backbone", fitting.network))
+            found |= with_random_weights(value, own)
+    return found
+
+
 def _at_hand(network: str, given: tuple[Any, ...]) -> tuple[Any, ...]:
     """Options of a network, or of its backbone; EfficientNet-Lite brings its weights along."""
     chosen = dict(given)
