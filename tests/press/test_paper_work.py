@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import psutil
 import pytest
+from chapters.l2d import runs as l2d
 
 from tests.press.toy_paper import CELLS, DIGITS, repository
 from weaklabels.lab import candidate_sets
@@ -22,7 +23,11 @@ from weaklabels.lab.spec import options
 from weaklabels.lab.store import Record
 from weaklabels.press.paper import follow, work
 from weaklabels.press.paper.at_hand import by_data
-from weaklabels.press.paper.shorten import with_random_weights, with_weights_at_hand
+from weaklabels.press.paper.shorten import (
+    resumable,
+    with_random_weights,
+    with_weights_at_hand,
+)
 from weaklabels.press.runner.files import only_one
 
 
@@ -267,3 +272,14 @@ def test_random_weights_are_named_at_any_depth(monkeypatch):
         assert with_random_weights(spec, with_weights_at_hand(spec)) == names
     kept = replace(plain, network="mlp")
     assert with_random_weights(kept, with_weights_at_hand(kept)) == set()
+
+
+def test_a_run_that_others_build_on_is_the_one_that_stands_alone():
+    """A teacher that were another run would be trained twice, and anew after each kill."""
+    student = l2d.Spec("Vanilla", teacher=l2d.Spec("Vanilla", network="resnet50"))
+    resumed = resumable(student)
+    assert resumed.checkpoint
+    assert (
+        resumed.teacher == resumable(student.teacher) == replace(student.teacher, checkpoint=True)
+    )
+    assert resumable(Around(plain := candidate_sets.Spec("CC"))).run == resumable(plain)

@@ -103,10 +103,12 @@ def apart(value: Any, names: tuple[str, ...], name: str = "") -> Any:
 
 
 def resumable(spec: Any) -> Any:
-    """The same run, which keeps its state after every epoch if it is one that can: at the papers'
-    settings a run may take longer than a budget."""
-    can = _is_spec(spec) and any(name == "checkpoint" for name, _ in _fields(spec))
-    return dataclasses.replace(spec, checkpoint=True) if can else spec
+    """The same run, which keeps its state after every epoch if it is one that can, as do runs that
+    it builds on: at the papers' settings a run may take longer than a budget."""
+    if not _is_spec(spec):
+        return spec
+    fields = {name: name == "checkpoint" or resumable(value) for name, value in _fields(spec)}
+    return dataclasses.replace(spec, **fields)
 
 
 def with_weights_at_hand(spec: Any) -> Any:
