@@ -25,7 +25,7 @@ from weaklabels.press.paper import follow, work
 from weaklabels.press.paper.at_hand import by_data
 from weaklabels.press.paper.shorten import (
     resumable,
-    with_random_weights,
+    with_weights,
     with_weights_at_hand,
 )
 from weaklabels.press.runner.files import only_one
@@ -269,9 +269,11 @@ def test_random_weights_are_named_at_any_depth(monkeypatch):
     )
     plain = candidate_sets.Spec("CC", network="resnet50")
     for spec, names in ((Around(decoder), {"resnet34"}), (plain, {"resnet50"})):
-        assert with_random_weights(spec, with_weights_at_hand(spec)) == names
-    kept = replace(plain, network="mlp")
-    assert with_random_weights(kept, with_weights_at_hand(kept)) == set()
+        assert with_weights(spec) == names
+        assert with_weights(with_weights_at_hand(spec)) == set()
+    assert with_weights(replace(plain, network="mlp")) == set()
+    small = options(small=True, pretrained=False)
+    assert with_weights(replace(plain, network_options=small)) == set()
 
 
 def test_a_run_that_others_build_on_is_the_one_that_stands_alone():

@@ -1,10 +1,19 @@
-"""Tables over several datasets, of which some are not at hand."""
+"""What is at hand of what a table needs: tables over several datasets, of which some are not."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
+
+RANDOM = "random weights"
+"""Where networks are named whose weights were random, as ImageNet's were not at hand."""
+
+CARRIED = "carried weights"
+"""Where networks are named that began with the weights of ImageNet."""
+
+LEFT_OUT = "left out"
+"""Where datasets are named that were not at hand: rows that learn from them are not in a table."""
 
 K = TypeVar("K")
 V = TypeVar("V")

@@ -47,6 +47,9 @@ GRAPH, NARROW = ("graph_head", True), 64
 ONCE = ("dataset", "annotation", "noise", "candidates")
 """Fields each value of which is tried with one method, and not with all."""
 
+CARRIERS = ("resnet", "efficientnet")
+"""How the names of networks begin for which there are weights of ImageNet."""
+
 KEPT = Path(torch.hub.get_dir()) / "checkpoints"
 """Where torchvision keeps the weights that it has downloaded."""
 
@@ -121,19 +124,19 @@ def with_weights_at_hand(spec: Any) -> Any:
     return dataclasses.replace(spec, **fields)
 
 
-def with_random_weights(asked: Any, fitting: Any) -> set[str]:
-    """The networks of a run, and of runs that it builds on, whose ImageNet weights are not at hand.
-
-    Args:
-        asked, fitting: a spec, and ``with_weights_at_hand`` of it.
-    """
-    found = set()
-    if _is_spec(asked):
-        for name, value in _fields(asked):
-            own = getattr(fitting, name)
-            if name == "network_options" and own != value:
-                found.add(dict(own).get("backbone", fitting.network))
-            found |= with_random_weights(value, own)
+def with_weights(spec: Any) -> set[str]:
+    """The networks of a run, and of runs that it builds on, that begin with weights from elsewhere:
+    those of ImageNet, for which the option ``pretrained`` asks unless it is false."""
+    if not _is_spec(spec):
+        return set()
+    fields = dict(_fields(spec))
+    found = set().union(*map(with_weights, fields.values()))
+    if "network_options" in fields:
+        chosen = dict(fields["network_options"])
+        name = chosen.get("backbone", fields["network"])
+        own = dict(chosen.get("backbone_options", ())) if "backbone" in chosen else chosen
+        if name.startswith(CARRIERS) and own.get("pretrained", True):
+            found.add(name)
     return found
 
 

@@ -33,13 +33,13 @@ from weaklabels.lab.store import Record
 from weaklabels.press import chapter as chapters
 from weaklabels.press import machine
 from weaklabels.press.paper import plan
-from weaklabels.press.paper.at_hand import rows_at_hand
+from weaklabels.press.paper.at_hand import CARRIED, LEFT_OUT, RANDOM, rows_at_hand
 from weaklabels.press.paper.cells import execute_cells, notebook_of, parameters
 from weaklabels.press.paper.follow import FAILED
 from weaklabels.press.paper.scores import by_difference, kept_of, name_of, says_something, scores
 from weaklabels.press.paper.shorten import (
     resumable,
-    with_random_weights,
+    with_weights,
     with_weights_at_hand,
 )
 from weaklabels.press.paper.throughput import Cost, add_cost, file_of
@@ -56,12 +56,6 @@ from weaklabels.press.runner.interrupt import kill_descendants, stopping_cleanly
 from weaklabels.press.stale import reference
 
 NAME = "paper"
-
-RANDOM = "random weights"
-"""Where networks are named whose weights were random, as ImageNet's were not at hand."""
-
-LEFT_OUT = "left out"
-"""Where datasets are named that were not at hand: rows that learn from them are not in a table."""
 
 PLACE = ("section", "cell", "number")
 """What tells tables of a chapter apart: the heading above, the first line of the cell, and which of
@@ -86,7 +80,8 @@ class Tables:
         seeds: repetitions that are asked for.
         added: how many tables are new.
         place: of the table under way; None between tables.
-        code, random: where the code of that table starts, and its random networks.
+        code, random, carried: where the code of that table starts, and its networks with random
+            weights and with those of ImageNet.
         asked: tables that a cell asked for, by section and first line.
         section, line, cells, silent, failed: of the cells (see ``cells.execute_cells``).
     """
@@ -101,6 +96,7 @@ class Tables:
     place: dict[str, Any] | None = None
     code: set[keys.Reference] = field(default_factory=set)
     random: set[str] = field(default_factory=set)
+    carried: set[str] = field(default_factory=set)
     asked: Counter[tuple[str, str]] = field(default_factory=Counter)
     section: str = ""
     line: str = ""
@@ -127,6 +123,7 @@ class Tables:
         kept_of(name)
         self.code.clear()
         self.random.clear()
+        self.carried.clear()
         self.asked[self.section, self.line] += 1
         number = self.asked[self.section, self.line]
         self.place = {"section": self.section, "cell": self.line, "number": number}
@@ -171,6 +168,7 @@ class Tables:
             **cost_of(runs),
             "timed": file_of(Path(), self.device).name,
             RANDOM: sorted(self.random),
+            CARRIED: sorted(self.carried),
             "command": self.command,
             "provenance": self._provenance(runs),
             "keys": _keys(self.code),
@@ -270,9 +268,10 @@ class Working(chapters.Chapter):
                 flush=True,
             )
         records = super().run(function, told)
-        for spec in told:
+        for spec, asked in zip(told, specs, strict=True):
             self.tables.code.update(keys.starts(function, spec))
-        self.tables.random.update(*map(with_random_weights, specs, fitting))
+            self.tables.carried.update(with_weights(spec))
+            self.tables.random.update(with_weights(asked) - with_weights(spec))
         return records
 
     def _begins_anew(self, function: sweep.RunFunction, spec: Any) -> bool:
