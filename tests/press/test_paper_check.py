@@ -19,7 +19,7 @@ from weaklabels.lab import candidate_sets
 from weaklabels.lab.spec import Data
 from weaklabels.lab.store import Record
 from weaklabels.press.paper import __main__ as program
-from weaklabels.press.paper import check, follow, plan, throughput
+from weaklabels.press.paper import check, follow, plan, slices, throughput, work
 
 TRACE = {"slug": "toy", "cells": 1, "silent": [], "made_up": {}, "tables": [], "seconds": 1}
 
@@ -138,6 +138,11 @@ def test_a_chapter_may_not_be_silent_as_a_whole(tmp_path, monkeypatch):
         assert follow.follow("toy", "cpu", str(tmp_path), workers=1).failed == told
 
 
+def stand_in(self, function, cases):
+    """In place of ``Chapter.run``: runs that find nothing, and cost nothing."""
+    return [Record(case, {}, {}) for case in cases]
+
+
 def test_what_is_made_up_is_told_of_runs_that_are_stored(tmp_path, monkeypatch):
     def stored(self, function, cases):
         return [Record(case, {}, {}) for case in cases if case.made_up]
@@ -202,6 +207,31 @@ def test_only_networks_on_published_data_have_a_cost():
     assert not throughput.add_cost(cost, replace(spec, dataset="digits"))
     assert not throughput.add_cost(cost, Data(dataset="cifar10"))
     assert len(cost) == 1
+
+
+def test_the_speed_of_a_card_says_nothing_of_runs_on_the_cpu(tmp_path, monkeypatch):
+    monkeypatch.setattr(slices, "SIZES", dict.fromkeys(("cpu", "cuda"), slices.SIZES["cpu"]))
+    monkeypatch.setattr("weaklabels.press.chapter.Chapter.run", stand_in, raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    beside = "_ = chapter.repeat(run, {'on a card': base, 'beside': replace(base, device='cpu')})"
+    repository(tmp_path, monkeypatch, [*CELLS[:4], beside])
+    for device, beside_it in (("cuda:0", 1), ("cpu", 0)):
+        trace = follow.follow("toy", device, str(tmp_path), workers=1)
+        assert trace.failed == []
+        first, second = trace.tables
+        assert (first.uncosted, first.on_cpu) == (0, 0)
+        assert (second.uncosted, second.on_cpu) == (beside_it, beside_it)
+    told = {"section": "Tables", "runs": 2, "cost": {"net": 6e4}, "uncosted": 1, "on_cpu": 1}
+    table = plan._planned(told, None, 3, {"net": 1e3}, "throughput-H200.json")
+    assert table == ("Tables", 6, None, 3)
+    (_, _, line, _) = plan.lines([plan.Costs("toy", (table,), 0, ())])
+    assert line.split("  ")[-1] == "Tables; on the CPU: 3 runs"
+
+
+def test_runs_on_the_cpu_are_left_out_on_both_sides():
+    spec = candidate_sets.Spec("CC", dataset="cifar10", device="cuda:0")
+    runs = [Record(each, {}, {}) for each in (spec, replace(spec, device="cpu"))]
+    assert work.cost_of(runs, "cuda:0")["images"] == work.cost_of(runs[:1], "cuda:0")["images"] > 0
 
 
 def test_each_step_of_an_attack_is_a_pass():

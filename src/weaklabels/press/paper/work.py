@@ -165,7 +165,7 @@ class Tables:
             "rows": scored,
             LEFT_OUT: list(left_out),
             "seeds": self.seeds,
-            **cost_of(runs),
+            **cost_of(runs, self.device),
             "timed": file_of(Path(), self.device).name,
             RANDOM: sorted(self.random),
             CARRIED: sorted(self.carried),
@@ -219,8 +219,12 @@ def _name(key: Any) -> str:
     return ", ".join(map(str, key)) if isinstance(key, tuple) else str(key)
 
 
-def cost_of(runs: Sequence[Record]) -> dict[str, Any]:
+def cost_of(runs: Sequence[Record], device: str = "cpu") -> dict[str, Any]:
     """What the plan is told of runs that are finished.
+
+    Args:
+        runs: which.
+        device: that was asked for.
 
     Returns:
         ``runs``, their number; ``images`` that pass through their networks (see
@@ -229,7 +233,7 @@ def cost_of(runs: Sequence[Record]) -> dict[str, Any]:
     """
     cost: Cost = {}
     for spec in dict.fromkeys(run.spec for run in runs):
-        add_cost(cost, spec)
+        add_cost(cost, spec, device)
     seconds = {id(run): run.provenance.get("seconds", 0.0) for run in runs}
     return {
         "runs": len(runs),
