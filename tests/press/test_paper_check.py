@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import random
+import shutil
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import replace
 
 import psutil
@@ -20,6 +23,9 @@ from weaklabels.lab.spec import Data
 from weaklabels.lab.store import Record
 from weaklabels.press.paper import __main__ as program
 from weaklabels.press.paper import check, follow, plan, slices, throughput, work
+
+time_networks = check.time_networks
+"""As it is; see ``parts``."""
 
 TRACE = {"slug": "toy", "cells": 1, "silent": [], "made_up": {}, "tables": [], "seconds": 1}
 
@@ -118,6 +124,84 @@ def test_a_chapter_is_followed_no_longer_than_the_command_lives(tmp_path, monkey
     for process in alive:
         process.kill()
     assert not alive
+
+
+def follow_in_a_fork(command, env, stdin, **_):
+    """In place of ``subprocess.run``: a process that need not import anything."""
+    number = os.fork()
+    if number:
+        status = os.waitstatus_to_exitcode(os.waitpid(number, 0)[1])
+        return subprocess.CompletedProcess(command, status, stderr="")
+    status = 1
+    try:
+        os.dup2(stdin, 0)
+        for each in range(3, 256):  # the other end of its standard input is among them
+            with suppress(OSError):
+                if os.path.samestat(os.fstat(each), os.fstat(0)):
+                    os.close(each)
+        os.environ.update(env)
+        status = program.main(command[3:])
+    finally:
+        os._exit(status)
+
+
+def start(*arguments):
+    """The command, in a process of its own; returns its number."""
+    number = os.fork()
+    if number:
+        return number
+    status = 1
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        os.dup2(1, 2)
+        status = check.main(["--jobs", "1", *arguments])
+    finally:
+        os._exit(status)
+
+
+def found_in(folder):
+    """What a check has found, but for the times that it took."""
+    trace = json.loads((folder / "cpu" / "toy.json").read_text())
+    tables = [table | {"seconds": 0} for table in trace["tables"]]
+    timed = json.loads(throughput.file_of(folder, "cpu").read_text())
+    return trace | {"seconds": 0, "tables": tables}, set(timed)
+
+
+def test_killed_at_random_moments_it_ends_with_what_it_finds_in_one_go(
+    tmp_path, monkeypatch, parts
+):
+    repository(tmp_path, monkeypatch, CELLS)
+    follow.follow("toy", "cpu", str(tmp_path / "data"), workers=1)  # here all code is read once
+    monkeypatch.setattr(subprocess, "run", follow_in_a_fork)
+    monkeypatch.setattr(check, "time_networks", time_networks)
+    runs = plan.FOUND / "cpu" / "paper" / "runs"
+    assert os.waitstatus_to_exitcode(os.waitpid(start(), 0)[1]) == 0
+    expected, names = found_in(plan.FOUND), {path.name for path in runs.glob("*.npz")}
+    assert len(names) == 2
+    assert len(expected[1]) == 1
+    shutil.rmtree(tmp_path / "build")
+
+    moments, kept = random.Random(2023), set()
+    for sent in (signal.SIGINT, signal.SIGKILL, signal.SIGTERM, None):
+        process = psutil.Process(start(*([] if sent else ["--budget", "0.2s"])))
+        time.sleep(moments.uniform(0.02, 0.3))
+        children = process.children(recursive=True)
+        if sent:
+            process.send_signal(sent)
+        status = os.waitstatus_to_exitcode(os.waitpid(process.pid, 0)[1])
+        assert status in ({0, 130, -sent} if sent else {0})
+        assert not psutil.wait_procs(children, timeout=20)[1]
+        now = {path.name for path in runs.glob("*.npz")}
+        assert kept <= now <= names
+        kept = now
+    assert os.waitstatus_to_exitcode(os.waitpid(start(), 0)[1]) == 0
+    assert found_in(plan.FOUND) == expected
+    assert {path.name for path in runs.glob("*")} - {"checkpoints"} == names
+    assert not [
+        *plan.FOUND.rglob("*.part"),
+        *plan.FOUND.rglob("*.tmp"),
+        *runs.glob("checkpoints/*"),
+    ]
 
 
 def test_an_empty_run_is_no_success(tmp_path, monkeypatch):
