@@ -5,9 +5,12 @@ from __future__ import annotations
 import copy
 import json
 import os
+import random
+import shutil
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import replace
 
 import psutil
@@ -24,7 +27,10 @@ from weaklabels.lab.store import Record
 from weaklabels.models import build
 from weaklabels.press import machine
 from weaklabels.press.paper import __main__ as program
-from weaklabels.press.paper import check, follow, plan, sharing, throughput
+from weaklabels.press.paper import check, follow, plan, sharing, slices, throughput, work
+
+time_networks = check.time_networks
+"""As it is; see ``parts``."""
 
 TRACE = {"slug": "toy", "cells": 1, "silent": [], "made_up": {}, "tables": [], "seconds": 1}
 
@@ -125,6 +131,84 @@ def test_a_chapter_is_followed_no_longer_than_the_command_lives(tmp_path, monkey
     assert not alive
 
 
+def follow_in_a_fork(command, env, stdin, **_):
+    """In place of ``subprocess.run``: a process that need not import anything."""
+    number = os.fork()
+    if number:
+        status = os.waitstatus_to_exitcode(os.waitpid(number, 0)[1])
+        return subprocess.CompletedProcess(command, status, stderr="")
+    status = 1
+    try:
+        os.dup2(stdin, 0)
+        for each in range(3, 256):  # the other end of its standard input is among them
+            with suppress(OSError):
+                if os.path.samestat(os.fstat(each), os.fstat(0)):
+                    os.close(each)
+        os.environ.update(env)
+        status = program.main(command[3:])
+    finally:
+        os._exit(status)
+
+
+def start(*arguments):
+    """The command, in a process of its own; returns its number."""
+    number = os.fork()
+    if number:
+        return number
+    status = 1
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        os.dup2(1, 2)
+        status = check.main(["--jobs", "1", *arguments])
+    finally:
+        os._exit(status)
+
+
+def found_in(folder):
+    """What a check has found, but for the times that it took."""
+    trace = json.loads((folder / "cpu" / "toy.json").read_text())
+    tables = [table | {"seconds": 0} for table in trace["tables"]]
+    timed = json.loads(throughput.file_of(folder, "cpu").read_text())
+    return trace | {"seconds": 0, "tables": tables}, set(timed)
+
+
+def test_killed_at_random_moments_it_ends_with_what_it_finds_in_one_go(
+    tmp_path, monkeypatch, parts
+):
+    repository(tmp_path, monkeypatch, CELLS)
+    follow.follow("toy", "cpu", str(tmp_path / "data"), workers=1)  # here all code is read once
+    monkeypatch.setattr(subprocess, "run", follow_in_a_fork)
+    monkeypatch.setattr(check, "time_networks", time_networks)
+    runs = plan.FOUND / "cpu" / "paper" / "runs"
+    assert os.waitstatus_to_exitcode(os.waitpid(start(), 0)[1]) == 0
+    expected, names = found_in(plan.FOUND), {path.name for path in runs.glob("*.npz")}
+    assert len(names) == 2
+    assert len(expected[1]) == 1
+    shutil.rmtree(tmp_path / "build")
+
+    moments, kept = random.Random(2023), set()
+    for sent in (signal.SIGINT, signal.SIGKILL, signal.SIGTERM, None):
+        process = psutil.Process(start(*([] if sent else ["--budget", "0.2s"])))
+        time.sleep(moments.uniform(0.02, 0.3))
+        children = process.children(recursive=True)
+        if sent:
+            process.send_signal(sent)
+        status = os.waitstatus_to_exitcode(os.waitpid(process.pid, 0)[1])
+        assert status in ({0, 130, -sent} if sent else {0})
+        assert not psutil.wait_procs(children, timeout=20)[1]
+        now = {path.name for path in runs.glob("*.npz")}
+        assert kept <= now <= names
+        kept = now
+    assert os.waitstatus_to_exitcode(os.waitpid(start(), 0)[1]) == 0
+    assert found_in(plan.FOUND) == expected
+    assert {path.name for path in runs.glob("*")} - {"checkpoints"} == names
+    assert not [
+        *plan.FOUND.rglob("*.part"),
+        *plan.FOUND.rglob("*.tmp"),
+        *runs.glob("checkpoints/*"),
+    ]
+
+
 def test_an_empty_run_is_no_success(tmp_path, monkeypatch):
     repository(tmp_path, monkeypatch, [CELLS[0], f"import missing\n{CELLS[1]}", *CELLS[2:]])
     monkeypatch.setenv("WEAKLABELS_BUILD", str(tmp_path))
@@ -141,6 +225,11 @@ def test_a_chapter_may_not_be_silent_as_a_whole(tmp_path, monkeypatch):
     for silent, told in ((1, []), (2, [("all", "2 of 7 cells are silent: expected at most 20%")])):
         repository(tmp_path, monkeypatch, [CELLS[0], *["pass"] * (6 - silent), *[few] * silent])
         assert follow.follow("toy", "cpu", str(tmp_path), workers=1).failed == told
+
+
+def stand_in(self, function, cases):
+    """In place of ``Chapter.run``: runs that find nothing, and cost nothing."""
+    return [Record(case, {}, {}) for case in cases]
 
 
 def test_what_is_made_up_is_told_of_runs_that_are_stored(tmp_path, monkeypatch):
@@ -207,6 +296,31 @@ def test_only_networks_on_published_data_have_a_cost():
     assert not throughput.add_cost(cost, replace(spec, dataset="digits"))
     assert not throughput.add_cost(cost, Data(dataset="cifar10"))
     assert len(cost) == 1
+
+
+def test_the_speed_of_a_card_says_nothing_of_runs_on_the_cpu(tmp_path, monkeypatch):
+    monkeypatch.setattr(slices, "SIZES", dict.fromkeys(("cpu", "cuda"), slices.SIZES["cpu"]))
+    monkeypatch.setattr("weaklabels.press.chapter.Chapter.run", stand_in, raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    beside = "_ = chapter.repeat(run, {'on a card': base, 'beside': replace(base, device='cpu')})"
+    repository(tmp_path, monkeypatch, [*CELLS[:4], beside])
+    for device, beside_it in (("cuda:0", 1), ("cpu", 0)):
+        trace = follow.follow("toy", device, str(tmp_path), workers=1)
+        assert trace.failed == []
+        first, second = trace.tables
+        assert (first.uncosted, first.on_cpu) == (0, 0)
+        assert (second.uncosted, second.on_cpu) == (beside_it, beside_it)
+    told = {"section": "Tables", "runs": 2, "cost": {"net": 6e4}, "uncosted": 1, "on_cpu": 1}
+    table = plan._planned(told, None, 3, {"net": 1e3}, "throughput-H200.json")
+    assert table == ("Tables", 6, None, 3)
+    (_, _, line, _) = plan.lines([plan.Costs("toy", (table,), 0, ())])
+    assert line.split("  ")[-1] == "Tables; on the CPU: 3 runs"
+
+
+def test_runs_on_the_cpu_are_left_out_on_both_sides():
+    spec = candidate_sets.Spec("CC", dataset="cifar10", device="cuda:0")
+    runs = [Record(each, {}, {}) for each in (spec, replace(spec, device="cpu"))]
+    assert work.cost_of(runs, "cuda:0")["images"] == work.cost_of(runs[:1], "cuda:0")["images"] > 0
 
 
 def test_each_step_of_an_attack_is_a_pass():

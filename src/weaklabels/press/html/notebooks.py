@@ -13,6 +13,7 @@ from weaklabels.press.html.chapters import HEADING, Shown
 from weaklabels.press.html.forest import draw_chapter
 from weaklabels.press.html.narrow import narrow
 from weaklabels.press.html.pages import claims_table
+from weaklabels.press.html.paper_scale import paper_scale
 from weaklabels.press.runner.edition import placeholder
 from weaklabels.press.runner.notebooks import Cell, Content, label_of, source_of, tags_of
 from weaklabels.press.stale import CHANGED, NO_KEY
@@ -37,13 +38,15 @@ _STALE = {
 
 
 def staged(chapter: Shown, profile: str, box: str = "") -> Content:
-    """The notebook to put into the book's source tree, with a box of Markdown below its title."""
+    """The notebook to put into the book's source tree, with a box of Markdown below its title, and
+    at its end what runs at the papers' settings gave, if that is recorded."""
     if chapter.executed is None:
         notebook = _unexecuted(chapter, profile)
     else:
         notebook = _executed(chapter, chapter.executed, profile)
     if box:
         _after_title(notebook, box)
+    notebook["cells"] += paper_scale(chapter.edition.folder)
     return notebook
 
 

@@ -10,6 +10,8 @@
     how many images a second the papers' networks train on.
 ``sharing``
     how many of their runs share a card best.
+``at_hand``
+    what is at hand of what a table needs.
 ``check``, ``plan``, ``work``
     ``make paper-check``, ``make paper-plan`` and ``make record PROFILE=paper``.
 """

@@ -61,12 +61,19 @@ def signature(spec: Any) -> str:
     )
 
 
-def add_cost(cost: Cost, spec: Any) -> bool:
+def on_cpu(spec: Any, device: str) -> bool:
+    """Whether a run says that it computes on the CPU, whatever device is asked for."""
+    return device != "cpu" and getattr(spec, "device", device) == "cpu"
+
+
+def add_cost(cost: Cost, spec: Any, device: str = "cpu") -> bool:
     """Add what a run costs, and say whether that is known: of networks on published datasets.
 
     A run passes its training images once an epoch (see ``passes_a_step``), and evaluates all
-    others.
+    others. Of one that computes on the CPU the speed of the device says nothing.
     """
+    if on_cpu(spec, device):
+        return False
     if getattr(spec, "dataset", None) not in PUBLISHED or not hasattr(spec, "network"):
         return False
     train, val, test = PUBLISHED[spec.dataset].counts
