@@ -51,7 +51,7 @@ def test_every_function_that_makes_runs_is_watched() -> None:
 
 @dataclass(frozen=True)
 class Silent(candidate_sets.Spec):
-    """It does not name its method."""
+    """It names neither its method nor its loader."""
 
     def code(self) -> list[Any]:
         return []
@@ -61,4 +61,4 @@ def test_code_that_a_spec_does_not_name_is_found() -> None:
     fields = {name: getattr(DIGITS, name) for name in DIGITS.__dataclass_fields__}
     spec = Silent(**fields | {"epochs": 1, "data_options": options(test=1700)})
     missing = outside_of_key(candidate_sets.run, spec)
-    assert ("weaklabels.methods.partial_label", "Proden") in missing
+    assert ("weaklabels.data.digits", "load") in missing
