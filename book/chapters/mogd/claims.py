@@ -359,7 +359,7 @@ def claim_7(counted: Mapping[int, Mapping[str, int]], clean: int) -> list[Row]:
     """Operations below 4 plain steps and double backward: ``clean`` samples (a), most (b).
 
     Args:
-        counted: number of clean samples -> operations of a step, see ``runs.operations``.
+        counted: number of clean samples -> operations of a step, see ``cost.operations``.
         clean: how many there are in the main comparison.
     """
     rows = []
@@ -428,9 +428,9 @@ def claim_8_settles(records: Sequence[Record], kind: str) -> Row:
 TOLD = {
     "Not worse than rivals that have no clean samples": ("1", "1s", "r1", "f1"),
     "Compared with self-training, better off on q = 0.8 and pair 0.9 than on q = 0.1": ("2",),
-    "Better than as many steps on the clean samples alone": ("4", "4s", "4n", "r2", "f2"),
+    "Better than as many steps on the clean samples alone": ("4", "4s", "4n", "4l", "r2", "f2"),
     "As judges alone, better than a rival that trains on the same clean samples, on digits": (
-        "5", "5s", "5e", "5n",
+        "5", "5s", "5e", "5n", "5l",
     ),
     "As judges alone, better than such a rival or than uniform CE, on Fashion-MNIST": (
         "f3", "f7", "f8", "f9",

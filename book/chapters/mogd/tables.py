@@ -274,7 +274,7 @@ def cost_table(counts: Mapping[int, Mapping[str, int]]) -> pd.DataFrame:
     """Operations of a step with the meta-gradient, as multiples of a plain step.
 
     Args:
-        counts: clean samples in a step -> what ``runs.operations`` returns.
+        counts: clean samples in a step -> what ``cost.operations`` returns.
     """
     rows = {
         size: {
