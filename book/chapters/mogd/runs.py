@@ -77,8 +77,8 @@ class Spec(candidate_sets.Spec):
             classes, as somebody would who labels a part of a real set; None: ``clean`` per class.
         use: ``"not"``; ``"judge"``, for MoGD's meta-gradient; ``"train"``, as candidate sets of one
             label; ``"judge and train"``; or ``"alone"``, training on nothing else. An epoch has as
-            many steps for all: of more samples it draws as many as have candidate sets, and the
-            clean ones alone are repeated.
+            many steps for all: so many as the samples with candidate sets need. Of more samples it
+            draws what these steps hold, and the clean ones alone are repeated.
     """
 
     clean: int = 5
@@ -121,6 +121,7 @@ def run(spec: Spec) -> dict[str, Any]:
     known = {"clean": (clean_x, clean_y), "generator": torch_rng(spec.seed, "clean batches")}
     method = started(method, sets, **known)
     size = min(spec.batch_size, len(x))
+    steps = math.ceil(len(watched) / size)
     return execute(
         replace(spec, batch_size=size),
         Task(
@@ -137,15 +138,16 @@ def run(spec: Spec) -> dict[str, Any]:
                 None if alone else method,
             ),
             streams={ORDER: torch_rng(spec.seed, ORDER)},
-            batches=partial(_drawn, len(x), len(watched), size),
-            steps=math.ceil(len(watched) / size),
+            batches=partial(_drawn, len(x), steps, size),
+            steps=steps,
         ),
     )
 
 
-def _drawn(rows: int, drawn: int, size: int, order: torch.Generator) -> Iterable[Tensor]:
-    """So many of the rows in random order, ``size`` at a time."""
-    return torch.randperm(rows, generator=order)[:drawn].split(size)
+def _drawn(rows: int, steps: int, size: int, order: torch.Generator) -> Iterable[Tensor]:
+    """The rows of so many steps, ``size`` a step, in random order; fewer in the last if there are
+    no more."""
+    return torch.randperm(rows, generator=order)[: steps * size].split(size)
 
 
 def divide(spec: Spec) -> tuple[Splits, Split, Tensor]:
