@@ -327,7 +327,9 @@ def test_chosen_learning_rates_are_those_of_the_record():
 
 def test_validation_accuracies_are_shown_by_rate():
     line = {"tuned on": "q = 0.8", "row": "CC", "chosen": 0.2, "validation": [60.04, 70.0]}
-    shown = tables.rate_table({"values": [0.1, 0.2], "rows": [line]})
+    rows = [line, line | {"row": "CC +v"}]
+    shown = tables.rate_table({"values": [0.1, 0.2], "rows": rows})
+    assert [*shown.index] == [("q = 0.8", "CC")]
     assert shown.loc[("q = 0.8", "CC")].to_dict() == {"0.1": 60.0, "0.2": 70.0}
     assert tables.rate_table(None).empty
 
