@@ -35,7 +35,8 @@ reproduce_options = --profile='$(PROFILE)' \
   $(if $(CHAPTERS),--chapters='$(CHAPTERS)') $(if $(DEVICE),--device='$(DEVICE)') \
   $(if $(SEEDS),--seeds='$(SEEDS)') $(if $(JOBS),--jobs='$(JOBS)') \
   $(if $(WORKERS),--workers='$(WORKERS)') $(if $(GPUS),--gpus='$(GPUS)') \
-  $(if $(DATA),--data='$(DATA)') $(if $(SCHEDULER),--scheduler='$(SCHEDULER)')
+  $(if $(DATA),--data='$(DATA)') $(if $(SCHEDULER),--scheduler='$(SCHEDULER)') \
+  $(if $(BUDGET),--budget='$(BUDGET)')
 
 .PHONY: help env check reproduce record paper-check paper-plan chapter book pdf picture archive verify lab test test-book bench lint lock clean distclean
 

@@ -2,6 +2,7 @@
 kernels that start at once."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from pathlib import Path, PurePosixPath
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+
+MARKED = re.compile(r"pytest\.mark\.gpu\b")
 
 
 class FilesAndNotebooks(LoadScopeScheduling):
@@ -27,6 +30,17 @@ class FilesAndNotebooks(LoadScopeScheduling):
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesAndNotebooks:
     return FilesAndNotebooks(config, log)
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """For `make test DEVICE=...` only files with marked tests are imported: a machine with a GPU
+    may lack what the others, or the ``conftest.py`` of their folder, import."""
+    if not os.environ.get("WEAKLABELS_TEST_DEVICE"):
+        return None
+    folder = collection_path.is_dir()
+    files = collection_path.rglob("test_*.py") if folder else [collection_path]
+    sources = (file.read_text() for file in files if file.suffix == ".py")
+    return None if any(map(MARKED.search, sources)) else True
 
 
 @pytest.fixture(scope="session")

@@ -235,6 +235,21 @@ def test_files_and_functions_are_short() -> None:
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 assert node.end_lineno - node.lineno < LONGEST_FUNCTION, f"{path}: {node.name}"
+    for path in tracked_files():
+        if path.suffix in (".css", ".js"):
+            assert len(path.read_text().splitlines()) <= LONGEST_FILE, path
+
+
+def test_what_is_longer_than_a_line_stands_in_one_place() -> None:
+    """Functions of the house and of the rooms, whatever they are called."""
+    places: dict[str, list[str]] = {}
+    for path in (path for path in modules() if path.parts[len(ROOT.parts)] in ("src", "book")):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.FunctionDef):
+                told = ast.get_docstring(node) is not None
+                body = ast.unparse(ast.Module(node.body[told:], []))
+                places.setdefault(body, []).append(f"{path}: {node.name}")
+    assert not [found for body, found in places.items() if len(body) > 80 and len(found) > 1]
 
 
 def test_imports_go_down_the_storeys_only() -> None:

@@ -5,8 +5,7 @@ a call of one that stands alone is not part of the key of a run (see ``lab.keys`
 be added without computing any result anew.
 
 Losses are called at every step, so their checks look at shapes and types, which are known, and at
-values only on a CPU: a GPU would have to wait, and under ``torch.func`` and in compiled code there
-are none to be seen.
+values only on a CPU: a GPU would have to wait, and ``torch.func`` and compiled code show none.
 """
 
 from __future__ import annotations
@@ -381,6 +380,12 @@ def one_of(value: Any, allowed: Collection[Any], name: str) -> None:
         raise ValueError(f"{name} is {value!r}: expected one of {', '.join(map(str, allowed))}")
 
 
+def among(values: Iterable[Any], allowed: Collection[Any], name: str) -> None:
+    """Refuse several values of which one is not among those that there are."""
+    for value in values:
+        one_of(value, allowed, name)
+
+
 # -- networks -------------------------------------------------------------------------------------
 
 
@@ -442,7 +447,6 @@ def has_dropout(model: nn.Module) -> None:
 
 
 # -- how to look ----------------------------------------------------------------------------------
-
 
 WIDE = (torch.uint16, torch.uint32, torch.uint64)
 """Types that PyTorch has but can hardly compute with."""

@@ -149,7 +149,9 @@ def dawid_skene(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """EM for the truth and the workers' confusions (Dawid and Skene, 1979), from vote shares.
 
-    An example without answers plays no part; its posterior is the class shares.
+    An example without answers plays no part; its posterior is the class shares. What keeps this
+    beside crowd-kit's is the smoothing; without it the values are those of crowd-kit, to which the
+    tests hold it.
 
     Args:
         answers: at least one in all.

@@ -1,4 +1,11 @@
-"""Moving average of a network's weights."""
+"""Moving average of a network's weights.
+
+Not PyTorch's ``AveragedModel``, which begins with the weights after the first step, averages or
+copies all buffers alike, and passes over layers that a longer network has beyond its own: here the
+average begins with the initial weights, the statistics of batch normalisation are averaged and its
+counters copied, and another network is refused (``test_ema.py`` and
+``test_refusals.py`` of ``tests/library``).
+"""
 
 from __future__ import annotations
 

@@ -35,6 +35,8 @@ class OptimiserSpec:
             1/25 of the rates to the rates themselves, before it falls to 0 along a cosine; ``None``
             keeps the rates constant.
         cycle_epochs: length of that schedule, if training stops before its end.
+
+    What the chosen optimiser and schedule would ignore is refused when they are built.
     """
 
     name: str = "adam"
@@ -50,8 +52,11 @@ class OptimiserSpec:
         """The optimiser over features, head and the method's own parameters.
 
         Raises:
-            ValueError: if the name is unknown, or the head's rate is not above 0.
+            ValueError: if the name is unknown, the head's rate is not above 0, or a setting is
+                given that this optimiser or its schedule would ignore.
         """
+        checks.unused(self, *(() if self.name == "sgd" else ["momentum"]))
+        checks.unused(self, *(["cycle_epochs"] if self.warm_up is None else ()))
         checks.at_least(self.head_lr, 0, "head_lr", above=True)
         groups = [
             *self._groups(model.features, self.lr),

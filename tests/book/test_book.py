@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from bs4 import BeautifulSoup
 
 from tests.book import toy
@@ -49,6 +50,15 @@ def test_figures_tables_and_equations_are_numbered_and_referred_to(toy_book: Toy
     assert [child.name for child in table.find_all(recursive=False)] == ["figcaption", "div"]
     opening = " ".join(soup.article.get_text().split())
     assert "See Figure 1.1, Table 1.1 and (1.1); [Someone, 2020]." in opening
+
+
+def test_style_sheets_follow_each_other_as_the_configuration_says(toy_book: ToyBook) -> None:
+    """Later rules win over earlier ones, and a folder has no order."""
+    links = page(toy_book, "executed").select('link[rel="stylesheet"]')
+    found = [link["href"].partition("?")[0].removeprefix("_static/") for link in links]
+    own = yaml.safe_load((BOOK / "_config.yml").read_text())["sphinx"]["config"]["html_css_files"]
+    assert set(own) == {path.name for path in (BOOK / "_static").glob("*.css")}
+    assert [name for name in found if name in own] == own
 
 
 def test_a_chapter_that_was_not_executed_says_so(toy_book: ToyBook) -> None:

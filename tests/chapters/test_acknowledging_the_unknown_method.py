@@ -142,7 +142,6 @@ ENTRY_LOSSES = {
     "n_ls_0.1": lambda z, y, i: baselines.label_smoothing(z, y, i["eps"], negatives_only=True),
     "n_ls_0.2": lambda z, y, i: baselines.label_smoothing(z, y, i["eps"], negatives_only=True),
     "epr": lambda z, y, i: baselines.expected_positive_regularisation(z, y, i["k"]),
-    "pairwise_rank": lambda z, y, i: baselines.pairwise_ranking(z, y),
 }
 
 

@@ -84,11 +84,6 @@ def test_the_loss_of_the_judge():
     close(all_e.mean_score(given["p"]), expected["mean_scores"], atol=1e-6)
 
 
-def test_the_noise_map():
-    given, expected = case("denoise_noise_map")
-    close(all_e.noise_map(given["x"], given["image"]), expected["nsigma"], atol=1e-5)
-
-
 def test_psnr_and_ssim():
     given, expected = case("psnr_ssim")
     image, reference = given["img"], given["ref"]
@@ -205,7 +200,6 @@ def test_draws_follow_the_policy():
 def test_black_and_white_images_and_extreme_logits_are_finite(dtype):
     black, white = torch.zeros(1, 3, 16, 16, dtype=dtype), torch.ones(1, 3, 16, 16, dtype=dtype)
     for x in (black, white):
-        assert all_e.noise_map(x, x).isfinite().all()
         assert all_e.colour_constancy(x).item() == 0
         assert 0 <= all_e.stand_in(x.float()).item() <= 10
     logits = torch.full((1, 1, 3, 4, 2, 2), -100.0, dtype=dtype)

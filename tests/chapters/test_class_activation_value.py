@@ -42,7 +42,8 @@ def test_paper_profile_runs_on_the_sets_that_are_there(tmp_path):
     assert (base.optimiser.lr, base.optimiser.weight_decay, chosen.last) == (1e-3, 1e-3, 10)
     specs = [*chosen.tables.values(), *chosen.flips.values(), chosen.pilot, chosen.lenet]
     for spec in (*specs, chosen.vectors, chosen.start):
-        found = candidate_sets.run(dataclasses.replace(spec, epochs=1, batch_size=8, q=0.3))
+        flips = {"q": 0.3} if spec.candidates == "flip" else {}
+        found = candidate_sets.run(dataclasses.replace(spec, epochs=1, batch_size=8, **flips))
         assert 0 <= found["test_accuracy"][0] <= 100
 
 

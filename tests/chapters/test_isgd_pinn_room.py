@@ -98,6 +98,26 @@ def test_a_diverging_run_says_when():
     assert np.isfinite(found["error"][0])
 
 
+class Tries:
+    """Looks far away after every state, as a line search may, and takes a step of its own."""
+
+    def __init__(self, step):
+        self.step_by = step
+
+    def step(self, objective, theta):
+        for place in (theta, 1e9 * torch.ones_like(theta)):
+            objective(place.requires_grad_())
+        return theta.detach() + self.step_by
+
+
+@pytest.mark.parametrize(("step", "diverged"), [(1e-9, 0), (1e9, 4), (math.nan, 2)])
+def test_a_state_diverges_and_not_what_was_tried(monkeypatch, step, diverged):
+    monkeypatch.setitem(runs.METHODS, "Adam", lambda spec, alpha: Tries(step))
+    assert runs.run(replace(SMALL, method="Adam"))["diverged"] == diverged
+    last = runs.run(replace(SMALL, method="Adam", budget=2))  # no step begins at the last state
+    assert last["diverged"] == min(diverged, 2)
+
+
 def test_batches_and_kernels():
     spec = replace(SMALL, method="SGD", alpha=0.1, batch=4, spectra=True)
     found = runs.run(spec)
@@ -272,13 +292,13 @@ def errors_of(isgd, adam, sgd=BAD, lbfgs=BAD, restarted=BAD):
 @pytest.mark.parametrize(
     "claim",
     [
-        lambda runs: claims.claim_34(runs, "full batch"),
-        lambda runs: claims.claim_34(runs, "mini-batches"),
+        lambda runs: claims.claim_3_4(runs, "full batch"),
+        lambda runs: claims.claim_3_4(runs, "mini-batches"),
         lambda runs: claims.claim_4e({"Burgers": runs, "Helmholtz": runs}),
         lambda runs: [claims.claim_4f(runs)],
         lambda runs: [claims.claim_4g({(key, k): runs[key] for key in KEYS for k in (4, 20)})],
-        lambda runs: claims.claim_34_chosen(runs, tuning.FULL),
-        lambda runs: claims.claim_34_chosen(runs, tuning.BATCH),
+        lambda runs: claims.claim_3_4_chosen(runs, tuning.FULL),
+        lambda runs: claims.claim_3_4_chosen(runs, tuning.BATCH),
         lambda runs: [claims.claim_4i(runs, runs)],
         lambda runs: [claims.claim_7a(runs), claims.claim_7b(runs), claims.claim_7c(runs)],
         lambda runs: [claims.claim_7d(runs, runs), claims.claim_10(runs)],
@@ -297,10 +317,10 @@ def test_a_claim_that_implicit_sgd_is_ahead(claim):
 @pytest.mark.usefixtures("rates")
 def test_claims_read_full_batch_and_mini_batches_and_each_problem():
     good, bad = errors_of(GOOD, BAD), errors_of(BAD, GOOD, sgd=GOOD)
-    rows = claims.claim_34(good, "full batch")
+    rows = claims.claim_3_4(good, "full batch")
     assert outcomes(*rows) == {"3a": "holds", "4a": "holds", "4b": "holds"}
     assert "1 rates each" in rows[0].claim
-    rows = claims.claim_34(bad, "mini-batches")
+    rows = claims.claim_3_4(bad, "mini-batches")
     assert outcomes(*rows) == {"3b": "fails", "4c": "fails", "4d": "fails"}
     rows = claims.claim_4e({"Burgers": good, "Helmholtz": bad})
     assert outcomes(*rows) == {"4e1": "holds", "4e2": "fails"}

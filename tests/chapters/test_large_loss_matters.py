@@ -109,7 +109,6 @@ COMPARATORS = {
     "comparator_an": lambda z, y, _: baselines.assume_negative(z, y),
     "comparator_an_ls": lambda z, y, _: baselines.label_smoothing(z, y),
     "comparator_wan": lambda z, y, _: baselines.weighted_assume_negative(z, y),
-    "comparator_pr": lambda z, y, _: baselines.pairwise_ranking(z, y),
     "comparator_epr": lambda z, y, i: baselines.expected_positive_regularisation(
         z, y, i["expected_num_pos"]
     ),

@@ -1,4 +1,4 @@
-"""The recorded studies of PU-MLC: features, context, heads."""
+"""The recorded studies of PU-MLC: features, context, heads, invented labels."""
 
 import json
 from dataclasses import replace
@@ -10,6 +10,7 @@ from chapters.pu_mlc import claims, runs, studies, tables
 
 from tests.chapters.test_pu_mlc_room import BASE, BETTER, UNSURE, outcomes
 from weaklabels.data import Split, Splits
+from weaklabels.lab.multilabel import annotate
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.store import Record, Store
 
@@ -41,6 +42,9 @@ def test_claims_on_photographs_follow_the_recorded_study(ours, outcome):
     assert outcomes(claims.claim_13(heads)) == {"13a": outcome, "13b": outcome}
     context = {("with the global branch",): np.array(ours), ("without",): np.array(BASE)}
     assert outcomes(claims.claim_10c(context)) == {"10c": outcome}
+    rows = studies.invented(Setting("quick", "cpu", 1, "data", Store("."), "."))
+    wrong = {row: np.array(ours if row[0] == "PU-MLC" else BASE) for row in rows}
+    assert outcomes(claims.claim_4g(wrong)) == {"4g": outcome, "4h": outcome}
 
 
 def test_what_the_temperature_costs_is_compared_with_its_cost_elsewhere():
@@ -55,6 +59,7 @@ def test_what_the_temperature_costs_is_compared_with_its_cost_elsewhere():
 def test_a_study_without_a_record_decides_nothing():
     nothing = studies.scores_of(None)
     rows = [
+        *claims.claim_4g(nothing),
         claims.claim_10c(nothing),
         *claims.claim_11(nothing),
         *claims.claim_12(nothing),
@@ -138,3 +143,18 @@ def test_every_study_runs():
         for spec in list(rows.values())[-2:]:
             found = studies.run(replace(spec, data_options=small, epochs=1))
             assert found["test_ap"].shape == (1, 10)
+
+
+def test_invented_labels_are_in_training_alone():
+    rows = studies.invented(Setting("quick", "cpu", 1, "data", Store("."), "."))
+    assert len(rows) == len(runs.NOISE) * (1 + len(runs.INVENTED))
+    right, wrong = (rows["partial BCE", f"{percent} % invented"] for percent in (0, 10))
+    splits = studies.changed(wrong)
+    truth, seen = splits.train.y.numpy(), annotate(wrong, splits.train.y.numpy())
+    assert (annotate(right, truth) == np.where(truth > 0, 1, -1)).all()
+    assert (seen[truth > 0] == 1).all()
+    assert 0.08 < (seen[truth == 0] == 1).mean() < 0.12
+    assert (splits.test.y == studies.changed(right).test.y).all()
+    assert replace(wrong, annotation=right.annotation) == replace(
+        right, annotation_options=wrong.annotation_options
+    )

@@ -367,16 +367,26 @@ def test_one_class(name):
     check(name, "one class", lambda: Problem(name, classes=1, change=one_class).train())
 
 
+NOTHING = {
+    "partial": torch.zeros_like,
+    "candidates": torch.ones_like,
+    "distributions": lambda labels: torch.full_like(labels, 1 / CLASSES),
+    "answers": lambda labels: torch.full_like(labels, -1),
+}
+"""Form -> labels that tell nothing: nobody has answered, every class is possible, or all are as
+likely. A class number always tells something."""
+
+
+def test_nothing_can_be_known_in_every_form_but_one():
+    assert NOTHING.keys() == LABEL_FORMS.keys() - {"classes"}
+
+
 @every
 def test_nothing_known(name):
-    if methods.get(name).label_form not in ("partial", "answers"):
+    form = methods.get(name).label_form
+    if form == "classes":
         return
-    unknown = 0 if methods.get(name).label_form == "partial" else -1
-    check(
-        name,
-        "nothing known",
-        lambda: Problem(name, change=lambda labels: labels * 0 + unknown).train(),
-    )
+    check(name, "nothing known", lambda: Problem(name, change=NOTHING[form]).train())
 
 
 def test_on_a_gpu_the_losses_of_an_epoch_are_looked_at_once():

@@ -119,7 +119,6 @@ LOSSES = {
     "ls: percent": (lambda: baselines.label_smoothing(Z, O, 10.0), "smoothing is 10.0"),
     "durand": (lambda: baselines.durand_cross_entropy(Z, O[:, :1]), "observed"),
     "partial bce": (lambda: baselines.partial_cross_entropy(Z, O[:, :1]), "observed"),
-    "ranking": (lambda: baselines.pairwise_ranking(Z, 2 * O), "observed holds 2"),
     "epr": (lambda: baselines.expected_positive_regularisation(Z, O[:, :1], 2.0), "observed"),
     "asl": (lambda: baselines.asymmetric(Z, O[:, :1]), "observed"),
     "role": (lambda: baselines.role(Z, Z[:, :1], O, 2.0), r"estimator_logits \(6, 1\)"),
@@ -205,7 +204,6 @@ SINGLE = {
     "bldr, heads": (lambda: bldr.distillation_loss(Z, Z, Z[:1]), r"negative \(1, 4\)"),
     "bldr, found": (lambda: bldr.noise_share(100 * P[0]), "found holds"),
     "bldr, stretched": (lambda: bldr.sample_weights(100 * P[0]), "found holds"),
-    "bldr, flags": (lambda: bldr.flag_noisy(Z, Y[:3]), r"labels \(3,\)"),
     "taps": (lambda: add_heads(network(), (1, 0)), r"taps is \(1, 0\): expected ascending"),
 }
 TEACHERS = {

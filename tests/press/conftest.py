@@ -1,16 +1,23 @@
 """Toy books."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.press.toy_book import CLAIM, ToyBook
 from weaklabels.lab import keys
+
+if TYPE_CHECKING:  # a machine with a GPU may lack what executes notebooks
+    from tests.press.toy_book import ToyBook
 
 
 @pytest.fixture
 def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ToyBook:
     """A book without chapters, whose package kernels import."""
+    from tests.press.toy_book import ToyBook
+
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setattr(keys, "ROOTS", {"weaklabels": tmp_path / "weaklabels"})
     return ToyBook(tmp_path)
@@ -19,6 +26,8 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ToyBook:
 @pytest.fixture
 def toy(empty: ToyBook) -> ToyBook:
     """Two chapters, one of which uses a module, and a third that reads the others' claims."""
+    from tests.press.toy_book import CLAIM
+
     toy = empty
     toy.module("shared", "def double(x):\n    return 2 * x\n")
     toy.module("dynamic", "VALUE = 1\n")

@@ -34,6 +34,7 @@ from weaklabels.press.runner.options import UsageError, parse
         ("--data=/nowhere/at/all", "DATA=/nowhere/at/all"),
         ("--data=/dev/null", "DATA=/dev/null"),
         ("--scheduler=here", "SCHEDULER=here"),
+        ("--budget=9m", "BUDGET=9m is for `make record` and `make paper-check`"),
         ("--colour=red", "--colour=red"),
     ],
 )
@@ -64,6 +65,13 @@ def test_the_command_itself_refuses(tmp_path: Path) -> None:
     assert done.stdout == ""
     assert done.stderr == "PROFILE=fast is unknown: expected quick, record, paper, smoke.\n"
     assert not (tmp_path / "build").exists()
+
+
+def test_a_budget_is_not_ignored_by_make_reproduce() -> None:
+    command = ["make", "-n", "check", "BUDGET=9m"]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True)
+    assert "weaklabels.press.reproduce --check" in done.stdout
+    assert "--budget='9m'" in done.stdout
 
 
 def test_a_mistyped_variable_of_make_is_refused() -> None:

@@ -14,7 +14,7 @@ from chapters.mogd import runs as mogd
 from tests.library import tiny_datasets
 from tests.press.toy_paper import CELLS, repository
 from weaklabels import data
-from weaklabels.lab import candidate_sets, multilabel
+from weaklabels.lab import candidate_sets, candidate_setting, multilabel
 from weaklabels.lab.checkpoint import Checkpoint
 from weaklabels.lab.missing_labels import photographs
 from weaklabels.lab.spec import options
@@ -81,6 +81,30 @@ def test_real_photographs_come_first(tmp_path, monkeypatch):
     assert splits.train.boxes[:, 0].max() < CPU.images
     whole = data.load("voc2012", str(tmp_path), resolution=24)
     assert len(whole.train) == 16
+
+
+def test_five_photographs_can_be_shown_and_no_step_has_one_alone():
+    # Four notebooks show the first five; each of two processes has half of a step.
+    assert CPU.images >= 5
+    assert CPU.images % CPU.batch == CPU.batch % 2 == 0
+
+
+@pytest.mark.parametrize("at_hand", [True, False])
+def test_settings_hear_which_datasets_are_at_hand(at_hand, tmp_path, monkeypatch):
+    monkeypatch.setenv("WEAKLABELS_BUILD", str(tmp_path / "build"))
+    if at_hand:
+        tiny_datasets.mnist_like(tmp_path, "FashionMNIST")
+    chapter = follow.Following("head_to_head", "paper", "cpu", 1, str(tmp_path))
+    seen = {}
+    with slices.installed(CPU, seen.__setitem__):
+        tables = candidate_setting.comparison(chapter).tables
+        real_world = candidate_setting.present("partial_label", str(tmp_path), which="lost")
+    images = candidate_setting.IMAGES
+    assert {spec.dataset for spec in tables.values()} == set(
+        ("fashion_mnist",) if at_hand else images
+    )
+    assert real_world is not at_hand
+    assert seen == ({} if at_hand else dict.fromkeys((*images, "partial_label"), True))
 
 
 # -- shortened runs -------------------------------------------------------------------------------
@@ -203,6 +227,7 @@ def test_a_run_that_raises_is_told(toy, monkeypatch):
     trace = follow.follow("toy", "cpu", str(toy / "data"), workers=1)
     assert ("Tables", "run PRODEN: ValueError: no PRODEN") in trace.failed
     assert ("Tables", "run CC: ValueError: no CC") in trace.failed
+    assert all(table.cost for table in trace.tables)
     assert any("failed" in line for line in check.lines(vars(trace) | {"tables": [], "seconds": 1}))
 
 
@@ -246,6 +271,23 @@ def test_a_cell_that_raises_is_told_unless_it_lacks_data_or_a_cell_before_it(tmp
     )
 
 
+def test_what_is_added_to_a_lost_name_is_silent_and_leaves_it_lost(tmp_path, monkeypatch):
+    cells = [
+        CELLS[0],
+        "records = open('/no/such/data')",
+        "records |= {'digits': 1}",
+        "rows = [1]",
+        "rows += [open('/no/such/data')]",
+        "rows += [2]",
+        "rows[2]",
+    ]
+    toy = repository(tmp_path, monkeypatch, cells)
+    tables = work.Tables("toy", "cpu", "make record PROFILE=paper")
+    work.compute(tables, 1, str(toy), workers=1)
+    assert tables.failed == []
+    assert [line for line, _ in tables.silent] == [cells[k] for k in (1, 2, 4, 6)]
+
+
 def test_cells_of_mogd_find_enough_examples_of_each_class(tmp_path, monkeypatch):
     monkeypatch.setenv("WEAKLABELS_BUILD", str(tmp_path))
     chapter = follow.Following("mogd", "paper", "cpu", 1, str(tmp_path))
@@ -271,6 +313,40 @@ def test_complete_tables_are_written_at_once(toy, monkeypatch):
     assert [table["section"] for table in content["tables"]] == ["Tables", "Tables"]
     assert content["tables"][1]["rows"]["CC"] == {"test_accuracy": [60.0, 60.0]}
     assert "weaklabels.lab.candidate_sets:run" in content["keys"]["code"]
+
+
+def test_each_protocol_of_a_room_shows_its_checkpoints(toy, monkeypatch):
+    asked = []
+
+    def run(self, function, cases):
+        asked.extend(cases)
+        return [Record(case, {}, {}) for case in asked[-len(cases) :]]
+
+    monkeypatch.setattr("weaklabels.press.chapter.Chapter.run", run, raising=False)
+    second = (
+        "from weaklabels.lab import multilabel\n"
+        "scenes = multilabel.Spec('AN', dataset='coco2014', data_root=chapter.data_root)\n"
+        "_ = chapter.repeat(multilabel.run, {'AN': scenes, 'WAN': replace(scenes, method='WAN')})"
+    )
+    repository(toy, monkeypatch, [*CELLS[:4], second])
+    assert follow.follow("toy", "cpu", str(toy / "data"), workers=1).failed == []
+    assert [(case.spec.method, case.spec.checkpoint) for case in asked] == [
+        ("PRODEN", True),
+        ("AN", True),
+        ("WAN", False),
+    ]
+
+
+def test_a_cell_that_builds_a_network_downloads_no_weights(tmp_path, monkeypatch):
+    monkeypatch.setattr("weaklabels.press.paper.shorten.KEPT", tmp_path)
+    monkeypatch.setattr(
+        "torchvision.models._api.load_state_dict_from_url",
+        lambda *_, **__: pytest.fail("a download"),
+    )
+    build = "from weaklabels.models import build\nnetwork = build('resnet18', 2, seed=0)"
+    toy = repository(tmp_path, monkeypatch, [CELLS[0], build, "network.features"])
+    trace = follow.follow("toy", "cpu", str(toy), workers=1)
+    assert (trace.failed, trace.silent) == ([], [])
 
 
 # -- plan and budget ------------------------------------------------------------------------------

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
+import time
 from dataclasses import replace
 
+import psutil
 import pytest
 import torch
 
+from tests.library import tiny_datasets
 from tests.press.toy_paper import CELLS, repository
 from weaklabels.lab import candidate_sets
 from weaklabels.lab.spec import Data
@@ -71,6 +76,48 @@ def test_a_chapter_is_followed_again_when_other_data_are_named_or_more_have_come
     attempt((0, []), data="other")
     attempt(data="other")
     assert [path.rpartition("/")[2] for path in attempts] == ["data", "other", "other"]
+
+
+ENDLESS = """
+import os, sys, time, types
+def follow(*_):
+    open(os.environ["WEAKLABELS_BUILD"] + "/on", "w").close()
+    time.sleep(300)
+sys.modules["weaklabels.press.paper.follow"] = types.SimpleNamespace(FAILED=3, follow=follow)
+from weaklabels.press.paper.__main__ import main
+main(sys.argv[1:])
+"""
+"""The program that follows a chapter, of which it never comes to an end."""
+
+
+def check_without_end(root, monkeypatch):
+    """A command that follows a chapter, in a process of its own; returns its number."""
+    number, run = os.fork(), subprocess.run
+    if number:
+        return number
+
+    def run_endless(command, **told):
+        return run([command[0], "-c", ENDLESS, *command[3:]], **told)
+
+    try:
+        monkeypatch.setattr(subprocess, "run", run_endless)
+        check.follow_all(["toy"], "cpu", str(root), root, 1)
+    finally:
+        os._exit(1)
+
+
+def test_a_chapter_is_followed_no_longer_than_the_command_lives(tmp_path, monkeypatch):
+    repository(tmp_path, monkeypatch, CELLS[:1])
+    number = check_without_end(tmp_path, monkeypatch)
+    while not (tmp_path / "on").exists():
+        time.sleep(0.1)
+    (follower,) = psutil.Process(number).children()
+    os.kill(number, signal.SIGKILL)
+    os.waitpid(number, 0)
+    _, alive = psutil.wait_procs([follower], timeout=20)
+    for process in alive:
+        process.kill()
+    assert not alive
 
 
 def test_an_empty_run_is_no_success(tmp_path, monkeypatch):
@@ -197,15 +244,77 @@ def test_speeds_are_those_of_a_card_and_its_clock_waits_for_it(tmp_path, monkeyp
     assert waited == [("cuda:1",)] * 2
 
 
-def test_a_part_that_fails_leaves_the_others_alone(tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def parts(monkeypatch):
+    """The parts of a check cost nothing: the names of those that were done."""
     done = []
+    names = ("time_networks", "time_reading", "time_compiled", "two_processes", "two_workers")
+    for name in (*names, "tell_speeds"):
 
+        def part(*_, name=name):
+            done.append(name)
+
+        part.__name__ = name
+        monkeypatch.setattr(check, name, part)
+    return done
+
+
+def test_a_part_that_fails_leaves_the_others_alone(parts, tmp_path, monkeypatch, capsys):
     def fails(*_):
         raise ChildProcessError("the run on 2 processes failed: see above")
 
     monkeypatch.setattr(check, "two_processes", fails)
-    for name in ("two_workers", "time_networks", "time_reading"):
-        monkeypatch.setattr(check, name, lambda *_: done.append(1))
-    assert not check._parts("cpu", "data", tmp_path)
-    assert len(done) == 3
-    assert "ChildProcessError: the run on 2 processes failed" in capsys.readouterr().out
+    assert not check._check([], "cpu", "data", tmp_path, 1)
+    assert parts.count("time_networks") == 3
+    assert parts[-3:] == ["two_workers", "time_networks", "tell_speeds"]
+    assert "failed: fails: ChildProcessError: the run on 2 processes" in capsys.readouterr().out
+
+
+def test_networks_are_timed_early_and_what_has_failed_comes_last(parts, tmp_path, monkeypatch):
+    def follow_all(slugs, *_):
+        parts.extend(slugs)
+        return [slug != "b" for slug in slugs]
+
+    monkeypatch.setattr(check, "follow_all", follow_all)
+    (tmp_path / "b.json").write_text(json.dumps(TRACE | {"failed": [("Tables", "broken")]}))
+    (tmp_path / "c.json").write_text(json.dumps(TRACE | {"failed": []}))
+    assert not check._check(["a", "b", "c"], "cpu", "data", tmp_path, 1)
+    assert parts[:5] == ["time_networks", "a", "c", "time_networks", "time_reading"]
+    assert parts[-3:] == ["b", "time_networks", "tell_speeds"]
+    (tmp_path / "b.json").unlink()
+    assert check._check(["a"], "cpu", "data", tmp_path, 1)
+
+
+@pytest.mark.parametrize("at_hand", [True, False])
+def test_where_photographs_are_read_from_is_told_beside_the_speed_on_tensors(
+    at_hand, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("WEAKLABELS_BUILD", str(tmp_path / "build"))
+    if at_hand:
+        tiny_datasets.voc2012(tmp_path, train=20, val=10)
+    monkeypatch.setattr(throughput, "measure_reading", lambda *_, **__: 30.0)
+    monkeypatch.setattr(throughput, "measure", lambda *_, **__: 40.0)
+    check.time_reading("cpu", str(tmp_path))
+    source = "on disk" if at_hand else "made up in memory"
+    assert capsys.readouterr().out == (
+        f"resnet50 from photographs {source}, with its augmentation: 30.0 im/s, "
+        "75% of the 40.0 im/s on synthetic tensors\n"
+    )
+
+
+def test_a_network_is_timed_compiled_on_a_gpu_alone(tmp_path, monkeypatch, capsys):
+    asked = []
+
+    def measure(key, device, size, *, compiled=False):
+        asked.append((json.loads(key)["network"], json.loads(key)["shape"], device))
+        return 60.0 if compiled else 40.0
+
+    monkeypatch.setattr(throughput, "measure", measure)
+    check.time_compiled("cpu", str(tmp_path))
+    assert asked == []
+    check.time_compiled("cuda:1", str(tmp_path))
+    assert asked == [("resnet50", [3, 448, 448], "cuda:1")] * 2
+    assert capsys.readouterr().out.splitlines() == [
+        "not compiled: on a CPU compiling a network takes longer than a check",
+        "resnet50 compiled: 60.0 im/s, 150% of 40.0 im/s",
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 
 from tests.press.toy_book import ToyBook
 from weaklabels.lab import keys
+from weaklabels.lab.store import Store
 from weaklabels.press import record
 from weaklabels.press.stale import CHANGED, NO_KEY, stale
 
@@ -92,6 +94,17 @@ def test_a_record_says_how_it_came_about(room: Path, capsys: pytest.CaptureFixtu
         f"chapters.toy.record:{n}" for n in ("Run", "square", "squares")
     ]
     assert str(room.parents[2]) not in text
+
+
+def test_a_record_names_what_computed_its_runs(room: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = {"cuda": "NVIDIA H200", "cpu": "x86_64"}
+    monkeypatch.setattr(record.sweep, "provenance", lambda device: {"device": names[device]})
+    (room / "ready").touch()
+    root = room.parents[2]
+    setting = record.Noting("quick", "cuda", 1, str(root), Store(root / "runs"), room / "recorded")
+    squares = importlib.import_module("chapters.toy.record").RECORDS["first"]
+    assert record._provenance(setting, "abc")["device"] == "NVIDIA H200"
+    assert record.record(squares, setting, "", "abc")["provenance"]["device"] == "x86_64"
 
 
 def test_made_again_it_has_as_many_seeds(room: Path) -> None:

@@ -28,6 +28,17 @@ def close_figures() -> Iterator[None]:
     plt.close("all")
 
 
+@pytest.mark.parametrize("rows", [{}, {"a row": 1}])
+def test_panels_have_a_legend_or_say_that_nothing_is_recorded(rows: dict[str, int]) -> None:
+    _, axes = style.panels(2)
+    axes[0].plot([0, 1], label="a row")
+    style.legend_or_note(axes, rows)
+    assert (axes[0].get_legend() is not None) == bool(rows)
+    assert [[text.get_text() for text in ax.texts] for ax in axes] == [
+        [] if rows else ["not recorded yet"]
+    ] * 2
+
+
 def ledger_rows(*verdicts) -> list[dict]:
     ledger = Ledger(Path("unused"))
     ledger.add(*(Row(str(n), f"Claim {n} costs $5.", "", each) for n, each in enumerate(verdicts)))

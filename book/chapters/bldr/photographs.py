@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from weaklabels import data
+from weaklabels import checks, data
 from weaklabels.data import Split, Splits
 from weaklabels.lab import noisy_labels
 from weaklabels.lab.execute import network
@@ -54,6 +54,8 @@ class Spec(noisy_labels.Spec):
 
 def run(spec: Spec) -> dict[str, Any]:
     """Train and evaluate (see ``noisy_labels.run``)."""
+    checks.one_of(spec.dataset, ["cifar10n"], "dataset")
+    checks.one_of(spec.data_options, [options(raw=True)], "data_options")
     assert spec.data_root is not None
     splits = on_features(spec.data_root, spec.cache)
     model = network(spec, len(splits.classes), spec.seed)

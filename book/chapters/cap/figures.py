@@ -24,7 +24,6 @@ from weaklabels.lab.store import Record
 from weaklabels.lab.two_stage import mean_ap
 from weaklabels.methods.cap import hoeffding_bound
 from weaklabels.press import style
-from weaklabels.press.verdicts import NOT_RECORDED
 
 _NAMES = (
     "CAP",
@@ -240,7 +239,7 @@ def draw_on_photographs(rows: Rows) -> Figure:
     right.axhline(0, color="#888888", lw=1)
     left.set(xlabel="labelled share (%)", ylabel="test mAP (%)")
     right.set(xlabel="labelled share (%)", ylabel="gain of CAP (mAP points)")
-    _finish((left, right), rows)
+    style.legend_or_note((left, right), rows)
     return fig
 
 
@@ -260,7 +259,7 @@ def draw_photograph_classes(rows: Rows, classes: Sequence[str]) -> Figure:
         ax.set_xticks(range(len(order)), [classes[i] for i in order], rotation=60, ha="right")
         ax.set(title=f"{percent(share)} labelled", ylabel="photographs", ylim=(0, None))
     axes[-1].set_xlabel("class, by true frequency among the unlabelled photographs")
-    _finish(axes, rows)
+    style.legend_or_note(axes, rows)
     return fig
 
 
@@ -279,13 +278,5 @@ def draw_photograph_gaps(rows: Rows) -> Figure:
             style.band(ax, epochs, values, name, colour=COLOURS[name], style=LINES[name])
         style.epoch_axis(ax)
         ax.set(ylabel=label, ylim=(0, None))
-    _finish(axes, rows)
+    style.legend_or_note(axes, rows)
     return fig
-
-
-def _finish(axes: Sequence[Axes], rows: Rows) -> None:
-    """A legend, or in its place that the runs have not been recorded yet."""
-    if rows:
-        axes[0].legend()
-    for ax in () if rows else axes:
-        ax.text(0.5, 0.5, NOT_RECORDED, ha="center", va="center", transform=ax.transAxes)

@@ -24,7 +24,6 @@ from chapters.cdcr.tables import (
 from weaklabels.lab.store import Record
 from weaklabels.lab.two_stage import mean_ap
 from weaklabels.press import style
-from weaklabels.press.verdicts import NOT_RECORDED
 
 COLOURS = dict(
     zip(
@@ -201,7 +200,7 @@ def draw_photograph_selection(rows: Rows) -> Figure:
         groups = {name: rows[name, rate] for name in ("BCE", *PAIR)}
         draw_recorded_selection(line, groups)
         line[0].set_title(f"rate {rate:g}")
-    _finish(axes.ravel(), rows)
+    style.legend_or_note(axes.ravel(), rows)
     return fig
 
 
@@ -209,7 +208,7 @@ def draw_mirflickr_selection(rows: Mapping[str, Mapping[str, Any]]) -> Figure:
     """The same on MirFlickr, from the first epoch of the warm-up on."""
     fig, axes = style.panels(3, height=3.0)
     draw_recorded_selection(axes, {name: rows[name] for name in ("BCE", *PAIR) if rows})
-    _finish(axes, rows)
+    style.legend_or_note(axes, rows)
     return fig
 
 
@@ -248,13 +247,5 @@ def draw_photograph_classes(rows: Rows, images: Mapping[str, int]) -> Figure:
         ax.set_xticks(range(len(ticks)), [ticks[i] for i in order], rotation=60, ha="right")
         ax.set(title=f"rate {rate:g}", ylabel="gain over BCE\n(points of test AP)")
     axes[-1, 0].set_xlabel("class (training images), from frequent to rare")
-    _finish(axes[:, 0], rows)
+    style.legend_or_note(axes[:, 0], rows)
     return fig
-
-
-def _finish(axes: Sequence[Axes], rows: Mapping[Any, Any]) -> None:
-    """A legend, or in its place that the runs have not been recorded yet."""
-    if rows:
-        axes[0].legend()
-    for ax in () if rows else axes:
-        ax.text(0.5, 0.5, NOT_RECORDED, ha="center", va="center", transform=ax.transAxes)

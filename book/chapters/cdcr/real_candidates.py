@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from weaklabels import methods
+from weaklabels import checks, methods
 from weaklabels.data import Splits
 from weaklabels.ema import WeightAverage
 from weaklabels.lab.execute import ORDER, Task, Watch, execute, network, started
@@ -61,6 +61,7 @@ def run(spec: Spec) -> dict[str, Any]:
         ``val_ap``, ``test_ap`` ``(epochs, C)`` of the averaged weights, in percent, and ``tally``
         ``(epochs, C, 2, 2, 2)`` of the labels that were trained on (see ``pseudo_labels.tally``).
     """
+    checks.one_of(spec.told, ("candidates", "truth"), "told")
     splits = load_splits(spec)
     candidates = torch.as_tensor(splits.train.extra["candidates"])
     positive = candidates if spec.told == "candidates" else splits.train.y == 1

@@ -131,6 +131,7 @@ def _scores(chapter: Setting, tried: Sequence[tuple[Cell, float, int]]) -> list[
         tried: cells with a learning rate and a knob.
     """
     base = scene_spec()
+    # Not by chapter.repeat: among the options of PU-MLC is a seed.
     specs = [
         specify(base, name, weak, seed, lr, knob)
         for seed in TUNING_SEEDS

@@ -177,6 +177,7 @@ def compare(chapter: Setting, base: Spec, seeds: Sequence[int]) -> list[dict[str
 
     knobs = climb(by_knob, usual, lambda cell: knobs_of(cell[1]))
     knob = {cell: _top(scores) for cell, scores in knobs.items()}
+    # Not by chapter.repeat: among the options of PU-MLC is a seed.
     specs = [vary(base, cell, seed, rate[cell], knob[cell]) for cell in cells for seed in seeds]
     reached = iter(round(mean_ap(each["test_ap"][-1]), 3) for each in chapter.run(run, specs))
     return [
@@ -203,6 +204,7 @@ def _scores(chapter: Setting, base: Spec, tried: Sequence[tuple[Cell, float, int
         base: the run that is varied.
         tried: cells with a learning rate and a knob.
     """
+    # As above: every seed has a spec of its own.
     specs = [vary(base, cell, seed, lr, knob) for cell, lr, knob in tried for seed in TUNING_SEEDS]
     reached = [mean_ap(record["val_ap"][-1]) for record in chapter.run(run, specs)]
     return np.reshape(reached, (len(tried), len(TUNING_SEEDS))).mean(1).round(3).tolist()

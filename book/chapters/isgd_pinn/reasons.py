@@ -13,6 +13,11 @@ WHY_BEHIND: Mapping[str, str] = {
 }
 """Problem -> why ISGD is not ahead of Adam there."""
 
+LEVEL = (
+    "Where its rates suit it Adam is about as accurate: median errors differ by less than a factor "
+    "of two, those of single seeds by more (tab-pinn-full)."
+)
+
 SHORTER = (
     "The yardstick is the first residual. At the largest rate the predicted one has fallen to "
     "about a tenth of it (tab-pinn-wide), and single patterns scatter more about the formula than "

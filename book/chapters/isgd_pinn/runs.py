@@ -30,7 +30,7 @@ SPECTRA = 11
 """Places at which the tangent kernel is looked at."""
 
 BLOWN_UP = 1e3
-"""A run has diverged when its loss is this many times the first one, or not a number."""
+"""A run has diverged when the loss of its state is this many times the first one, or no number."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def run(spec: Spec) -> dict[str, Any]:
     optimiser = METHODS[spec.method](spec, alpha)
     watch = _Watch(task)
     generator = torch_rng(spec.seed, "batches")
-    theta, spent, diverged = task.start, 0, 0
+    theta, spent, diverged = task.start, 0, False
     while spent < spec.budget:
         loss = task.loss
         if spec.batch:
@@ -158,12 +158,14 @@ def run(spec: Spec) -> dict[str, Any]:
         spent += objective.evaluations
         watch.step(theta, new, spent, objective.values[0])
         theta = new
-        if not objective.values[-1] < BLOWN_UP * watch.first or not torch.isfinite(theta).all():
-            diverged = spent
+        # Only the first loss is of a state of the run: a line search may try far worse ones.
+        diverged = watch.blown_up(theta, objective.values[0])
+        if diverged:
             break
+    diverged = diverged or watch.blown_up(theta, float(task.loss(theta)))
     watch.end(theta if not diverged else None)
     return watch.results() | {
-        "diverged": diverged,
+        "diverged": spent if diverged else 0,
         "limit": limit,
         "alpha": alpha,
         "prediction": task.network(watch.kept, task.dense).detach().cpu().numpy(),
@@ -184,6 +186,10 @@ class _Watch:
         self.kernels: list[tuple[np.ndarray, np.ndarray]] = []
         self.outer = [self.first] if spec.method.startswith("ISGD") else []
         self.moved: list[float] = []
+
+    def blown_up(self, theta: Tensor, loss: float) -> bool:
+        """Whether a run has diverged, by its last parameters and the last loss of a state."""
+        return not loss < BLOWN_UP * self.first or not bool(torch.isfinite(theta).all())
 
     def step(self, old: Tensor, new: Tensor, after: int, loss: float) -> None:
         """A step that began with this loss and ended after so many evaluations of the run."""
@@ -292,7 +298,7 @@ def start_spectrum(spec: Spec) -> np.ndarray:
 Key = tuple[str, float]
 """Method and learning rate; L-BFGS with line search has the rate 0."""
 
-FOLLOWED: tuple[Key, ...] = (("SGD", 0.1), ("Adam", 3e-2), ("ISGD (L-BFGS)", 0.1), ("L-BFGS", 0))
+FOLLOWED: tuple[Key, ...] = (("SGD", 0.1), ("Adam", 3e-2), ("ISGD (L-BFGS)", 10), ("L-BFGS", 0))
 """Runs whose tangent kernel is followed, at the rates that were chosen in full batch."""
 
 RIPPLES: tuple[Key, ...] = FOLLOWED[1:]
@@ -328,8 +334,7 @@ class Settings:
 
     Attributes:
         base: the Poisson problem in full batch, which the other runs vary.
-        full, variants: methods and rates in full batch: those that are compared first, and
-            relatives of theirs.
+        full, variants: methods and rates in full batch: those compared first, and relatives.
         batch, defaults, few: the same with mini-batches, from PyTorch's initial parameters, on the
             other problems.
         frequencies: k of the Poisson problem's small component.
@@ -354,11 +359,12 @@ class Settings:
 
 SGD_RATES = (0.01, 0.1, 0.5, 1, 2, 10)
 ADAM_RATES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
-FIRST_ADAM_RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 1e-1)  # of an Adam that L-BFGS follows
+FIRST_ADAM_RATES = ADAM_RATES  # of an Adam that L-BFGS follows
 ISGD_RATES = (1e-5, 1e-3, 0.1, 1, 10, 1e3)
 INNER_ADAM_RATES = (0.01, 0.1, 1, 10, 100, 1e3)
-FEW_SGD, FEW_ADAM = (0.01, 0.1, 0.5, 1, 2, 5, 10), (1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1)
-FEW_ISGD = (0.01, 0.1, 1, 10, 100, 1e3, 1e4)
+FEW_SGD = (1e-3, 0.01, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+FEW_ADAM = (3e-4, 1e-3, 3e-3, 1e-2, 2e-2, 3e-2, 1e-1, 3e-1, 1)
+FEW_ISGD = (0.01, 0.1, 1, 10, 100, 1e3, 1e4, 1e5, 1e6)
 
 INNER_RATES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 """Learning rates of an inner Adam that are tried, at ``INNER_AT``."""
@@ -430,7 +436,6 @@ def table(
             method=method,
             alpha=alpha,
             inner_rate=inner_rates.get(method, base.inner_rate),
-            spectra=base.spectra and (method, alpha) in FOLLOWED,
         )
         for method, alpha in keys
     }
@@ -438,7 +443,8 @@ def table(
 
 def full_batch(settings: Settings) -> dict[Key, Spec]:
     """The Poisson problem in full batch; some kernels are followed."""
-    return table(replace(settings.base, spectra=True), settings.full)
+    found = table(settings.base, settings.full)
+    return {key: replace(spec, spectra=key in FOLLOWED) for key, spec in found.items()}
 
 
 def variants(settings: Settings) -> dict[Key, Spec]:

@@ -357,15 +357,16 @@ def found(content: Mapping[str, Any] | None) -> dict[str, Mapping[str, Any]]:
     return {row["row"]: row for row in content["rows"]} if content else {}
 
 
-def score_table(rows: Found) -> pd.DataFrame:
+def score_table(rows: Found, control: Found) -> pd.DataFrame:
     """Test mAP (%) at both epochs, and the structure losses to the trained teacher.
 
-    Those of ``CONTROL`` are to its own teacher, which is another, and are left out.
+    In ``rows`` those of ``CONTROL`` are to its own teacher, which is another: they are taken from
+    ``control``, the record of its students beside the trained teacher.
     """
     losses = {
         name: np.array(row["structure"])
-        for name, row in rows.items()
-        if "structure" in row and name != CONTROL
+        for name, row in {**rows, CONTROL: control.get(CONTROL, {})}.items()
+        if "structure" in row
     }
     columns = {
         f"mAP, {moment} epoch (%)": {name: mean_std(row[moment]) for name, row in rows.items()}

@@ -1,6 +1,9 @@
 """How much the learning rate and the steps of the pools of digits matter, on held-out digits.
 
-Both were set by hand, in trials that looked at test images. Here no test digit is looked at.
+Both stand in ``runs.Spec`` as they were set by hand, in trials that looked at test images. Here no
+test digit is looked at; ``tuning`` has the rates that are chosen by this. Classifiers say which
+rate is best, and detectors, which divide their logits by a temperature and so have larger
+gradients, which rates they do not stand.
 """
 
 from __future__ import annotations
@@ -64,6 +67,50 @@ def held_out(setting: Setting) -> dict[str, Any]:
             }
             for title in pools
         },
+    }
+
+
+def detectors(setting: Setting) -> dict[str, Any]:
+    """Train the first round's detectors of every pool, at every temperature that is used there.
+
+    Returns:
+        The record: ``pools``, by name and temperature, of each the accuracies (%) ``by rate``, one
+        a seed, and how many trainings have ``broken down`` at each rate.
+    """
+    quick = replace(setting, profile="quick")
+    names = dict.fromkeys(runs.settings(quick), runs.ALL) | dict.fromkeys(
+        runs.openness(quick), runs.FEW
+    )
+    pools = runs.settings(quick) | runs.openness(quick)
+    trials = {
+        (title, temperature, rate): replace(at_rate(pools[title], rate), temperature=temperature)
+        for title, used in names.items()
+        for temperature in sorted({runs.vary(pools[title], name).temperature for name in used})
+        for rate in RATES
+    }
+    found = setting.repeat(runs.first_detector_accuracy, trials, SEEDS)
+    content: dict[str, dict[str, Any]] = {title: {} for title in pools}
+    for title, temperature in dict.fromkeys(key[:2] for key in trials):
+        by_rate = {
+            rate: rounded(
+                np.array([each["validation"] for each in found[title, temperature, rate]])
+            )
+            for rate in RATES
+        }
+        content[title][f"{temperature:g}"] = {
+            "by rate": {f"{rate:g}": values for rate, values in by_rate.items()},
+            "broken down": _broken({rate: [values] for rate, values in by_rate.items()}),
+        }
+    return {
+        "what": "Accuracy (%) of the first round's detectors on held-out known digits by pool and "
+        "temperature, one a seed",
+        "seeds": [*SEEDS],
+        "protocol": {
+            "detector": "trained on the first labels, before any example was answered with "
+            "unknown, and judged on the other known digits of the pool; no test digit",
+            "broken down": f"below {BROKEN:g} of the mean of the best rate",
+        },
+        "pools": content,
     }
 
 

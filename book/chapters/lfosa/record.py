@@ -151,5 +151,10 @@ def _measures(records: Sequence[Record]) -> dict[str, Any]:
     }
 
 
-RECORDS = {"held_out": held_out.held_out, "cifar10": cifar10, "cost": cost.measure}
+RECORDS = {
+    "held_out": held_out.held_out,
+    "detectors": held_out.detectors,
+    "cifar10": cifar10,
+    "cost": cost.measure,
+}
 WIDENED = {"cifar10": widened}

@@ -73,7 +73,8 @@ class Spec(Data):
             the photographs (see ``lab.features``); empty for the photographs themselves.
         steps: of each training; 0 where ``epochs`` count.
         epochs: passes over the data if ``steps`` is 0.
-        batch_size, optimiser: of each training; the learning rate is halved after each fifth of it.
+        batch_size, optimiser: of each training; the learning rate is halved after each fifth of it,
+            and the pools of digits have one of their own (see ``tuning``).
         augment: train on shifted, mirrored and rotated photographs.
         device: where to compute.
     """
@@ -230,6 +231,21 @@ def held_out_accuracy(spec: Spec) -> dict[str, Any]:
     left = drawn[spec.budget :]
     scores = predict(classifier, task.x[left]).cpu()
     return {"validation": accuracy(scores, task.y[left])}
+
+
+def first_detector_accuracy(spec: Spec) -> dict[str, Any]:
+    """How good the first round's detector is, which learns from the first labels alone.
+
+    Returns:
+        ``validation``, accuracy (%) on the known training examples that it was not trained on; an
+        answer *unknown* is wrong.
+    """
+    task = load_task(spec)
+    known = np.setdiff1d(np.flatnonzero(task.y.numpy() < task.classes), task.initial)
+    method = lfosa.Detector(spec.temperature)
+    detector = _train(spec, task, task.initial.tolist(), method, "detector", 0)
+    scores = predict(detector, task.x[known]).cpu()
+    return {"validation": accuracy(scores, task.y[known])}
 
 
 def _train(

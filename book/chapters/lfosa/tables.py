@@ -201,18 +201,26 @@ def recorded_pools(record: Mapping[str, Any] | None) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def held_out_table(record: Mapping[str, Any] | None) -> pd.DataFrame:
-    """Mean accuracy (%) on held-out digits by pool, at other learning rates and steps than those of
-    the runs; *below half* where at least one
-    training ended below half of what the best rate has."""
+def held_out_table(
+    record: Mapping[str, Any] | None,
+    detectors: Mapping[str, Any] | None,
+    chosen: Mapping[str, float],
+) -> pd.DataFrame:
+    """Mean accuracy (%) on held-out digits by pool, learning rate and steps, and the chosen rates;
+    *below half* where at least one training ended below half of what the best rate has, and
+    *(detector)* where one of a detector did."""
     rows = {}
     for title, pool in (record["pools"] if record else {}).items():
+        lost = detectors["pools"][title].values() if detectors else ()
         by_rate = {
-            f"rate {rate}": "below half" if pool["broken down"][rate] else f"{np.mean(found):.1f}"
+            f"rate {rate}": "below half"
+            if pool["broken down"][rate]
+            else f"{np.mean(found):.2f}"
+            + (" (detector)" if any(each["broken down"][rate] for each in lost) else "")
             for rate, found in pool["by rate"].items()
         }
-        by_steps = {f"{n} steps": f"{np.mean(found):.1f}" for n, found in pool["by steps"].items()}
-        rows[title] = by_rate | by_steps
+        by_steps = {f"{n} steps": f"{np.mean(found):.2f}" for n, found in pool["by steps"].items()}
+        rows[title] = by_rate | {"rate chosen": f"{chosen[title]:g}"} | by_steps
     return pd.DataFrame(rows).rename_axis("setting" if rows else None)
 
 

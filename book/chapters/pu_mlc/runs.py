@@ -327,15 +327,22 @@ def invented(
     The learning rate is that chosen for labels that are all right.
     """
     return {
-        (name, percent): replace(
-            specify(settings.base, name, 100, settings.rate(name, 100)),
-            annotation="candidates",
-            annotation_options=options(rate=percent / 100),
-            track=(),
+        (name, percent): with_invented(
+            specify(settings.base, name, 100, settings.rate(name, 100)), percent
         )
         for name in names
         for percent in percents
     }
+
+
+def with_invented(spec: Spec, percent: int) -> Spec:
+    """The run with so many (%) of the absent classes marked present, and all labels known."""
+    return replace(
+        spec,
+        annotation="candidates",
+        annotation_options=options(rate=percent / 100),
+        track=(),
+    )
 
 
 def run(spec: Spec) -> dict[str, Any]:

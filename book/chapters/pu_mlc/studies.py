@@ -1,9 +1,10 @@
-"""Studies of the chapter on PU-MLC that are recorded: features, context, heads.
+"""Studies of the chapter on PU-MLC that are recorded: features, context, heads, invented labels.
 
-Three questions that scenes of independent digits leave open. What becomes of the method on features
+Four questions that scenes of independent digits leave open. What becomes of the method on features
 of photographs, made by a pre-trained network? What does the global branch do where another place of
-the image decides? And what does the graph head do, given to a rival as well? In each study every
-row chooses its learning rate from the same grid, on validation images of seeds of their own.
+the image decides? What does the graph head do, given to a rival as well? And what do invented
+positives cost at learning rates that were chosen with them? In each study every row chooses its
+learning rate from the same grid, on validation images of seeds of their own.
 """
 
 from __future__ import annotations
@@ -17,7 +18,16 @@ import torch
 from scipy.special import expit
 from torch import Tensor, nn
 
-from chapters.pu_mlc.runs import ON_SCENES, RATES, TUNING_SEEDS, seeded, specify
+from chapters.pu_mlc.runs import (
+    INVENTED,
+    NOISE,
+    ON_SCENES,
+    RATES,
+    TUNING_SEEDS,
+    seeded,
+    specify,
+    with_invented,
+)
 from weaklabels import checks
 from weaklabels.data import Split, Splits
 from weaklabels.lab.execute import ORDER, Task, execute, placed
@@ -211,6 +221,19 @@ def heads(setting: Setting) -> dict[tuple[str, str], ChangedSpec]:
         method = spec.method if spec.method == "PU-MLC" else f"{spec.method} on PU-MLC's network"
         head = dict(spec.method_options) | {"graph_head": True, "graph_channels": 64}
         found[name, "graph"] = changing(spec, method=method, method_options=options(**head))
+    return found
+
+
+def invented(setting: Setting) -> dict[tuple[str, str], ChangedSpec]:
+    """(method, share) -> run on scenes, all labels known: a share of the absent classes is marked
+    present, in training alone."""
+    rate = ON_SCENES.optimiser.lr
+    found = {}
+    for name in NOISE:
+        right = replace(specify(ON_SCENES, name, 100, rate), track=(), device=setting.device)
+        for percent in (0, *INVENTED):
+            spec = with_invented(right, percent) if percent else right
+            found[name, f"{percent} % invented"] = changing(spec)
     return found
 
 

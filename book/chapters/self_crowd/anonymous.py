@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from chapters.self_crowd import photographs, runs
-from weaklabels import data
+from weaklabels import checks, data
 from weaklabels.data import Splits
 from weaklabels.lab.features import extracted, standardised
 from weaklabels.methods.self_crowd import SHARED
@@ -62,6 +62,9 @@ def features(
 
 def run(spec: photographs.Spec) -> dict[str, Any]:
     """All methods on answers of one draw (see ``runs.run``)."""
+    checks.one_of(spec.dataset, ["cifar10h"], "dataset")
+    checks.one_of(spec.data_options, [()], "data_options")
+    checks.unused(spec, "workers")
     assert spec.data_root is not None
     train, truth, counts, test, test_y = features(spec.data_root, spec.cache)
     task = runs.make_task(

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from chapters.self_crowd import runs, tables
-from weaklabels import data
+from weaklabels import checks, data
 from weaklabels.lab.features import DESCRIPTION, WIDTH, extracted, standardised
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import options
@@ -64,6 +64,9 @@ def features(
 
 def run(spec: Spec) -> dict[str, Any]:
     """All methods on one crowd (see ``runs.run``)."""
+    checks.one_of(spec.dataset, ["cifar10n"], "dataset")
+    checks.one_of(spec.data_options, [()], "data_options")
+    checks.unused(spec, "workers")
     assert spec.data_root is not None
     train, truth, answers, test, test_y = features(spec.data_root, spec.cache)
     task = runs.make_task(

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from weaklabels import crowds, models
+from weaklabels import checks, crowds, models
 from weaklabels.dropout import add_dropout
 from weaklabels.lab.loading import load_splits
 from weaklabels.lab.setting import Setting
@@ -120,6 +120,7 @@ def run(spec: Spec) -> dict[str, Any]:
 
 def run_on(spec: Spec, task: Task) -> dict[str, Any]:
     """The same on data that are at hand."""
+    checks.among(spec.methods, (*LABEL_METHODS, *CONTINUED), "a method")
     found: dict[str, Any] = {
         "truth_counts": np.bincount(task.truth, minlength=task.classes),
         "order": task.order,

@@ -86,7 +86,7 @@ def run(spec: Spec) -> dict[str, Any]:
 
 def train(spec: Spec, splits: Splits) -> dict[str, Any]:
     """``run`` on data that are there."""
-    checks.unused(spec, *(["q"] if spec.candidates == "uniform" else ()))
+    checks.unused(spec, *(["q"] if spec.candidates in WITHOUT_Q else ()))
     candidates = torch.from_numpy(draw_candidates(spec, splits)).to(spec.device)
     model = build_network(spec, splits)
     method = started(methods.create(spec.method, **dict(spec.method_options)), candidates)
@@ -200,6 +200,10 @@ CANDIDATES: dict[str, Callable[..., np.ndarray]] = {
 ``"truth"`` holds the true label alone (ordinary supervision); ``"cyclic"`` adds the next class with
 probability q; ``"given"`` are those of a real-world partial-label set.
 """
+
+WITHOUT_Q = ("uniform", "uniform official", "given")
+"""Kinds that know no q. ``"truth"`` does not look at it either, but its rows stand in tables over
+q."""
 
 
 def build_network(spec: Spec, splits: Splits) -> Network:

@@ -206,6 +206,10 @@ def pretrain(spec: Spec) -> dict[str, Any]:
 
     ``accuracy`` is that on validation scenes that hold exactly one digit, in percent (nan if
     there is none).
+
+    By ``fit`` and not by ``execute``: epochs, batches and optimiser are those of the pre-training
+    and not the spec's. It is short and kept whole for all runs that start from it; one that is
+    killed begins anew.
     """
     splits, settings = load_splits(spec), spec.pretraining
     source = splits.pretrain
@@ -231,7 +235,11 @@ def pretrain(spec: Spec) -> dict[str, Any]:
 
 
 def linear_phase(spec: Spec) -> dict[str, Any]:
-    """Train the head alone on frozen, pre-extracted features; keep the best validation epoch."""
+    """Train the head alone on frozen, pre-extracted features; keep the best validation epoch.
+
+    By ``fit`` and not by ``execute``, whose schedule and average are for the phase that follows: a
+    linear layer on features is trained in so short a time that one that is killed begins anew.
+    """
     splits = load_splits(spec)
     val = splits.validation()
     observed = torch.from_numpy(annotate(spec, splits.train.y.numpy())).to(spec.device)

@@ -6,6 +6,10 @@ numbers. Its record is stored under a key made of the function, the spec, the co
 interrupted sweep goes on where it stopped, and a change of code recomputes exactly what depends on
 it.
 
+Not ``joblib.Memory``, which looks at the text of the function itself: here a change of anything
+that it calls counts as well, and of nothing else (``tests/lab/test_keys.py``), and a run that was
+killed goes on from its checkpoint.
+
 A spec may have two further members: ``code()``, functions, classes and modules that the run depends
 on besides those that reading its function shows (its data loader, its method), and ``device``.
 """

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from weaklabels import methods
+from weaklabels import checks, methods
 from weaklabels.data import Split
 from weaklabels.data.augment import pipeline
 from weaklabels.ema import WeightAverage
@@ -106,6 +106,7 @@ def run(spec: Spec) -> dict[str, Any]:
     """
     setting = _Setting(spec)
     if spec.warm_up is not None:
+        checks.one_of(spec.warm_up.hand_over, ("average", "current"), "hand_over")
         first = remember(warm_up, first_stage(spec))
         restore(setting.model, first, f"{spec.warm_up.hand_over}/")
     return _train(setting)
@@ -149,6 +150,7 @@ class _Setting:
     """Data, network and method of a run, before training."""
 
     def __init__(self, spec: Spec) -> None:
+        checks.unused(spec, *(() if spec.frozen_layers else ["views"]))
         self.spec = spec
         splits = load_splits(spec)
         model = network(spec, len(splits.classes), spec.seed)

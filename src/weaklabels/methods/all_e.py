@@ -6,6 +6,9 @@ official code (gaoyuanhang/ALL-E at e3fa1af), with three of its slips repaired: 
 actions are drawn, the state is not changed by the judge that looks at it, and channels are RGB, of
 which the first (here red, blue in the code's BGR) leads.
 
+Agents learn from episodes and their rewards: there are no labels and no classifier, so the room has
+a loop of its own in place of ``lab.execute``.
+
 Images are float ``(B, 3, h, w)`` in [0, 1], actions int64 of the same shape in 0 to 26.
 """
 
@@ -72,27 +75,6 @@ def constant_action(x: Tensor, action: Sequence[int]) -> Tensor:
 def to_bytes(x: Tensor) -> Tensor:
     """Images as they are stored: clamped to [0, 1], cut down to whole 255ths, uint8."""
     return (x.clamp(0, 1) * 255).to(torch.uint8)
-
-
-def noise_map(raw: Tensor, x: Tensor) -> Tensor:
-    """The noise level that the code hands to its denoiser (FFDNet, which is not part of this book).
-
-    The relative brightening of every value, (255 x - raw) / raw with raw values <= 2 of 255 set to
-    3, rescaled per image to [0, 2 max], over 255, at even rows and columns.
-
-    Args:
-        raw: the input image of the episode.
-        x: the current image.
-
-    Returns:
-        ``(B, 3, h/2, w/2)``.
-    """
-    base = 255 * raw
-    base = torch.where(base <= 2, torch.full_like(base, 3.0), base)
-    gain = (255 * x - base) / base
-    low, high = gain.amin((1, 2, 3), keepdim=True), gain.amax((1, 2, 3), keepdim=True)
-    span = (high - low).clamp(min=torch.finfo(x.dtype).tiny)
-    return ((gain - low) / span * 2 * high / 255)[:, :, ::2, ::2]
 
 
 # -- the reward: terms without a reference --------------------------------------------------------

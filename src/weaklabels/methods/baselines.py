@@ -142,22 +142,6 @@ def _log_likelihoods(signed: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
     return torch.log(p + epsilon), torch.log((1 - p) + epsilon)
 
 
-def pairwise_ranking(logits: Tensor, observed: Tensor) -> Tensor:
-    """Hinge on the probabilities of every (annotated positive, other label) pair of a row.
-
-    max(0, 1 - p_positive + p_other), summed over pairs, divided by B * C (Cole et al.).
-
-    Raises:
-        ValueError: if the labels are not +1, 0 and -1 for every logit.
-    """
-    checks.observed(logits, observed)
-    p = torch.sigmoid(logits)
-    positive = observed == 1
-    pairs = positive[:, :, None] & ~positive[:, None, :]
-    hinge = (1 - p[:, :, None] + p[:, None, :]).clamp(min=0)
-    return (hinge * pairs).sum() / logits.numel()
-
-
 def count_penalty(probabilities: Tensor, expected_positives: float) -> Tensor:
     """Squared gap between the batch's mean predicted count and the expected one, over C^2."""
     rows, classes = probabilities.shape

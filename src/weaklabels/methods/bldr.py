@@ -239,16 +239,6 @@ def noise_share(found: Tensor, threshold: float = 0.3) -> float:
     return float((found < threshold).cpu().double().mean())  # some devices lack float64
 
 
-def flag_noisy(negative: Tensor, given: Tensor, threshold: float = 0.05) -> Tensor:
-    """Which given labels the negative head finds less likely than the threshold, ``(B,)`` bool.
-
-    Raises:
-        ValueError: if there is not one label a row.
-    """
-    checks.one_a_row(negative, given)
-    return torch.softmax(negative, -1).gather(1, given[:, None])[:, 0] < threshold
-
-
 class Terms(TypedDict):
     """Weights of the terms that positive and negative learning share."""
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from weaklabels import checks
 from weaklabels.methods.base import Context, register
-from weaklabels.methods.pseudo_labels import Renewed, weighted_loss
+from weaklabels.methods.pseudo_labels import Renewed
 
 THRESHOLD = 0.6
 r""":math:`\alpha`; the authors' code parses an option of 0.8 as well and does not use it."""
@@ -114,43 +114,6 @@ def curriculum_weights(
     count = candidates.sum(0)
     share = torch.where(count > 0, selected.sum(0) / count.clamp(min=1), 1.0)
     return torch.where(candidates, weights, share)
-
-
-def smoothed_loss(
-    logits: Tensor,
-    candidates: Tensor,
-    weights: Tensor,
-    smoothing: float = 0.1,
-    margin: float = 0.05,
-) -> Tensor:
-    r"""A variant in the authors' loss file that their scripts do not use: label smoothing, summed.
-
-    A selected candidate costs :math:`-(1-s)\ln p-s\ln q` and a non-candidate :math:`-\ln q` with
-    :math:`q=\min(1-p+m,1)`; unselected candidates cost nothing.
-
-    Args:
-        logits: ``(B, C)``.
-        candidates: ``(B, C)``, 1 for a candidate.
-        weights: ``(B, C)`` curriculum weights.
-        smoothing: s.
-        margin: m, for all entries alike.
-    """
-    right = weighted_loss(logits, torch.ones_like(weights), weights, reduction="none")
-    wrong = weighted_loss(
-        logits, torch.zeros_like(weights), weights, margin=margin, reduction="none"
-    )
-    selected = (candidates == 1) & (weights > 0)
-    absent = candidates != 1
-    return (selected * ((1 - smoothing) * right + smoothing * wrong) + absent * wrong).sum()
-
-
-def count_regulariser(logits: Tensor, expected: float = 3.0, weight: float = 0.3) -> Tensor:
-    """Another variant that the scripts do not use: pulls the mean sum of *logits* to a number.
-
-    Squared difference of the batch's mean row sum and ``expected``, over C squared, times a weight.
-    The authors' code sums logits, not probabilities.
-    """
-    return weight * ((logits.sum() / len(logits) - expected) / logits.shape[1]) ** 2
 
 
 class Settings(TypedDict, total=False):

@@ -2,6 +2,10 @@
 
 Class numbers 0..K-1 are the known classes; K stands for "unknown", all others together. A query
 strategy looks at a pool and returns the rows to be annotated, best first.
+
+The room trains by ``train.fit`` and not by ``lab.execute``, which trains one network on one
+training set: here every round trains new ones on the rows that are annotated so far, and what they
+find decides which rows the next round has.
 """
 
 from __future__ import annotations

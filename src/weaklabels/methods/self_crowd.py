@@ -2,6 +2,10 @@
 
 The paper's method section could not be read: steps marked "our choice" are a reconstruction from
 its abstract. The base model is the crowd layer of Rodrigues and Pereira (AAAI 2018).
+
+The room trains by ``train.fit`` and not by ``lab.execute``, which takes one network through its
+epochs: here a trained network is copied with its optimiser, each copy goes on with other answers,
+round by round, and all are counted in steps.
 """
 
 from __future__ import annotations

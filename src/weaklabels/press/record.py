@@ -73,19 +73,22 @@ Widen = Callable[[Setting, dict[str, Any]], dict[str, Any]]
 
 @dataclass(frozen=True)
 class Noting(Setting):
-    """A setting that notes where the code of its runs starts.
+    """A setting that notes where the code of its runs starts, and what computed them.
 
     Attributes:
-        code: filled by ``run``.
+        code, devices: filled by ``run``.
     """
 
     code: set[keys.Reference] = field(default_factory=set)
+    devices: set[str] = field(default_factory=set)
 
     def run(self, function: sweep.RunFunction, specs: Iterable[Any]) -> list[Record]:
         specs = list(specs)
         for spec in specs:
             self.code.update(keys.starts(function, spec))
-        return super().run(function, specs)
+        records = super().run(function, specs)
+        self.devices.update(record.provenance["device"] for record in records)
+        return records
 
 
 def record(
@@ -139,9 +142,17 @@ def _keys(code: Iterable[keys.Reference]) -> dict[str, Any]:
     return {"code": [":".join(start) for start in code], "key": keys.code_key(code)}
 
 
-def _provenance(setting: Setting, commit: str) -> dict[str, Any]:
+def _provenance(setting: Noting, commit: str) -> dict[str, Any]:
     today = datetime.now(UTC).date().isoformat()
-    return {**sweep.provenance(setting.device), "commit": commit, "date": today}
+    found = sweep.provenance(setting.device) | computed_on(setting.devices)
+    return {**found, "commit": commit, "date": today}
+
+
+def computed_on(devices: Iterable[str]) -> dict[str, str]:
+    """The entry of a provenance: some runs compute on the CPU whatever the command names. Nothing
+    if there are no runs."""
+    named = sorted(set(devices))
+    return {"device": ", ".join(named)} if named else {}
 
 
 def recorders(

@@ -20,7 +20,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 from weaklabels.lab.tuned import Tuned
 from weaklabels.press.claims import mean_std
 from weaklabels.press.line_labels import line_labels
-from weaklabels.press.verdicts import FAILS, HOLDS, OPEN, unit_of
+from weaklabels.press.verdicts import FAILS, HOLDS, NOT_RECORDED, OPEN, unit_of
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31")
 """Okabe and Ito's colours, which colour-blind readers can tell apart."""
@@ -312,6 +312,14 @@ def draw_note(text: str, figure: Figure | None = None, width: float = WIDTH) -> 
     ax.set_axis_off()
     ax.text(0, 0.5, text, fontsize=10, va="center")
     return figure
+
+
+def legend_or_note(axes: Sequence[Axes], recorded: Any) -> None:
+    """A legend in the first panel, or in place of what they show that nothing is recorded yet."""
+    if recorded:
+        axes[0].legend()
+    for ax in () if recorded else axes:
+        ax.text(0.5, 0.5, NOT_RECORDED, ha="center", va="center", transform=ax.transAxes)
 
 
 def draw_forest(

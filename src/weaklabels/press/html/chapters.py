@@ -13,7 +13,14 @@ from typing import Any
 from weaklabels.press.html.absent import absent_in, labels_of
 from weaklabels.press.runner.edition import PROVENANCE, Edition, edition_of
 from weaklabels.press.runner.files import read_json
-from weaklabels.press.runner.notebooks import Cell, Content, read_notebook, source_of, tags_of
+from weaklabels.press.runner.notebooks import (
+    Cell,
+    Content,
+    label_of,
+    read_notebook,
+    source_of,
+    tags_of,
+)
 from weaklabels.press.stale import CHANGED, stale
 from weaklabels.press.verdicts import OUTCOMES
 
@@ -141,11 +148,10 @@ class Shown:
     def picture(self, label: str) -> tuple[bytes, dict[str, Any]] | None:
         """A figure of this execution: its SVG and its cell's ``mystnb`` metadata, or None."""
         for cell in (self.executed or {}).get("cells", []):
-            settings = cell.get("metadata", {}).get("mystnb", {})
-            if settings.get("figure", {}).get("name") == label:
+            if label_of(cell) == label:
                 for output in cell.get("outputs", []):
                     if svg := output.get("data", {}).get("image/svg+xml"):
-                        return "".join(svg).encode(), settings
+                        return "".join(svg).encode(), cell["metadata"]["mystnb"]
         return None
 
     def totals(self) -> Counter[str]:

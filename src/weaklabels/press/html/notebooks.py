@@ -14,7 +14,7 @@ from weaklabels.press.html.forest import draw_chapter
 from weaklabels.press.html.narrow import narrow
 from weaklabels.press.html.pages import claims_table
 from weaklabels.press.runner.edition import placeholder
-from weaklabels.press.runner.notebooks import Cell, Content, source_of, tags_of
+from weaklabels.press.runner.notebooks import Cell, Content, label_of, source_of, tags_of
 
 SVG = "image/svg+xml"
 NOT_EXECUTED = "Appears here once the chapter has been executed."
@@ -72,7 +72,7 @@ def _show_claims(notebook: Content, rows: Sequence[Mapping[str, Any]]) -> None:
     Their cells are named ``tab-...-claims`` and ``fig-...-claims``.
     """
     for cell in notebook["cells"]:
-        if found := _CLAIMS.fullmatch(_label(cell)):
+        if found := _CLAIMS.fullmatch(label_of(cell)):
             table = found[1] == "tab"
             shown = {"text/html": as_html(rows)} if table else {SVG: draw_chapter(rows)}
             cell["outputs"] = [{"output_type": "display_data", "metadata": {}, "data": shown}]
@@ -82,13 +82,9 @@ def for_phones(chapter: Shown, notebook: Content) -> dict[str, bytes]:
     """The forest plot of a chapter's staged notebook, drawn for a phone: file name -> content."""
     if not (chapter.executed and chapter.claims):
         return {}
-    labels = [label for cell in notebook["cells"] if (label := _label(cell)).startswith("fig-")]
+    labels = [label for cell in notebook["cells"] if (label := label_of(cell)).startswith("fig-")]
     drawn = [label for label in labels if _CLAIMS.fullmatch(label)]
     return {narrow(label): draw_chapter(chapter.claims, narrow=True).encode() for label in drawn}
-
-
-def _label(cell: Cell) -> str:
-    return str(cell.get("metadata", {}).get("mystnb", {}).get("figure", {}).get("name", ""))
 
 
 def _unexecuted(chapter: Shown, profile: str) -> Content:

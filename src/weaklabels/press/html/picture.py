@@ -14,7 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 from weaklabels.press.html.builder import BOOK, BookError, build
 from weaklabels.press.html.chapters import Shown
 from weaklabels.press.html.pdf import find_browser
-from weaklabels.press.runner.notebooks import Cell, source_of
+from weaklabels.press.runner.notebooks import label_of, source_of
 from weaklabels.press.runner.reproduction import places_of
 
 PICTURE = "images/page.png"
@@ -43,17 +43,13 @@ def shown(book: Path) -> str:
     chapter = Shown(CHAPTER, room / f"{CHAPTER}.ipynb", room, from_record=True)
     cells = (chapter.executed or chapter.source)["cells"]
     titled = [place for place, cell in enumerate(cells) if f"# {HEADING}\n" in source_of(cell)]
-    drawn = [place for place, cell in enumerate(cells) if _figure(cell) == FIGURE]
+    drawn = [place for place, cell in enumerate(cells) if label_of(cell) == FIGURE]
     if not (titled and drawn and titled[0] < drawn[0]):
         raise ValueError(f"{CHAPTER} has no {FIGURE} below a heading {HEADING!r}: see {__name__}")
     first, *others = cells[titled[0] : drawn[0] + 1]
     texts = [source_of(first).partition(f"# {HEADING}\n")[2]]
     texts += [source_of(cell) + json.dumps(cell.get("outputs", [])) for cell in others]
     return sha256("\n".join(texts).encode()).hexdigest()
-
-
-def _figure(cell: Cell) -> str:
-    return str(cell.get("metadata", {}).get("mystnb", {}).get("figure", {}).get("name", ""))
 
 
 def take(page: Path, target: Path, key: str) -> None:

@@ -54,12 +54,20 @@ class Names:
 
 
 def _names_in(source: str) -> tuple[set[str], set[str], set[str]]:
-    """Names that a piece of code assigns, those whose objects it changes, and those it reads."""
+    """Names that a piece of code assigns, those whose objects it changes, and those it reads.
+
+    ``x |= y`` reads and changes ``x``: afterwards it lacks what it lacked before.
+    """
     assigned: set[str] = set()
     changed: set[str] = set()
     read: set[str] = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Name):
+    tree = ast.parse(source)
+    augmented = {node.target for node in ast.walk(tree) if isinstance(node, ast.AugAssign)}
+    for node in ast.walk(tree):
+        if node in augmented and isinstance(node, ast.Name):
+            changed.add(node.id)
+            read.add(node.id)
+        elif isinstance(node, ast.Name):
             (read if isinstance(node.ctx, ast.Load) else assigned).add(node.id)
         elif isinstance(node, ast.Import | ast.ImportFrom):
             assigned |= {(each.asname or each.name).partition(".")[0] for each in node.names}

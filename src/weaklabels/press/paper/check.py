@@ -1,10 +1,10 @@
 """``make paper-check``: every chapter with the profile ``paper``, on a slice, in ten minutes.
 
-Each notebook is followed in a process of its own (see ``follow``); then one run is shared by two
-processes, two runs by two workers, and the networks that the runs asked for are timed (see
-``throughput``). What is finished is kept in ``build/paper-check``: stopped at any moment, or by the
-end of ``BUDGET``, the same command goes on from there. A chapter in which something failed is
-followed again.
+Each notebook is followed in a process of its own (see ``follow``), and the networks that the runs
+asked for are timed (see ``throughput``); one run is shared by two processes, two runs by two
+workers. What is finished is kept in ``build/paper-check``: stopped at any moment, or by the end of
+``BUDGET``, the same command goes on from there. A chapter in which something failed is followed
+again, when all others are done.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import Any
 
 import joblib
 
+from weaklabels import data
 from weaklabels.lab import sweep
 from weaklabels.lab.missing_labels import photographs
 from weaklabels.lab.spec import options as options_of
@@ -53,8 +54,10 @@ def follow_all(
         if (read_json(path) or {}).get("stamp") != stamp:
             environment = os.environ | {"WEAKLABELS_BUILD": str(folder), "OMP_NUM_THREADS": "1"}
             command = [sys.executable, "-m", "weaklabels.press.paper", slug]
-            command += ["--device", device, "--data", data_root]
-            done = subprocess.run(command, env=environment, stderr=subprocess.PIPE, text=True)
+            command += ["--device", device, "--data", data_root, "--guarded"]
+            done = subprocess.run(
+                command, env=environment, stdin=guard, stderr=subprocess.PIPE, text=True
+            )
             if done.returncode not in (0, FAILED):
                 last = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
                 print(f"{slug}: could not be followed: {last}\n{done.stderr[-2000:]}", flush=True)
@@ -66,8 +69,13 @@ def follow_all(
         print("\n".join(lines(found)), flush=True)
         return not found["failed"]
 
-    with ThreadPoolExecutor(jobs) as pool:
-        return list(pool.map(one, slugs))
+    guard, held = os.pipe()  # ends when this process does, in whatever way
+    try:
+        with ThreadPoolExecutor(jobs) as pool:
+            return list(pool.map(one, slugs))
+    finally:
+        os.close(guard)
+        os.close(held)
 
 
 def _stamp(slug: str, data_root: str) -> str:
@@ -107,7 +115,7 @@ def two_processes(data_root: str, folder: Path) -> None:
     """One run on photographs, every batch of which two processes of this machine share."""
     size = slices.size_for("cpu")
     spec = lighter(shortened(photographs(data_root, "cpu"), size), "cpu")
-    # Each process normalises two images alone: at the paper's rate weights would grow without end.
+    # Each process normalises three images alone: at the paper's rate weights grow without end.
     careful = replace(spec, optimiser=replace(spec.optimiser, lr=1e-7, head_lr=1e-7))
     case = Case("weaklabels.lab.multilabel:run", careful, "cpu")
     (record,) = sweep.run(run_case, [case], Store(folder / "two processes"), gpus=2)
@@ -127,7 +135,7 @@ def two_workers(data_root: str, folder: Path) -> None:
 
 
 def time_networks(device: str, folder: Path) -> None:
-    """Time every network that a chapter asked for, and say how fast it is."""
+    """Time every network that a chapter asked for and that has not been timed."""
     path = throughput.file_of(folder.parent, device)
     speeds = {key: speed for key, speed in (read_json(path) or {}).items() if speed}
     size = slices.size_for(device)
@@ -140,36 +148,90 @@ def time_networks(device: str, folder: Path) -> None:
                     print(f"not timed: {key}: {line_of(error)}", flush=True)
                     continue
                 write_atomically(path, json.dumps(speeds, indent=1) + "\n")
-    for key, speed in speeds.items():
-        told = json.loads(key)
-        side = "x".join(map(str, told["shape"]))
-        print(f"{told['network']} {side} {told['precision']} batch {told['batch']}: {speed} im/s")
+
+
+def tell_speeds(device: str, folder: Path) -> None:
+    """Say how fast the networks are that were timed."""
+    for key, speed in (read_json(throughput.file_of(folder.parent, device)) or {}).items():
+        if speed:
+            told = json.loads(key)
+            side = "x".join(map(str, told["shape"]))
+            network = f"{told['network']} {side} {told['precision']} batch {told['batch']}"
+            print(f"{network}: {speed} im/s", flush=True)
 
 
 def time_reading(device: str, data_root: str) -> None:
-    """Say how fast the network of the multi-label chapters learns from photographs on disk."""
+    """Say how fast the network of the multi-label chapters learns from photographs, and what share
+    that is of its speed on tensors that lie ready."""
     size = slices.size_for(device)
-    with slices.installed(size):
+    made_up: dict[str, bool] = {}
+    with slices.installed(size, made_up.__setitem__):
         spec = shortened(photographs(data_root, device), size)
+        data.load(spec.dataset, data_root, **dict(spec.data_options))  # others may be remembered
         speed = throughput.measure_reading(spec, epochs=1 if device == "cpu" else 5)
-    print(f"{spec.network} from photographs on disk, with its augmentation: {speed:.1f} im/s")
+    ready = throughput.measure(throughput.signature(spec), device, size)
+    source = "made up in memory" if made_up[spec.dataset] else "on disk"
+    print(
+        f"{spec.network} from photographs {source}, with its augmentation: {speed:.1f} im/s, "
+        f"{speed / ready:.0%} of the {ready:.1f} im/s on synthetic tensors"
+    )
 
 
-def _parts(device: str, root: str, folder: Path) -> bool:
-    """What needs no chapter, or comes after all of them. Returns whether nothing failed."""
-    well = True
-    for part in (
-        partial(two_processes, root, folder),
-        partial(two_workers, root, folder),
-        partial(time_networks, device, folder),
-        partial(time_reading, device, root),
-    ):
-        try:
-            part()
-        except Exception as error:
-            print(f"failed: {part.func.__name__}: {line_of(error)}", flush=True)
-            well = False
-    return well
+def time_compiled(device: str, data_root: str) -> None:
+    """Say how fast the same network is when it is compiled."""
+    if device == "cpu":
+        print("not compiled: on a CPU compiling a network takes longer than a check")
+        return
+    size = slices.size_for(device)
+    key = throughput.signature(shortened(photographs(data_root, device), size))
+    plain, compiled = (
+        throughput.measure(key, device, size, compiled=compiled) for compiled in (False, True)
+    )
+    network = json.loads(key)["network"]
+    print(f"{network} compiled: {compiled:.1f} im/s, {compiled / plain:.0%} of {plain:.1f} im/s")
+
+
+def _check(slugs: Sequence[str], device: str, root: str, folder: Path, jobs: int) -> bool:
+    """All of it, in the order in which most is known when the time is up.
+
+    Networks are timed as soon as the chapters that ask for them have been followed, by this call or
+    an earlier one; chapters that have failed before come last.
+
+    Returns:
+        whether nothing failed.
+    """
+    failed = [slug for slug in slugs if _failed_before(slug, folder)]
+    others = [slug for slug in slugs if slug not in failed]
+    timed = partial(time_networks, device, folder)
+    well = [_well(timed)]
+    well += follow_all(others, device, root, folder, jobs)
+    well += map(
+        _well,
+        (
+            timed,
+            partial(time_reading, device, root),
+            partial(time_compiled, device, root),
+            partial(two_processes, root, folder),
+            partial(two_workers, root, folder),
+        ),
+    )
+    well += follow_all(failed, device, root, folder, jobs)
+    well += map(_well, (timed, partial(tell_speeds, device, folder)))
+    return all(well)
+
+
+def _well(part: partial[None]) -> bool:
+    """Do a part of the check. Returns whether it did not fail, and says so if it did."""
+    try:
+        part()
+    except Exception as error:
+        print(f"failed: {part.func.__name__}: {line_of(error)}", flush=True)
+        return False
+    return True
+
+
+def _failed_before(slug: str, folder: Path) -> bool:
+    return bool((read_json(folder / f"{slug}.json") or {}).get("failed"))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -192,8 +254,7 @@ def main(arguments: list[str] | None = None) -> int:
         clean = partial(_clean, folder)
         with only_one(plan.FOUND), stopping_cleanly(clean, AGAIN, limit):
             clean()
-            followed = follow_all(slugs, device, root, folder, jobs)
-            well = _parts(device, root, folder) and all(followed)
+            well = _check(slugs, device, root, folder, jobs)
     except options.UsageError as error:
         print(error, file=sys.stderr)
         return 2

@@ -29,6 +29,7 @@ from weaklabels.press.paper.shorten import (
     APART,
     ONCE,
     apart,
+    downloading_no_weights,
     kind_of,
     lighter,
     resumable,
@@ -85,6 +86,11 @@ class Case:
     def code(self) -> list[Any]:
         own = self.spec.code() if hasattr(self.spec, "code") else []
         return [_named(self.function), type(self.spec), *own]
+
+
+def _name_of(function: sweep.RunFunction) -> str:
+    """``module:name``: the functions of several protocols are called ``run``."""
+    return f"{function.__module__}:{function.__qualname__}"
 
 
 def _named(function: str) -> sweep.RunFunction:
@@ -182,13 +188,14 @@ class Following(chapters.Chapter):
     def run(self, function: sweep.RunFunction, specs: Iterable[Any]) -> list[Record]:
         specs, size = list(specs), slices.size_for(self.device)
         table = Table(self.trace.section, len(specs))
+        table.uncosted = sum(not add_cost(table.cost, spec) for spec in dict.fromkeys(specs))
         self.trace.tables.append(table)
         started = time.monotonic()
         short = [shortened(resumable(spec), size) for spec in specs]
         chosen = [self._stands_in(function, spec) for spec in short]
         short = [
             spec
-            if self.whole.setdefault(function.__qualname__, key) == key
+            if self.whole.setdefault(_name_of(function), key) == key
             else lighter(spec, self.device)
             for key, spec in zip(chosen, short, strict=True)
         ]
@@ -202,17 +209,16 @@ class Following(chapters.Chapter):
         if not all(key in self.done for key in chosen):
             raise Silent("a run that this cell shows has failed")
         table.seconds = round(time.monotonic() - started, 1)
-        table.uncosted = sum(not add_cost(table.cost, spec) for spec in dict.fromkeys(specs))
         return [replace(self.done[key], spec=spec) for key, spec in zip(chosen, short, strict=True)]
 
     def _stands_in(self, function: sweep.RunFunction, spec: Any) -> Any:
         """The kind whose record is shown for a run."""
-        own = (function.__qualname__, *(getattr(spec, name, None) for name in ONCE))
-        kind = (function.__qualname__, kind_of(spec))
+        own = (_name_of(function), *(getattr(spec, name, None) for name in ONCE))
+        kind = (_name_of(function), kind_of(spec))
         return (own, kind) if self.firsts.setdefault(own, kind) == kind else kind
 
     def _compute(self, function: sweep.RunFunction, wanted: Mapping[Any, Any]) -> None:
-        name = f"{function.__module__}:{function.__qualname__}"
+        name = _name_of(function)
         cases = {
             key: Case(name, spec, self.device, self._made_up(spec)) for key, spec in wanted.items()
         }
@@ -253,7 +259,7 @@ def follow(slug: str, device: str, data_root: str, workers: int) -> Trace:
 
     previous = signal.signal(signal.SIGPROF, _end_cell)
     try:
-        with slices.installed(size, trace.saw):
+        with slices.installed(size, trace.saw), downloading_no_weights():
             execute_cells(
                 trace,
                 notebook_of(REPOSITORY, slug),

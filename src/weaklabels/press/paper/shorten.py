@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
+from torch import nn
 
+from weaklabels import backbones
 from weaklabels.lab.spec import options
 from weaklabels.press.paper.slices import Size
 
@@ -129,6 +134,20 @@ def _at_hand(network: str, given: tuple[Any, ...]) -> tuple[Any, ...]:
 def weights_at_hand(network: str) -> bool:
     """Whether the ImageNet weights of one of torchvision's networks are on this machine."""
     return any(KEPT.glob(f"{network}-*.pth"))
+
+
+@contextmanager
+def downloading_no_weights() -> Iterator[None]:
+    """Within this block networks that cells build keep random weights where those of ImageNet are
+    not on this machine: a check downloads nothing, as its runs do not."""
+    fill = backbones.fill_imagenet
+
+    def fill_if_at_hand(network: nn.Module, weights: Any, file: str | Path | None = None) -> None:
+        if file is not None or (KEPT / Path(weights.url).name).exists():
+            fill(network, weights, file)
+
+    with patch.object(backbones, "fill_imagenet", fill_if_at_hand):
+        yield
 
 
 def lighter(spec: Any, device: str) -> Any:

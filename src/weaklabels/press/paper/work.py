@@ -4,8 +4,9 @@ The chapters come in the order of the plan (see ``plan``), each in a process of 
 one of them leaves the others alone. The code of each notebook is executed with the profile
 ``paper`` on all data that are at hand; every table that is complete is written at once to
 ``recorded/paper.json`` of its room, in its own place there, with the scores of its rows, seed by
-seed. Finished runs lie in ``build/paper/runs``, and those under way keep their state after every
-epoch. Cells that fail for another reason than that data are missing are told.
+seed (see ``scores``). Finished runs lie in ``build/paper/runs``, and those under way keep their
+state after every epoch. Cells that fail for another reason than that data are missing are told, and
+so are tables of which nothing can be kept.
 """
 
 from __future__ import annotations
@@ -17,15 +18,14 @@ import signal
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from weaklabels.lab import keys, sweep
 from weaklabels.lab.store import Record
@@ -34,8 +34,10 @@ from weaklabels.press import machine
 from weaklabels.press.paper import plan
 from weaklabels.press.paper.cells import execute_cells, notebook_of, parameters
 from weaklabels.press.paper.follow import FAILED
+from weaklabels.press.paper.scores import by_difference, kept_of, name_of, says_something, scores
 from weaklabels.press.paper.shorten import resumable, with_weights_at_hand
-from weaklabels.press.record import AGAIN, REPOSITORY, readable
+from weaklabels.press.paper.throughput import Cost, add_cost, file_of
+from weaklabels.press.record import AGAIN, REPOSITORY, computed_on, readable
 from weaklabels.press.runner import options
 from weaklabels.press.runner.files import (
     PART,
@@ -48,12 +50,13 @@ from weaklabels.press.runner.interrupt import kill_descendants, stopping_cleanly
 from weaklabels.press.stale import reference
 
 NAME = "paper"
-SCORES = ("val_ap", "test_ap", "val_accuracy", "test_accuracy", "test", "test_average", "accuracy")
-"""Values of a run that are scores in percent, one or one a class after every epoch."""
-
 
 RANDOM = "random weights"
 """Where networks are named whose weights were random, as ImageNet's were not at hand."""
+
+PLACE = ("section", "cell", "number")
+"""What tells tables of a chapter apart: the heading above, the first line of the cell, and which of
+its tables it is."""
 
 Process: type[BaseProcess] = multiprocessing.get_context("spawn").Process
 """That of a chapter; in one that is forked CUDA may not be usable."""
@@ -67,11 +70,14 @@ class Tables:
         slug: of the chapter.
         device: where.
         command: that computed it.
+        budget: time that the command was given, as typed; empty: no limit.
         found: the complete tables, also those of earlier commands: where each stands (``section``,
             first line of the ``cell``, ``number`` among the tables of this cell), ``rows``,
             networks with random weights, and how it came about.
-        added: how many of them are new.
-        code, random: where the code of the table under way starts, and its random networks.
+        seeds: repetitions that are asked for.
+        added: how many tables are new.
+        place: of the table under way; None between tables.
+        code, random: where the code of that table starts, and its random networks.
         asked: tables that a cell asked for, by section and first line.
         section, line, cells, silent, failed: of the cells (see ``cells.execute_cells``).
     """
@@ -80,7 +86,10 @@ class Tables:
     device: str
     command: str
     found: list[dict[str, Any]] = field(init=False)
+    budget: str = ""
+    seeds: int = 1
     added: int = 0
+    place: dict[str, Any] | None = None
     code: set[keys.Reference] = field(default_factory=set)
     random: set[str] = field(default_factory=set)
     asked: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -98,38 +107,72 @@ class Tables:
         """Where they are written."""
         return REPOSITORY / "book" / "chapters" / self.slug / "recorded" / f"{NAME}.json"
 
-    def begin(self) -> dict[str, Any]:
-        """A table is asked for: its place, which stays the same when others are not complete."""
+    @contextmanager
+    def one(self, function: sweep.RunFunction) -> Iterator[dict[str, Any]]:
+        """While a table is computed: its place, which stays the same when others are not complete.
+
+        Raises:
+            ValueError: if nothing is said of what to keep of its runs, before they are computed.
+        """
+        name = name_of(function)
+        kept_of(name)
         self.code.clear()
         self.random.clear()
         self.asked[self.section, self.line] += 1
         number = self.asked[self.section, self.line]
-        return {"section": self.section, "cell": self.line, "number": number}
+        self.place = {"section": self.section, "cell": self.line, "number": number}
+        try:
+            yield {**self.place, "function": name}
+        finally:
+            self.place = None
 
-    def add(self, place: Mapping[str, Any], rows: Mapping[Any, Sequence[Record]]) -> None:
-        """Add a complete table in its place, and write all of them."""
-        scored = {_name(key): scores(records) for key, records in rows.items()}
-        if not any(scored.values()):
+    def add(self, table: Mapping[str, Any], rows: Mapping[Any, Sequence[Record]]) -> None:
+        """Add a complete table in its place, and write all of them.
+
+        One of which nothing can be kept, though something was to be, counts as failed.
+
+        Args:
+            table: its place, and its function.
+            rows: the runs of each, not none.
+        """
+        kept = kept_of(table["function"])
+        scored = {_name(key): scores(records, kept) for key, records in rows.items()}
+        if not kept:
             return
-        table = {
-            **place,
-            "rows": scored,
-            RANDOM: sorted(self.random),
-            "command": self.command,
-            "provenance": self._provenance(),
-            "keys": _keys(self.code),
-        }
-        places = [{key: each.get(key) for key in place} for each in self.found]
-        if place in places:
-            self.found[places.index(dict(place))] = table
-        else:
-            self.found.append(table)
+        if not says_something(scored):
+            told = f"no value of {table['function']} can be kept: expected {', '.join(kept)}"
+            self.failed.append((self.section, told))
+            return
+        runs = [record for records in rows.values() for record in records]
+        self._replace(
+            {
+                **table,
+                "rows": scored,
+                "seeds": self.seeds,
+                **cost_of(runs),
+                "timed": file_of(Path(), self.device).name,
+                RANDOM: sorted(self.random),
+                "command": self.command,
+                "provenance": self._provenance(runs),
+                "keys": _keys(self.code),
+            }
+        )
         self.added += 1
         write_atomically(self.path, readable(self.content()) + "\n")
 
-    def _provenance(self) -> dict[str, Any]:
+    def _replace(self, table: dict[str, Any]) -> None:
+        places = [tuple(each.get(key) for key in PLACE) for each in self.found]
+        place = tuple(table[key] for key in PLACE)
+        if place in places:
+            self.found[places.index(place)] = table
+        else:
+            self.found.append(table)
+
+    def _provenance(self, runs: Sequence[Record] = ()) -> dict[str, Any]:
+        devices = [run.provenance["device"] for run in runs if "device" in run.provenance]
         return {
             **sweep.provenance(self.device),
+            **computed_on(devices),
             "commit": machine.commit(REPOSITORY),
             "date": datetime.now(UTC).date().isoformat(),
         }
@@ -141,7 +184,7 @@ class Tables:
         code = {reference(start) for each in held for start in each["code"]}
         old = [each["key"] for each in held if _keys(map(reference, each["code"])) != each]
         return {
-            "what": "Scores (%) of the runs of the profile paper that are complete, seed by seed.",
+            "what": "Scores of the runs of the profile paper that are complete, seed by seed.",
             "command": self.command,
             "provenance": self._provenance(),
             RANDOM: sorted({name for each in self.found for name in each[RANDOM]}),
@@ -159,16 +202,23 @@ def _name(key: Any) -> str:
     return ", ".join(map(str, key)) if isinstance(key, tuple) else str(key)
 
 
-def scores(records: Sequence[Record]) -> dict[str, list[float]]:
-    """Score -> its last value of each run, in percent, the mean over classes."""
-    found = {}
-    for name in SCORES:
-        if all(name in record.values for record in records):
-            values = [np.atleast_1d(record.values[name]) for record in records]
-            last = [float(np.mean(each[-1])) for each in values]
-            if np.isfinite(last).all():
-                found[name] = [round(value, 3) for value in last]
-    return found
+def cost_of(runs: Sequence[Record]) -> dict[str, Any]:
+    """What the plan is told of runs that are finished.
+
+    Returns:
+        ``runs``, their number; ``images`` that pass through their networks (see
+        ``throughput.add_cost``), and ``seconds``, one after another; of a run that was resumed
+        they are those since its last checkpoint.
+    """
+    cost: Cost = {}
+    for spec in dict.fromkeys(run.spec for run in runs):
+        add_cost(cost, spec)
+    seconds = {id(run): run.provenance.get("seconds", 0.0) for run in runs}
+    return {
+        "runs": len(runs),
+        "images": sum(cost.values()),
+        "seconds": round(sum(seconds.values()), 1),
+    }
 
 
 class Working(chapters.Chapter):
@@ -177,10 +227,29 @@ class Working(chapters.Chapter):
     tables: Tables
 
     def run(self, function: sweep.RunFunction, specs: Iterable[Any]) -> list[Record]:
+        if self.tables.place is not None:  # ``repeat`` is under way, and names the rows
+            return self._compute(function, specs)
+        with self.tables.one(function) as table:
+            records = self._compute(function, specs)
+            self.tables.add(table, by_difference(records))
+        return records
+
+    def _compute(self, function: sweep.RunFunction, specs: Iterable[Any]) -> list[Record]:
         told = [resumable(self._with_weights(spec)) for spec in specs]
         for spec in told:
             self.tables.code.update(keys.starts(function, spec))
+        if self.tables.budget and any(self._begins_anew(function, spec) for spec in told):
+            print(
+                f"{self.slug}: runs of {name_of(function)} keep no checkpoints: one that takes "
+                f"longer than BUDGET={self.tables.budget} is never finished",
+                flush=True,
+            )
         return super().run(function, told)
+
+    def _begins_anew(self, function: sweep.RunFunction, spec: Any) -> bool:
+        """Whether a run is still to be computed, and starts from its beginning when stopped."""
+        kept = getattr(spec, "checkpoint", False)
+        return not kept and not self.store.path(function, spec).exists()
 
     def _with_weights(self, spec: Any) -> Any:
         fitting = with_weights_at_hand(spec)
@@ -194,14 +263,15 @@ class Working(chapters.Chapter):
         table: Mapping[Any, Any],
         seeds: Iterable[int] | None = None,
     ) -> dict[Any, list[Record]]:
-        place = self.tables.begin()
-        records = super().repeat(function, table, seeds)
-        self.tables.add(place, records)
+        with self.tables.one(function) as under_way:
+            records = super().repeat(function, table, seeds)
+            self.tables.add(under_way, records)
         return records
 
 
 def compute(tables: Tables, seeds: int, data_root: str, workers: int) -> None:
     """Execute the code of a chapter's notebook, and write down its tables."""
+    tables.seeds = seeds
 
     class Here(Working):
         def __init__(self, slug: str, *_: Any) -> None:
@@ -289,7 +359,7 @@ def main(arguments: list[str] | None = None) -> int:
         clean = partial(_clean, folder)
         with only_one(folder), stopping_cleanly(clean, AGAIN, limit):
             clean()
-            tables = [Tables(slug, device, _command(slug, given)) for slug in slugs]
+            tables = [Tables(slug, device, _command(slug, given), given.budget) for slug in slugs]
             well = [work_apart(each, seeds, root, workers) for each in tables]
     except options.UsageError as error:
         print(error, file=sys.stderr)

@@ -19,7 +19,14 @@ from typing import Any
 
 from weaklabels.lab import keys
 from weaklabels.press.runner.files import read_json, write_atomically
-from weaklabels.press.runner.notebooks import Cell, Content, read_notebook, source_of, tags_of
+from weaklabels.press.runner.notebooks import (
+    Cell,
+    Content,
+    label_of,
+    read_notebook,
+    source_of,
+    tags_of,
+)
 from weaklabels.press.runner.options import FIRST_RECORD_SEED, UsageError
 from weaklabels.press.statements import records_read
 
@@ -158,7 +165,7 @@ def refresh(folder: Path, executed: Content, claims: Any, state: Mapping[str, An
     kept = _keep(executed, edition, records)
     notebook, figures = _without_numbers(executed)
     figures = (read_json(folder / FIGURES) or {}) | figures
-    named = {_figure(cell) for cell in notebook["cells"]}
+    named = {label_of(cell) for cell in notebook["cells"]}
     figures = {name: numbers for name, numbers in figures.items() if name in named}
     told = {name: state[name] for name in ("device", "versions", "commit", "start", "duration")}
     every = len(_code_cells(executed))
@@ -229,17 +236,12 @@ def _without_numbers(executed: Content) -> tuple[Content, dict[str, Any]]:
     """A notebook without the numbers of its figures, and these by the figure's name."""
     notebook, figures = copy.deepcopy(executed), {}
     for cell in notebook["cells"]:
-        name = _figure(cell)
+        name = label_of(cell)
         for output in cell.get("outputs", []):
             numbers = output.get("data", {}).pop(FIGURE_NUMBERS, None)
             if numbers is not None and name:
                 figures[name] = numbers
     return notebook, figures
-
-
-def _figure(cell: Cell) -> str | None:
-    """The name of the figure that a cell shows, if it is one."""
-    return cell.get("metadata", {}).get("mystnb", {}).get("figure", {}).get("name")
 
 
 def _code_key(code: Sequence[str]) -> str:

@@ -92,6 +92,11 @@ def tags_of(cell: Cell) -> list[str]:
     return cell.get("metadata", {}).get("tags", [])
 
 
+def label_of(cell: Cell) -> str:
+    """The label of the figure that a cell shows; nothing if it shows none."""
+    return str(cell.get("metadata", {}).get("mystnb", {}).get("figure", {}).get("name") or "")
+
+
 def code_of(notebook: Content) -> str:
     """The code cells as one piece of Python, without IPython's magic lines."""
     cells = [source_of(cell) for cell in notebook["cells"] if cell["cell_type"] == "code"]

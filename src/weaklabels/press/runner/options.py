@@ -96,8 +96,14 @@ def parse(arguments: Sequence[str], book: Path) -> tuple[Options, bool]:
     parser.add_argument("--gpus", default="1", help="GPUs that work together on each run")
     parser.add_argument("--data", default="", help="folder of the downloaded datasets")
     parser.add_argument("--scheduler", default="", help="tcp:// address of a Dask scheduler")
+    parser.add_argument("--budget", default="", help="refused: for other commands")
     parser.add_argument("--check", action="store_true", help="only check these parameters")
     given = parser.parse_args(arguments)
+    if given.budget:
+        raise UsageError(
+            f"BUDGET={given.budget} is for `make record` and `make paper-check`: `make reproduce` "
+            "can be stopped at any time with Ctrl-C, and the same command goes on from there."
+        )
     if given.profile == "record":
         raise UsageError(
             "PROFILE=record is computed by `make record` and shown by `make book PROFILE=record`."
