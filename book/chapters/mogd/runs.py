@@ -242,26 +242,26 @@ LONG = 240
 CHOSEN = {
     "q = 0.8": {
         "uniform CE": 0.1, "CC": 0.4, "PRODEN": 0.8, "LW": 0.8, "MoGD": 0.8, CLEAN_ONLY: 0.025,
-        "uniform CE +v": 0.1, "CC +v": 0.4, "PRODEN +v": 0.8, "LW +v": 0.8, "MoGD +v": 0.8,
+        "uniform CE +v": 0.05, "CC +v": 0.4, "PRODEN +v": 0.8, "LW +v": 0.4, "MoGD +v": 0.8,
     },
     "pair 0.9": {
-        "uniform CE": 0.05, "CC": 0.2, "PRODEN": 0.4, "LW": 0.4, "MoGD": 0.4, CLEAN_ONLY: 0.025,
-        "uniform CE +v": 0.05, "CC +v": 0.2, "PRODEN +v": 0.4, "LW +v": 0.4, "MoGD +v": 0.4,
+        "uniform CE": 0.4, "CC": 0.4, "PRODEN": 0.4, "LW": 0.4, "MoGD": 0.4, CLEAN_ONLY: 0.025,
+        "uniform CE +v": 0.025, "CC +v": 0.2, "PRODEN +v": 0.4, "LW +v": 0.4, "MoGD +v": 0.2,
     },
     "q = 0.1": {
         "uniform CE": 0.05, "CC": 0.4, "PRODEN": 0.4, "LW": 0.2, "MoGD": 0.05, CLEAN_ONLY: 0.025,
-        "uniform CE +v": 0.05, "CC +v": 0.4, "PRODEN +v": 0.4, "LW +v": 0.2, "MoGD +v": 0.05,
+        "uniform CE +v": 0.025, "CC +v": 0.4, "PRODEN +v": 0.4, "LW +v": 0.2, "MoGD +v": 0.1,
     },
     "q = 0.5": {
-        "uniform CE": 0.05, "CC": 0.4, "PRODEN": 0.8, "LW": 0.4, "MoGD": 0.8, CLEAN_ONLY: 0.025,
-        "uniform CE +v": 0.05, "CC +v": 0.4, "PRODEN +v": 0.8, "LW +v": 0.4, "MoGD +v": 0.8,
+        "uniform CE": 0.05, "CC": 0.2, "PRODEN": 0.8, "LW": 0.4, "MoGD": 0.05, CLEAN_ONLY: 0.025,
+        "uniform CE +v": 0.05, "CC +v": 0.4, "PRODEN +v": 0.8, "LW +v": 0.2, "MoGD +v": 0.8,
     },
     "q = 0.8, long": {
         "uniform CE": 0.0125, "CC": 0.8, "PRODEN": 0.8, "LW": 0.4, "MoGD": 0.8, CLEAN_ONLY: 0.2,
         "PRODEN +v": 0.8,
     },
     "q = 0.8, 1 a class": {
-        "MoGD": 0.8, CLEAN_ONLY: 0.0125, "CC +v": 0.4, "PRODEN +v": 0.8, "LW +v": 0.8,
+        "MoGD": 0.8, CLEAN_ONLY: 0.0125, "CC +v": 0.8, "PRODEN +v": 0.8, "LW +v": 0.8,
         "MoGD +v": 0.8,
     },
     "q = 0.8, 2 a class": {
@@ -273,7 +273,7 @@ CHOSEN = {
         "MoGD +v": 0.8,
     },
     "q = 0.8, 20 a class": {
-        "MoGD": 0.8, CLEAN_ONLY: 0.2, "CC +v": 0.4, "PRODEN +v": 0.8, "LW +v": 0.8,
+        "MoGD": 0.8, CLEAN_ONLY: 0.2, "CC +v": 0.4, "PRODEN +v": 0.4, "LW +v": 0.4,
         "MoGD +v": 0.8,
     },
 }  # fmt: skip
