@@ -244,8 +244,8 @@ def claim_5(
 
 IN_TRAINING = (
     "Perhaps judging does not use up there what the clean samples can teach: MoGD that trains on "
-    "them, too, is higher in every repetition, with a learning rate of its own and a seventh more "
-    "steps (tab-mogd-real; rows r4, r11 and r12 ask whether it is ahead then)."
+    "them, too, is higher in every repetition (tab-mogd-real; rows r4, r11 and r12 ask whether it "
+    "is ahead then)."
 )
 NO_REASON = (
     "No explanation was found: MoGD that trains on the clean samples, too, has a higher mean, but "
