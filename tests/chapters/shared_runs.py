@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from chapters.l2d import runs as l2d
+from chapters.mogd import runs as mogd
+from chapters.stability_attacks import runs as attacks
 
 from weaklabels.lab import candidate_sets, multilabel, noisy_labels, two_stage
 from weaklabels.lab.spec import Options, options
@@ -70,6 +72,18 @@ TEACHER = l2d.Spec(
 )
 STUDENT = replace(TEACHER, network_options=decoder(16), teacher=TEACHER)
 FOLLOWED = ("embeddings", "scores")
+CLEAN = mogd.Spec(
+    "MoGD",
+    candidates="flip",
+    q=0.3,
+    network_options=options(hidden=(8,)),
+    clean=1,
+    use="judge",
+    **DIGITS,
+)
+ATTACKED = attacks.Spec(
+    network_options=options(inputs=64, hidden=(8,)), steps=2, test_steps=2, **DIGITS
+)
 RUNS = {
     "large losses": (multilabel.run, LARGE_LOSSES),
     "a penalty": (multilabel.run, PENALTY),
@@ -79,6 +93,8 @@ RUNS = {
     "an untrained teacher": (l2d.near_trained, replace(STUDENT, method="MLD", untrained=True)),
     "distillation": (l2d.run, l2d.distil(STUDENT, "MLD", 10.0, track=FOLLOWED)),
     "distances": (l2d.run, l2d.distil(STUDENT, "RKD", 1.0, track=FOLLOWED)),
+    "attacks": (attacks.run, ATTACKED),
+    "clean samples": (mogd.run, CLEAN),
 }
 """The student of an untrained teacher is measured against a trained one, which is trained last: the
 next run looks for it at once."""

@@ -13,8 +13,8 @@ squares of much larger numbers: a last digit counts there."""
 
 def test_two_processes_give_the_results_of_one(tmp_path):
     """Gloo on the CPU. LL-Cp picks the largest losses of the whole batch, and L2R adds a penalty
-    on the weights: both see what they see in one process. No process trains a teacher that the
-    others have stored."""
+    on the weights: both see what they see in one process. So do gradients that train nothing, of
+    attacks and for clean samples; and no process trains a teacher that the others have stored."""
     assert all(keys.executes(function, spec) for function, spec in RUNS.values())
     (together,) = sweep.run(every, [Every()], SlowStore(tmp_path / "two"), gpus=2)
     (alone,) = sweep.run(every, [Every()], Store(tmp_path / "one"))
