@@ -10,7 +10,7 @@ from tests.executed_code import outside_of_key
 from tests.lab.test_on_a_gpu import DIGITS, PROTOCOLS, STAGES
 from tests.run_functions import name_of, run_functions
 from weaklabels import lab
-from weaklabels.lab import candidate_sets, multilabel, trunk, two_stage
+from weaklabels.lab import candidate_sets, loading, multilabel, trunk, two_stage
 from weaklabels.lab.spec import options
 
 SMALL = multilabel.Spec(
@@ -60,5 +60,6 @@ class Silent(candidate_sets.Spec):
 def test_code_that_a_spec_does_not_name_is_found() -> None:
     fields = {name: getattr(DIGITS, name) for name in DIGITS.__dataclass_fields__}
     spec = Silent(**fields | {"epochs": 1, "data_options": options(test=1700)})
+    loading._load.cache_clear()  # data that another test has loaded are not loaded again
     missing = outside_of_key(candidate_sets.run, spec)
     assert ("weaklabels.data.digits", "load") in missing

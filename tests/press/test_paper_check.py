@@ -302,6 +302,7 @@ def test_the_speed_of_a_card_says_nothing_of_runs_on_the_cpu(tmp_path, monkeypat
     monkeypatch.setattr(slices, "SIZES", dict.fromkeys(("cpu", "cuda"), slices.SIZES["cpu"]))
     monkeypatch.setattr("weaklabels.press.chapter.Chapter.run", stand_in, raising=False)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "a card")
     beside = "_ = chapter.repeat(run, {'on a card': base, 'beside': replace(base, device='cpu')})"
     repository(tmp_path, monkeypatch, [*CELLS[:4], beside])
     for device, beside_it in (("cuda:0", 1), ("cpu", 0)):

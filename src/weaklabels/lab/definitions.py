@@ -90,6 +90,13 @@ def imports_of(source: str) -> set[str]:
     return found
 
 
+def texts_in(node: ast.AST) -> Iterator[str]:
+    """Constants of a piece of code that are texts."""
+    for each in ast.walk(node):
+        if isinstance(each, ast.Constant) and isinstance(each.value, str):
+            yield each.value
+
+
 @dataclasses.dataclass(frozen=True)
 class Unit:
     """A definition.
@@ -160,7 +167,7 @@ class Module:
         return Unit(
             digest_of("\n".join(_text(node) for node in nodes)),
             frozenset(r for node in nodes for r in self._named_in(node)),
-            frozenset(word for node in nodes for word in _texts(node)),
+            frozenset(word for node in nodes for word in texts_in(node)),
             entries or {},
         )
 
@@ -215,7 +222,7 @@ class Module:
 
     def _sort_decorated(self, node: Named, decorator: ast.expr) -> None:
         named = set(self._named_in(decorator))
-        if named == {REGISTER} and (words := set(_texts(decorator))):
+        if named == {REGISTER} and (words := set(texts_in(decorator))):
             self.registered |= dict.fromkeys(words, (self.name, node.name))
         elif named and node not in self.definitions[self.EFFECTS]:
             self.definitions[self.EFFECTS].append(node)  # it may register what it decorates
@@ -369,13 +376,6 @@ def _is_check(line: ast.stmt) -> bool:
         and isinstance(line.value, ast.Call)
         and _chain(line.value.func)[:1] == ["checks"]
     )
-
-
-def _texts(node: ast.AST) -> Iterator[str]:
-    """Constants of a piece of code that are texts."""
-    for each in ast.walk(node):
-        if isinstance(each, ast.Constant) and isinstance(each.value, str):
-            yield each.value
 
 
 def _is_text(line: ast.stmt) -> bool:
