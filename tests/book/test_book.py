@@ -52,6 +52,25 @@ def test_figures_tables_and_equations_are_numbered_and_referred_to(toy_book: Toy
     assert "See Figure 1.1, Table 1.1 and (1.1); [Someone, 2020]." in opening
 
 
+@pytest.mark.timeout(600)  # it builds the book, which may be built for it first
+def test_the_command_of_jupyter_book_makes_the_same_pages(
+    toy_book: ToyBook, copy: ToyBook, tmp_path: Path
+) -> None:
+    """As who knows the tool alone would type it; what it warns of fails it, as in our own build."""
+    source = stage("smoke", copy.build / "smoke", copy.book)
+    assert not (source / "conf.py").exists()
+    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", ".", "-q", "-n", "-W"]
+    command += ["--keep-going", "--path-output", str(tmp_path)]
+    done = subprocess.run(command, cwd=source, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    html = tmp_path / "_build" / "html"
+    ours = {path.name for path in toy_book.html.glob("*.html")}
+    assert {path.name for path in html.glob("*.html")} == ours
+    for name in ("index", "executed", "scoreboard"):
+        found = BeautifulSoup((html / f"{name}.html").read_text(encoding="utf-8"), "html.parser")
+        assert text(found, "article") == text(page(toy_book, name), "article")
+
+
 def test_style_sheets_follow_each_other_as_the_configuration_says(toy_book: ToyBook) -> None:
     """Later rules win over earlier ones, and a folder has no order."""
     links = page(toy_book, "executed").select('link[rel="stylesheet"]')
@@ -350,6 +369,18 @@ def test_a_chapter_says_which_of_its_records_other_code_has_made(copy: ToyBook) 
     toy.write_json(folder / "older.json", {"keys": {"code": code, "key": "of other code"}})
     staged = (stage("smoke", copy.build / "smoke", copy.book) / "executed.ipynb").read_text()
     assert "The code of `older` has changed since it was recorded." in staged
+    assert "Recorded without a key" not in staged
+
+
+def test_a_chapter_says_which_of_its_records_have_no_key(copy: ToyBook) -> None:
+    folder = toy.notebook(copy.book, "executed").parent / "recorded"
+    toy.write_json(folder / "first.json", {"what": "made before there were keys"})
+    toy.write_json(folder / "second.json", {"what": "likewise"})
+    toy.write_json(folder / "theirs.json", {"source": "their logs"})
+    staged = (stage("smoke", copy.build / "smoke", copy.book) / "executed.ipynb").read_text()
+    assert "Made before records had a key of their code: `first`, `second`." in staged
+    assert "`make record CHAPTERS=executed NAME=...` records it anew." in staged
+    assert "Recorded by other code" not in staged
 
 
 def test_an_edited_chapter_says_so_but_a_new_caption_needs_no_run(copy: ToyBook) -> None:

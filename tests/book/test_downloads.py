@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.book.conftest import ToyBook
-from weaklabels.lab.keys import imports_of
+from weaklabels.lab.definitions import imports_of
 from weaklabels.press.html import BOOK, downloads
 from weaklabels.press.runner.notebooks import chapters_of, code_of, read_notebook
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import scipy.io
 from chapters.cdcr import figures, photograph_claims, real_candidates, record, runs, tables
 from matplotlib import pyplot as plt
 
 from tests.chapters.small_photographs import miniature
+from tests.library import tiny_datasets as tiny
 from weaklabels.lab import photographs
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import options
@@ -60,16 +60,7 @@ def test_all_candidates_are_selected_without_a_rule(recorded):
 @pytest.fixture
 def setting(tmp_path):
     """A setting with a tiny MirFlickr: one feature a class, and every second wrong label."""
-    rng = np.random.default_rng(0)
-    truth = (rng.uniform(size=(200, 3)) < 0.4).astype(np.uint8)
-    wrong = rng.uniform(size=truth.shape) < 0.5
-    content = {
-        "data": truth + 0.3 * rng.normal(size=truth.shape),
-        "target": truth.T,
-        "partial_labels": (truth | wrong).astype(np.uint8).T,
-    }
-    (tmp_path / "partial-multilabel").mkdir()
-    scipy.io.savemat(tmp_path / "partial-multilabel" / "mirflickr.mat", content)
+    tiny.mirflickr(tmp_path)
     return Setting("quick", "cpu", 2, str(tmp_path), Store(tmp_path / "runs"), tmp_path)
 
 

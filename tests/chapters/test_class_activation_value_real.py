@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import scipy.io
 import torch
 from chapters.class_activation_value import (
     figures,
@@ -16,6 +15,7 @@ from chapters.class_activation_value import (
     tables,
 )
 
+from tests.library import tiny_datasets as tiny
 from weaklabels.lab import candidate_criteria
 from weaklabels.lab.candidate_setting import COMPARATORS
 from weaklabels.lab.setting import Setting
@@ -30,35 +30,11 @@ def setting(tmp_path):
     return Setting("quick", "cpu", 2, str(tmp_path), Store(tmp_path / "runs"), tmp_path)
 
 
-def write_lost(root, count=60):
-    """A partial-label set of three classes, some with a second candidate."""
-    rng = np.random.default_rng(0)
-    truth = rng.integers(3, size=count)
-    target = np.eye(3)[truth]
-    other = np.eye(3)[(truth + 1) % 3] * (rng.random(count) < 0.5)[:, None]
-    data = target @ rng.normal(size=(3, 4)) + 0.1 * rng.normal(size=(count, 4))
-    (root / "pll-realworld").mkdir()
-    content = {"data": data, "target": target.T, "partial_target": (target + other).T}
-    scipy.io.savemat(root / "pll-realworld" / "lost.mat", content)
-
-
-def write_cifar10(root):
-    """Sixty photographs in the layout of the subset."""
-    rng = np.random.default_rng(0)
-    content = {}
-    for part, count in (("train", 40), ("test", 20)):
-        content[f"x_{part}"] = rng.integers(256, size=(count, 32, 32, 3), dtype=np.uint8)
-        content[f"y_{part}"] = np.arange(count) % 10
-        content[f"index_{part}"] = np.arange(count)
-    (root / "cifar10-subset").mkdir()
-    np.savez(root / "cifar10-subset" / "cifar10_subset_15k_3k.npz", **content)
-
-
 # -- judging without truth ------------------------------------------------------------------------
 
 
 def test_batches_are_whole_and_the_validation_part_keeps_its_sets(tmp_path, monkeypatch):
-    write_lost(tmp_path)
+    tiny.lost(tmp_path)
     seen = []
 
     def execute(spec, task):
@@ -91,7 +67,7 @@ def small_steps(monkeypatch):
 
 
 def test_plench_is_followed_with_the_rows_that_do_what_its_code_does(setting, monkeypatch):
-    write_lost(Path(setting.data_root))
+    tiny.lost(Path(setting.data_root))
     spec = real_sets.base_spec("lost", setting.data_root)
     assert (spec.epochs, spec.batch_size, spec.network) == (143, 128, "mlp")
     assert spec.optimiser == OptimiserSpec("adam", lr=1e-3, weight_decay=1e-5)
@@ -106,7 +82,7 @@ def test_plench_is_followed_with_the_rows_that_do_what_its_code_does(setting, mo
 
 
 def test_settings_are_chosen_by_each_criterion_on_other_splits(setting, monkeypatch):
-    write_lost(Path(setting.data_root))
+    tiny.lost(Path(setting.data_root))
     small_steps(monkeypatch)
     monkeypatch.setattr(real_sets, "RANKED", ("CC", "CAVL"))
     made = real_sets.selection(setting)
@@ -118,7 +94,7 @@ def test_settings_are_chosen_by_each_criterion_on_other_splits(setting, monkeypa
 
 
 def test_the_pilot_on_photographs_keeps_its_curves(setting, monkeypatch):
-    write_cifar10(Path(setting.data_root))
+    tiny.cifar10_subset(Path(setting.data_root))
     small = {"TRAIN": 30, "EPOCHS": 2, "TRIAL_EPOCHS": 1, "LATE": 1, "RATES": (1e-3,)}
     for name, value in small.items():
         monkeypatch.setattr(photographs, name, value)

@@ -109,6 +109,9 @@ class Tries:
             objective(place.requires_grad_())
         return theta.detach() + self.step_by
 
+    def memory(self):
+        return {}
+
 
 @pytest.mark.parametrize(("step", "diverged"), [(1e-9, 0), (1e9, 4), (math.nan, 2)])
 def test_a_state_diverges_and_not_what_was_tried(monkeypatch, step, diverged):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from chapters.mogd import claims, figures, record, runs, tables
+from chapters.mogd import claims, cost, figures, record, runs, tables
 
 from weaklabels.data import Split, Splits
 from weaklabels.lab import candidate_sets, sweep
@@ -65,7 +65,7 @@ def test_a_run_is_reproducible_and_its_use_of_clean_samples_checked(tmp_path):
 
 
 def test_operations_grow_with_the_clean_set_and_the_closed_form_is_cheaper():
-    few, many = (runs.operations(smoke_spec(clean=count)) for count in (1, 5))
+    few, many = (cost.operations(smoke_spec(clean=count)) for count in (1, 5))
     assert few["plain"] == many["plain"]
     for name in ("closed form", "double backward"):
         assert few[name] < many[name]
@@ -232,6 +232,9 @@ def test_clean_samples_alone_are_a_rival_in_every_kind_and_at_every_number():
     rows = claims.claim_4(found, "tab-mogd-main")
     assert outcomes(rows) == {"4a": HOLDS, "4b": HOLDS, "4c": FAILS}
     sizes = {"20 a class": {"MoGD": around(80), "clean only": scattered(78)}}
+    longer = {"after 240 epochs (q = 0.8)": {"MoGD": around(80), "clean only": around(78)}}
+    (row,) = claims.claim_4(longer, "tab-mogd-longer", "4l")
+    assert (row.id, row.verdict.outcome) == ("4la", HOLDS)
     (row,) = claims.claim_4(sizes, "fig-mogd-sizes", "4n")
     assert (row.id, row.verdict.outcome) == ("4na", OPEN)
     assert row.claim.endswith("20 a class.")
@@ -306,7 +309,7 @@ RECORDED = Chapter("mogd", "quick", "cpu", 1).recorded("tuning")
 @pytest.mark.skipif(RECORDED is None, reason="the choice is not recorded yet")
 def test_what_was_chosen_is_shown_by_sets_and_row():
     shown = tables.tuned_table(runs.TUNED)
-    assert shown.shape == (len(runs.CHOSEN), len(runs.COMPARATORS) + 2)
+    assert shown.shape == (len(runs.CHOSEN), len(runs.ROWS))
     assert shown.loc["q = 0.8", "MoGD"] == f"{runs.CHOSEN['q = 0.8']['MoGD']:g}"
     assert shown.loc["q = 0.8, 1 a class", "CC"] == "-"
     low = replace(runs.TUNED[0], chosen=runs.RATES[0])
@@ -324,7 +327,9 @@ def test_chosen_learning_rates_are_those_of_the_record():
 
 def test_validation_accuracies_are_shown_by_rate():
     line = {"tuned on": "q = 0.8", "row": "CC", "chosen": 0.2, "validation": [60.04, 70.0]}
-    shown = tables.rate_table({"values": [0.1, 0.2], "rows": [line]})
+    rows = [line, line | {"row": "CC +v"}]
+    shown = tables.rate_table({"values": [0.1, 0.2], "rows": rows})
+    assert [*shown.index] == [("q = 0.8", "CC")]
     assert shown.loc[("q = 0.8", "CC")].to_dict() == {"0.1": 60.0, "0.2": 70.0}
     assert tables.rate_table(None).empty
 
@@ -333,16 +338,16 @@ def test_a_rate_belongs_to_the_method_and_the_kind_of_sets():
     settings = runs.settings(Chapter("mogd", "quick", "cpu", 1))
     lengths = [replace(settings.sizes, epochs=epochs) for epochs in settings.lengths]
     for spec in (*settings.sets.values(), *lengths):
-        for name in (*runs.ROWS, *runs.CHOICES):
-            plain = name.removesuffix(" +v").partition(",")[0]
-            assert runs.vary(spec, name).optimiser.lr == runs.CHOSEN[runs.tuned_on(spec)][plain]
+        for name in runs.LONGER if spec in lengths[1:] else (*runs.ROWS, *runs.CHOICES):
+            own = runs.CHOSEN[runs.tuned_on(spec)][name.partition(",")[0]]
+            assert runs.vary(spec, name).optimiser.lr == own
     for count in settings.counts:
         spec = replace(settings.sizes, clean=count)
+        key = "q = 0.8" if count == runs.USUAL else f"q = 0.8, {count} a class"
         for name in runs.SIZED:
-            plain = name.removesuffix(" +v")
-            own = count != runs.USUAL and plain in runs.SEEING
-            key = f"q = 0.8, {count} a class" if own else "q = 0.8"
-            assert runs.vary(spec, name).optimiser.lr == runs.CHOSEN[key][plain]
+            assert runs.vary(spec, name).optimiser.lr == runs.CHOSEN[key][name]
+        # Who sees no clean samples has one rate whatever their number.
+        assert runs.vary(spec, "CC").optimiser.lr == runs.CHOSEN["q = 0.8"]["CC"]
     paper = runs.settings(Chapter("mogd", "paper", "cpu", 1)).sizes
     assert runs.vary(paper, "CC").optimiser == paper.optimiser
 
@@ -365,17 +370,29 @@ def test_the_choices_of_mogd_train_at_the_same_rates():
     assert shown.loc[("q", "MoGD", "rate 0.05"), "dropped"] == "50.0"
 
 
-def test_clean_only_trains_for_as_many_steps_as_the_others(monkeypatch):
-    steps = {}
+@pytest.mark.parametrize("name", runs.ROWS)
+def test_every_row_trains_for_as_many_steps(name, monkeypatch):
+    drawn, execute = [], runs.execute
 
     def count(spec, task):
-        steps[spec.use] = -(-len(task.x) // spec.batch_size)
-        return {}
+        def batches(order):
+            drawn.append([len(rows) for rows in task.batches(order)])
+            return task.batches(order)
+
+        assert task.steps == 3  # as the schedule counts
+        return execute(spec, replace(task, batches=batches))
 
     monkeypatch.setattr(runs, "execute", count)
-    for name in ("PRODEN", "clean only"):
-        runs.run(smoke_spec(name))
-    assert steps["alone"] == steps["not"]
+    runs.run(smoke_spec(name, clean=20))  # of 497 samples 297 keep their sets
+    assert drawn == [[100, 100, 100 if name.endswith("+v") else 97]] * 2
+
+
+def test_an_epoch_draws_from_sets_and_clean_samples_alike():
+    seen = [torch.cat([*runs._drawn(8, 3, 2, torch.Generator().manual_seed(k))]) for k in range(99)]
+    assert {len(rows.unique()) for rows in seen} == {6}
+    assert torch.cat(seen).bincount(minlength=8).min() > 50
+    once = torch.cat([*runs._drawn(8, 3, 3, torch.Generator())])
+    assert sorted(once.tolist()) == [*range(8)]
 
 
 def test_a_share_of_the_training_set_is_clean():

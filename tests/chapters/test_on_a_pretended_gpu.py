@@ -8,6 +8,7 @@ import torch
 from chapters.class_activation_value import runs as cavl
 from chapters.l2d import runs as l2d
 from chapters.lfosa import runs as lfosa
+from chapters.mogd import cost
 from chapters.mogd import runs as mogd
 from chapters.self_crowd import runs as crowd
 from chapters.stability_attacks import runs as attacks
@@ -71,7 +72,7 @@ def test_judging_by_clean_samples_does_not_mix_devices(pretended, monkeypatch):
 
 def test_operations_are_counted_where_the_data_are(pretended):
     spec = small("mogd", pretended)
-    assert mogd.operations(spec, batch=4) == mogd.operations(replace(spec, device="cpu"), batch=4)
+    assert cost.operations(spec, batch=4) == cost.operations(replace(spec, device="cpu"), batch=4)
 
 
 def test_the_network_whose_maps_are_shown_trains_on_the_device(pretended):

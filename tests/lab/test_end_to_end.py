@@ -205,31 +205,6 @@ def test_weights_of_a_resnet_come_from_a_file(tmp_path):
         models.build("resnet18", 4, weights=str(tmp_path / "missing.pth"))
 
 
-def test_two_processes_give_the_results_of_one(tmp_path):
-    """Gloo on the CPU. LL-Cp picks the largest losses of the whole batch, and L2R adds a penalty
-    on the weights: both see what they see in one process."""
-    spec = Spec(
-        "LL-Cp",
-        options(rate=0.02),
-        data_options=options(train=50, val=20, test=21),
-        network_options=options(width=8, batch_norm=False),
-        epochs=3,
-        average=0.8,
-        track=("weights", "modified", "pointing"),
-        checkpoint=True,
-    )
-    specs = [spec, replace(spec, method="L2R", method_options=options(weight=1e-3), track=())]
-    together = sweep.run(multilabel.run, specs, Store(tmp_path / "two"), gpus=2)
-    alone = sweep.run(multilabel.run, specs, Store(tmp_path / "one"))
-    for ours, theirs in zip(together, alone, strict=True):
-        assert ours.values.keys() == theirs.values.keys()
-        for name, value in theirs.values.items():
-            tolerance = 0 if name == "modified" else 1e-4
-            np.testing.assert_allclose(ours[name], value, rtol=tolerance, atol=tolerance)
-    left = {path.suffix for path in (tmp_path / "two").iterdir() if path.is_file()}
-    assert left == {".npz"}
-
-
 def test_a_failure_in_one_of_the_processes_is_told(tmp_path):
     spec = Spec("AN", annotation="guess", data_options=options(train=48, val=20, test=20))
     with pytest.raises(ChildProcessError, match="the run on 2 processes failed"):

@@ -7,12 +7,15 @@ import gc
 import textwrap
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from weaklabels.lab import keys
-from weaklabels.lab.keys import closure, imports_of, reached
+from weaklabels.lab import definitions, keys
+from weaklabels.lab.definitions import imports_of
+from weaklabels.lab.keys import closure, reached
 
 RUNS = """
     from weaklabels import b
@@ -85,7 +88,7 @@ class Package:
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Package:
     made = Package(tmp_path / "weaklabels")
-    monkeypatch.setattr(keys, "ROOTS", {"weaklabels": made.root})
+    monkeypatch.setattr(definitions, "ROOTS", {"weaklabels": made.root})
     return made
 
 
@@ -226,14 +229,115 @@ def test_code_for_type_checkers_and_for_programs_does_not_count(package: Package
     assert run() == before
 
 
+NETS = """
+    from weaklabels.base import register
+
+    def small():
+        return helper()
+
+    def helper():
+        return 1
+
+    def large():
+        return 2
+
+    NETS = {"small": small, "large": lambda: large() + 1}
+
+    def build(name):
+        return NETS[name]()
+
+    def always():
+        return build("small")
+
+    @register("first")
+    class First:
+        x = 1
+
+    @register("second")
+    class Second:
+        x = 2
+"""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A spec that names a network, inside of one of its values."""
+
+    network: tuple = ()
+
+
+@pytest.fixture
+def nets(package: Package, monkeypatch: pytest.MonkeyPatch) -> Package:
+    monkeypatch.setattr(definitions, "BY_NAME", {("weaklabels.nets", "NETS")})
+    monkeypatch.setattr(definitions, "REGISTER", ("weaklabels.base", "register"))
+    package.write("nets", NETS)
+    return package
+
+
+def built_with(*words: str) -> tuple[str, set[str]]:
+    """Key of the code of a run that builds a network which its spec names, and what it reaches."""
+
+    def build() -> None: ...
+
+    build.__module__, build.__qualname__ = "weaklabels.nets", "build"
+    starts = keys.starts(build, Chosen(words))
+    return keys.code_key(starts), {name for _, name in reached(starts)}
+
+
+def test_of_a_dictionary_the_entries_count_that_the_spec_names(nets: Package) -> None:
+    key, found = built_with("small")
+    assert found == {"build", "NETS", "NETS[small]", "small", "helper", definitions.Module.EFFECTS}
+    nets.edit("nets", "return 2", "return 3")
+    nets.edit("nets", "large() + 1", "large() + 2")
+    nets.edit("nets", "x = 1", "x = 3")
+    assert built_with("small")[0] == key
+    nets.edit("nets", '"large": lambda', '"larger": large, "large": lambda')
+    assert built_with("small")[0] == key
+    nets.edit("nets", "return 1", "return 4")
+    assert built_with("small")[0] != key
+
+
+def test_an_entry_that_is_replaced_counts(nets: Package) -> None:
+    key, _ = built_with(("deep", ["large"]))
+    nets.edit("nets", "large() + 1", "large() + 2")
+    assert built_with(("deep", ["large"]))[0] != key
+
+
+def test_an_entry_that_the_code_names_counts(nets: Package) -> None:
+    assert {"small", "helper"} <= {name for _, name in reached([("weaklabels.nets", "always")])}
+
+
+def test_what_is_registered_counts_where_its_name_is_said(nets: Package) -> None:
+    assert {"First", "register"} <= built_with("first")[1]
+    assert not {"First", "Second"} & built_with("small")[1]
+
+
+def test_an_entry_that_is_gone_changes_the_key(nets: Package) -> None:
+    start = ("weaklabels.nets", "NETS[small]")
+    before = keys.code_key([start])
+    nets.edit("nets", '"small": small, ', "")
+    assert keys.code_key([start]) != before
+
+
+def test_a_dictionary_that_is_not_written_out_is_told(nets: Package) -> None:
+    nets.edit("nets", '"small": small', '**{"small": small}')
+    with pytest.raises(ValueError, match=r"weaklabels\.nets\.NETS is not written out"):
+        built_with("small")
+
+
+@pytest.mark.parametrize(("module", "name"), sorted(definitions.BY_NAME))
+def test_dictionaries_by_name_are_written_out(module: str, name: str) -> None:
+    read = definitions.read_module(module)
+    assert read is not None
+    assert set(read.unit(name).entries) == set(getattr(import_module(module), name))
+
+
 def test_a_module_as_a_value_counts_as_a_whole(package: Package) -> None:
     package.write("runs", "from weaklabels import b\n\ndef run(spec):\n    return [b]\n")
     assert {"b:unused", "b:Old"} <= named()
 
 
 def test_a_spec_names_what_reading_does_not_show() -> None:
-    from dataclasses import dataclass
-
     from tests.lab.sweep_runs import walk
     from weaklabels import metrics, train
 
@@ -283,7 +387,7 @@ class Thing:
     size: int = -1_000
     pair = (1.5, b'x', ...)
 """
-    digest = keys.Module("weaklabels.zzz", source).digest
+    digest = definitions.Module("weaklabels.zzz", source).digest
     assert digest == "b752302cb70c6e620ae78207a3a723ec26daf011ab733ea25ca85ee738819fdb"
 
 
@@ -292,8 +396,8 @@ def test_empty_texts_count_but_for_those_in_a_formatted_one() -> None:
     plain, early = ast.parse("f'{x:{n}}'"), ast.parse("f'{x:{n}}'")
     spec = early.body[0].value.values[0].format_spec
     spec.values.append(ast.Constant(""))
-    assert keys._text(early) == keys._text(plain)
-    assert keys._text(ast.parse("['a', '']")) != keys._text(ast.parse("['a']"))
+    assert definitions._text(early) == definitions._text(plain)
+    assert definitions._text(ast.parse("['a', '']")) != definitions._text(ast.parse("['a']"))
 
 
 def test_two_threads_parse_at_the_same_time() -> None:
@@ -302,12 +406,12 @@ def test_two_threads_parse_at_the_same_time() -> None:
     def wait(*_: object) -> None:
         time.sleep(0.0005)
 
-    source, before = Path(keys.__file__).read_text(), gc.get_threshold()
+    source, before = Path(definitions.__file__).read_text(), gc.get_threshold()
     gc.callbacks.append(wait)
     gc.set_threshold(50)
     try:
         with ThreadPoolExecutor(2) as pool:
-            trees = list(pool.map(keys.parse, [source] * 6))
+            trees = list(pool.map(definitions.parse, [source] * 6))
     finally:
         gc.callbacks.remove(wait)
         gc.set_threshold(*before)

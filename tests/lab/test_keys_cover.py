@@ -1,68 +1,65 @@
 """A run's key covers what the interpreter executes of this project when the run is computed."""
 
-import ast
-import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import pytest
 
-from tests.lab.test_on_a_gpu import PROTOCOLS
-from weaklabels.lab import keys
+from tests.executed_code import outside_of_key
+from tests.lab.test_on_a_gpu import DIGITS, PROTOCOLS, STAGES
+from tests.run_functions import name_of, run_functions
+from weaklabels import lab
+from weaklabels.lab import candidate_sets, loading, multilabel, trunk, two_stage
 from weaklabels.lab.spec import options
 
-
-def called_in(function: Any, spec: Any) -> set[tuple[str, str, int]]:
-    """Module, name and line of all code of this project that a run calls."""
-    found = set()
-
-    def note(frame: FrameType, event: str, _: Any) -> None:
-        module = frame.f_globals.get("__name__", "")
-        if event == "call" and module.partition(".")[0] in keys.ROOTS:
-            found.add((module, frame.f_code.co_name, frame.f_code.co_firstlineno))
-
-    sys.setprofile(note)
-    try:
-        function(spec)
-    finally:
-        sys.setprofile(None)
-    return found
-
-
-def definition_at(module: str, line: int) -> str | None:
-    """Name of the module's function or class to which a line belongs."""
-    source = Path(sys.modules[module].__file__ or "").read_text(encoding="utf-8")
-    for node in ast.parse(source).body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
-            if first <= line <= (node.end_lineno or first):
-                return node.name
-    return None
-
-
-two_stages, stages = PROTOCOLS["two stages"]
+SMALL = multilabel.Spec(
+    "ROLE",
+    data_options=options(train=12, val=6, test=6, pretrain=8),
+    network_options=options(width=4, batch_norm=False),
+    epochs=1,
+    batch_size=4,
+    pretraining=multilabel.Pretraining(epochs=1),
+)
+FROZEN = replace(SMALL, pretraining=None, frozen_layers=1)
 RUNS = PROTOCOLS | {
     "a first stage of another method": (
-        two_stages,
-        replace(stages, method="LL-R", method_options=options(rate=0.02)),
-    )
+        two_stage.run,
+        replace(STAGES, method="LL-R", method_options=options(rate=0.02)),
+    ),
+    "a first stage": (two_stage.warm_up, two_stage.first_stage(STAGES)),
+    "pre-training": (multilabel.pretrain, multilabel.backbone_spec(SMALL)),
+    "a linear phase": (multilabel.linear_phase, SMALL),
+    "a run from a linear phase": (multilabel.run, replace(SMALL, linear_init=True)),
+    "features": (multilabel.frozen_features, multilabel.backbone_spec(SMALL)),
+    "a run on features": (multilabel.run, replace(SMALL, frozen=True)),
+    "maps": (trunk.maps, trunk.maps_spec(FROZEN)),
+    "a run on maps": (multilabel.run, FROZEN),
 }
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_what_a_run_calls_is_part_of_its_key(name: str) -> None:
-    function, spec = RUNS[name]
-    covered = keys.reached(keys.starts(function, spec))
-    called = called_in(function, spec)
-    assert len(called) > 20
-    missing = {
-        (module, definition)
-        for module, what, line in called
-        if module not in keys.MECHANICS | {keys.CHECKS}
-        for definition in [definition_at(module, line)]
-        if definition not in (None, what if what[0].isupper() else None)  # a class being defined
-        and (module, definition) not in covered
-    }
-    assert missing == set()
+def test_what_a_run_executes_is_part_of_its_key(name: str) -> None:
+    assert outside_of_key(*RUNS[name]) == set()
+
+
+def test_every_function_that_makes_runs_is_watched() -> None:
+    made = run_functions(Path(lab.__file__).parent)
+    missing = sorted(map(name_of, made - {function for function, _ in RUNS.values()}))
+    assert not missing, f"{', '.join(missing)}: expected a small run of each in RUNS"
+
+
+@dataclass(frozen=True)
+class Silent(candidate_sets.Spec):
+    """It names neither its method nor its loader."""
+
+    def code(self) -> list[Any]:
+        return []
+
+
+def test_code_that_a_spec_does_not_name_is_found() -> None:
+    fields = {name: getattr(DIGITS, name) for name in DIGITS.__dataclass_fields__}
+    spec = Silent(**fields | {"epochs": 1, "data_options": options(test=1700)})
+    loading._load.cache_clear()  # data that another test has loaded are not loaded again
+    missing = outside_of_key(candidate_sets.run, spec)
+    assert ("weaklabels.data.digits", "load") in missing

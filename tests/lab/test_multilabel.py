@@ -37,6 +37,15 @@ def test_run_reports_every_epoch_and_the_best_by_validation(record):
     assert last == pytest.approx(record["test_ap"][-1].mean())
 
 
+def test_a_run_that_is_looked_into_says_what_it_was_told(record):
+    truth = multilabel.load_splits(TINY).train.y.numpy()
+    np.testing.assert_array_equal(record["observed"], multilabel.annotate(TINY, truth))
+    np.testing.assert_array_equal(record["truth"], truth)
+    assert record["observed"].dtype == record["truth"].dtype == np.int8
+    assert "truth" not in run(replace(TINY, track=("test_scores",)))
+    assert "observed" not in run(replace(TINY, track=()))
+
+
 def test_tracked_weights_give_the_tracked_scores(record):
     splits = multilabel.load_splits(TINY)
     for moment in ("best", "last"):

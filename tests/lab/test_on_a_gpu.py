@@ -15,6 +15,7 @@ from weaklabels.lab import (
     multilabel,
     multilabel_watch,
     noisy_labels,
+    sharing,
     sweep,
     two_stage,
 )
@@ -174,3 +175,11 @@ def test_a_loss_that_is_not_finite_stops_the_run(gpu):
     wild = replace(SCENES, device=gpu, optimiser=OptimiserSpec("sgd", lr=1e30), epochs=2, track=())
     with pytest.raises(FloatingPointError, match=r"method 'LL-Cp': the loss of epoch \d, step \d"):
         multilabel.run(wild)
+
+
+def test_it_is_measured_how_many_runs_share_the_card(gpu):
+    run = replace(DIGITS, device=gpu)
+    shared = sharing.measure(candidate_sets.run, run, gpu, counts=(1, 2), seconds=1.0)
+    assert set(shared.rates) == {1, 2}
+    assert all(rate > 0 for rate in shared.rates.values())
+    assert 0 < shared.peak < 2e9

@@ -9,8 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.io
+import torch
 from PIL import Image
 
+from weaklabels.data.crowd import NOISE_KINDS
 from weaklabels.data.voc import CLASSES
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -131,3 +134,62 @@ def mnist_like(root: Path, folder: str = "MNIST", train: int = 20, test: int = 1
         idx(raw / f"{prefix}-images-idx3-ubyte.gz", rng.integers(0, 256, (count, 28, 28)))
         idx(raw / f"{prefix}-labels-idx1-ubyte.gz", np.arange(count) % 10)
     return root / folder
+
+
+def cifar10_subset(root: Path, train: int = 40, test: int = 20) -> Path:
+    """The subset of CIFAR-10, its classes in turn; the images are noise."""
+    rng = np.random.default_rng(0)
+    content = {}
+    for part, count in (("train", train), ("test", test)):
+        content[f"x_{part}"] = rng.integers(256, size=(count, 32, 32, 3), dtype=np.uint8)
+        content[f"y_{part}"] = np.arange(count) % 10
+        content[f"index_{part}"] = np.arange(count)
+    path = root / "cifar10-subset" / "cifar10_subset_15k_3k.npz"
+    path.parent.mkdir(parents=True)
+    np.savez(path, **content)
+    return path
+
+
+def cifar10_labels(root: Path) -> None:
+    """Labels of CIFAR-10N, a fifth of them wrong, and counts of CIFAR-10H, for a subset whose
+    classes come in turn."""
+    rng = np.random.default_rng(0)
+    clean = np.arange(50_000) % 10
+    labels = {"clean_label": clean}
+    for kind in NOISE_KINDS:
+        labels[kind] = np.where(rng.random(len(clean)) < 0.2, (clean + 1) % 10, clean)
+    for name in ("cifar-10n", "cifar-10h"):
+        (root / "crowd" / name).mkdir(parents=True)
+    torch.save(labels, root / "crowd" / "cifar-10n" / "CIFAR-10_human.pt")
+    counts = 12 * np.eye(10, dtype=np.int64)[clean[:10_000]] + rng.integers(2, size=(10_000, 10))
+    np.save(root / "crowd" / "cifar-10h" / "cifar10h-counts.npy", counts)
+
+
+def lost(root: Path, count: int = 60) -> Path:
+    """A real-world partial-label set of three classes, some with a second candidate."""
+    rng = np.random.default_rng(0)
+    truth = rng.integers(3, size=count)
+    target = np.eye(3)[truth]
+    other = np.eye(3)[(truth + 1) % 3] * (rng.random(count) < 0.5)[:, None]
+    features = target @ rng.normal(size=(3, 4)) + 0.1 * rng.normal(size=(count, 4))
+    content = {"data": features, "target": target.T, "partial_target": (target + other).T}
+    return _mat(root / "pll-realworld" / "lost.mat", content)
+
+
+def mirflickr(root: Path, count: int = 200) -> Path:
+    """MirFlickr with three classes: one feature a class, and every second wrong label."""
+    rng = np.random.default_rng(0)
+    truth = (rng.uniform(size=(count, 3)) < 0.4).astype(np.uint8)
+    wrong = rng.uniform(size=truth.shape) < 0.5
+    content = {
+        "data": truth + 0.3 * rng.normal(size=truth.shape),
+        "target": truth.T,
+        "partial_labels": (truth | wrong).astype(np.uint8).T,
+    }
+    return _mat(root / "partial-multilabel" / "mirflickr.mat", content)
+
+
+def _mat(path: Path, content: dict[str, np.ndarray]) -> Path:
+    path.parent.mkdir(parents=True)
+    scipy.io.savemat(path, content)
+    return path

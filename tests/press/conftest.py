@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from weaklabels.lab import keys
+from weaklabels.lab import definitions
 
 if TYPE_CHECKING:  # a machine with a GPU may lack what executes notebooks
     from tests.press.toy_book import ToyBook
@@ -19,7 +19,7 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ToyBook:
     from tests.press.toy_book import ToyBook
 
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr(keys, "ROOTS", {"weaklabels": tmp_path / "weaklabels"})
+    monkeypatch.setattr(definitions, "ROOTS", {"weaklabels": tmp_path / "weaklabels"})
     return ToyBook(tmp_path)
 
 

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import pytest
 
 from tests.lab import sweep_runs
+from weaklabels.lab.sharing import Shared, written
 from weaklabels.lab.store import Record
+from weaklabels.press import machine
 from weaklabels.press.chapter import Chapter
 from weaklabels.press.runner.options import UsageError
 
@@ -30,14 +32,20 @@ def test_device_without_gpu_is_named(monkeypatch):
         Chapter("x", device="cuda")
 
 
-def test_workers_are_those_asked_for_else_the_cores_and_one_on_a_gpu(monkeypatch):
+def test_workers_are_those_asked_for_else_the_cores_or_what_shares_a_gpu(monkeypatch, tmp_path):
+    monkeypatch.setattr(machine, "FOUND", tmp_path)
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda _: "NVIDIA L4")
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda _: (24 * 10**9, 24 * 10**9))
     monkeypatch.setattr("joblib.cpu_count", lambda: 16)
     monkeypatch.delenv("WEAKLABELS_WORKERS", raising=False)
     monkeypatch.setenv("WEAKLABELS_GPUS", "2")
     on_cpu, on_gpu = Chapter("x"), Chapter("x", device="cuda")
     assert (on_cpu.workers, on_cpu.gpus) == (16, 1)
     assert (on_gpu.workers, on_gpu.gpus) == (1, 2)
+    measured = {"an MLP": Shared({1: 10.0, 2: 20.0, 4: 40.0}, 10**9)}
+    machine.sharing_file(tmp_path, "cuda", "quick").write_text(written(measured))
+    assert [Chapter("x", profile, "cuda").workers for profile in ("record", "paper")] == [4, 1]
     monkeypatch.setenv("WEAKLABELS_WORKERS", "3")
     assert (Chapter("x").workers, Chapter("x", device="cuda").workers) == (3, 3)
     monkeypatch.setenv("WEAKLABELS_WORKERS", "many")

@@ -19,12 +19,12 @@ from weaklabels.press.runner.options import UsageError
 DRIVER = """
 import sys
 from pathlib import Path
-from weaklabels.lab import keys
+from weaklabels.lab import definitions
 from weaklabels.press.runner.notebooks import Places
 from weaklabels.press.runner.options import Options
 from weaklabels.press.runner.reproduction import reproduce
 root = Path(sys.argv[1])
-keys.ROOTS = {"weaklabels": root / "weaklabels"}
+definitions.ROOTS = {"weaklabels": root / "weaklabels"}
 def build_book(profile, build):
     return Path(__file__)
 sys.exit(reproduce(

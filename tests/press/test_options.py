@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.press.toy_book import ToyBook
+from weaklabels.lab.sharing import COUNTS, Shared, written
 from weaklabels.press import machine
 from weaklabels.press.runner import reproduction, schedule
-from weaklabels.press.runner.options import UsageError, parse
+from weaklabels.press.runner.options import Options, UsageError, parse
 
 
 @pytest.mark.parametrize(
@@ -126,22 +129,95 @@ def test_several_gpus_are_for_this_machine_and_have_to_be_there(
         toy.reproduce(device="cuda")
 
 
+@pytest.fixture
+def card(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
+    """A card with 140 GB beside 16 cores: what is free, and kind of run -> what was measured."""
+    monkeypatch.setattr("joblib.cpu_count", lambda: 16)
+    monkeypatch.setattr(machine, "FOUND", tmp_path)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "NVIDIA H200")
+
+    def measured(free: float = 140e9, profile: str = "quick", **kinds: tuple[int, float]) -> None:
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (int(free), int(140e9)))
+        shared = {
+            name: Shared({count: 10.0 * count for count in COUNTS if count <= best}, int(peak))
+            for name, (best, peak) in kinds.items()
+        }
+        (tmp_path / f"sharing-{profile}-NVIDIA-H200.json").write_text(written(shared))
+
+    return measured
+
+
 @pytest.mark.parametrize(
     ("device", "cores", "jobs", "workers"),
     [
         ("cpu", 1, 1, 1),
         ("cpu", 2, 2, 1),
         ("cpu", 16, 2, 8),
-        ("cuda", 16, 1, 1),
-        ("cuda:1", 2, 1, 1),
+        ("cuda", 1, 1, 1),
+        ("cuda:1", 6, 3, 1),
+        ("cuda", 64, 8, 1),
     ],
 )
-def test_the_cores_are_shared_out_and_a_gpu_is_not(
-    device: str, cores: int, jobs: int, workers: int, monkeypatch: pytest.MonkeyPatch
+def test_the_cores_are_shared_out(
+    device: str,
+    cores: int,
+    jobs: int,
+    workers: int,
+    card: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Nothing is measured of the GPU: one run a notebook, and one notebook at the papers'
+    settings."""
+    card()
     monkeypatch.setattr("joblib.cpu_count", lambda: cores)
-    assert schedule.default_jobs(device) == jobs
-    assert machine.default_workers(device, jobs) == workers
+    assert machine.default_jobs(device) == jobs
+    assert machine.default_workers(device, jobs=jobs) == workers
+    if device != "cpu":
+        assert machine.default_jobs(device, "paper") == 1
+        assert machine.default_workers(device, "paper") == 1
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+        assert machine.default_jobs(device) == 1
+
+
+def test_runs_share_a_gpu_as_was_measured(card: Callable[..., None]) -> None:
+    card(mlp=(16, 2e8), cnn=(8, 1e9))
+    assert machine.default_workers("cuda", "quick") == 8  # the smaller of the two
+    assert machine.default_workers("cuda", "record", jobs=4) == 2
+    assert machine.default_jobs("cuda", "quick") == 8
+    assert machine.default_jobs("cuda", "quick", workers=4) == 2
+    assert machine.default_workers("cuda", "paper") == machine.default_jobs("cuda", "paper") == 1
+    card(profile="paper", resnet50=(2, 1e10))
+    assert machine.default_workers("cuda", "paper") == machine.default_jobs("cuda", "paper") == 2
+    assert machine.default_workers("cpu") == 16
+
+
+def test_no_more_runs_share_a_gpu_than_have_room_now(card: Callable[..., None]) -> None:
+    card(free=7e9, mlp=(16, 2e8), cnn=(8, 1e9))
+    assert machine.default_workers("cuda", "quick") == 4
+    card(free=1e9, cnn=(8, 1e9))
+    assert machine.default_workers("cuda", "quick") == machine.default_jobs("cuda", "quick") == 1
+    card(free=4e9)  # nothing is measured
+    assert machine.default_jobs("cuda", "quick") == 3
+    assert machine.default_workers("cuda", "quick") == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({}, (4, 1)),
+        ({"jobs": 1}, (1, 4)),
+        ({"workers": 2}, (2, 2)),
+        ({"workers": 16}, (1, 16)),
+        ({"jobs": 5, "workers": 3}, (5, 3)),
+        ({"gpus": 2}, (1, 4)),
+    ],
+)
+def test_notebooks_and_their_workers_share_a_gpu(
+    given: dict[str, int], told: tuple[int, int], card: Callable[..., None]
+) -> None:
+    card(mlp=(4, 2e8))
+    assert schedule._at_a_time(17, Options(device="cuda", **given)) == told
 
 
 @pytest.mark.parametrize(

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
+import random
+import shutil
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import replace
 
 import psutil
 import pytest
 import torch
+from torch.nn import functional as F
 
 from tests.library import tiny_datasets
 from tests.press.toy_paper import CELLS, repository
 from weaklabels.lab import candidate_sets
+from weaklabels.lab.sharing import Shared, read
 from weaklabels.lab.spec import Data
 from weaklabels.lab.store import Record
+from weaklabels.models import build
+from weaklabels.press import machine
 from weaklabels.press.paper import __main__ as program
-from weaklabels.press.paper import check, follow, plan, throughput
+from weaklabels.press.paper import check, follow, plan, sharing, slices, throughput, work
+
+time_networks = check.time_networks
+"""As it is; see ``parts``."""
 
 TRACE = {"slug": "toy", "cells": 1, "silent": [], "made_up": {}, "tables": [], "seconds": 1}
 
@@ -120,6 +131,84 @@ def test_a_chapter_is_followed_no_longer_than_the_command_lives(tmp_path, monkey
     assert not alive
 
 
+def follow_in_a_fork(command, env, stdin, **_):
+    """In place of ``subprocess.run``: a process that need not import anything."""
+    number = os.fork()
+    if number:
+        status = os.waitstatus_to_exitcode(os.waitpid(number, 0)[1])
+        return subprocess.CompletedProcess(command, status, stderr="")
+    status = 1
+    try:
+        os.dup2(stdin, 0)
+        for each in range(3, 256):  # the other end of its standard input is among them
+            with suppress(OSError):
+                if os.path.samestat(os.fstat(each), os.fstat(0)):
+                    os.close(each)
+        os.environ.update(env)
+        status = program.main(command[3:])
+    finally:
+        os._exit(status)
+
+
+def start(*arguments):
+    """The command, in a process of its own; returns its number."""
+    number = os.fork()
+    if number:
+        return number
+    status = 1
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        os.dup2(1, 2)
+        status = check.main(["--jobs", "1", *arguments])
+    finally:
+        os._exit(status)
+
+
+def found_in(folder):
+    """What a check has found, but for the times that it took."""
+    trace = json.loads((folder / "cpu" / "toy.json").read_text())
+    tables = [table | {"seconds": 0} for table in trace["tables"]]
+    timed = json.loads(throughput.file_of(folder, "cpu").read_text())
+    return trace | {"seconds": 0, "tables": tables}, set(timed)
+
+
+def test_killed_at_random_moments_it_ends_with_what_it_finds_in_one_go(
+    tmp_path, monkeypatch, parts
+):
+    repository(tmp_path, monkeypatch, CELLS)
+    follow.follow("toy", "cpu", str(tmp_path / "data"), workers=1)  # here all code is read once
+    monkeypatch.setattr(subprocess, "run", follow_in_a_fork)
+    monkeypatch.setattr(check, "time_networks", time_networks)
+    runs = plan.FOUND / "cpu" / "paper" / "runs"
+    assert os.waitstatus_to_exitcode(os.waitpid(start(), 0)[1]) == 0
+    expected, names = found_in(plan.FOUND), {path.name for path in runs.glob("*.npz")}
+    assert len(names) == 2
+    assert len(expected[1]) == 1
+    shutil.rmtree(tmp_path / "build")
+
+    moments, kept = random.Random(2023), set()
+    for sent in (signal.SIGINT, signal.SIGKILL, signal.SIGTERM, None):
+        process = psutil.Process(start(*([] if sent else ["--budget", "0.2s"])))
+        time.sleep(moments.uniform(0.02, 0.3))
+        children = process.children(recursive=True)
+        if sent:
+            process.send_signal(sent)
+        status = os.waitstatus_to_exitcode(os.waitpid(process.pid, 0)[1])
+        assert status in ({0, 130, -sent} if sent else {0})
+        assert not psutil.wait_procs(children, timeout=20)[1]
+        now = {path.name for path in runs.glob("*.npz")}
+        assert kept <= now <= names
+        kept = now
+    assert os.waitstatus_to_exitcode(os.waitpid(start(), 0)[1]) == 0
+    assert found_in(plan.FOUND) == expected
+    assert {path.name for path in runs.glob("*")} - {"checkpoints"} == names
+    assert not [
+        *plan.FOUND.rglob("*.part"),
+        *plan.FOUND.rglob("*.tmp"),
+        *runs.glob("checkpoints/*"),
+    ]
+
+
 def test_an_empty_run_is_no_success(tmp_path, monkeypatch):
     repository(tmp_path, monkeypatch, [CELLS[0], f"import missing\n{CELLS[1]}", *CELLS[2:]])
     monkeypatch.setenv("WEAKLABELS_BUILD", str(tmp_path))
@@ -136,6 +225,11 @@ def test_a_chapter_may_not_be_silent_as_a_whole(tmp_path, monkeypatch):
     for silent, told in ((1, []), (2, [("all", "2 of 7 cells are silent: expected at most 20%")])):
         repository(tmp_path, monkeypatch, [CELLS[0], *["pass"] * (6 - silent), *[few] * silent])
         assert follow.follow("toy", "cpu", str(tmp_path), workers=1).failed == told
+
+
+def stand_in(self, function, cases):
+    """In place of ``Chapter.run``: runs that find nothing, and cost nothing."""
+    return [Record(case, {}, {}) for case in cases]
 
 
 def test_what_is_made_up_is_told_of_runs_that_are_stored(tmp_path, monkeypatch):
@@ -204,6 +298,32 @@ def test_only_networks_on_published_data_have_a_cost():
     assert len(cost) == 1
 
 
+def test_the_speed_of_a_card_says_nothing_of_runs_on_the_cpu(tmp_path, monkeypatch):
+    monkeypatch.setattr(slices, "SIZES", dict.fromkeys(("cpu", "cuda"), slices.SIZES["cpu"]))
+    monkeypatch.setattr("weaklabels.press.chapter.Chapter.run", stand_in, raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "a card")
+    beside = "_ = chapter.repeat(run, {'on a card': base, 'beside': replace(base, device='cpu')})"
+    repository(tmp_path, monkeypatch, [*CELLS[:4], beside])
+    for device, beside_it in (("cuda:0", 1), ("cpu", 0)):
+        trace = follow.follow("toy", device, str(tmp_path), workers=1)
+        assert trace.failed == []
+        first, second = trace.tables
+        assert (first.uncosted, first.on_cpu) == (0, 0)
+        assert (second.uncosted, second.on_cpu) == (beside_it, beside_it)
+    told = {"section": "Tables", "runs": 2, "cost": {"net": 6e4}, "uncosted": 1, "on_cpu": 1}
+    table = plan._planned(told, None, 3, {"net": 1e3}, "throughput-H200.json")
+    assert table == ("Tables", 6, None, 3)
+    (_, _, line, _) = plan.lines([plan.Costs("toy", (table,), 0, ())])
+    assert line.split("  ")[-1] == "Tables; on the CPU: 3 runs"
+
+
+def test_runs_on_the_cpu_are_left_out_on_both_sides():
+    spec = candidate_sets.Spec("CC", dataset="cifar10", device="cuda:0")
+    runs = [Record(each, {}, {}) for each in (spec, replace(spec, device="cpu"))]
+    assert work.cost_of(runs, "cuda:0")["images"] == work.cost_of(runs[:1], "cuda:0")["images"] > 0
+
+
 def test_each_step_of_an_attack_is_a_pass():
     from chapters.stability_attacks.runs import Spec
 
@@ -249,7 +369,7 @@ def parts(monkeypatch):
     """The parts of a check cost nothing: the names of those that were done."""
     done = []
     names = ("time_networks", "time_reading", "time_compiled", "two_processes", "two_workers")
-    for name in (*names, "tell_speeds"):
+    for name in (*names, "time_sharing", "tell_speeds"):
 
         def part(*_, name=name):
             done.append(name)
@@ -266,7 +386,7 @@ def test_a_part_that_fails_leaves_the_others_alone(parts, tmp_path, monkeypatch,
     monkeypatch.setattr(check, "two_processes", fails)
     assert not check._check([], "cpu", "data", tmp_path, 1)
     assert parts.count("time_networks") == 3
-    assert parts[-3:] == ["two_workers", "time_networks", "tell_speeds"]
+    assert parts[-4:] == ["two_workers", "time_sharing", "time_networks", "tell_speeds"]
     assert "failed: fails: ChildProcessError: the run on 2 processes" in capsys.readouterr().out
 
 
@@ -318,3 +438,60 @@ def test_a_network_is_timed_compiled_on_a_gpu_alone(tmp_path, monkeypatch, capsy
         "not compiled: on a CPU compiling a network takes longer than a check",
         "resnet50 compiled: 60.0 im/s, 150% of 40.0 im/s",
     ]
+
+
+def test_a_card_is_shared_once_by_each_kind_of_run(tmp_path, monkeypatch, capsys):
+    asked = []
+
+    def measure(function, case, device):
+        asked.append((function, case.function, case.spec.network, case.spec.batch_size))
+        return Shared({1: 10.0, 2: 19.0}, 2_000_000_000)
+
+    monkeypatch.setattr(sharing.sharing, "measure", measure)
+    monkeypatch.setattr(sharing, "measure_stacked", lambda count, device: count / 2)
+    sharing.time_sharing("cpu", "data", tmp_path)
+    assert (asked, [*tmp_path.iterdir()]) == ([], [])
+    sharing.time_sharing("cuda", str(tmp_path), tmp_path)
+    protocols = [f"weaklabels.lab.{name}:run" for name in ("candidate_sets", "multilabel")] * 2
+    assert [(follow.run_case, name) for name in protocols] == [each[:2] for each in asked]
+    networks = [("mlp", 32), ("patch_net", 16), ("lenet", 256), ("resnet50", 16)]
+    assert [each[2:] for each in asked] == networks
+    assert len(read(machine.sharing_file(tmp_path, "cuda", "record"))) == 2
+    assert len(read(machine.sharing_file(tmp_path, "cuda", "paper"))) == 2
+    sharing.time_sharing("cuda", str(tmp_path), tmp_path)
+    assert len(asked) == 4
+    line = (
+        "LeNet on CIFAR-10: runs a minute by number of processes 1: 10.0, 2: 19.0; best 2, 2.0 GB"
+    )
+    said = capsys.readouterr().out
+    assert f"{line} each\n" in said
+    assert said.endswith(
+        "16 MLPs on digits stacked in one computation: at most 8.0 times one alone\n"
+    )
+
+
+def test_the_runs_that_share_a_card_can_be_computed(tmp_path, monkeypatch):
+    monkeypatch.setenv("WEAKLABELS_BUILD", str(tmp_path))
+    for cases in sharing.kinds(str(tmp_path), "cpu").values():
+        for case in cases.values():
+            assert follow.run_case(case)
+
+
+def test_stacked_networks_learn_what_each_learns_alone():
+    models = [build("mlp", 3, seed=seed, inputs=8) for seed in range(4)]
+    alone = copy.deepcopy(models)
+    x, target = torch.rand(4, 5, 8), torch.rand(4, 5, 3).round()
+    step, weights = throughput.stacked_step(models, x, target)
+    for _ in range(20):
+        step()
+    for place, model in enumerate(alone):
+        optimiser = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
+        for _ in range(20):
+            optimiser.zero_grad()
+            loss = F.binary_cross_entropy_with_logits(model(x[place]), target[place])
+            loss.backward()
+            optimiser.step()
+        for name, weight in model.named_parameters():
+            torch.testing.assert_close(weights[name][place], weight, atol=1e-5, rtol=1e-5)
+            assert not torch.equal(weight, dict(models[place].named_parameters())[name])
+    assert throughput.measure_stacked(2, "cpu") > 0

@@ -9,15 +9,25 @@ import shutil
 import signal
 import time
 from contextlib import suppress
+from dataclasses import dataclass, replace
 
 import numpy as np
 import psutil
 import pytest
+from chapters.l2d import runs as l2d
 
 from tests.press.toy_paper import CELLS, DIGITS, repository
+from weaklabels.lab import candidate_sets
 from weaklabels.lab.checkpoint import Checkpoint
+from weaklabels.lab.spec import options
 from weaklabels.lab.store import Record
 from weaklabels.press.paper import follow, work
+from weaklabels.press.paper.at_hand import by_data
+from weaklabels.press.paper.shorten import (
+    resumable,
+    with_weights,
+    with_weights_at_hand,
+)
 from weaklabels.press.runner.files import only_one
 
 
@@ -167,3 +177,111 @@ def test_killed_at_random_moments_it_ends_with_the_same_tables(tmp_path, monkeyp
     assert scores_of(tmp_path) == expected
     assert not list(runs.glob("*.tmp"))
     assert not list(runs.glob("checkpoints/*"))
+
+
+# -- tables over several datasets -----------------------------------------------------------------
+
+
+SEVERAL = [
+    *CELLS[:2],
+    "sets = {'C': 'cifar10', 'D': 'digits', 'M': 'mnist'}\n"
+    "table = {name: Spec('CC', dataset=each, device=device) for name, each in sets.items()}",
+    "found = chapter.repeat(run, table)",
+    "found['D']",
+    "listed = chapter.run(run, [*table.values()])",
+]
+"""Two tables over three datasets, of which one needs no files."""
+
+
+@pytest.fixture
+def at_hand(monkeypatch):
+    """Runs that cost nothing, of which those on other datasets than these find no data."""
+    names = {"digits"}
+
+    def run(self, function, specs):
+        specs = list(specs)
+        for spec in specs:
+            if spec.dataset not in names:
+                raise FileNotFoundError(f"{spec.dataset} is missing: run `make data`")
+        return [Record(spec, {"test_accuracy": np.array(50.0)}, {}) for spec in specs]
+
+    monkeypatch.setattr("weaklabels.press.chapter.Chapter.run", run, raising=False)
+    return names
+
+
+def test_rows_of_a_table_whose_data_are_at_hand_are_written(tmp_path, monkeypatch, at_hand, capsys):
+    repository(tmp_path, monkeypatch, SEVERAL)
+    tables = compute(tmp_path)
+    assert (tables.failed, tables.added) == ([], 2)
+    named, listed = tables_of(tmp_path)
+    assert [*named["rows"]] == ["D"]
+    assert [values for row in listed["rows"].values() for values in row.values()] == [[50.0]]
+    assert named["left out"] == listed["left out"] == ["cifar10", "mnist"]
+    assert named["runs"] == 1
+    loaders = [each for each in named["keys"]["code"] if each.startswith("weaklabels.data")]
+    assert loaders == ["weaklabels.data.digits:load"]
+    assert capsys.readouterr().out == "toy: Tables: rows of cifar10, mnist are left out\n" * 2
+    assert work.lines(tables) == ["toy: 2 tables; 2 cells lack data"]
+
+
+def test_more_data_give_more_rows_and_fewer_take_none_away(tmp_path, monkeypatch, at_hand):
+    repository(tmp_path, monkeypatch, SEVERAL)
+    for more, rows in (("cifar10", "CD"), ("mnist", "CDM")):
+        at_hand.add(more)
+        compute(tmp_path)
+        assert "".join(tables_of(tmp_path)[0]["rows"]) == rows
+    assert tables_of(tmp_path)[0]["left out"] == []
+    at_hand.remove("cifar10")
+    assert compute(tmp_path).added == 0
+    assert "".join(tables_of(tmp_path)[0]["rows"]) == "CDM"
+
+
+def test_without_any_of_its_data_there_is_no_table(tmp_path, monkeypatch, at_hand, capsys):
+    at_hand.clear()
+    repository(tmp_path, monkeypatch, SEVERAL)
+    tables = compute(tmp_path)
+    assert (tables.failed, tables.added, tables_of(tmp_path)) == ([], 0, [])
+    assert capsys.readouterr().out == ""
+
+
+@dataclass(frozen=True)
+class Around:
+    """A run that builds on another."""
+
+    run: candidate_sets.Spec
+    seed: int = 0
+
+
+def test_what_a_run_learns_from_is_named_at_any_depth():
+    spec = candidate_sets.Spec("CC", dataset="partial_label", data_options=options(which="lost"))
+    other = replace(spec, data_options=options(which="birdsong"))
+    table = {"a": spec, "b": Around(spec), "c": other, "d": replace(spec, seed=3)}
+    assert {name: [*rows] for name, rows in by_data(table).items()} == {
+        "partial_label (which=lost)": ["a", "b", "d"],
+        "partial_label (which=birdsong)": ["c"],
+    }
+
+
+def test_random_weights_are_named_at_any_depth(monkeypatch):
+    monkeypatch.setattr("weaklabels.press.paper.shorten.weights_at_hand", lambda _: False)
+    decoder = candidate_sets.Spec(
+        "CC", network="label_decoder", network_options=options(backbone="resnet34")
+    )
+    plain = candidate_sets.Spec("CC", network="resnet50")
+    for spec, names in ((Around(decoder), {"resnet34"}), (plain, {"resnet50"})):
+        assert with_weights(spec) == names
+        assert with_weights(with_weights_at_hand(spec)) == set()
+    assert with_weights(replace(plain, network="mlp")) == set()
+    small = options(small=True, pretrained=False)
+    assert with_weights(replace(plain, network_options=small)) == set()
+
+
+def test_a_run_that_others_build_on_is_the_one_that_stands_alone():
+    """A teacher that were another run would be trained twice, and anew after each kill."""
+    student = l2d.Spec("Vanilla", teacher=l2d.Spec("Vanilla", network="resnet50"))
+    resumed = resumable(student)
+    assert resumed.checkpoint
+    assert (
+        resumed.teacher == resumable(student.teacher) == replace(student.teacher, checkpoint=True)
+    )
+    assert resumable(Around(plain := candidate_sets.Spec("CC"))).run == resumable(plain)

@@ -12,7 +12,7 @@ import chapters
 import pytest
 
 from tests.press.toy_book import ToyBook
-from weaklabels.lab import keys
+from weaklabels.lab import definitions, keys
 from weaklabels.lab.store import Store
 from weaklabels.press import record
 from weaklabels.press.stale import CHANGED, NO_KEY, stale
@@ -56,7 +56,7 @@ def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (folder / "__init__.py").touch()
     (folder / "record.py").write_text(ROOM)
     monkeypatch.setattr(chapters, "__path__", [str(folder.parent)])
-    monkeypatch.setattr(keys, "ROOTS", {**keys.ROOTS, "chapters": folder.parent})
+    monkeypatch.setattr(definitions, "ROOTS", {**definitions.ROOTS, "chapters": folder.parent})
     monkeypatch.setenv("WEAKLABELS_BUILD", str(tmp_path / "build"))
     monkeypatch.delenv("WEAKLABELS_USED", raising=False)
     yield folder
@@ -87,7 +87,9 @@ def test_a_record_says_how_it_came_about(room: Path, capsys: pytest.CaptureFixtu
     found = json.loads(text)
     assert list(found) == ["what", "command", "provenance", "seeds", "rows", "keys"]
     assert found["command"] == "make record CHAPTERS=toy NAME=second DATA=folder SEEDS=2"
-    assert {"python", "torch", "numpy", "device", "commit", "date"} == found["provenance"].keys()
+    made = {"python", "torch", "numpy", "device", "commit", "date", "seeds"}
+    assert made == found["provenance"].keys()
+    assert found["provenance"]["seeds"] == [0, 1]
     assert found["rows"][1] == {"seed": 1, "value": 1.0}
     assert ' "seeds": [0, 1],\n "rows": [\n  {"seed": 0, "value": 0.0},\n' in text
     assert found["keys"]["code"] == [
@@ -104,6 +106,7 @@ def test_a_record_names_what_computed_its_runs(room: Path, monkeypatch: pytest.M
     setting = record.Noting("quick", "cuda", 1, str(root), Store(root / "runs"), room / "recorded")
     squares = importlib.import_module("chapters.toy.record").RECORDS["first"]
     assert record._provenance(setting, "abc")["device"] == "NVIDIA H200"
+    assert "seeds" not in record._provenance(setting, "abc")
     assert record.record(squares, setting, "", "abc")["provenance"]["device"] == "x86_64"
 
 
@@ -174,6 +177,8 @@ def test_a_record_is_widened_when_it_is_made_or_afterwards(
     after = json.loads(path.read_text())
     (added,) = after["provenance"].pop("widened")
     assert added["command"].endswith("SEEDS=2 WIDEN=1")
+    assert (whole["provenance"]["seeds"], added["seeds"]) == ([0, 1, 9], [9])
+    assert after["provenance"]["seeds"] == [0, 1]
     assert after == whole | {"provenance": after["provenance"]}
     assert stale(room / "recorded") == {}
 

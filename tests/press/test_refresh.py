@@ -19,7 +19,7 @@ import pytest
 
 from tests.lab.sweep_runs import Walk, walk
 from tests.press.toy_book import ToyBook
-from weaklabels.lab import keys
+from weaklabels.lab import definitions
 from weaklabels.lab.store import Store
 from weaklabels.lab.sweep import STORED_ONLY, NotStored, run
 from weaklabels.press import record
@@ -80,7 +80,7 @@ def toy(
     (room / "recorded").mkdir()
     tell(book, 5)
     monkeypatch.setattr(chapters, "__path__", [str(room.parent)])
-    monkeypatch.setattr(keys, "ROOTS", {**keys.ROOTS, "chapters": room.parent})
+    monkeypatch.setattr(definitions, "ROOTS", {**definitions.ROOTS, "chapters": room.parent})
     # Before all others: kernels find this book's rooms.
     monkeypatch.setenv("PYTHONPATH", str(book.places.book), prepend=os.pathsep)
     monkeypatch.setenv("WEAKLABELS_BUILD", str(tmp_path / "build"))

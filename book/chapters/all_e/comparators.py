@@ -18,6 +18,8 @@ from chapters.all_e.photographs import (
     patches,
     photographs,
 )
+from weaklabels.lab import sweep
+from weaklabels.lab.checkpoint import Checkpoint, Progress
 from weaklabels.methods import all_e
 from weaklabels.seeding import numpy_rng, seed_torch
 
@@ -144,7 +146,9 @@ def direct_descent(spec: Descent) -> dict[str, np.ndarray]:
     net = all_e.CurveNet().to(spec.device, memory_format=torch.channels_last)
     optimiser = torch.optim.Adam(net.parameters(), spec.lr)
     order = numpy_rng(spec.seed, "patches of direct descent")
-    for _ in range(spec.episodes):
+    drawn = Progress(order=order)
+    kept = Checkpoint(sweep.checkpoint_file(), net=net, optimiser=optimiser, drawn=drawn)
+    for done in range(kept.restore() * spec.block + 1, spec.episodes + 1):
         raw = patches(photos.train, spec, order)
         alpha = net(raw)
         x = all_e.bend_repeatedly(raw, alpha, spec.test_steps)
@@ -152,7 +156,10 @@ def direct_descent(spec: Descent) -> dict[str, np.ndarray]:
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
+        if done % spec.block == 0:
+            kept.save(done // spec.block)
     with torch.no_grad():
         placed = [raw.to(spec.device) for raw in photos.test.split(1)]
         images = [all_e.bend_repeatedly(x, net(x), spec.test_steps).cpu() for x in placed]
+    kept.remove()
     return judge(images, photos)

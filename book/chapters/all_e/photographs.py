@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -20,6 +20,9 @@ from weaklabels import data
 from weaklabels.lab.spec import Data
 from weaklabels.methods import all_e
 from weaklabels.seeding import numpy_rng
+
+BLOCK = 100
+"""After so many episodes, at most, the state of a run is kept."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,14 +54,21 @@ class Learnt(Enhancement):
         batch, crop: number and side of the patches of one; ``scales`` by which they are shrunk.
         turn: half of the patches are turned by up to so many degrees.
         lr: of Adam.
+        checkpoint: a run that was killed goes on after its last block of episodes.
     """
 
+    checkpoint: ClassVar[bool] = True
     episodes: int = 400
     batch: int = 3
     crop: int = 24
     scales: tuple[int, ...] = (1, 2, 3)
     turn: float = 0.0
     lr: float = 2e-3
+
+    @property
+    def block(self) -> int:
+        """Episodes after which the state of a run is kept."""
+        return min(BLOCK, (self.episodes + 1) // 2)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,8 @@ from chapters.all_e.photographs import (
     patches,
     photographs,
 )
+from weaklabels.lab import sweep
+from weaklabels.lab.checkpoint import Checkpoint, Progress
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import options
 from weaklabels.lab.store import Record
@@ -92,8 +94,9 @@ def run(spec: Spec) -> dict[str, Any]:
     agents, how = new_agents(spec), spec.training
     optimiser = torch.optim.Adam(agents.parameters(), spec.lr)
     order, chance = numpy_rng(spec.seed, "patches"), torch_rng(spec.seed, "actions")
-    terms, noise, pattern = [], [], []
-    for _ in range(spec.episodes):
+    found = Progress(terms=[], noise=[], pattern=[], order=order, chance=chance)
+    kept = Checkpoint(sweep.checkpoint_file(), agents=agents, optimiser=optimiser, found=found)
+    for done in range(kept.restore() * spec.block + 1, spec.episodes + 1):
         episode = all_e.play(
             agents, patches(photos.train, spec, order), all_e.stand_in, how, chance
         )
@@ -102,17 +105,21 @@ def run(spec: Spec) -> dict[str, Any]:
         if spec.clip:
             torch.nn.utils.clip_grad_norm_(agents.parameters(), spec.clip)
         optimiser.step()
-        terms.append([float(episode.terms[name].mean()) for name in TERMS])
+        found.terms.append([float(episode.terms[name].mean()) for name in TERMS])
         within, across = spreads(episode.logits[0])
-        noise.append(within)
-        pattern.append(across)
+        found.noise.append(within)
+        found.pattern.append(across)
+        if done % spec.block == 0:
+            kept.save(done // spec.block)
     vector = torch.cat([p.detach().reshape(-1) for p in agents.parameters()]).cpu()
+    judged = judge(agents, photos, spec)
+    kept.remove()
     return {
-        "terms": np.array(terms),
-        "noise": np.array(noise),
-        "pattern": np.array(pattern),
+        "terms": np.array(found.terms),
+        "noise": np.array(found.noise),
+        "pattern": np.array(found.pattern),
         "weights": vector.numpy(),
-        **judge(agents, photos, spec),
+        **judged,
     }
 
 

@@ -55,7 +55,7 @@ class Spec(noisy_labels.Spec):
 def run(spec: Spec) -> dict[str, Any]:
     """Train and evaluate (see ``noisy_labels.run``)."""
     checks.one_of(spec.dataset, ["cifar10n"], "dataset")
-    checks.one_of(spec.data_options, [options(raw=True)], "data_options")
+    checks.one_of(spec.data_options, [(("raw", True),)], "data_options")
     assert spec.data_root is not None
     splits = on_features(spec.data_root, spec.cache)
     model = network(spec, len(splits.classes), spec.seed)

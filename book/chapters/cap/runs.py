@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from weaklabels.lab import two_stage
-from weaklabels.lab.multilabel import annotate, load_splits
+from weaklabels.lab.multilabel import load_splits
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import options
 from weaklabels.lab.store import Record
@@ -438,7 +438,7 @@ def warmed_up(record: Record) -> dict[str, Tensor]:
         ``proportions`` ``(C,)``, estimated on the annotated images.
     """
     truth = load_splits(record.spec).train.y
-    observed = torch.from_numpy(annotate(record.spec, truth.numpy()))
+    observed = torch.from_numpy(record["observed"])
     rows = (observed == 0).all(1)
     return {
         "logits": two_stage.warmed_up(record)[rows],

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from weaklabels.lab.multilabel import annotate, load_splits
+from weaklabels.lab.multilabel import load_splits
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import options
 from weaklabels.lab.store import Record
@@ -295,7 +295,7 @@ def judged(record: Record) -> dict[str, np.ndarray]:
         confidence tells the two kinds apart.
     """
     truth = load_splits(record.spec).train.y.numpy()
-    chosen = annotate(record.spec, truth) == 1
+    chosen = record["observed"] == 1
     confidence = torch.sigmoid(warmed_up(record)).numpy()[chosen]
     true = truth[chosen] == 1
     auc = np.array(separation_auc(confidence, true))

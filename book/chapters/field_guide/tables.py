@@ -110,7 +110,7 @@ def beliefs(records: Sequence[Record]) -> np.ndarray:
 def left_out(spec: Spec) -> np.ndarray:
     """``(N, C)`` bool: the true labels that the single positive annotation of a seed leaves out.
 
-    Whatever the run itself was told.
+    Drawn here, since runs that were told all labels are asked for it too.
     """
     truth = load_splits(spec).train.y.numpy()
     told = annotate(replace(spec, annotation="single positive", annotation_options=()), truth)

@@ -27,6 +27,7 @@ from weaklabels.lab import candidate_criteria, candidate_sets, candidate_setting
 from weaklabels.lab.candidate_criteria import CRITERIA, TRUE
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import options
+from weaklabels.lab.sweep import RunFunction
 from weaklabels.lab.tuned import FIRST_TUNING_SEED, best
 
 LEARNING_RATES = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
@@ -36,10 +37,14 @@ VALIDATION = 300
 
 
 def judge(spec: candidate_sets.Spec) -> dict[str, Any]:
-    """Train on any of the tasks, judging on the validation digits by every criterion."""
+    """Train, judging on the validation digits by every criterion."""
+    return candidate_criteria.train(spec, candidate_sets.load_splits(spec))
+
+
+def judge_classes(spec: ClassSpec) -> dict[str, Any]:
+    """The same on another number of classes."""
     splits = candidate_sets.load_splits(spec)
-    if isinstance(spec, ClassSpec):
-        splits = with_classes(splits, spec.classes, spec.examples, spec.seed)
+    splits = with_classes(splits, spec.classes, spec.examples, spec.seed)
     return candidate_criteria.train(spec, splits)
 
 
@@ -53,7 +58,7 @@ def set_choices(setting: Setting) -> dict[str, Any]:
     """
     quick = replace(setting, profile="quick")
     compared = candidate_setting.comparison(quick)
-    table = {**set_table(set_specs(compared)), **set_table(class_specs(quick, compared))}
+    by_set, by_class = set_table(set_specs(compared)), set_table(class_specs(quick, compared))
     return {
         "what": "Validation scores (%) of the methods on candidate sets of digits, by rate",
         "protocol": {
@@ -61,17 +66,20 @@ def set_choices(setting: Setting) -> dict[str, Any]:
             "tuning_seeds": list(TUNING_SEEDS),
             "rule": f"best mean of the last {compared.last} epochs",
         },
-        "rows": _chosen(setting, table, compared.last),
+        "rows": [
+            *_chosen(setting, judge, by_set, compared.last),
+            *_chosen(setting, judge_classes, by_class, compared.last),
+        ],
     }
 
 
 def _chosen(
-    setting: Setting, table: Mapping[tuple[str, str], Any], last: int
+    setting: Setting, function: RunFunction, table: Mapping[tuple[str, str], Any], last: int
 ) -> list[dict[str, Any]]:
     trials = {
         (key, rate): _trial(spec, rate) for key, spec in table.items() for rate in LEARNING_RATES
     }
-    found = setting.repeat(judge, trials, TUNING_SEEDS)
+    found = setting.repeat(function, trials, TUNING_SEEDS)
     rows = []
     for task, name in table:
         tried = []

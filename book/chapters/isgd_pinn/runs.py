@@ -10,27 +10,24 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from chapters.isgd_pinn import problems
+from chapters.isgd_pinn.watch import Watch
 from chapters.isgd_pinn.wide import WideSpec
+from weaklabels.lab import sweep
+from weaklabels.lab.checkpoint import Checkpoint, Progress
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import Options, options
 from weaklabels.methods import isgd_pinn as pinn
 from weaklabels.seeding import torch_rng
 
-MARKS = 45
-"""Places, evenly spaced in the logarithm of the evaluations, at which a run is looked at."""
-
-SPECTRA = 11
-"""Places at which the tangent kernel is looked at."""
-
-BLOWN_UP = 1e3
-"""A run has diverged when the loss of its state is this many times the first one, or no number."""
+BLOCK = 2000
+"""After so many evaluations, at most, the state of a run is kept."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +48,10 @@ class Spec:
             inner Adam.
         spectra: whether to follow the tangent kernel.
         device: where to compute.
+        checkpoint: a run that was killed goes on after its last block of evaluations.
     """
 
+    checkpoint: ClassVar[bool] = True
     method: str = "ISGD (L-BFGS)"
     alpha: float = 1.0
     seed: int = 0
@@ -144,9 +143,14 @@ def run(spec: Spec) -> dict[str, Any]:
         limit = pinn.explicit_limit(pinn.tangent_kernel(task.residuals, task.start))
     alpha = spec.alpha * (limit if spec.method == "SGD" else 1)
     optimiser = METHODS[spec.method](spec, alpha)
-    watch = _Watch(task)
+    watch = Watch(task)
     generator = torch_rng(spec.seed, "batches")
-    theta, spent, diverged = task.start, 0, False
+    state = Progress(theta=task.start, spent=0, memory={}, watch=watch, batches=generator)
+    kept = Checkpoint(sweep.checkpoint_file(), state=state)
+    block = max(min(BLOCK, spec.budget // 2), 1)
+    if kept.restore():
+        optimiser.recall(state.memory, state.theta)
+    theta, spent, diverged = state.theta, state.spent, False
     while spent < spec.budget:
         loss = task.loss
         if spec.batch:
@@ -162,90 +166,18 @@ def run(spec: Spec) -> dict[str, Any]:
         diverged = watch.blown_up(theta, objective.values[0])
         if diverged:
             break
+        if spent // block > state.spent // block:
+            state.theta, state.spent, state.memory = theta, spent, optimiser.memory()
+            kept.save(spent)
     diverged = diverged or watch.blown_up(theta, float(task.loss(theta)))
     watch.end(theta if not diverged else None)
+    kept.remove()
     return watch.results() | {
         "diverged": spent if diverged else 0,
         "limit": limit,
         "alpha": alpha,
         "prediction": task.network(watch.kept, task.dense).detach().cpu().numpy(),
     }
-
-
-class _Watch:
-    """What is noted about a run; its own evaluations are not counted."""
-
-    def __init__(self, task: Task) -> None:
-        self.task, spec = task, task.spec
-        self.marks = np.unique(np.geomspace(1, spec.budget, MARKS).round().astype(int))
-        places = np.geomspace(1, spec.budget, SPECTRA - 1).round().astype(int)
-        self.places = np.unique([0, *places]) if spec.spectra else np.zeros(0, int)
-        self.first = float(task.loss(task.start))
-        self.kept, self.lowest = task.start, math.inf
-        self.rows: list[tuple[float, ...]] = []
-        self.kernels: list[tuple[np.ndarray, np.ndarray]] = []
-        self.outer = [self.first] if spec.method.startswith("ISGD") else []
-        self.moved: list[float] = []
-
-    def blown_up(self, theta: Tensor, loss: float) -> bool:
-        """Whether a run has diverged, by its last parameters and the last loss of a state."""
-        return not loss < BLOWN_UP * self.first or not bool(torch.isfinite(theta).all())
-
-    def step(self, old: Tensor, new: Tensor, after: int, loss: float) -> None:
-        """A step that began with this loss and ended after so many evaluations of the run."""
-        self._keep(old, loss)
-        self._fill(old, after)
-        if self.outer:
-            self.outer.append(float(self.task.loss(new)))
-            self.moved.append(float((new - old) @ (new - old)))
-
-    def end(self, theta: Tensor | None) -> None:
-        """Fill what is left with the last state, or with NaN after divergence."""
-        if theta is None:
-            self.rows += [(math.nan,) * 5] * (len(self.marks) - len(self.rows))
-        else:
-            self._keep(theta, float(self.task.loss(theta)))
-            self._fill(theta, self.task.spec.budget + 1)
-
-    def results(self) -> dict[str, Any]:
-        names = ("loss", "error", "kept_loss", "kept_error", "coefficient")
-        found = dict(zip(names, np.array(self.rows).T, strict=True))
-        found["evaluations"] = self.marks
-        found |= {"outer": np.array(self.outer), "moved": np.array(self.moved)}
-        if len(self.kernels):
-            found["kernel_at"] = self.places[: len(self.kernels)]
-            found["kernel"], found["share"] = map(np.array, zip(*self.kernels, strict=True))
-        return found
-
-    def _keep(self, theta: Tensor, loss: float) -> None:
-        if self.task.spec.batch or loss < self.lowest:
-            self.kept, self.lowest = theta, loss
-
-    def _fill(self, theta: Tensor, after: int) -> None:
-        """Note the state for all places before ``after`` evaluations that are still empty."""
-        rows = int((self.marks < after).sum()) - len(self.rows)
-        if rows > 0:
-            self.rows += [self._look(theta)] * rows
-        kernels = int((self.places < after).sum()) - len(self.kernels)
-        if kernels > 0:
-            self.kernels += [self._kernel(theta)] * kernels
-
-    def _look(self, theta: Tensor) -> tuple[float, ...]:
-        size = self.task.network.size
-        last = self._loss_and_error(theta)
-        kept = last if self.kept is theta else self._loss_and_error(self.kept)
-        coefficient = float(self.kept[size]) if len(theta) > size else math.nan
-        return *last, *kept, coefficient
-
-    def _loss_and_error(self, theta: Tensor) -> tuple[float, float]:
-        with torch.no_grad():
-            return float(self.task.loss(theta)), self.task.error(theta)
-
-    def _kernel(self, theta: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        kernel = pinn.tangent_kernel(self.task.residuals, theta)
-        values, vectors = torch.linalg.eigh(kernel)
-        part = (vectors.T @ self.task.residuals(theta).detach()) ** 2
-        return values.flip(0).cpu().numpy(), (part / part.sum()).flip(0).cpu().numpy()
 
 
 # -- one implicit step, looked at closely ---------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -17,6 +17,8 @@ from chapters.lfosa import patches
 from weaklabels import data, models
 from weaklabels.data.augment import flip, pad_crop, to_float
 from weaklabels.dropout import add_dropout
+from weaklabels.lab import sweep
+from weaklabels.lab.checkpoint import Checkpoint, Progress
 from weaklabels.lab.features import WIDTH, extracted, standardised
 from weaklabels.lab.loading import load_splits
 from weaklabels.lab.setting import Setting
@@ -77,8 +79,10 @@ class Spec(Data):
             and the pools of digits have one of their own (see ``tuning``).
         augment: train on shifted, mirrored and rotated photographs.
         device: where to compute.
+        checkpoint: a run that was killed goes on after its last round.
     """
 
+    checkpoint: ClassVar[bool] = True
     strategy: str
     _: KW_ONLY
     temperature: float = 0.5
@@ -139,38 +143,46 @@ def run(spec: Spec) -> dict[str, Any]:
         instead, as many of each class (see ``same_counts``).
     """
     task = load_task(spec)
-    labelled, invalid = list(task.initial), []
-    waiting = np.ones(len(task.y), bool)
-    waiting[task.initial] = False
     y = task.y.numpy()
-    known_total = int((y < task.classes).sum())
-    curves: dict[str, list[Any]] = {"accuracy": [], "precision": [], "recall": [], "queried": []}
-    counts = [np.bincount(y[labelled], minlength=task.classes)]
-    look: dict[str, np.ndarray] = {}
-    for r in range(spec.rounds):
-        pool = np.flatnonzero(waiting)
-        situation = _train_and_look(spec, task, r, pool, labelled, invalid)
-        scores = predict(situation.classifier, task.test_x).cpu()
-        curves["accuracy"].append(accuracy(scores, task.test_y))
-        if r == spec.rounds // 2 and situation.detector is not None:
-            mav, predicted = lfosa.maximum_activation(predict(situation.detector, situation.pool))
-            look = {"mav": mav.astype(np.float32), "predicted": predicted, "truth": y[pool]}
-        chosen = pool[lfosa.STRATEGIES[spec.strategy](situation)]
-        valid = y[chosen] < task.classes
-        labelled += list(chosen[valid])
-        invalid += list(chosen[~valid])
-        waiting[chosen] = False
-        curves["precision"].append(valid.mean())
-        curves["recall"].append(len(labelled) / known_total)
-        kinds = np.where(task.kind[chosen] < 0, task.kind.max() + 1, task.kind[chosen])
-        curves["queried"].append(np.bincount(kinds, minlength=task.kind.max() + 2))
-        counts.append(np.bincount(y[labelled], minlength=task.classes))
-    control = same_counts(task, counts[-2], numpy_rng(spec.seed, "same counts"))
+    found = Progress(
+        labelled=task.initial.tolist(),
+        invalid=[],
+        curves={"accuracy": [], "precision": [], "recall": [], "queried": []},
+        counts=[np.bincount(y[task.initial], minlength=task.classes)],
+        look={},
+    )
+    kept = Checkpoint(sweep.checkpoint_file(), found=found)
+    for r in range(kept.restore(), spec.rounds):
+        _query(spec, task, r, found)
+        kept.save(r + 1)
+    control = same_counts(task, found.counts[-2], numpy_rng(spec.seed, "same counts"))
     classifier = _train(spec, task, control, lfosa.Classifier(), "classifier", spec.rounds - 1)
     scores = predict(classifier, task.test_x).cpu()
-    return {name: np.array(values) for name, values in curves.items()} | look | {
-        "counts": np.array(counts), "same_counts": accuracy(scores, task.test_y)
+    kept.remove()
+    return {name: np.array(values) for name, values in found.curves.items()} | found.look | {
+        "counts": np.array(found.counts), "same_counts": accuracy(scores, task.test_y)
     }  # fmt: skip
+
+
+def _query(spec: Spec, task: Task, r: int, found: Progress) -> None:
+    """One round: train, look, ask, and note what came of it."""
+    y, curves = task.y.numpy(), found.curves
+    pool = np.setdiff1d(np.arange(len(y)), found.labelled + found.invalid)
+    situation = _train_and_look(spec, task, r, pool, found.labelled, found.invalid)
+    scores = predict(situation.classifier, task.test_x).cpu()
+    curves["accuracy"].append(accuracy(scores, task.test_y))
+    if r == spec.rounds // 2 and situation.detector is not None:
+        mav, predicted = lfosa.maximum_activation(predict(situation.detector, situation.pool))
+        found.look = {"mav": mav.astype(np.float32), "predicted": predicted, "truth": y[pool]}
+    chosen = pool[lfosa.STRATEGIES[spec.strategy](situation)]
+    valid = y[chosen] < task.classes
+    found.labelled += chosen[valid].tolist()
+    found.invalid += chosen[~valid].tolist()
+    curves["precision"].append(valid.mean())
+    curves["recall"].append(len(found.labelled) / int((y < task.classes).sum()))
+    kinds = np.where(task.kind[chosen] < 0, task.kind.max() + 1, task.kind[chosen])
+    curves["queried"].append(np.bincount(kinds, minlength=task.kind.max() + 2))
+    found.counts.append(np.bincount(y[found.labelled], minlength=task.classes))
 
 
 def same_counts(task: Task, counts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -198,6 +210,7 @@ def _train_and_look(
         method = lfosa.Detector(spec.temperature)
         detector = _train(spec, task, labelled + invalid, method, "detector", r)
     return lfosa.Situation(
+        predict=predict,
         classifier=classifier,
         detector=detector,
         pool=task.x[pool],

@@ -19,9 +19,6 @@ from weaklabels.lab.store import Record
 from weaklabels.lab.tuned import best
 from weaklabels.train import OptimiserSpec
 
-CHOOSING = (*runs.COMPARATORS, "MoGD", runs.CLEAN_ONLY)
-"""Rows that choose a learning rate on digits; those with "+v" take that of the plain row."""
-
 
 def tuning(chapter: Setting) -> dict[str, Any]:
     """The learning rates on digits, chosen anew: for all candidate sets, for long training, and
@@ -33,7 +30,7 @@ def tuning(chapter: Setting) -> dict[str, Any]:
     for spec in (*base.sets.values(), longest, *sized):
         held_out = replace(spec, data_options=options(test=500, val=300))
         seeds = runs.TUNING_SEEDS[:2] if spec is longest else runs.TUNING_SEEDS
-        choosing = runs.SEEING if spec in sized else CHOOSING
+        choosing = runs.SIZED if spec in sized else runs.LONGER if spec is longest else runs.ROWS
         found = _tried(chapter, held_out, choosing, seeds, RATES, base.last)
         rows += [{"tuned on": runs.tuned_on(spec), "seeds": len(seeds), **row} for row in found]
     return {

@@ -7,15 +7,16 @@ the chapter.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.utils.flop_counter import FlopCounterMode
 
 from weaklabels import methods
 from weaklabels.data import Split, Splits
@@ -24,8 +25,8 @@ from weaklabels.lab.execute import ORDER, Task, execute, started
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import Options, options
 from weaklabels.lab.tuned import FIRST_TUNING_SEED, Tuned
-from weaklabels.methods.mogd import Clean, meta_gradient, virtual_step_gradient
-from weaklabels.methods.partial_label import average_loss, best_candidate
+from weaklabels.methods.mogd import Clean
+from weaklabels.methods.partial_label import best_candidate
 from weaklabels.metrics import separation_auc
 from weaklabels.models import Network
 from weaklabels.seeding import numpy_rng, torch_rng
@@ -44,7 +45,8 @@ METHODS: dict[str, tuple[str, Options]] = {
 """Name in the tables -> registered method and its options."""
 
 COMPARATORS = ("uniform CE", "CC", "PRODEN", "LW")
-"""They do not see the clean samples; with " +v" they train on them, as sets of one candidate."""
+"""They do not see the clean samples; with " +v" they train on them, as sets of one candidate, for
+as many steps as without."""
 
 WITH_CLEAN = tuple(f"{name} +v" for name in COMPARATORS)
 CLEAN_ONLY = "clean only"
@@ -74,8 +76,9 @@ class Spec(candidate_sets.Spec):
         clean_share: a share of the training set that is clean instead, drawn without looking at the
             classes, as somebody would who labels a part of a real set; None: ``clean`` per class.
         use: ``"not"``; ``"judge"``, for MoGD's meta-gradient; ``"train"``, as candidate sets of one
-            label; ``"judge and train"``; or ``"alone"``, training on nothing else, repeated until
-            an epoch has as many steps as it has for the others.
+            label; ``"judge and train"``; or ``"alone"``, training on nothing else. An epoch has as
+            many steps for all: so many as the samples with candidate sets need. Of more samples it
+            draws what these steps hold, and the clean ones alone are repeated.
     """
 
     clean: int = 5
@@ -117,8 +120,10 @@ def run(spec: Spec) -> dict[str, Any]:
         sets = singles[again] if alone else torch.cat([sets, singles])
     known = {"clean": (clean_x, clean_y), "generator": torch_rng(spec.seed, "clean batches")}
     method = started(method, sets, **known)
+    size = min(spec.batch_size, len(x))
+    steps = math.ceil(len(watched) / size)
     return execute(
-        replace(spec, batch_size=min(spec.batch_size, len(x))),
+        replace(spec, batch_size=size),
         Task(
             candidate_sets.build_network(spec, splits),
             method,
@@ -133,8 +138,16 @@ def run(spec: Spec) -> dict[str, Any]:
                 None if alone else method,
             ),
             streams={ORDER: torch_rng(spec.seed, ORDER)},
+            batches=partial(_drawn, len(x), steps, size),
+            steps=steps,
         ),
     )
+
+
+def _drawn(rows: int, steps: int, size: int, order: torch.Generator) -> Iterable[Tensor]:
+    """The rows of so many steps, ``size`` a step, in random order; fewer in the last if there are
+    no more."""
+    return torch.randperm(rows, generator=order)[: steps * size].split(size)
 
 
 def divide(spec: Spec) -> tuple[Splits, Split, Tensor]:
@@ -223,32 +236,46 @@ HARD = ("q = 0.8", "pair 0.9")
 USUAL = 5
 """Clean samples a class, where their number does not vary."""
 
-SEEING = ("MoGD", CLEAN_ONLY)
-"""Rows whose rate is chosen for every number of clean samples."""
-
 LONG = 240
 """Epochs from which on a training is long, and has learning rates of its own."""
 
 CHOSEN = {
     "q = 0.8": {
         "uniform CE": 0.1, "CC": 0.4, "PRODEN": 0.8, "LW": 0.8, "MoGD": 0.8, CLEAN_ONLY: 0.025,
+        "uniform CE +v": 0.05, "CC +v": 0.4, "PRODEN +v": 0.8, "LW +v": 0.4, "MoGD +v": 0.8,
     },
     "pair 0.9": {
-        "uniform CE": 0.05, "CC": 0.2, "PRODEN": 0.4, "LW": 0.4, "MoGD": 0.4, CLEAN_ONLY: 0.025,
+        "uniform CE": 0.4, "CC": 0.4, "PRODEN": 0.4, "LW": 0.4, "MoGD": 0.4, CLEAN_ONLY: 0.025,
+        "uniform CE +v": 0.025, "CC +v": 0.2, "PRODEN +v": 0.4, "LW +v": 0.4, "MoGD +v": 0.2,
     },
     "q = 0.1": {
         "uniform CE": 0.05, "CC": 0.4, "PRODEN": 0.4, "LW": 0.2, "MoGD": 0.05, CLEAN_ONLY: 0.025,
+        "uniform CE +v": 0.025, "CC +v": 0.4, "PRODEN +v": 0.4, "LW +v": 0.2, "MoGD +v": 0.1,
     },
     "q = 0.5": {
-        "uniform CE": 0.05, "CC": 0.4, "PRODEN": 0.8, "LW": 0.4, "MoGD": 0.8, CLEAN_ONLY: 0.025,
+        "uniform CE": 0.05, "CC": 0.2, "PRODEN": 0.8, "LW": 0.4, "MoGD": 0.05, CLEAN_ONLY: 0.025,
+        "uniform CE +v": 0.05, "CC +v": 0.4, "PRODEN +v": 0.8, "LW +v": 0.2, "MoGD +v": 0.8,
     },
     "q = 0.8, long": {
         "uniform CE": 0.0125, "CC": 0.8, "PRODEN": 0.8, "LW": 0.4, "MoGD": 0.8, CLEAN_ONLY: 0.2,
+        "PRODEN +v": 0.8,
     },
-    "q = 0.8, 1 a class": {"MoGD": 0.8, CLEAN_ONLY: 0.0125},
-    "q = 0.8, 2 a class": {"MoGD": 0.8, CLEAN_ONLY: 0.025},
-    "q = 0.8, 10 a class": {"MoGD": 0.8, CLEAN_ONLY: 0.05},
-    "q = 0.8, 20 a class": {"MoGD": 0.8, CLEAN_ONLY: 0.2},
+    "q = 0.8, 1 a class": {
+        "MoGD": 0.8, CLEAN_ONLY: 0.0125, "CC +v": 0.8, "PRODEN +v": 0.8, "LW +v": 0.8,
+        "MoGD +v": 0.8,
+    },
+    "q = 0.8, 2 a class": {
+        "MoGD": 0.8, CLEAN_ONLY: 0.025, "CC +v": 0.4, "PRODEN +v": 0.8, "LW +v": 0.8,
+        "MoGD +v": 0.8,
+    },
+    "q = 0.8, 10 a class": {
+        "MoGD": 0.8, CLEAN_ONLY: 0.05, "CC +v": 0.4, "PRODEN +v": 0.8, "LW +v": 0.8,
+        "MoGD +v": 0.8,
+    },
+    "q = 0.8, 20 a class": {
+        "MoGD": 0.8, CLEAN_ONLY: 0.2, "CC +v": 0.4, "PRODEN +v": 0.4, "LW +v": 0.4,
+        "MoGD +v": 0.8,
+    },
 }  # fmt: skip
 """What was tuned on (see ``tuned_on``) -> row -> learning rate chosen on digits
 (``record.tuning``)."""
@@ -275,9 +302,9 @@ def tuned_on(spec: Spec) -> str:
 
 def chosen_rate(spec: Spec, row: str) -> float:
     """The learning rate of a row on digits; one that sees no clean samples has the same whatever
-    their number, and one that adds them to its training set that of the plain row."""
+    their number, and one that changes a choice of MoGD that of MoGD."""
     rates = CHOSEN[tuned_on(replace(spec, clean=USUAL))] | CHOSEN[tuned_on(spec)]
-    return rates[row.removesuffix(" +v").partition(",")[0]]
+    return rates[row.partition(",")[0]]
 
 
 @dataclass(frozen=True)
@@ -416,8 +443,8 @@ def _paper(chapter: Setting) -> Settings:
 def vary(base: Spec, name: str) -> Spec:
     """The same run with a row of the tables (see ``with_row``).
 
-    On digits each row trains at the learning rate that was chosen for it; one that adds clean
-    samples to the training set, or changes a choice of MoGD, at that of the plain row.
+    On digits each row trains at the learning rate that was chosen for it; one that changes a choice
+    of MoGD at that of MoGD.
     """
     varied = with_row(base, name)
     if base.dataset != "digits":
@@ -456,35 +483,3 @@ def choices(base: Spec) -> dict[tuple[str, float], Spec]:
         for name, spec in rows(base, CHOICES).items()
         for rate in rates
     }
-
-
-# -- the cost of the meta step --------------------------------------------------------------------
-
-
-def operations(spec: Spec, batch: int | None = None) -> dict[str, int]:
-    """Floating-point operations of a step's matrix products, by part; counted on the CPU.
-
-    Returns:
-        ``plain``, forward and backward pass over a batch; ``closed form`` and ``double backward``,
-        the meta-gradient each way.
-    """
-    splits, clean, candidates = divide(spec)
-    x, sets = splits.train.x[: batch or spec.batch_size], candidates[: batch or spec.batch_size]
-    held = clean.x, clean.y
-    model = candidate_sets.build_network(replace(spec, device="cpu"), splits).eval()
-
-    def plain() -> None:
-        average_loss(model(x), sets).backward()
-
-    parts = {
-        "plain": plain,
-        "closed form": lambda: meta_gradient(model, x, held),
-        "double backward": lambda: virtual_step_gradient(model, x, held),
-    }
-    return {name: _count(work) for name, work in parts.items()}
-
-
-def _count(work: Callable[[], object]) -> int:
-    with FlopCounterMode(display=False) as counter:
-        work()
-    return counter.get_total_flops()

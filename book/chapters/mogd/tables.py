@@ -161,12 +161,16 @@ def length_table(longer: Results[int]) -> pd.DataFrame:
 
 
 def rate_table(record: Mapping[str, Any] | None) -> pd.DataFrame:
-    """Validation accuracy (%) by learning rate, of the recorded choice; empty without a record."""
+    """Validation accuracy (%) by learning rate, of the recorded choice; empty without a record.
+
+    Rows with "+v" are left out: the table would be twice as long.
+    """
     lines = {
         (line["tuned on"], line["row"]): dict(
             zip((f"{rate:g}" for rate in record["values"]), line["validation"], strict=True)
         )
         for line in (record["rows"] if record else ())
+        if not line["row"].endswith(" +v")
     }
     return pd.DataFrame(lines).T.round(1)
 
@@ -274,7 +278,7 @@ def cost_table(counts: Mapping[int, Mapping[str, int]]) -> pd.DataFrame:
     """Operations of a step with the meta-gradient, as multiples of a plain step.
 
     Args:
-        counts: clean samples in a step -> what ``runs.operations`` returns.
+        counts: clean samples in a step -> what ``cost.operations`` returns.
     """
     rows = {
         size: {

@@ -399,10 +399,9 @@ def by_class(records: Records, percent: int, names: Sequence[str]) -> pd.DataFra
     """
     runs = records["PU-MLC", percent]
     share = []
-    for spec in (run.spec for run in runs):
-        positives = (annotate(spec, load_splits(spec).train.y.numpy()) == 1).sum(0)
-        rows = len(load_splits(spec).train)
-        share.append(100 * batches_with(positives, rows, spec.batch_size))
+    for run in runs:
+        known = run["observed"]
+        share.append(100 * batches_with((known == 1).sum(0), len(known), run.spec.batch_size))
     table = pd.DataFrame(
         {
             "class": load_splits(runs[0].spec).classes,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable
 from dataclasses import KW_ONLY, dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -18,6 +18,8 @@ from torch.nn import functional as F
 
 from weaklabels import checks, crowds, models
 from weaklabels.dropout import add_dropout
+from weaklabels.lab import sweep
+from weaklabels.lab.checkpoint import Checkpoint, Progress
 from weaklabels.lab.loading import load_splits
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.spec import Data, Options, options
@@ -55,8 +57,10 @@ class Spec(Data):
         form: of the crowd layer.
         methods: what to train, of ``LABEL_METHODS`` and ``CONTINUED``.
         device: where to compute.
+        checkpoint: a run that was killed goes on after its last method.
     """
 
+    checkpoint: ClassVar[bool] = True
     _: KW_ONLY
     dataset: str = "digits"
     data_options: Options = (("test", 500),)
@@ -121,19 +125,22 @@ def run(spec: Spec) -> dict[str, Any]:
 def run_on(spec: Spec, task: Task) -> dict[str, Any]:
     """The same on data that are at hand."""
     checks.among(spec.methods, (*LABEL_METHODS, *CONTINUED), "a method")
-    found: dict[str, Any] = {
-        "truth_counts": np.bincount(task.truth, minlength=task.classes),
-        "order": task.order,
-    }
-    for name in (m for m in spec.methods if m in LABEL_METHODS):
-        found[f"{name}/early"], found[f"{name}/recall"] = _train_on_labels(spec, task, name)
-    wanted = [m for m in spec.methods if m in CONTINUED]
-    if wanted:
-        base = _train_base(spec, task)
-        for name in wanted:
+    state = Progress(found={})
+    kept = Checkpoint(sweep.checkpoint_file(), state=state)
+    base = None
+    names = sorted(spec.methods, key=CONTINUED.__contains__)
+    done = kept.restore()
+    for number, name in enumerate(names[done:], done + 1):
+        if name in LABEL_METHODS:
+            results = _train_on_labels(spec, task, name)
+        else:
+            base = base or _train_base(spec, task)
             results = _continue(spec, task, name, copy.deepcopy(base))
-            found |= {f"{name}/{key}": value for key, value in results.items()}
-    return found
+        state.found |= {f"{name}/{key}": value for key, value in results.items()}
+        kept.save(number)
+    kept.remove()
+    counts = np.bincount(task.truth, minlength=task.classes)
+    return {"truth_counts": counts, "order": task.order, **state.found}
 
 
 @dataclass
@@ -197,8 +204,9 @@ def _vote_shares(task: Task) -> np.ndarray:
     return votes / votes.sum(1, keepdims=True)
 
 
-def _train_on_labels(spec: Spec, task: Task, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """As many steps as the others have; recalls ``(looks, K)`` and ``(rounds + 1, K)``."""
+def _train_on_labels(spec: Spec, task: Task, name: str) -> dict[str, np.ndarray]:
+    """As many steps as the others have; ``early`` recalls ``(looks, K)`` and ``recall``
+    ``(rounds + 1, K)``."""
     if name == "DS":
         labels = crowds.dawid_skene(task.answers, task.classes)[0]
     elif name == "shares":
@@ -222,7 +230,7 @@ def _train_on_labels(spec: Spec, task: Task, name: str) -> tuple[np.ndarray, np.
                 training.method.observed = _estimate(spec, task, training.model)
             training.go_on(spec, task, min(each, steps - done), name, part, done)
         recall.append(_recall(training.model, task))
-    return np.array(early).reshape(-1, task.classes), np.array(recall)
+    return {"early": np.array(early).reshape(-1, task.classes), "recall": np.array(recall)}
 
 
 def _looked_at(spec: Spec, task: Task, name: str, training: _Training) -> list[np.ndarray]:

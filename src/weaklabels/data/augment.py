@@ -230,16 +230,13 @@ def pipeline(
 
 
 AUGMENTATIONS: dict[str, Callable[..., Tensor]] = {
-    function.__name__: function
-    for function in (
-        flip,
-        pad_crop,
-        square_crop,
-        cutout,
-        pick_view,
-        noise,
-        rand_augment,
-        auto_augment,
-    )
+    "flip": flip,
+    "pad_crop": pad_crop,
+    "square_crop": square_crop,
+    "cutout": cutout,
+    "pick_view": pick_view,
+    "noise": noise,
+    "rand_augment": rand_augment,
+    "auto_augment": auto_augment,
 }
 """Name -> function ``(batch, generator, ...)``."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -11,6 +13,24 @@ from torch import nn
 
 from weaklabels import kept
 from weaklabels.state import device_of, global_generators, pack, set_global_generators, unpack
+
+
+class Progress(SimpleNamespace):
+    """What a run that does not train by ``lab.execute`` has come to, as attributes: one part of its
+    checkpoint.
+
+    They are tensors, arrays, numbers, texts, generators, whatever has a ``state_dict`` that is made
+    of such values, and lists, tuples and dictionaries of them.
+    """
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        return pack(vars(self), type(self).__name__)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        for name, value in state.items():
+            setattr(self, name, unpack(value, getattr(self, name), name))
 
 
 class Checkpoint:

@@ -60,6 +60,8 @@ class _Shared(Network):
         return copy
 
     def forward(self, x: Tensor) -> Tensor:
+        if torch.is_grad_enabled() and not self.training:
+            return super().forward(x)  # a gradient that trains nothing, such as that of an attack
         rank, size = dist.get_rank(), dist.get_world_size()
         # Every part has the same length: the first rows come again at the end, and are cut off.
         rows = torch.arange(-(-len(x) // size) * size, device=x.device) % len(x)

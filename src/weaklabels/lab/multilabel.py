@@ -93,8 +93,10 @@ def run(spec: Spec) -> dict[str, Any]:
 
     Returns:
         ``val_ap`` and ``test_ap`` ``(epochs, C)`` in percent, ``best_epoch`` (from 1: the first of
-        the best validation mAP), and for each name in ``spec.track`` what it adds; with entries
-        tracked one by one also ``observed`` and ``truth`` ``(N, C)`` int8 of the training images.
+        the best validation mAP), and for each name in ``spec.track`` what it adds. If anything is
+        tracked also ``observed`` ``(N, C)`` int8, the weak labels of the training images, and with
+        their entries tracked one by one ``truth`` ``(N, C)`` int8. Other runs are many, and nobody
+        looks into them: they go without.
 
     Raises:
         ValueError: if layers are to be frozen that are pre-trained here, or extracted anyway.

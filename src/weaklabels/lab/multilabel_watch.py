@@ -208,8 +208,9 @@ class MultilabelWatch(Watch):
 
     def results(self) -> dict[str, Any]:
         found = super().results() | {"best_epoch": self.best_epoch}
-        if {"entry_logits", "modified", "train_scores"} & set(self.track):  # to tell label kinds
+        if self.track:  # who looks into a run asks what it was told
             found["observed"] = self.scene.observed.cpu().numpy()
+        if {"entry_logits", "modified", "train_scores"} & set(self.track):  # to tell label kinds
             found["truth"] = self.scene.splits.train.y.cpu().numpy()
         for moment in ("last", "best"):
             if moment == "best":

@@ -34,6 +34,7 @@ from typing import Any
 import joblib
 import numpy as np
 import torch
+import torch.distributed as dist
 from tqdm import tqdm
 
 from weaklabels.lab import distributed
@@ -109,7 +110,9 @@ def remember(function: RunFunction, spec: Any) -> Record:
     if store is None:
         return run_one(function, spec, None)
     path = store.path(function, spec)
-    return store.load(path, spec) or _run_and_save(function, spec, store, path)
+    found = store.load(path, spec)
+    stored = _everywhere(found is not None)
+    return found if found and stored else _run_and_save(function, spec, store, path)
 
 
 def checkpoint_file() -> Path | None:
@@ -184,7 +187,18 @@ def _run_and_save(function: RunFunction, spec: Any, store: Store, path: Path) ->
     record = run_one(function, spec, store, path)
     if distributed.leads():
         store.save(path, record)
+    _everywhere(True)
     return record
+
+
+def _everywhere(stored: bool) -> bool:
+    """Whether a record is stored for every process that works on this run: they compute it
+    together, and none goes on before all have said so."""
+    if not (dist.is_available() and dist.is_initialized()):
+        return stored
+    said: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(said, stored)
+    return all(said)
 
 
 def _run_and_forget(function: RunFunction, spec: Any, store: Store, path: Path) -> None:

@@ -88,10 +88,11 @@ def warm_up(spec: Spec) -> dict[str, Any]:
     """The first stage of a run (see ``first_stage``).
 
     Returns:
-        the scores of ``run``, and the weights after the last epoch, named ``average/...`` and
-        ``current/...``.
+        the scores of ``run``, the weights after the last epoch, named ``average/...`` and
+        ``current/...``, and ``observed`` ``(N, C)`` int8, the weak labels of the training images.
     """
-    return _train(_Setting(spec), keep_weights=True)
+    setting = _Setting(spec)
+    return _train(setting, keep_weights=True) | {"observed": setting.observed.numpy()}
 
 
 def run(spec: Spec) -> dict[str, Any]:
@@ -155,11 +156,11 @@ class _Setting:
         splits = load_splits(spec)
         model = network(spec, len(splits.classes), spec.seed)
         self.splits, self.model = on_maps(spec, splits, model)
-        observed = torch.from_numpy(annotate(spec, self.splits.train.y.numpy()))
+        self.observed = torch.from_numpy(annotate(spec, self.splits.train.y.numpy()))
         self.truth = self.splits.train.y.to(spec.device)
         method = methods.create(spec.method, **dict(spec.method_options))
-        self.method = started(method, observed.to(spec.device), truth=self.truth)
-        known = (observed != 0).any(1)
+        self.method = started(method, self.observed.to(spec.device), truth=self.truth)
+        known = (self.observed != 0).any(1)
         self.labelled, self.unlabelled = known.nonzero()[:, 0], (~known).nonzero()[:, 0]
         stage = "first stage" if spec.warm_up is None else "second stage"
         names = (ORDER, "strong view", "weak view")

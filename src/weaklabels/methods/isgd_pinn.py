@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -236,6 +236,12 @@ class Optimiser(Protocol):
     def step(self, objective: Evaluate, theta: Tensor) -> Tensor:
         """The next parameters; ``theta`` is not changed."""
 
+    def memory(self) -> dict[str, Any]:
+        """What it remembers from step to step: tensors, numbers, and lists and dicts of them."""
+
+    def recall(self, memory: dict[str, Any], theta: Tensor) -> None:
+        """Go on from the parameters at which another one had this ``memory``."""
+
 
 @dataclass
 class Explicit:
@@ -246,6 +252,12 @@ class Explicit:
     def step(self, objective: Evaluate, theta: Tensor) -> Tensor:
         _, gradient = objective(theta)
         return theta - self.alpha * gradient
+
+    def memory(self) -> dict[str, Any]:
+        return {}
+
+    def recall(self, memory: dict[str, Any], theta: Tensor) -> None:
+        pass
 
 
 @dataclass
@@ -264,6 +276,14 @@ class Adam:
         self.moments, self.count = (first, second), self.count + 1
         mean, scale = first / (1 - 0.9**self.count), second / (1 - 0.999**self.count)
         return theta - self.alpha * mean / (scale.sqrt() + 1e-8)
+
+    def memory(self) -> dict[str, Any]:
+        return {"moments": self.moments, "count": self.count}
+
+    def recall(self, memory: dict[str, Any], theta: Tensor) -> None:
+        if memory["moments"] is not None:
+            first, second = memory["moments"]
+            self.moments, self.count = (first.to(theta), second.to(theta)), memory["count"]
 
 
 @dataclass
@@ -290,18 +310,7 @@ class LBFGS:
     def step(self, objective: Evaluate, theta: Tensor) -> Tensor:
         checks.continues(theta, self._state[0] if self._state else None)
         if self._state is None:
-            free = theta.detach().clone().requires_grad_()
-            optimiser = torch.optim.LBFGS(
-                [free],
-                lr=self.rate or 1,
-                max_iter=self.iterations,
-                max_eval=self.evaluations,
-                history_size=self.history,
-                tolerance_grad=1e-11,
-                tolerance_change=1e-15,
-                line_search_fn=None if self.rate else "strong_wolfe",
-            )
-            self._state = free, optimiser
+            self._state = self._begin(theta)
         free, optimiser = self._state
 
         def closure() -> Tensor:
@@ -310,6 +319,28 @@ class LBFGS:
 
         optimiser.step(closure)
         return free.detach().clone()
+
+    def _begin(self, theta: Tensor) -> tuple[Tensor, torch.optim.LBFGS]:
+        free = theta.detach().clone().requires_grad_()
+        optimiser = torch.optim.LBFGS(
+            [free],
+            lr=self.rate or 1,
+            max_iter=self.iterations,
+            max_eval=self.evaluations,
+            history_size=self.history,
+            tolerance_grad=1e-11,
+            tolerance_change=1e-15,
+            line_search_fn=None if self.rate else "strong_wolfe",
+        )
+        return free, optimiser
+
+    def memory(self) -> dict[str, Any]:
+        return self._state[1].state_dict() if self._state else {}
+
+    def recall(self, memory: dict[str, Any], theta: Tensor) -> None:
+        if memory:
+            self._state = self._begin(theta)
+            self._state[1].load_state_dict(memory)
 
 
 @dataclass
@@ -342,6 +373,14 @@ class Implicit:
         self._kept = optimiser if self.keep else None
         return descended
 
+    def memory(self) -> dict[str, Any]:
+        return {"inner": self._kept.memory()} if self._kept else {}
+
+    def recall(self, memory: dict[str, Any], theta: Tensor) -> None:
+        if memory:
+            self._kept = self.inner()
+            self._kept.recall(memory["inner"], theta)
+
 
 @dataclass
 class Followed:
@@ -361,6 +400,15 @@ class Followed:
         self._taken += 1
         now = self.first if self._taken <= self.steps else self.then
         return now.step(objective, theta)
+
+    def memory(self) -> dict[str, Any]:
+        parts = {"first": self.first.memory(), "then": self.then.memory()}
+        return {"taken": self._taken, **parts}
+
+    def recall(self, memory: dict[str, Any], theta: Tensor) -> None:
+        self._taken = memory["taken"]
+        self.first.recall(memory["first"], theta)
+        self.then.recall(memory["then"], theta)
 
 
 def proximal(objective: Evaluate, theta: Tensor, alpha: float) -> Evaluate:

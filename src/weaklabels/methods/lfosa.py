@@ -19,14 +19,13 @@ import torch
 from scipy.optimize import brentq
 from sklearn.mixture import GaussianMixture
 from threadpoolctl import threadpool_limits
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from weaklabels import checks
 from weaklabels.dropout import dropout_passes
 from weaklabels.methods.base import Method, register
 from weaklabels.models import Network
-from weaklabels.train import predict
 
 
 def detector_loss(
@@ -340,6 +339,8 @@ class Situation:
     """What a strategy knows when it chooses.
 
     Attributes:
+        predict: gives a network's logits of inputs, such as ``weaklabels.train.predict``: how a
+            network is trained and asked is the caller's matter.
         classifier: K outputs, trained on the labelled examples.
         detector: K + 1 outputs; None if the strategy does not ask for one.
         pool: ``(N, ...)`` inputs to choose from.
@@ -349,6 +350,7 @@ class Situation:
         seed: of whatever is drawn.
     """
 
+    predict: Callable[[nn.Module, Tensor], Tensor]
     classifier: Network
     detector: Network | None
     pool: Tensor
@@ -371,7 +373,7 @@ class Situation:
     def known_scores(self, *, detector: bool) -> tuple[np.ndarray, np.ndarray]:
         """w(x) of the pool and its predicted classes, by the detector or by the classifier."""
         network = self.trained_detector() if detector else self.classifier
-        values, predicted = maximum_activation(predict(network, self.pool))
+        values, predicted = maximum_activation(self.predict(network, self.pool))
         return known_posterior(values, predicted, self.classes, self.seed % 2**31), predicted
 
 
@@ -383,20 +385,22 @@ def _random(s: Situation) -> np.ndarray:
 
 
 def _uncertainty(s: Situation) -> np.ndarray:
-    return largest(entropy(predict(s.classifier, s.pool)).cpu().numpy(), s.budget)
+    return largest(entropy(s.predict(s.classifier, s.pool)).cpu().numpy(), s.budget)
 
 
 def _certainty(s: Situation) -> np.ndarray:
-    return largest(maximum_activation(predict(s.classifier, s.pool))[0], s.budget)
+    return largest(maximum_activation(s.predict(s.classifier, s.pool))[0], s.budget)
 
 
 def _coreset(s: Situation) -> np.ndarray:
-    body = Network(s.classifier.features, s.classifier.pool, torch.nn.Identity())
-    return k_centre_greedy(predict(body, s.pool), predict(body, s.labelled), s.budget)
+    body = Network(s.classifier.features, s.classifier.pool, nn.Identity())
+    return k_centre_greedy(s.predict(body, s.pool), s.predict(body, s.labelled), s.budget)
 
 
 def _openmax(s: Situation) -> np.ndarray:
-    pool, labelled = (predict(s.classifier, x).double().cpu().numpy() for x in (s.pool, s.labelled))
+    pool, labelled = (
+        s.predict(s.classifier, x).double().cpu().numpy() for x in (s.pool, s.labelled)
+    )
     return largest(-openmax_unknown(pool, labelled, s.labels.cpu().numpy()), s.budget)
 
 
@@ -419,7 +423,7 @@ def _lfosa(s: Situation) -> np.ndarray:
 
 
 def _without_mixtures(s: Situation) -> np.ndarray:
-    values, predicted = maximum_activation(predict(s.trained_detector(), s.pool))
+    values, predicted = maximum_activation(s.predict(s.trained_detector(), s.pool))
     return largest(np.where(predicted < s.classes, values, -np.inf), s.budget)
 
 

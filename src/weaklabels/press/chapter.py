@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from weaklabels.lab.keys import ROOTS
+from weaklabels.lab.definitions import ROOTS
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.store import Store
 from weaklabels.press import figure_data, refresh
@@ -70,7 +70,7 @@ class Chapter(Setting):
             data_root=str(HOME / data_root),
             store=Store(build / "runs"),
             recorded_results=recorded,
-            workers=_told("WEAKLABELS_WORKERS") or default_workers(device),
+            workers=_told("WEAKLABELS_WORKERS") or default_workers(device, profile),
             scheduler=os.environ.get("WEAKLABELS_SCHEDULER") or None,
             gpus=(_told("WEAKLABELS_GPUS") or 1) if on_gpu else 1,
             first_seed=FIRST_RECORD_SEED if profile == "record" else 0,

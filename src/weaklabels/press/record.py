@@ -8,7 +8,8 @@ file is written at the end, in one step. What the command adds is the same for a
 ``command``
     the command that was typed, with ``folder`` in place of the data's.
 ``provenance``
-    commit, date, type of machine, versions.
+    commit, date, type of machine, versions, and ``seeds``, those of the runs, sorted. Records that
+    were made before December 2026 do not name these, nor do those without runs that have one.
 ``keys``
     where the code of the record and of its runs starts (``code``, ``module:definition``), and the
     hash of all that it reaches (``key``, see ``lab.keys``).
@@ -40,6 +41,7 @@ from typing import Any
 from tqdm import tqdm
 
 from weaklabels.lab import keys, sweep
+from weaklabels.lab.definitions import Reference
 from weaklabels.lab.setting import Setting
 from weaklabels.lab.store import Record, Store
 from weaklabels.press import machine
@@ -73,19 +75,21 @@ Widen = Callable[[Setting, dict[str, Any]], dict[str, Any]]
 
 @dataclass(frozen=True)
 class Noting(Setting):
-    """A setting that notes where the code of its runs starts, and what computed them.
+    """A setting that notes where the code of its runs starts, their seeds, and what computed them.
 
     Attributes:
-        code, devices: filled by ``run``.
+        code, devices, run_seeds: filled by ``run``.
     """
 
-    code: set[keys.Reference] = field(default_factory=set)
+    code: set[Reference] = field(default_factory=set)
     devices: set[str] = field(default_factory=set)
+    run_seeds: set[int] = field(default_factory=set)
 
     def run(self, function: sweep.RunFunction, specs: Iterable[Any]) -> list[Record]:
         specs = list(specs)
         for spec in specs:
             self.code.update(keys.starts(function, spec))
+        self.run_seeds.update(spec.seed for spec in specs if hasattr(spec, "seed"))
         records = super().run(function, specs)
         self.devices.update(record.provenance["device"] for record in records)
         return records
@@ -131,13 +135,13 @@ def widened(
     }
 
 
-def _start(function: Callable[..., Any]) -> keys.Reference:
+def _start(function: Callable[..., Any]) -> Reference:
     while isinstance(function, partial):
         function = function.func
     return function.__module__, function.__qualname__
 
 
-def _keys(code: Iterable[keys.Reference]) -> dict[str, Any]:
+def _keys(code: Iterable[Reference]) -> dict[str, Any]:
     code = sorted(code)
     return {"code": [":".join(start) for start in code], "key": keys.code_key(code)}
 
@@ -145,7 +149,8 @@ def _keys(code: Iterable[keys.Reference]) -> dict[str, Any]:
 def _provenance(setting: Noting, commit: str) -> dict[str, Any]:
     today = datetime.now(UTC).date().isoformat()
     found = sweep.provenance(setting.device) | computed_on(setting.devices)
-    return {**found, "commit": commit, "date": today}
+    seeds = {"seeds": sorted(setting.run_seeds)} if setting.run_seeds else {}
+    return {**found, "commit": commit, "date": today, **seeds}
 
 
 def computed_on(devices: Iterable[str]) -> dict[str, str]:
@@ -304,7 +309,7 @@ def _setting(chapter: Notebook, request: Options, places: Places) -> Noting:
         str(places.book.parent / request.data_root),
         Store(places.build / "record" / "runs"),
         chapter.path.parent / "recorded",
-        request.workers or machine.default_workers(request.device),
+        request.workers or machine.default_workers(request.device, request.profile),
     )
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from weaklabels.lab.keys import parse
+from weaklabels.lab.definitions import parse
 from weaklabels.lab.sweep import STORED_ONLY, NotStored
 from weaklabels.press.runner.edition import KEPT
 from weaklabels.press.statements import apart, assigned, called, ledger_call

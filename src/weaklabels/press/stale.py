@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from weaklabels.lab import keys
+from weaklabels.lab.definitions import Reference
 from weaklabels.press.runner import edition
 from weaklabels.press.runner.files import read_json
 
@@ -15,7 +16,7 @@ CHANGED = "its code has changed since it was made"
 NO_KEY = "it has no key, so that nobody is told when its code changes"
 
 
-def reference(text: str) -> keys.Reference:
+def reference(text: str) -> Reference:
     """A place in the code as a record names it, ``module:definition``."""
     module, _, name = text.partition(":")
     return module, name

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from weaklabels.lab.keys import parse
+from weaklabels.lab.definitions import parse
 
 Statement = tuple[str, str]
 """Id of its cell, and the statement as ``ast.unparse`` gives it; a call that adds rows to the

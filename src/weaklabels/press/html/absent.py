@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from weaklabels.lab.keys import parse
+from weaklabels.lab.definitions import parse, texts_in
 from weaklabels.press.runner.notebooks import Cell, Content, source_of, tags_of
 from weaklabels.press.verdicts import NOT_RECORDED
 
@@ -69,15 +69,9 @@ def _read(cell: Cell) -> list[str]:
         and isinstance(node.func, ast.Attribute)
         and node.func.attr == "recorded"
     ]
-    named = [name for call in calls for name in _strings(call.args[0])]
+    named = [name for call in calls for name in texts_in(call.args[0])]
     loops = (node for node in ast.walk(tree) if isinstance(node, ast.comprehension))
-    return named or [name for loop in loops for name in _strings(loop.iter)]
-
-
-def _strings(node: ast.AST) -> Iterator[str]:
-    for each in ast.walk(node):
-        if isinstance(each, ast.Constant) and isinstance(each.value, str):
-            yield each.value
+    return named or [name for loop in loops for name in texts_in(loop.iter)]
 
 
 def _says_nothing(output: Mapping[str, Any]) -> bool:

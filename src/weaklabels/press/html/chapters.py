@@ -21,7 +21,7 @@ from weaklabels.press.runner.notebooks import (
     source_of,
     tags_of,
 )
-from weaklabels.press.stale import CHANGED, stale
+from weaklabels.press.stale import stale
 from weaklabels.press.verdicts import OUTCOMES
 
 HEADING = re.compile(r"^# +(.+?)\s*$", re.MULTILINE)
@@ -77,15 +77,11 @@ class Shown:
         return _content(ran) != _content(self.source["cells"])
 
     @cached_property
-    def stale(self) -> list[str]:
-        """Names of records that other code has made; ``claims`` is the execution itself."""
+    def stale(self) -> dict[str, str]:
+        """Records that other code may have made, and why; ``claims`` is the execution itself."""
         found = stale(self.authored.parent / "recorded")
         names = {PROVENANCE: "claims"}
-        return [
-            names.get(name, name.removesuffix(".json"))
-            for name, why in found.items()
-            if why == CHANGED
-        ]
+        return {names.get(name, name.removesuffix(".json")): why for name, why in found.items()}
 
     @cached_property
     def failed(self) -> bool:

@@ -13,23 +13,40 @@ from weaklabels.press.html.chapters import HEADING, Shown
 from weaklabels.press.html.forest import draw_chapter
 from weaklabels.press.html.narrow import narrow
 from weaklabels.press.html.pages import claims_table
+from weaklabels.press.html.paper_scale import paper_scale
 from weaklabels.press.runner.edition import placeholder
 from weaklabels.press.runner.notebooks import Cell, Content, label_of, source_of, tags_of
+from weaklabels.press.stale import CHANGED, NO_KEY
 
 SVG = "image/svg+xml"
 NOT_EXECUTED = "Appears here once the chapter has been executed."
 
 _CLAIMS = re.compile(r"(tab|fig)-.*\bclaims")
 
+_STALE = {
+    CHANGED: (
+        "Recorded by other code",
+        "The code of {} has changed since it was recorded.",
+    ),
+    NO_KEY: (
+        "Recorded without a key",
+        "Made before records had a key of their code: {}. Nothing tells whether that code has "
+        "changed since.",
+    ),
+}
+"""What is the matter with records -> title and text of a notice, in which their names stand."""
+
 
 def staged(chapter: Shown, profile: str, box: str = "") -> Content:
-    """The notebook to put into the book's source tree, with a box of Markdown below its title."""
+    """The notebook to put into the book's source tree, with a box of Markdown below its title, and
+    at its end what runs at the papers' settings gave, if that is recorded."""
     if chapter.executed is None:
         notebook = _unexecuted(chapter, profile)
     else:
         notebook = _executed(chapter, chapter.executed, profile)
     if box:
         _after_title(notebook, box)
+    notebook["cells"] += paper_scale(chapter.edition.folder)
     return notebook
 
 
@@ -54,15 +71,11 @@ def _executed(chapter: Shown, executed: Content, profile: str) -> Content:
                 f"`{_command(chapter, profile)}` brings it up to date.",
             ),
         )
-    if chapter.stale:
-        _after_title(
-            notebook,
-            _notice(
-                "Recorded by other code",
-                f"The code of {', '.join(f'`{name}`' for name in chapter.stale)} has changed since "
-                f"it was recorded. `make record CHAPTERS={chapter.slug} NAME=...` records it anew.",
-            ),
-        )
+    for why, (title, what) in _STALE.items():
+        if names := [f"`{name}`" for name, found in chapter.stale.items() if found == why]:
+            again = f"`make record CHAPTERS={chapter.slug} NAME=...` records it anew."
+            text = f"{what.format(', '.join(names))} {again}"
+            _after_title(notebook, _notice(title, text))
     return notebook
 
 

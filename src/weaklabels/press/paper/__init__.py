@@ -8,6 +8,10 @@
     the code of a chapter's notebook, followed with the profile ``paper``.
 ``throughput``
     how many images a second the papers' networks train on.
+``sharing``
+    how many of their runs share a card best.
+``at_hand``
+    what is at hand of what a table needs.
 ``check``, ``plan``, ``work``
     ``make paper-check``, ``make paper-plan`` and ``make record PROFILE=paper``.
 """

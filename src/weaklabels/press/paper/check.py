@@ -2,9 +2,9 @@
 
 Each notebook is followed in a process of its own (see ``follow``), and the networks that the runs
 asked for are timed (see ``throughput``); one run is shared by two processes, two runs by two
-workers. What is finished is kept in ``build/paper-check``: stopped at any moment, or by the end of
-``BUDGET``, the same command goes on from there. A chapter in which something failed is followed
-again, when all others are done.
+workers, and a card by as many as it serves best (see ``sharing``). What is finished is kept in
+``build/paper-check``: stopped at any moment, or by the end of ``BUDGET``, the same command goes on
+from there. A chapter in which something failed is followed again, when all others are done.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from weaklabels.lab.store import Store
 from weaklabels.press.paper import plan, slices, throughput
 from weaklabels.press.paper.cells import MISSING, line_of
 from weaklabels.press.paper.follow import FAILED, Case, run_case
+from weaklabels.press.paper.sharing import time_sharing
 from weaklabels.press.paper.shorten import lighter, shortened
 from weaklabels.press.runner import options
 from weaklabels.press.runner.files import only_one, read_json, remove_leftovers, write_atomically
@@ -213,6 +214,7 @@ def _check(slugs: Sequence[str], device: str, root: str, folder: Path, jobs: int
             partial(time_compiled, device, root),
             partial(two_processes, root, folder),
             partial(two_workers, root, folder),
+            partial(time_sharing, device, root, folder.parent),
         ),
     )
     well += follow_all(failed, device, root, folder, jobs)

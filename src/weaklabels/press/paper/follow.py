@@ -35,7 +35,7 @@ from weaklabels.press.paper.shorten import (
     resumable,
     shortened,
 )
-from weaklabels.press.paper.throughput import Cost, add_cost
+from weaklabels.press.paper.throughput import Cost, add_cost, on_cpu
 
 T = TypeVar("T")
 
@@ -129,6 +129,7 @@ class Table:
         runs, kinds: their number, and that of the shortened runs that stand in for them.
         cost: of training them all.
         uncosted: runs whose cost is not known.
+        on_cpu: runs that compute there, though another device is asked for.
         seconds: that the shortened ones took.
     """
 
@@ -137,6 +138,7 @@ class Table:
     kinds: int = 0
     cost: Cost = field(default_factory=dict)
     uncosted: int = 0
+    on_cpu: int = 0
     seconds: float = 0.0
 
 
@@ -188,7 +190,9 @@ class Following(chapters.Chapter):
     def run(self, function: sweep.RunFunction, specs: Iterable[Any]) -> list[Record]:
         specs, size = list(specs), slices.size_for(self.device)
         table = Table(self.trace.section, len(specs))
-        table.uncosted = sum(not add_cost(table.cost, spec) for spec in dict.fromkeys(specs))
+        asked = dict.fromkeys(specs)
+        table.uncosted = sum(not add_cost(table.cost, spec, self.device) for spec in asked)
+        table.on_cpu = sum(on_cpu(spec, self.device) for spec in specs)
         self.trace.tables.append(table)
         started = time.monotonic()
         short = [shortened(resumable(spec), size) for spec in specs]

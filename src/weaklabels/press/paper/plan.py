@@ -4,7 +4,7 @@ It is made from what ``make paper-check`` found: the runs that every notebook as
 profile ``paper``, and how many images a second their networks train on. First come the chapters
 whose data are at hand, and among them those with the most undecided rows for each minute. What a
 table costs is unknown where its runs train no network on a published dataset, or that could not be
-timed; chapters of which nothing is known come last.
+timed, or where some compute on the CPU beside a GPU; chapters of which nothing is known come last.
 
 What is recorded in ``recorded/paper.json`` by the code of today is not planned again; where a table
 needs further seeds, or has to be made anew, its own runs say what it costs.
@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import torch
 
 from weaklabels.lab import keys
+from weaklabels.press.machine import FOUND
 from weaklabels.press.paper.throughput import NOT_COUNTED, file_of
 from weaklabels.press.runner.files import read_json
 from weaklabels.press.runner.notebooks import chapters_of
@@ -30,17 +31,18 @@ from weaklabels.press.stale import reference
 from weaklabels.press.verdicts import NOT_TESTABLE, OPEN
 
 REPOSITORY = Path(__file__).parents[4]
-FOUND = REPOSITORY / "build" / "paper-check"
 UNKNOWN = "cost unknown"
 FINISHED = "finished"
 
 
 class Planned(NamedTuple):
-    """What is left of a table: the heading above it, its runs, and minutes, None if unknown."""
+    """What is left of a table: the heading above it, its runs, minutes, None if unknown, and how
+    many of the runs compute on the CPU, though another device is asked for."""
 
     section: str
     runs: int
     minutes: float | None
+    on_cpu: int = 0
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,7 @@ def _planned(
         if recorded["timed"] == timed and recorded["seconds"]:
             one = recorded["seconds"] / _times(recorded, table) / 60
     minutes = 0.0 if not left else None if one is None else left * one
-    return Planned(table["section"], left * table["runs"], minutes)
+    return Planned(table["section"], left * table["runs"], minutes, left * table.get("on_cpu", 0))
 
 
 def _minutes(table: dict[str, Any], speeds: dict[str, Any]) -> float | None:
@@ -196,7 +198,8 @@ def lines(planned: list[Costs]) -> list[str]:
         for table in sorted(each.tables, key=lambda table: table.minutes is None):
             told = UNKNOWN if table.minutes is None else f"{table.minutes:,.1f} min"
             told = told if table.runs else FINISHED
-            found.append(f"  {told:>14}  {table.runs:5} runs  {table.section}")
+            place = f"; on the CPU: {table.on_cpu} runs" if table.on_cpu else ""
+            found.append(f"  {told:>14}  {table.runs:5} runs  {table.section}{place}")
     total = sum(each.minutes or 0 for each in planned)
     ready = sum(each.minutes or 0 for each in planned if not each.lacking)
     untold = sum(table.minutes is None for each in planned for table in each.tables)

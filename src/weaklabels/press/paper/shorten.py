@@ -47,6 +47,9 @@ GRAPH, NARROW = ("graph_head", True), 64
 ONCE = ("dataset", "annotation", "noise", "candidates")
 """Fields each value of which is tried with one method, and not with all."""
 
+CARRIERS = ("resnet", "efficientnet")
+"""How the names of networks begin for which there are weights of ImageNet."""
+
 KEPT = Path(torch.hub.get_dir()) / "checkpoints"
 """Where torchvision keeps the weights that it has downloaded."""
 
@@ -103,10 +106,12 @@ def apart(value: Any, names: tuple[str, ...], name: str = "") -> Any:
 
 
 def resumable(spec: Any) -> Any:
-    """The same run, which keeps its state after every epoch if it is one that can: at the papers'
-    settings a run may take longer than a budget."""
-    can = _is_spec(spec) and any(name == "checkpoint" for name, _ in _fields(spec))
-    return dataclasses.replace(spec, checkpoint=True) if can else spec
+    """The same run, which keeps its state after every epoch if it is one that can, as do runs that
+    it builds on: at the papers' settings a run may take longer than a budget."""
+    if not _is_spec(spec):
+        return spec
+    fields = {name: name == "checkpoint" or resumable(value) for name, value in _fields(spec)}
+    return dataclasses.replace(spec, **fields)
 
 
 def with_weights_at_hand(spec: Any) -> Any:
@@ -117,6 +122,22 @@ def with_weights_at_hand(spec: Any) -> Any:
     if isinstance(fields.get("network"), str) and "network_options" in fields:
         fields["network_options"] = _at_hand(fields["network"], fields["network_options"])
     return dataclasses.replace(spec, **fields)
+
+
+def with_weights(spec: Any) -> set[str]:
+    """The networks of a run, and of runs that it builds on, that begin with weights from elsewhere:
+    those of ImageNet, for which the option ``pretrained`` asks unless it is false."""
+    if not _is_spec(spec):
+        return set()
+    fields = dict(_fields(spec))
+    found = set().union(*map(with_weights, fields.values()))
+    if "network_options" in fields:
+        chosen = dict(fields["network_options"])
+        name = chosen.get("backbone", fields["network"])
+        own = dict(chosen.get("backbone_options", ())) if "backbone" in chosen else chosen
+        if name.startswith(CARRIERS) and own.get("pretrained", True):
+            found.add(name)
+    return found
 
 
 def _at_hand(network: str, given: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.func import functional_call, stack_module_state, vmap
 from torch.nn import functional as F
 
 from weaklabels import methods
@@ -24,12 +24,16 @@ from weaklabels.lab import multilabel
 from weaklabels.lab.execute import PRECISIONS, network, started
 from weaklabels.lab.spec import Net
 from weaklabels.models import Network
+from weaklabels.press.machine import card
 from weaklabels.press.paper.shorten import with_weights_at_hand
 from weaklabels.press.paper.slices import PUBLISHED, Size
 from weaklabels.train import fit
 
 Cost = dict[str, float]
 """Network, as ``signature`` names it -> training images that pass through it."""
+
+Step = Callable[[], None]
+Weights = dict[str, Tensor]
 
 LENET = "28 x 28"
 """The ``inputs`` of a run that makes its images as large as LeNet wants them."""
@@ -57,12 +61,19 @@ def signature(spec: Any) -> str:
     )
 
 
-def add_cost(cost: Cost, spec: Any) -> bool:
+def on_cpu(spec: Any, device: str) -> bool:
+    """Whether a run says that it computes on the CPU, whatever device is asked for."""
+    return device != "cpu" and getattr(spec, "device", device) == "cpu"
+
+
+def add_cost(cost: Cost, spec: Any, device: str = "cpu") -> bool:
     """Add what a run costs, and say whether that is known: of networks on published datasets.
 
     A run passes its training images once an epoch (see ``passes_a_step``), and evaluates all
-    others.
+    others. Of one that computes on the CPU the speed of the device says nothing.
     """
+    if on_cpu(spec, device):
+        return False
     if getattr(spec, "dataset", None) not in PUBLISHED or not hasattr(spec, "network"):
         return False
     train, val, test = PUBLISHED[spec.dataset].counts
@@ -144,6 +155,10 @@ def _images_a_second(model: Network, x: Tensor, classes: int, device: str) -> fl
         F.binary_cross_entropy_with_logits(model(x), target).backward()
         optimiser.step()
 
+    return len(x) * _steps_a_second(step, device)
+
+
+def _steps_a_second(step: Callable[[], Any], device: str) -> float:
     warm, timed = (1, 1) if device == "cpu" else (5, 20)
     for _ in range(warm):
         step()
@@ -152,7 +167,45 @@ def _images_a_second(model: Network, x: Tensor, classes: int, device: str) -> fl
         for _ in range(timed):
             step()
 
-    return len(x) * timed / _seconds(steps, device)
+    return timed / _seconds(steps, device)
+
+
+def stacked_step(models: Sequence[Network], x: Tensor, target: Tensor) -> tuple[Step, Weights]:
+    """One computation that is a step of several networks, each on a batch of its own.
+
+    Args:
+        models: ``E`` networks that differ in their weights alone, without buffers or dropout; they
+            stay as they are.
+        x, target: ``(E, B, ...)`` inputs and ``(E, B, C)`` targets.
+
+    Returns:
+        the step, and the weights that it changes, by name, each ``(E, ...)``.
+    """
+    weights, _ = stack_module_state(list(models))
+    optimiser = torch.optim.SGD(weights.values(), lr=1e-3, momentum=0.9, fused=True)
+
+    def logits(of_one: Weights, x: Tensor) -> Tensor:
+        return functional_call(models[0], of_one, (x,))
+
+    def step() -> None:
+        optimiser.zero_grad()
+        found = vmap(logits)(weights, x)
+        each = F.binary_cross_entropy_with_logits(found, target, reduction="none").mean((1, 2))
+        each.sum().backward()
+        optimiser.step()
+
+    return step, weights
+
+
+def measure_stacked(count: int, device: str, batch: int = 32) -> float:
+    """How many times as many steps a second small networks make when so many of them are stacked
+    in one computation: MLPs on digits, with nothing done for each of them alone."""
+    told = Net(network="mlp", device=device)
+    models = [network(told, 10, seed, inputs=64) for seed in range(count)]
+    x = torch.rand(count, batch, 64, device=device)
+    step, _ = stacked_step(models, x, torch.zeros(count, batch, 10, device=device))
+    alone = _images_a_second(models[0], x[0], 10, device)
+    return count * batch * _steps_a_second(step, device) / alone
 
 
 def _seconds(work: Callable[[], Any], device: str) -> float:
@@ -196,6 +249,4 @@ def measure_reading(spec: multilabel.Spec, epochs: int) -> float:
 
 def file_of(folder: Path, device: str) -> Path:
     """Where the speeds of a device are kept, images a second by ``signature``: cards differ."""
-    on_gpu = device != "cpu" and torch.cuda.is_available()
-    name = torch.cuda.get_device_name(device) if on_gpu else device.partition(":")[0]
-    return folder / f"throughput-{re.sub(r'[^A-Za-z0-9]+', '-', name)}.json"
+    return folder / f"throughput-{card(device)}.json"

@@ -4,8 +4,9 @@ The chapters come in the order of the plan (see ``plan``), each in a process of 
 one of them leaves the others alone. The code of each notebook is executed with the profile
 ``paper`` on all data that are at hand; every table that is complete is written at once to
 ``recorded/paper.json`` of its room, in its own place there, with the scores of its rows, seed by
-seed (see ``scores``). Finished runs lie in ``build/paper/runs``, and those under way keep their
-state after every epoch. Cells that fail for another reason than that data are missing are told, and
+seed (see ``scores``). Of a table over several datasets those rows are written whose data are at
+hand, and it is told which were left out. Finished runs lie in ``build/paper/runs``, and those under
+way keep their state. Cells that fail for another reason than that data are missing are told, and
 so are tables of which nothing can be kept.
 """
 
@@ -28,14 +29,20 @@ from pathlib import Path
 from typing import Any
 
 from weaklabels.lab import keys, sweep
+from weaklabels.lab.definitions import Reference
 from weaklabels.lab.store import Record
 from weaklabels.press import chapter as chapters
 from weaklabels.press import machine
 from weaklabels.press.paper import plan
+from weaklabels.press.paper.at_hand import CARRIED, LEFT_OUT, RANDOM, rows_at_hand
 from weaklabels.press.paper.cells import execute_cells, notebook_of, parameters
 from weaklabels.press.paper.follow import FAILED
 from weaklabels.press.paper.scores import by_difference, kept_of, name_of, says_something, scores
-from weaklabels.press.paper.shorten import resumable, with_weights_at_hand
+from weaklabels.press.paper.shorten import (
+    resumable,
+    with_weights,
+    with_weights_at_hand,
+)
 from weaklabels.press.paper.throughput import Cost, add_cost, file_of
 from weaklabels.press.record import AGAIN, REPOSITORY, computed_on, readable
 from weaklabels.press.runner import options
@@ -50,9 +57,6 @@ from weaklabels.press.runner.interrupt import kill_descendants, stopping_cleanly
 from weaklabels.press.stale import reference
 
 NAME = "paper"
-
-RANDOM = "random weights"
-"""Where networks are named whose weights were random, as ImageNet's were not at hand."""
 
 PLACE = ("section", "cell", "number")
 """What tells tables of a chapter apart: the heading above, the first line of the cell, and which of
@@ -73,11 +77,12 @@ class Tables:
         budget: time that the command was given, as typed; empty: no limit.
         found: the complete tables, also those of earlier commands: where each stands (``section``,
             first line of the ``cell``, ``number`` among the tables of this cell), ``rows``,
-            networks with random weights, and how it came about.
+            networks with random weights, datasets that are left out, and how it came about.
         seeds: repetitions that are asked for.
         added: how many tables are new.
         place: of the table under way; None between tables.
-        code, random: where the code of that table starts, and its random networks.
+        code, random, carried: where the code of that table starts, and its networks with random
+            weights and with those of ImageNet.
         asked: tables that a cell asked for, by section and first line.
         section, line, cells, silent, failed: of the cells (see ``cells.execute_cells``).
     """
@@ -90,8 +95,9 @@ class Tables:
     seeds: int = 1
     added: int = 0
     place: dict[str, Any] | None = None
-    code: set[keys.Reference] = field(default_factory=set)
+    code: set[Reference] = field(default_factory=set)
     random: set[str] = field(default_factory=set)
+    carried: set[str] = field(default_factory=set)
     asked: Counter[tuple[str, str]] = field(default_factory=Counter)
     section: str = ""
     line: str = ""
@@ -118,6 +124,7 @@ class Tables:
         kept_of(name)
         self.code.clear()
         self.random.clear()
+        self.carried.clear()
         self.asked[self.section, self.line] += 1
         number = self.asked[self.section, self.line]
         self.place = {"section": self.section, "cell": self.line, "number": number}
@@ -126,14 +133,21 @@ class Tables:
         finally:
             self.place = None
 
-    def add(self, table: Mapping[str, Any], rows: Mapping[Any, Sequence[Record]]) -> None:
+    def add(
+        self,
+        table: Mapping[str, Any],
+        rows: Mapping[Any, Sequence[Record]],
+        left_out: Sequence[str] = (),
+    ) -> None:
         """Add a complete table in its place, and write all of them.
 
-        One of which nothing can be kept, though something was to be, counts as failed.
+        One of which nothing can be kept, though something was to be, counts as failed; one that
+        leaves out what the table in its place has is not written.
 
         Args:
             table: its place, and its function.
             rows: the runs of each, not none.
+            left_out: datasets that are not at hand, from which further rows would learn.
         """
         kept = kept_of(table["function"])
         scored = {_name(key): scores(records, kept) for key, records in rows.items()}
@@ -143,30 +157,34 @@ class Tables:
             told = f"no value of {table['function']} can be kept: expected {', '.join(kept)}"
             self.failed.append((self.section, told))
             return
+        place = self._place_of(table)
+        if place is not None and not set(left_out) <= set(self.found[place].get(LEFT_OUT, ())):
+            return
         runs = [record for records in rows.values() for record in records]
-        self._replace(
-            {
-                **table,
-                "rows": scored,
-                "seeds": self.seeds,
-                **cost_of(runs),
-                "timed": file_of(Path(), self.device).name,
-                RANDOM: sorted(self.random),
-                "command": self.command,
-                "provenance": self._provenance(runs),
-                "keys": _keys(self.code),
-            }
-        )
+        new = {
+            **table,
+            "rows": scored,
+            LEFT_OUT: list(left_out),
+            "seeds": self.seeds,
+            **cost_of(runs, self.device),
+            "timed": file_of(Path(), self.device).name,
+            RANDOM: sorted(self.random),
+            CARRIED: sorted(self.carried),
+            "command": self.command,
+            "provenance": self._provenance(runs),
+            "keys": _keys(self.code),
+        }
+        if place is None:
+            self.found.append(new)
+        else:
+            self.found[place] = new
         self.added += 1
         write_atomically(self.path, readable(self.content()) + "\n")
 
-    def _replace(self, table: dict[str, Any]) -> None:
-        places = [tuple(each.get(key) for key in PLACE) for each in self.found]
-        place = tuple(table[key] for key in PLACE)
-        if place in places:
-            self.found[places.index(place)] = table
-        else:
-            self.found.append(table)
+    def _place_of(self, table: Mapping[str, Any]) -> int | None:
+        """Which of the found tables is that of this place, if there is one."""
+        same = (all(each.get(key) == table[key] for key in PLACE) for each in self.found)
+        return next((number for number, is_so in enumerate(same) if is_so), None)
 
     def _provenance(self, runs: Sequence[Record] = ()) -> dict[str, Any]:
         devices = [run.provenance["device"] for run in runs if "device" in run.provenance]
@@ -193,7 +211,7 @@ class Tables:
         }
 
 
-def _keys(starts: Iterable[keys.Reference]) -> dict[str, Any]:
+def _keys(starts: Iterable[Reference]) -> dict[str, Any]:
     code = sorted(starts)
     return {"code": [":".join(start) for start in code], "key": keys.code_key(code)}
 
@@ -202,8 +220,12 @@ def _name(key: Any) -> str:
     return ", ".join(map(str, key)) if isinstance(key, tuple) else str(key)
 
 
-def cost_of(runs: Sequence[Record]) -> dict[str, Any]:
+def cost_of(runs: Sequence[Record], device: str = "cpu") -> dict[str, Any]:
     """What the plan is told of runs that are finished.
+
+    Args:
+        runs: which.
+        device: that was asked for.
 
     Returns:
         ``runs``, their number; ``images`` that pass through their networks (see
@@ -212,7 +234,7 @@ def cost_of(runs: Sequence[Record]) -> dict[str, Any]:
     """
     cost: Cost = {}
     for spec in dict.fromkeys(run.spec for run in runs):
-        add_cost(cost, spec)
+        add_cost(cost, spec, device)
     seconds = {id(run): run.provenance.get("seconds", 0.0) for run in runs}
     return {
         "runs": len(runs),
@@ -230,32 +252,37 @@ class Working(chapters.Chapter):
         if self.tables.place is not None:  # ``repeat`` is under way, and names the rows
             return self._compute(function, specs)
         with self.tables.one(function) as table:
-            records = self._compute(function, specs)
-            self.tables.add(table, by_difference(records))
+            numbered = dict(enumerate(specs))
+
+            def compute(rows: Mapping[int, Any]) -> dict[int, Record]:
+                return dict(zip(rows, self._compute(function, rows.values()), strict=True))
+
+            found, missing = rows_at_hand(numbered, compute)
+            records = list(found.values())
+            self._add(table, by_difference(records), missing)
         return records
 
     def _compute(self, function: sweep.RunFunction, specs: Iterable[Any]) -> list[Record]:
-        told = [resumable(self._with_weights(spec)) for spec in specs]
-        for spec in told:
-            self.tables.code.update(keys.starts(function, spec))
+        specs = list(specs)
+        fitting = [with_weights_at_hand(spec) for spec in specs]
+        told = [resumable(spec) for spec in fitting]
         if self.tables.budget and any(self._begins_anew(function, spec) for spec in told):
             print(
                 f"{self.slug}: runs of {name_of(function)} keep no checkpoints: one that takes "
                 f"longer than BUDGET={self.tables.budget} is never finished",
                 flush=True,
             )
-        return super().run(function, told)
+        records = super().run(function, told)
+        for spec, asked in zip(told, specs, strict=True):
+            self.tables.code.update(keys.starts(function, spec))
+            self.tables.carried.update(with_weights(spec))
+            self.tables.random.update(with_weights(asked) - with_weights(spec))
+        return records
 
     def _begins_anew(self, function: sweep.RunFunction, spec: Any) -> bool:
         """Whether a run is still to be computed, and starts from its beginning when stopped."""
         kept = getattr(spec, "checkpoint", False)
         return not kept and not self.store.path(function, spec).exists()
-
-    def _with_weights(self, spec: Any) -> Any:
-        fitting = with_weights_at_hand(spec)
-        if fitting != spec:
-            self.tables.random.add(fitting.network)
-        return fitting
 
     def repeat(
         self,
@@ -263,10 +290,32 @@ class Working(chapters.Chapter):
         table: Mapping[Any, Any],
         seeds: Iterable[int] | None = None,
     ) -> dict[Any, list[Record]]:
+        numbers = None if seeds is None else list(seeds)
         with self.tables.one(function) as under_way:
-            records = super().repeat(function, table, seeds)
-            self.tables.add(under_way, records)
+            records, missing = rows_at_hand(
+                table, lambda rows: super(Working, self).repeat(function, rows, numbers)
+            )
+            self._add(under_way, records, missing)
         return records
+
+    def _add(
+        self,
+        table: Mapping[str, Any],
+        rows: Mapping[Any, Sequence[Record]],
+        missing: Mapping[str, FileNotFoundError],
+    ) -> None:
+        """Add the rows of a table whose data are at hand, and name what others lack.
+
+        Raises:
+            FileNotFoundError: if there are others: the cell shows all of them.
+        """
+        if rows:
+            self.tables.add(table, rows, list(missing))
+        if rows and missing:
+            names = ", ".join(missing)
+            print(f"{self.slug}: {table['section']}: rows of {names} are left out", flush=True)
+        for error in missing.values():
+            raise error
 
 
 def compute(tables: Tables, seeds: int, data_root: str, workers: int) -> None:
@@ -354,7 +403,9 @@ def main(arguments: list[str] | None = None) -> int:
         device, limit = options.device(given.device), options.budget(given.budget)
         slugs = options.chapters(given.chapters, known) or plan.order(device)
         seeds = options.number("SEEDS", given.seeds) or 1
-        workers = options.number("WORKERS", given.workers) or machine.default_workers(device)
+        workers = options.number("WORKERS", given.workers) or machine.default_workers(
+            device, "paper"
+        )
         root = options.data_root(given.data)
         clean = partial(_clean, folder)
         with only_one(folder), stopping_cleanly(clean, AGAIN, limit):

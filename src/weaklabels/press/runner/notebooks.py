@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from weaklabels.lab.keys import parse
+from weaklabels.lab.definitions import parse
 from weaklabels.press.runner.options import UsageError
 
 Cell = dict[str, Any]

@@ -36,10 +36,10 @@ class Options:
         seeds: repetitions of every experiment; None leaves each chapter its own number.
         data_root: folder of the downloaded datasets; absolute when the user named one.
         chapters: slugs asked for; empty means all.
-        jobs: notebooks executed at a time; None: two on two or more cores, where there are two to
-            do, as one draws figures while the other computes, and one on a GPU.
-        workers: processes in which each of these notebooks computes its runs; None: the cores
-            shared out among the notebooks, and one on a GPU.
+        jobs: notebooks executed at a time; None: what ``machine.default_jobs`` says, where there
+            are so many to do.
+        workers: processes in which each of these notebooks computes its runs; None: what
+            ``machine.default_workers`` says.
         gpus: GPUs that work together on each run.
         scheduler: address of a Dask scheduler that takes the runs, or None.
         stored_only: no run is computed; cells that need one which is not stored are left out.

@@ -66,15 +66,14 @@ def execute_all(
     shutil.rmtree(scratch)
 
 
-def default_jobs(device: str) -> int:
-    """How many notebooks to execute at a time, if so many are asked for (see ``Options``)."""
-    return 2 if device == "cpu" and joblib.cpu_count() >= 2 else 1
-
-
 def _at_a_time(chapters: int, options: Options) -> tuple[int, int]:
     """Notebooks at a time, and processes for the runs of each."""
-    jobs = min(chapters, options.jobs or default_jobs(options.device))
-    return jobs, options.workers or machine.default_workers(options.device, jobs)
+    device, profile, jobs = options.device, options.profile, options.jobs
+    if jobs is None:  # GPUs that work together on a run have no other
+        alone = options.gpus > 1
+        jobs = 1 if alone else machine.default_jobs(device, profile, options.workers or 1)
+    jobs = min(chapters, jobs)
+    return jobs, options.workers or machine.default_workers(device, profile, jobs)
 
 
 def cores_used(chapters: int, options: Options) -> int:
@@ -115,10 +114,9 @@ class _Running:
             told[STORED_ONLY] = "1"
         if options.scheduler:
             told["WEAKLABELS_SCHEDULER"] = options.scheduler
-        if options.device == "cpu":
-            # As in the runs: the same bits whatever the number of cores, and two notebooks do not
-            # fight for them.
-            told["OMP_NUM_THREADS"] = "1"
+        # As in the runs: the same bits whatever the number of cores, for which notebooks that
+        # are executed at a time do not fight.
+        told["OMP_NUM_THREADS"] = "1"
         return told
 
     def used_code(self) -> tuple[list[str], list[str], list[str]]:

@@ -7,7 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from weaklabels.lab.keys import closure, imports_of
+from weaklabels.lab.definitions import imports_of
+from weaklabels.lab.keys import closure
 from weaklabels.press.runner.files import read_json, sha256, tree
 from weaklabels.press.runner.notebooks import (
     Notebook,
