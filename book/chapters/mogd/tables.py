@@ -229,7 +229,8 @@ def tuned_table(tuned: Sequence[Tuned]) -> pd.DataFrame:
 def chosen_table(records: Mapping[str, Mapping[str, Any] | None]) -> pd.DataFrame:
     """The learning rate of every row that chose one, a column a set, and what was tried.
 
-    A choice at an end of what was tried is marked, and so is a rate that was added for one row.
+    A choice at an end of what was tried is marked, and so are rates that were tried for one row
+    beyond the others.
 
     Args:
         records: name of the data -> record; those without are left out.
@@ -239,11 +240,13 @@ def chosen_table(records: Mapping[str, Mapping[str, Any] | None]) -> pd.DataFram
         for line in record["choices"] if record else ():
             column = columns.setdefault(PLACES[line["dataset"]], {})
             tried = line.get("tried", record["tried"])
-            mark = " (added)" if line["chosen"] not in record["tried"] else ""
+            added = ", ".join(f"{rate:g}" for rate in tried if rate not in record["tried"])
+            mark = f" (also tried: {added})" if added else ""
             mark += " (edge)" if line["chosen"] in (tried[0], tried[-1]) else ""
             column[line["row"]] = f"{line['chosen']:g}{mark}"
         for place in {PLACES[line["dataset"]] for line in record["choices"]} if record else ():
-            columns[place]["tried"] = ", ".join(f"{rate:g}" for rate in record["tried"])
+            rates = sorted(record["tried"])
+            columns[place]["tried"] = f"{len(rates)}, {rates[0]:g} to {rates[-1]:g}"
     return pd.DataFrame(columns)
 
 
@@ -270,8 +273,15 @@ def record_note(record: Mapping[str, Any] | None) -> str:
     )
     seeds = {line["seed"] for line in record["rows"]}
     lines = [f"repetitions: {len(seeds)}."]
-    lines += [f"{what}: {how}." for what, how in record["protocol"].items()]
+    lines += [f"{what}: {_by_place(how)}." for what, how in record["protocol"].items()]
     return "\n".join([made, "", *(f"- {line}" for line in (*lines, *record["differences"]))])
+
+
+def _by_place(how: Any) -> Any:
+    """What differs from set to set, in words."""
+    if not isinstance(how, Mapping):
+        return how
+    return ", ".join(f"{each} on {PLACES[name]}" for name, each in how.items())
 
 
 def cost_table(counts: Mapping[int, Mapping[str, int]]) -> pd.DataFrame:
