@@ -47,6 +47,15 @@ def test_paper_profile_runs_on_the_sets_that_are_there(tmp_path):
         assert 0 <= found["test_accuracy"][0] <= 100
 
 
+def test_paper_profile_changes_the_width_of_a_connected_network(tmp_path):
+    tiny.cifar10_subset(tmp_path)  # whose tables have residual networks alone
+    chosen = runs.settings(chapter("paper", tmp_path))
+    assert {spec.network for spec in chosen.tables.values()} == {"cifar_resnet", "cifar_densenet"}
+    spec = runs.intervention_table(chosen.start)[0.7, 30, "PRODEN"]
+    found = candidate_sets.run(dataclasses.replace(spec, epochs=1, batch_size=20))
+    assert 0 <= found["test_accuracy"][0] <= 100
+
+
 def test_quick_profile_says_what_it_uses():
     here = chapter("quick")
     chosen = runs.settings(here)

@@ -241,13 +241,15 @@ def _paper(chapter: Setting) -> Settings:
     first = next(iter(compared.tables.values()))
     residual = compared.tables.get("cifar10, cifar_resnet", replace(first, network="cifar_resnet"))
     pilot = replace(residual, track=("values", "maps"))
+    connected = replace(first, network="mlp")
+    start = next((each for each in compared.tables.values() if each.network == "mlp"), connected)
     return Settings(
         **vars(compared),
         pilot=pilot,
         later_start=5,
         lenet=_lenet(pilot),
         vectors=replace(first, network="mlp", inputs="mixed"),
-        start=first,
+        start=start,
         starts=(0, 1, 5, 20, 50, 100, 150, 200, 240),
         real={
             label: real_world_spec(name, "mlp", chapter.data_root)

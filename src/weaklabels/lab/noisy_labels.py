@@ -238,7 +238,7 @@ class _Watch(Watch):
             self.note(name, value)
 
     def state_dict(self) -> dict[str, Any]:
-        own = {"found_last": self.found_last, "average": self.average.model.state_dict()}
+        own = {"found_last": self.found_last, "average": dict(self.average.model.state_dict())}
         return super().state_dict() | pack(own, "watch")
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
