@@ -144,13 +144,15 @@ def test_a_record_is_told_and_a_missing_one_is_said_to_be_missing():
     note = tables.record_note(made)
     assert "`make record`, commit `0123456789`" in note
     assert note.endswith("- repetitions: 3.\n- network: MLP.\n- A reconstruction.")
+    by_set = made | {"protocol": {"epochs": {"lost": 180, "birdsong": 45}}}
+    assert "- epochs: 180 on Lost, 45 on BirdSong." in tables.record_note(by_set)
     assert "not recorded yet" in tables.record_note(None)
     records = {"fashion_mnist": made, "real_sets": None}
     shown = tables.chosen_table(records)["Fashion-MNIST, pair 0.9"]
-    assert (shown["CC"], shown["tried"]) == ("0.2 (edge)", "0.1, 0.2")
+    assert (shown["CC"], shown["tried"]) == ("0.2 (edge)", "2, 0.1 to 0.2")
     wider = made["choices"][0] | {"chosen": 0.4, "tried": [0.1, 0.2, 0.4, 0.8]}
     shown = tables.chosen_table({"": made | {"choices": [wider]}})["Fashion-MNIST, pair 0.9"]
-    assert (shown["CC"], shown["tried"]) == ("0.4 (added)", "0.1, 0.2")
+    assert (shown["CC"], shown["tried"]) == ("0.4 (also tried: 0.4, 0.8)", "2, 0.1 to 0.2")
     assert tables.data_table(records).loc["clean samples"].tolist() == ["1,050"]
     assert tables.data_table({"real_sets": None}).empty
     found = tables.recorded_real(made, tables.FASHION)
