@@ -128,6 +128,9 @@ def test_lengths_are_cut_and_everything_else_stays():
     narrow = dict(lighter(headed, "cpu").method_options)
     assert narrow == {"graph_head": True, "graph_channels": 64, "local_global": 3}
     assert lighter(headed, "cuda").method_options == headed.method_options
+    small = replace(short, network_options=options(pretrained=False, small=True))
+    assert lighter(small, "cpu").network_options == options(pretrained=False)
+    assert lighter(small, "cuda").network_options == small.network_options
 
 
 def test_a_backbone_has_the_weights_that_are_here(monkeypatch):
