@@ -8,7 +8,7 @@ import pytest
 
 from weaklabels.lab import keys
 from weaklabels.lab.definitions import Reference, read_module
-from weaklabels.press.stale import reference
+from weaklabels.press.stale import NO_KEY, reference, stale
 
 CHAPTERS = Path(__file__).parents[2] / "book" / "chapters"
 ROOMS = [
@@ -37,6 +37,11 @@ def starts() -> set[Reference]:
         if isinstance(held := json.loads(path.read_text()), dict) and "keys" in held
         for start in held["keys"]["code"]
     }
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.name)
+def test_every_record_has_the_key_of_its_code(room: Path) -> None:
+    assert NO_KEY not in stale(room / "recorded").values()
 
 
 def test_the_code_of_a_record_starts_at_what_there_is(starts: set[Reference]) -> None:
