@@ -82,6 +82,9 @@ def test_the_loss_of_the_judge():
     close(found, expected["per_sample"], atol=1e-6)
     close(found.mean(), expected["emd"], atol=1e-6)
     close(all_e.mean_score(given["p"]), expected["mean_scores"], atol=1e-6)
+    same = given["p"].clone().requires_grad_()
+    all_e.earth_mover(same, given["p"]).sum().backward()
+    close(same.grad, np.zeros(same.shape))
 
 
 def test_psnr_and_ssim():

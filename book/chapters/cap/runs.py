@@ -272,7 +272,7 @@ def _paper_spec(
             options(**loss_options),
             epochs=12,
             batch_size=warm_up_batch(share),
-            optimiser=optimiser,
+            optimiser=replace(optimiser, cycle_epochs=None),  # a whole cycle of its own
             strong=(("flip",), ("rand_augment",)),
             hand_over="average" if dataset == "nuswide" else "current",
         ),
