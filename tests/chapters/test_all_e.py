@@ -297,6 +297,8 @@ def test_comparators_do_what_they_say():
     assert float(comparators.gamma_to_mean(x).mean()) == pytest.approx(0.6, abs=1e-4)
     even = all_e.luminance(comparators.equalise(x))
     assert float(even.median()) == pytest.approx(0.5, abs=0.02)
+    flat = torch.full((1, 3, 8, 8), 0.3)
+    assert torch.equal(comparators.equalise(flat), flat)
     photos = photographs.Photographs(x, comparators.repeat_action(x, (17,) * 3, 3), x, x)
     assert comparators.best_constant(photos, 3, with_reference=True) == 17
     with pytest.raises(ValueError, match="'magic': expected one of input, gamma"):
