@@ -244,8 +244,8 @@ def base_spec(chapter: Setting, share: float, dataset: str = "coco2014", loss: s
         return quick
     return replace(
         quick,
-        data_options=options(**scenes | {"train": 200, "val": 60, "test": 60}),
-        warm_up=replace(quick.warm_up, epochs=2),
+        data_options=options(**scenes | {"train": 200, "val": 20, "test": 20}),
+        warm_up=replace(quick.warm_up, epochs=1),
         epochs=2,
         evaluate_every=1,
     )
