@@ -53,9 +53,11 @@ def test_a_run_killed_after_an_epoch_goes_on_with_the_same_bits(root, tmp_path):
     """SIGKILL in a process of its own; what remains is the checkpoint of its second epoch."""
     spec, store = small(root), Store(tmp_path / "runs")
     whole = multilabel.run(spec)
-    process = get_context("fork").Process(target=killed_in_its_third_epoch, args=(spec, store))
+    process = get_context("fork").Process(
+        target=killed_in_its_third_epoch, args=(spec, store), daemon=True
+    )
     process.start()
-    process.join()
+    process.join(120)
     assert process.exitcode == -signal.SIGKILL
     left = [path.suffix for path in (tmp_path / "runs" / "checkpoints").iterdir()]
     assert left == [".pt"]
