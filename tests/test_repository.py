@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tomllib
 from collections import Counter
+from functools import cache
 from importlib import import_module
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 
 import pytest
 import yaml
+from check_jsonschema import main as check_jsonschema
 
 from weaklabels import __version__
 from weaklabels.press.html.papers import papers_of
@@ -218,12 +220,14 @@ def test_the_lock_resolves_every_dependency_of_the_package() -> None:
     assert {"book", "cluster", "dev"} <= project["optional-dependencies"].keys()
 
 
+@cache
 def imported_names(path: Path) -> set[str]:
     """Top-level names that a module or a notebook imports, anywhere in it."""
     notebook = path.suffix == ".ipynb"
     tree = ast.parse(code_of(read_notebook(path)) if notebook else path.read_text())
-    found = {a.name for node in ast.walk(tree) if isinstance(node, ast.Import) for a in node.names}
-    froms = (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom))
+    nodes = [*ast.walk(tree)]
+    found = {a.name for node in nodes if isinstance(node, ast.Import) for a in node.names}
+    froms = (node for node in nodes if isinstance(node, ast.ImportFrom))
     found |= {node.module for node in froms if node.module and not node.level}
     return {name.partition(".")[0] for name in found}
 
@@ -328,9 +332,9 @@ def test_conda_and_binder_install_package_and_chapters() -> None:
     ],
 )
 def test_files_follow_their_schema(schema: str, paths: list[Path]) -> None:
-    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, *paths]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+    with pytest.raises(SystemExit) as ended:
+        check_jsonschema(["--builtin-schema", schema, *map(str, paths)])
+    assert ended.value.code == 0
 
 
 LINT = """
@@ -407,7 +411,7 @@ def test_editions_print_no_warning_and_no_folder_of_the_machine_that_made_them()
     for path in sorted((ROOT / "book" / "chapters").glob("*/recorded/edition.ipynb")):
         told = path.read_text(encoding="utf-8")
         assert '"stderr"' not in told, path
-        assert not re.findall(r"[\w/.]*/site-packages/|/home/\w+|/root/", told), path
+        assert not re.findall(r"/site-packages/|/home/\w+|/root/", told), path
 
 
 def test_records_name_commits_that_the_history_has() -> None:

@@ -127,7 +127,7 @@ def test_the_wheel_has_the_name_that_the_book_tells(wheel: Path) -> None:
 
 def test_a_downloaded_chapter_runs_with_the_wheel_alone(python: Path, tmp_path: Path) -> None:
     """Where no clone is, and what it computes is kept where it was unpacked."""
-    slug = "stability_attacks"
+    slug = "l2d"
     packed = tmp_path / "downloaded.zip"
     packed.write_bytes(downloads.runnable("A chapter", ROOMS / slug / f"{slug}.ipynb"))
     zipfile.ZipFile(packed).extractall(tmp_path)

@@ -19,8 +19,6 @@ from typing import Any
 
 import pytest
 
-from weaklabels.press.runner.execute import kernel_environment
-
 FORKED = get_context("forkserver")
 IMPORTED = (
     *("ipykernel.kernelapp", "matplotlib.pyplot", "seaborn"),
@@ -79,6 +77,8 @@ def serve(argv: list[str], env: dict[str, str], cwd: str) -> None:
 
 def warm_up(settings: Path) -> None:
     """Start the process that kernels are forked from, with the environment of a kernel."""
+    from weaklabels.press.runner.execute import kernel_environment  # of which kernels need nothing
+
     with pytest.MonkeyPatch.context() as patched:
         for name, value in kernel_environment(settings).items():
             patched.setenv(name, value)

@@ -7,6 +7,9 @@ one have the mark ``book``: `make test-book` runs them, `make test` does not.
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -19,6 +22,10 @@ from bs4 import BeautifulSoup
 from tests.book import toy
 from tests.book.browsing import CHROMIUM, Site, launched, served
 from weaklabels.press.html import build
+from weaklabels.press.html.repository import SETTING
+from weaklabels.press.html.staging import stage
+
+ADDRESS = "https://github.com/somebody/weak-labels"
 
 
 @pytest.hookimpl(tryfirst=True)  # before those without a mark are left out
@@ -54,6 +61,22 @@ def toy_book(tmp_path_factory: pytest.TempPathFactory) -> ToyBook:
     toy.write(made.book, made.build / "smoke")
     build("smoke", made.build, made.book)
     return made
+
+
+@pytest.fixture(scope="session")
+def addressed(toy_book: ToyBook, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The pages that Jupyter Book's own command makes of the toy book, told its repository."""
+    folder = tmp_path_factory.mktemp("addressed")
+    shutil.copytree(toy_book.build / "smoke", folder / "smoke")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv(SETTING, ADDRESS)
+        source = stage("smoke", folder / "smoke", toy_book.book)
+    assert not (source / "conf.py").exists(), "that of our own build"
+    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", ".", "-q", "-n", "-W"]
+    command += ["--keep-going", "--path-output", str(folder)]
+    done = subprocess.run(command, cwd=source, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return folder / "_build" / "html"
 
 
 @pytest.fixture(scope="session")

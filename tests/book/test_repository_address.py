@@ -10,15 +10,13 @@ from typing import Any
 
 import pytest
 import yaml
-from bs4 import BeautifulSoup
 
-from tests.book.conftest import ToyBook
-from weaklabels.press.html import BOOK, build
+from tests.book.conftest import ADDRESS, ToyBook, parsed
+from weaklabels.press.html import BOOK
 from weaklabels.press.html.repository import SETTING
 from weaklabels.press.html.staging import SMOKE, stage
 from weaklabels.press.runner.options import UsageError
 
-ADDRESS = "https://github.com/somebody/weak-labels"
 PUBLISH = BOOK.parent / ".github" / "workflows" / "publish.yml"
 
 
@@ -75,20 +73,16 @@ def test_what_is_no_address_is_refused(
         staged(copy)
 
 
-def test_buttons_lead_to_what_the_repository_holds(
-    copy: ToyBook, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_buttons_lead_to_what_the_repository_holds(toy_book: ToyBook, addressed: Path) -> None:
     """A page stands under its slug in the built book and in its room in the repository."""
-    monkeypatch.setenv(SETTING, ADDRESS)
-    build("smoke", copy.build, copy.book)
-    soup = BeautifulSoup((copy.html / "executed.html").read_text(encoding="utf-8"), "html.parser")
+    soup = parsed(addressed / "executed.html")
     links = {tag["href"] for tag in soup.select(".article-header-buttons a[href]")}
     assert ADDRESS in links
     assert any(link.startswith(f"{ADDRESS}/issues/new") for link in links)
     (launch,) = (link for link in links if "mybinder.org" in link)
     path = launch.split("lab/tree/")[1]
     assert path == "book/chapters/executed/executed.ipynb"
-    assert (copy.book.parent / path).is_file()
+    assert (toy_book.book.parent / path).is_file()
 
 
 def test_the_front_page_says_where_to_report() -> None:

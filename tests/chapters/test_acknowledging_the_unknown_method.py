@@ -200,6 +200,20 @@ def test_asymmetric_loss_agrees_with_its_authors_code(name):
         assert baselines.focal(z, observed).item() == mean.item()
 
 
+@pytest.mark.parametrize("focus", [0.25, 0.5, 1.0, 2.0])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_label_that_is_sure_costs_nothing_and_has_no_slope(focus, dtype):
+    """A power below 1 of a probability that is 0 in floating point has no finite slope."""
+    z = torch.tensor([[17.0, 200.0, 1e4, -17.0, -200.0, -1e4]], dtype=dtype, requires_grad=True)
+    observed = torch.tensor([[1, 1, 1, -1, -1, 0]])
+    entries = baselines.focal(z, observed, focus, reduction="none")
+    (gradient,) = torch.autograd.grad(entries.sum(), z)
+    close(entries[0], [0.0] * 6)
+    close(gradient[0], [0.0] * 6)
+    (gradient,) = torch.autograd.grad(baselines.focal(z, -observed, focus), z)
+    assert torch.isfinite(gradient).all()
+
+
 @pytest.mark.parametrize(
     ("name", "penalty"), [("L1R", lambda p: p.abs().sum()), ("L2R", lambda p: p.square().sum())]
 )

@@ -82,6 +82,9 @@ def test_the_loss_of_the_judge():
     close(found, expected["per_sample"], atol=1e-6)
     close(found.mean(), expected["emd"], atol=1e-6)
     close(all_e.mean_score(given["p"]), expected["mean_scores"], atol=1e-6)
+    same = given["p"].clone().requires_grad_()
+    all_e.earth_mover(same, given["p"]).sum().backward()
+    close(same.grad, np.zeros(same.shape))
 
 
 def test_psnr_and_ssim():
@@ -294,6 +297,8 @@ def test_comparators_do_what_they_say():
     assert float(comparators.gamma_to_mean(x).mean()) == pytest.approx(0.6, abs=1e-4)
     even = all_e.luminance(comparators.equalise(x))
     assert float(even.median()) == pytest.approx(0.5, abs=0.02)
+    flat = torch.full((1, 3, 8, 8), 0.3)
+    assert torch.equal(comparators.equalise(flat), flat)
     photos = photographs.Photographs(x, comparators.repeat_action(x, (17,) * 3, 3), x, x)
     assert comparators.best_constant(photos, 3, with_reference=True) == 17
     with pytest.raises(ValueError, match="'magic': expected one of input, gamma"):

@@ -94,6 +94,7 @@ def test_the_paper_profile_holds_the_authors_settings():
     assert (spec.dataset, spec.network) == ("coco2014", "resnet50")
     assert (spec.labelled_batch, spec.batch_size, spec.warm_up.batch_size) == (4, 60, 16)
     assert (spec.warm_up.epochs, spec.epochs, spec.optimiser.cycle_epochs) == (12, 28, 40)
+    assert spec.warm_up.optimiser == replace(spec.optimiser, cycle_epochs=None)
     assert dict(runs.vary(spec, "Top-k").method_options)["k"] == 3
     voc = runs.base_spec(chapter, 0.2, dataset="voc2012")
     assert (voc.labelled_batch, voc.batch_size, voc.warm_up.batch_size) == (8, 24, 64)

@@ -105,9 +105,11 @@ def test_claim_about_linear_initialisation():
 
 def test_claims_about_what_is_modified():
     falling = np.array([[np.nan, 90.0, 60.0]] * 6)
-    guess = np.full(6, 15.0)
+    guess = {"LL-R": np.full((6, 3), 15.0)}
+    high, sinking = {"LL-R": guess["LL-R"] + 70}, {"LL-R": np.array([[89.0, 89.0, 59.0]] * 6)}
     assert outcomes(claims.claim_8({"LL-R": falling}, guess)) == [HOLDS, HOLDS]
-    assert outcomes(claims.claim_8({"LL-R": falling[:, [0, 2, 1]]}, guess + 70)) == [FAILS, FAILS]
+    assert outcomes(claims.claim_8({"LL-R": falling}, sinking)) == [HOLDS, HOLDS]
+    assert outcomes(claims.claim_8({"LL-R": falling[:, [0, 2, 1]]}, high)) == [FAILS, FAILS]
     some = np.concatenate([falling[:4], [[np.nan, 10.0, 20.0]] * 2])
     assert outcomes(claims.claim_8({"LL-R": some}, guess)) == [OPEN, OPEN]
     for kept, wanted in ((80 + NOISE, HOLDS), (40 + NOISE, FAILS), (50 + WIDE, OPEN)):

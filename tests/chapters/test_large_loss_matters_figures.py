@@ -30,7 +30,7 @@ def each_is_its_own(ax, count):
 def test_methods_are_told_by_line_and_marker():
     fig = figures.draw_precision(
         dict.fromkeys(NAMES["modified"], RUNS),
-        np.array([10.0]),
+        dict.fromkeys(NAMES["modified"], np.full_like(RUNS, 10)),
         dict.fromkeys(("LL-R", "naive AN"), RUNS),
     )
     for ax, count in zip(fig.axes, (4, 2), strict=True):

@@ -1,15 +1,8 @@
-"""Small runs on images in the official format of VOC 2012, for the tests; as a program, one of them
-that is killed with SIGKILL while it evaluates its third epoch."""
+"""Small runs on images in the official format of VOC 2012, and how they are interrupted."""
 
-import os
-import signal
-import sys
-from pathlib import Path
-
-from weaklabels.lab import multilabel, multilabel_watch, sweep
+from weaklabels.lab import multilabel_watch
 from weaklabels.lab.multilabel import Spec
 from weaklabels.lab.spec import options
-from weaklabels.lab.store import Store
 from weaklabels.train import OptimiserSpec
 
 
@@ -50,9 +43,3 @@ def interrupt_third_epoch(stop):
         return evaluate(*arguments)
 
     multilabel_watch.average_precision = counted
-
-
-if __name__ == "__main__":
-    interrupt_third_epoch(lambda: os.kill(os.getpid(), signal.SIGKILL))
-    folder, data = map(Path, sys.argv[1:])
-    sweep.run(multilabel.run, [small(data)], Store(folder))

@@ -1,14 +1,11 @@
-"""Small runs for the tests of sweeps; as a program, a slow sweep to be killed."""
+"""Small runs for the tests of sweeps."""
 
-import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
 from weaklabels.lab import sweep
-from weaklabels.lab.store import Store
 from weaklabels.seeding import torch_rng
 
 
@@ -44,10 +41,3 @@ def seed_and_draw(spec: Walk):
 def build_on(spec: Walk):
     base = sweep.remember(walk, Walk(seed=spec.seed, log=spec.log))
     return {"base": base["end"], "length": spec.length}
-
-
-SLOW = [Walk(seed=i, pause=0.15) for i in range(12)]
-
-if __name__ == "__main__":
-    print("begun", flush=True)
-    sweep.run(walk, SLOW, Store(Path(sys.argv[1])), workers=1)

@@ -1,8 +1,9 @@
 """Images end to end: read from shards, checkpointed, several processes at work on one batch."""
 
-import subprocess
-import sys
+import os
+import signal
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -43,20 +44,30 @@ def stop():
     raise Interrupted
 
 
+def killed_in_its_third_epoch(spec, store):
+    interrupt_third_epoch(lambda: os.kill(os.getpid(), signal.SIGKILL))
+    sweep.run(multilabel.run, [spec], store)
+
+
 def test_a_run_killed_after_an_epoch_goes_on_with_the_same_bits(root, tmp_path):
     """SIGKILL in a process of its own; what remains is the checkpoint of its second epoch."""
-    command = [sys.executable, "-m", "tests.lab.end_to_end_runs", str(tmp_path / "runs"), str(root)]
-    assert subprocess.run(command, stderr=subprocess.DEVNULL).returncode == -9
+    spec, store = small(root), Store(tmp_path / "runs")
+    whole = multilabel.run(spec)
+    process = get_context("fork").Process(
+        target=killed_in_its_third_epoch, args=(spec, store), daemon=True
+    )
+    process.start()
+    process.join(120)
+    assert process.exitcode == -signal.SIGKILL
     left = [path.suffix for path in (tmp_path / "runs" / "checkpoints").iterdir()]
     assert left == [".pt"]
-    spec, store = small(root), Store(tmp_path / "runs")
     seen = []
     with pytest.MonkeyPatch.context() as patch:
         restore = Checkpoint.restore
         patch.setattr(Checkpoint, "restore", lambda self: seen.append(restore(self)) or seen[-1])
         resumed = sweep.run(multilabel.run, [spec], store)[0]
     assert seen == [2]
-    assert digest_of(resumed.values) == digest_of(multilabel.run(spec))
+    assert digest_of(resumed.values) == digest_of(whole)
     assert not list((tmp_path / "runs" / "checkpoints").iterdir())
 
 

@@ -12,18 +12,22 @@ from tests.lab import sweep_runs
 from weaklabels.lab import sweep
 from weaklabels.lab.store import Store, digest
 
-distributed = pytest.importorskip("distributed")
+dask, distributed = map(pytest.importorskip, ("dask", "distributed"))
 
 
 @pytest.fixture(scope="module")
-def cluster():
-    with distributed.LocalCluster(
-        n_workers=3,
-        threads_per_worker=2,
-        processes=True,
-        dashboard_address=None,
-        silence_logs="CRITICAL",
-    ) as running:
+def cluster(warm_kernels):
+    """Its workers are forked as kernels are."""
+    with (
+        dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}),
+        distributed.LocalCluster(
+            n_workers=3,
+            threads_per_worker=2,
+            processes=True,
+            dashboard_address=None,
+            silence_logs="CRITICAL",
+        ) as running,
+    ):
         yield running
 
 

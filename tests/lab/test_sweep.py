@@ -2,10 +2,9 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 import warnings
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -135,22 +134,22 @@ def test_used_modules_and_progress_are_told(store, tmp_path, monkeypatch):
 def test_killed_at_random_moments_it_ends_with_the_same_bits(tmp_path):
     """SIGKILL to the whole group, several times; every finished run survives every kill."""
     folder = tmp_path / "runs"
-    command = [sys.executable, "-m", "tests.lab.sweep_runs", str(folder)]
+    specs = [sweep_runs.Walk(seed=i, pause=0.15) for i in range(12)]
     rng = np.random.default_rng(os.getpid())
     kept: set[str] = set()
     for _ in range(3):
-        process = subprocess.Popen(
-            command, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        process = get_context("fork").Process(
+            target=sweep.run, args=(sweep_runs.walk, specs, Store(folder))
         )
-        process.stdout.readline()  # the sweep has begun
+        process.start()
+        os.setpgid(process.pid, process.pid)
         time.sleep(rng.uniform(0.05, 0.6))
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
         now = {path.name for path in folder.glob("*.npz")}
         assert kept <= now
         kept = now
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    specs = sweep_runs.SLOW
     resumed = sweep.run(sweep_runs.walk, specs, Store(folder))
     fresh = sweep.run(
         sweep_runs.walk,

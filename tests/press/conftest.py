@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +26,9 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ToyBook:
 
 
 @pytest.fixture
-def toy(empty: ToyBook) -> ToyBook:
+def toy(
+    empty: ToyBook, warm_kernels: Callable[[], AbstractContextManager[None]]
+) -> Iterator[ToyBook]:
     """Two chapters, one of which uses a module, and a third that reads the others' claims."""
     from tests.press.toy_book import CLAIM
 
@@ -46,7 +50,8 @@ def toy(empty: ToyBook) -> ToyBook:
         "print(sorted(p.name for p in folder.glob('*.json')))",
         after="chapters",
     )
-    return toy
+    with warm_kernels():
+        yield toy
 
 
 @pytest.fixture(scope="session")

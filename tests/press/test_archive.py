@@ -2,7 +2,8 @@
 
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager as Kernels
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,12 @@ from weaklabels.press.runner.options import UsageError
 
 
 @pytest.fixture(scope="module")
-def toy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ToyBook]:
+def toy(
+    tmp_path_factory: pytest.TempPathFactory, warm_kernels: Callable[[], Kernels]
+) -> Iterator[ToyBook]:
     """A reproduced book of one chapter."""
     root = tmp_path_factory.mktemp("toy")
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, warm_kernels():
         patch.setenv("PYTHONPATH", str(root))
         toy = ToyBook(root)
         toy.chapter("alone", "print(1 + 1)", CLAIM.format(slug="alone"))

@@ -33,6 +33,14 @@ from matplotlib import pyplot as plt
 from weaklabels.press.chapter import Chapter
 chapter = Chapter("toy", profile, device, seeds, data_root)
 """
+RUN = """
+from pathlib import Path
+from weaklabels.lab import multilabel, sweep
+from weaklabels.lab.spec import options
+small = options(train=8, val=4, test=4)
+spec = multilabel.Spec("AN", data_options=small, annotation="single positive", epochs=1)
+sweep.run(multilabel.run, [spec], sweep.Store(Path(os.environ["WEAKLABELS_BUILD"])))
+"""
 DRAWN = "plt.plot([1, 2], [3, 4]);"
 
 
@@ -97,6 +105,14 @@ def test_the_edition_is_written_with_its_provenance(toy: ToyBook) -> None:
         found.provenance
     )
     assert texts(found.notebook or {}) == ["study record 4\n", "main record 4\n"]
+
+
+def test_the_code_of_runs_is_noted_with_blanks_in_its_names(toy: ToyBook) -> None:
+    toy.chapter("toy", CLAIM.format(slug="toy"), RUN)
+    assert make(toy) == 0
+    code = Edition(toy.room("toy") / "recorded").provenance["keys"]["code"]
+    assert "weaklabels.lab.multilabel:ANNOTATIONS[single positive]" in code
+    assert {name.partition(":")[2] for name in code} >= {"run", "Spec", "BUILDERS[patch_net]"}
 
 
 def test_a_check_shows_the_studies_of_the_record_and_runs_the_rest(toy: ToyBook) -> None:

@@ -6,33 +6,18 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import time
+from multiprocessing import get_context
+from multiprocessing.context import ForkProcess
 
 import psutil
 import pytest
 
 from tests.press.toy_book import ToyBook
+from weaklabels.press.runner import execute  # noqa: F401  imported here, each command has it
 from weaklabels.press.runner.options import UsageError
 
-DRIVER = """
-import sys
-from pathlib import Path
-from weaklabels.lab import definitions
-from weaklabels.press.runner.notebooks import Places
-from weaklabels.press.runner.options import Options
-from weaklabels.press.runner.reproduction import reproduce
-root = Path(sys.argv[1])
-definitions.ROOTS = {"weaklabels": root / "weaklabels"}
-def build_book(profile, build):
-    return Path(__file__)
-sys.exit(reproduce(
-    Options(profile="smoke", jobs=int(sys.argv[2])),
-    Places(root / "book", root / "build", root / "requirements.lock"),
-    build_book,
-))
-"""
 # A chapter that takes a moment, whose work survives interruption as the library's sweeps do, and
 # which starts a process of its own as they do.
 SLOW = """
@@ -54,15 +39,25 @@ _ = worker.wait()
 MARKER = 86_399
 
 
-def _start(toy: ToyBook) -> subprocess.Popen[str]:
-    driver = toy.root / "scripts" / "driver.py"  # not beside the toy's package
-    driver.parent.mkdir(exist_ok=True)
-    driver.write_text(DRIVER)
-    environment = {**os.environ, "PYTHONPATH": ""}
-    return subprocess.Popen(
-        [sys.executable, str(driver), str(toy.root), "2"], env=environment,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+def _command(toy: ToyBook) -> None:
+    with (toy.root / "said").open("w") as said:
+        for stream in (1, 2):
+            os.dup2(said.fileno(), stream)
+        sys.stdout = sys.stderr = said
+        sys.exit(toy.reproduce(jobs=2)[0])
+
+
+def _start(toy: ToyBook) -> ForkProcess:
+    process = get_context("fork").Process(target=_command, args=(toy,))
+    process.start()
+    return process
+
+
+def _ended(process: ForkProcess, toy: ToyBook, timeout: float) -> str:
+    """What it has said; its exit status is known now."""
+    process.join(timeout)
+    assert process.exitcode is not None
+    return (toy.root / "said").read_text()
 
 
 def _descendants(pid: int) -> list[psutil.Process]:
@@ -72,13 +67,21 @@ def _descendants(pid: int) -> list[psutil.Process]:
         return []
 
 
+def _lives(process: psutil.Process) -> bool:
+    """An orphan that has ended is a zombie until the first process of the machine looks at it."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def test_interrupted_at_random_moments_it_ends_with_the_same_results(empty: ToyBook) -> None:
     toy = empty
     for slug in ("slow_a", "slow_b"):
         toy.chapter(slug, SLOW.format(slug=slug, marker=MARKER), "print('end')")
     whole = _start(toy)
-    printed, said = whole.communicate(timeout=120)
-    assert whole.returncode == 0, printed + said
+    said = _ended(whole, toy, timeout=120)
+    assert whole.exitcode == 0, said
     expected = toy.executed()
     assert len(expected) == 2
 
@@ -88,16 +91,17 @@ def test_interrupted_at_random_moments_it_ends_with_the_same_results(empty: ToyB
         lock = toy.places.build / "smoke" / ".lock"
         lock.unlink(missing_ok=True)
         process = _start(toy)
-        while not lock.exists() and process.poll() is None:  # it is still importing
+        while not lock.exists() and process.is_alive():
             time.sleep(0.02)
         seen: dict[int, psutil.Process] = {}
         until = time.monotonic() + moments.uniform(0.1, 2.0)
-        while time.monotonic() < until and process.poll() is None:
+        while time.monotonic() < until and process.is_alive():
             seen |= {each.pid: each for each in _descendants(process.pid)}
-            time.sleep(0.02)
-        process.send_signal(sent)
-        _, said = process.communicate(timeout=20)
-        _, alive = psutil.wait_procs(list(seen.values()), timeout=3)
+            time.sleep(0.1)
+        os.kill(process.pid, sent)
+        said = _ended(process, toy, timeout=20)
+        _, left = psutil.wait_procs(list(seen.values()), timeout=3)
+        alive = list(filter(_lives, left))
         for path in toy.places.build.glob("smoke/notebooks/*.ipynb"):
             assert path.read_bytes() == expected[path.stem]  # whole or not there
         if sent == signal.SIGKILL:  # nobody can clean up after that; the toy's workers are ours
@@ -108,14 +112,14 @@ def test_interrupted_at_random_moments_it_ends_with_the_same_results(empty: ToyB
         assert not alive
         assert not list(toy.places.build.glob("smoke/*/*.part"))
         assert not (toy.places.build / "smoke" / "scratch").exists()
-        if process.returncode != 0:  # it may have been done already
-            assert process.returncode == 130, said
+        if process.exitcode != 0:  # it may have been done already
+            assert process.exitcode == 130, said
             # A kernel that dies while it starts may have a last word of its own.
             assert any(line.startswith("Interrupted: ") for line in said.splitlines())
             assert "Traceback" not in said
     last = _start(toy)
-    printed, said = last.communicate(timeout=120)
-    assert last.returncode == 0, printed + said
+    said = _ended(last, toy, timeout=120)
+    assert last.exitcode == 0, said
     assert toy.executed() == expected
 
 
@@ -125,11 +129,11 @@ def test_two_at_once_are_refused(empty: ToyBook) -> None:
     first = _start(toy)
     try:
         lock = toy.places.build / "smoke" / ".lock"
-        while not lock.exists() and first.poll() is None:
+        while not lock.exists() and first.is_alive():
             time.sleep(0.05)
         time.sleep(0.3)
         with pytest.raises(UsageError, match="Another command executes notebooks in"):
             toy.reproduce()
     finally:
-        first.send_signal(signal.SIGINT)
-        first.communicate(timeout=20)
+        os.kill(first.pid, signal.SIGINT)
+        _ended(first, toy, timeout=20)

@@ -107,6 +107,14 @@ def test_settings_hear_which_datasets_are_at_hand(at_hand, tmp_path, monkeypatch
     assert seen == ({} if at_hand else dict.fromkeys((*images, "partial_label"), True))
 
 
+@pytest.mark.parametrize(("free", "chapters"), [(10e9, 1), (24e9, 1), (80e9, 3), (140e9, 6)])
+def test_a_card_follows_as_many_chapters_as_its_memory_holds(monkeypatch, free, chapters):
+    monkeypatch.setattr("joblib.cpu_count", lambda: 16)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (int(free), int(140e9)))
+    assert check.at_a_time("cuda") == chapters
+    assert check.at_a_time("cpu") == check.JOBS
+
+
 # -- shortened runs -------------------------------------------------------------------------------
 
 
@@ -128,6 +136,9 @@ def test_lengths_are_cut_and_everything_else_stays():
     narrow = dict(lighter(headed, "cpu").method_options)
     assert narrow == {"graph_head": True, "graph_channels": 64, "local_global": 3}
     assert lighter(headed, "cuda").method_options == headed.method_options
+    small = replace(short, network_options=options(pretrained=False, small=True))
+    assert lighter(small, "cpu").network_options == options(pretrained=False)
+    assert lighter(small, "cuda").network_options == small.network_options
 
 
 def test_a_backbone_has_the_weights_that_are_here(monkeypatch):

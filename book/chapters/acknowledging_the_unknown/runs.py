@@ -177,7 +177,7 @@ def settings(chapter: Setting) -> Settings:
         _benchmarks(chapter),
         betas=chapter.choose(quick=four, paper=four, smoke=(0.1, 0.9)),
         points=chapter.choose(quick=21, paper=21, smoke=11),
-        reference_epochs=chapter.choose(quick=REFERENCE_EPOCHS, paper=50, smoke=3),
+        reference_epochs=chapter.choose(quick=REFERENCE_EPOCHS, paper=50, smoke=2),
     )
 
 
@@ -188,7 +188,7 @@ def _benchmarks(chapter: Setting) -> tuple[Benchmark, ...]:
     whole = scenes(chapter.device)
     if chapter.profile != "smoke":
         return (whole,)
-    small = dict(SCENES) | {"train": 96, "val": 40, "test": 40}
+    small = dict(SCENES) | {"train": 64, "val": 40, "test": 40}
     base = replace(whole.base, data_options=options(**small), epochs=2)
     return (Benchmark("scenes", base, replace(SCENE_CHOICES, warm_up=1), short_epochs=2),)
 

@@ -116,11 +116,15 @@ def gamma_to_mean(x: Tensor, level: float = 0.6) -> Tensor:
 
 
 def equalise(x: Tensor) -> Tensor:
-    """Luminance (8 bits) spread evenly over [0, 1]; channels keep their ratios, cut at 1."""
+    """Luminance (8 bits) spread evenly over [0, 1]; channels keep their ratios, cut at 1. An image
+    of a single level stays as it is."""
     light = all_e.luminance(x)
     level = (light * 255).long().clamp(0, 255)
     counts = torch.bincount(level.flatten(), minlength=256).double().cumsum(0)
-    even = ((counts - counts[level.min()]) / (counts[-1] - counts[level.min()]))[level]
+    above = counts[-1] - counts[level.min()]
+    if above == 0:
+        return x
+    even = ((counts - counts[level.min()]) / above)[level]
     return (x * even.to(x) / light.clamp(min=1 / 255)).clamp(0, 1)
 
 

@@ -185,7 +185,9 @@ def settings(chapter: Setting) -> dict[str, Spec]:
         device=chapter.device,
     )
     if chapter.profile == "smoke":
-        digits = replace(digits, epochs=4, constant_epochs=2, batch_size=400)
+        digits = replace(
+            digits, data_options=options(test=1500), epochs=4, constant_epochs=2, batch_size=150
+        )
     return {noise: replace(digits, noise=noise, rate=rate) for noise, rate in RATES.items()}
 
 

@@ -244,8 +244,8 @@ def base_spec(chapter: Setting, share: float, dataset: str = "coco2014", loss: s
         return quick
     return replace(
         quick,
-        data_options=options(**scenes | {"train": 200, "val": 60, "test": 60}),
-        warm_up=replace(quick.warm_up, epochs=2),
+        data_options=options(**scenes | {"train": 200, "val": 20, "test": 20}),
+        warm_up=replace(quick.warm_up, epochs=1),
         epochs=2,
         evaluate_every=1,
     )
@@ -272,7 +272,7 @@ def _paper_spec(
             options(**loss_options),
             epochs=12,
             batch_size=warm_up_batch(share),
-            optimiser=optimiser,
+            optimiser=replace(optimiser, cycle_epochs=None),  # a whole cycle of its own
             strong=(("flip",), ("rand_augment",)),
             hand_over="average" if dataset == "nuswide" else "current",
         ),

@@ -128,9 +128,10 @@ def _scene_spec(chapter: Setting, rate: float) -> Spec:
         return quick
     return replace(
         quick,
-        data_options=options(**SCENES | {"train": 200, "val": 60, "test": 60}),
-        warm_up=replace(quick.warm_up, epochs=2, evaluate_every=1),
+        data_options=options(**SCENES | {"train": 200, "val": 20, "test": 20}),
+        warm_up=replace(quick.warm_up, epochs=2, batch_size=100, evaluate_every=1),
         epochs=2,
+        batch_size=100,
         evaluate_every=1,
     )
 

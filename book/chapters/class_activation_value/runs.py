@@ -275,7 +275,7 @@ def real_world_spec(name: str, network: str, data_root: str) -> Spec:
 
 def scene_spec(chapter: Setting) -> multilabel.Spec:
     """A network whose maps show *where*: trained with full labels on scenes of several digits."""
-    small = options(train=100, val=20, test=20)
+    small = options(train=50, val=20, test=20)
     return multilabel.Spec(
         "IU",
         options(epsilon=0.0),

@@ -15,7 +15,7 @@ TOLD_ALL, NAIVE, REPAIRED = "all labels", "one label, silence = absent", "one la
 
 def settings(chapter: Setting) -> Spec:
     """The run that all others vary: one label an image, silence taken for absence."""
-    epochs = chapter.choose(quick=35, paper=10, smoke=3)
+    epochs = chapter.choose(quick=35, paper=10, smoke=2)
     return replace(single_positive_spec(chapter), epochs=epochs, track=("entry_logits",))
 
 

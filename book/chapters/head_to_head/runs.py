@@ -97,7 +97,7 @@ def class_specs(chapter: Setting, compared: Comparison) -> dict[str, ClassSpec]:
     small = options(hidden=(16,), batch_norm=True)
     base = chapter.choose(
         quick=mlp,
-        smoke=replace(mlp, network_options=small, epochs=2, examples=120),
+        smoke=replace(mlp, network_options=small, epochs=2, examples=60),
         paper=replace(
             mlp,
             dataset=next(iter(compared.flips.values())).dataset,

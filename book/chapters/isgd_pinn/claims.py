@@ -349,7 +349,9 @@ def claim_6(relu: Mapping[float, Sequence[Record]]) -> Row:
             HOLDS: "Of the two seeds above the bound one passes it by 1 %, the other by a factor "
             "of up to 19. With a constant kernel the squared residual would fall at least about "
             "like the square of the bound; at α λ₀ = 1 more than half of the seeds are slower "
-            "(fig-pinn-relu), so perhaps the kernel moves."
+            "(fig-pinn-relu). Perhaps the kernel moves, and perhaps the steps are not the implicit "
+            "ones: the inner solver looks for a minimum that lies on kinks of the ReLU, where the "
+            "gradient jumps, and may stop before it."
         },
     )
 

@@ -341,7 +341,12 @@ PAPER = replace(
 )
 SMOKE = replace(
     QUICK,
-    base=Spec(hidden=(6,), points=16, budget=24, iterations=3),
+    base=Spec(hidden=(6,), points=16, budget=12, iterations=3),
+    full=_keys(sgd=SGD_RATES, adam=(1e-3, 3e-2), isgd=(0.1, 10, math.inf), lbfgs=(0,)),
+    variants=_keys(isgd_adam=(1, 10), restarted=(10, 100), both=(3e-2,), lbfgs_fixed=(0.1, 1)),
+    batch=_keys(sgd=(0.1, 0.2), adam=(1e-2, 3e-2), isgd=(1, 10, math.inf)),
+    defaults=_keys(adam=(1e-2, 2e-2), isgd=(10, 1e4), both=(1e-2,), lbfgs=(0,)),
+    few=_keys(sgd=(0.5, 1), adam=(1e-2, 3e-2, 0.1), isgd=(10, 100, 1e3, 1e5), lbfgs=(0,)),
     frequencies=(4, 10),
     others={"inverse Poisson": {"problem": "inverse"}} | _in_two_dimensions(3, (9,) * 3, 0.05),
     inner=(1, 3),

@@ -206,19 +206,20 @@ def draw_methods(frame: pd.DataFrame, place: str = "end to end") -> Figure:
 
 
 def draw_precision(
-    precision: dict[str, np.ndarray], guessing: np.ndarray, auc: dict[str, np.ndarray]
+    precision: dict[str, np.ndarray], guessing: dict[str, np.ndarray], auc: dict[str, np.ndarray]
 ) -> Figure:
     """Precision of what is modified, from epoch 2 on, and what modifying does to the separation.
 
     Args:
         precision: scheme -> ``(runs, epochs)`` in percent.
-        guessing: ``(runs,)`` in percent.
+        guessing: the same of guessing; drawn once where schemes have the same.
         auc: LL-R and naive AN -> ``(runs, epochs)``; the same number of epochs is shown.
     """
     fig, (left, right) = style.panels(2)
     for name, runs in precision.items():
         _curve(left, np.arange(2, runs.shape[1] + 1), runs[:, 1:], name, STYLES[name])
-    left.axhline(guessing.mean(), color="grey", ls=":", label="guessing")
+    for mean in np.unique([runs.mean(0) for runs in guessing.values()], axis=0):
+        left.plot(np.arange(2, len(mean) + 1), mean[1:], color="grey", ls=":", label="guessing")
     left.set(ylabel="precision (% of modified)", ylim=(0, 103))
     count = min(runs.shape[1] for runs in auc.values())
     for name, runs in auc.items():

@@ -37,4 +37,6 @@ def draw_precision(rows: photographs.Rows) -> Figure:
         "LL-R": photographs.curves(rows["LL-R"])["AUC"],
         "naive AN": photographs.curves(rows[photographs.NAIVE])["AUC"],
     }
-    return figures.draw_precision(photographs.precision(rows), photographs.guessing(rows), auc)
+    precision, guessing = photographs.precision(rows), photographs.guessing(rows)[:, None]
+    constant = {name: guessing.repeat(runs.shape[1], 1) for name, runs in precision.items()}
+    return figures.draw_precision(precision, constant, auc)

@@ -83,13 +83,13 @@ def settings(chapter: Setting) -> Settings:
     """The settings of the chapter's profile."""
     return Settings(
         single_positive_spec(chapter),
-        watched_epochs=chapter.choose(quick=35, paper=10, smoke=3),
+        watched_epochs=chapter.choose(quick=35, paper=10, smoke=2),
         rates=chapter.choose(
             quick=(0.0025, 0.005, 0.010, 0.015, 0.020, 0.030, 0.060),
             paper=(0.001, 0.002, 0.003, 0.004, 0.005),
             smoke=(OPTIONS["scenes"]["LL-Ct"], 0.060),
         ),
-        sizes=chapter.choose(quick=(125, 250, 500), paper=(457, 1143, 2287), smoke=(80,)),
+        sizes=chapter.choose(quick=(125, 250, 500), paper=(457, 1143, 2287), smoke=(32,)),
     )
 
 

@@ -394,6 +394,24 @@ def guessing(records: Sequence[Record]) -> np.ndarray:
     return np.array([100 * kinds["FN"].sum() / (~kinds["TP"]).sum() for kinds in found])
 
 
+def guessing_by_epoch(records: Sequence[Record], *, stays: bool) -> np.ndarray:
+    """Share (%) of false negatives among the labels that an epoch may modify, ``(runs, epochs)``.
+
+    Args:
+        records: runs that tracked ``"modified"``.
+        stays: whether a modified label stays so, as with LL-Cp: epochs that follow have it no more.
+    """
+    rows = []
+    for record in records:
+        kinds, modified = _kinds(record), modified_labels(record)
+        before = np.zeros_like(modified)
+        if stays:
+            before[1:] = np.maximum.accumulate(modified)[:-1]
+        left = ~kinds["TP"] & ~before
+        rows.append(100 * (left & kinds["FN"]).sum((1, 2)) / left.sum((1, 2)))
+    return np.array(rows)
+
+
 def persistence(records: Sequence[Record]) -> np.ndarray:
     """Of the labels modified in an epoch, the share (%) modified again in the next.
 

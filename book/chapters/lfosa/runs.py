@@ -382,7 +382,7 @@ def settings(chapter: Setting) -> dict[str, Spec]:
     if chapter.profile != "smoke":
         return both
     return {
-        name: replace(spec, rounds=3, steps=8, budget=20, patches=spec.patches // 20)
+        name: replace(spec, rounds=3, steps=2, budget=20, patches=spec.patches // 20)
         for name, spec in both.items()
     }
 

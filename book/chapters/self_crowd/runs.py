@@ -392,7 +392,7 @@ def settings(chapter: Setting) -> dict[str, Spec]:
     else:
         base, levels = Spec(device=chapter.device), (2, 1, 4)
     if chapter.profile == "smoke":
-        base = replace(base, warm_up=20, base_steps=20, rounds=3, round_steps=5)
+        base = replace(base, warm_up=4, base_steps=4, rounds=2, round_steps=2)
     found = {f"{m:g} answer{'s' * (m > 1)}": replace(base, mean_answers=float(m)) for m in levels}
     return found | {"2 answers, ratio 30": replace(base, ratio=30, mean_answers=2.0)}
 

@@ -294,7 +294,7 @@ def settings(chapter: Setting) -> Settings:
             base, (8 / 255,), BUDGETS, craft_budgets, LARGE, gaussian_budgets, gaussian_steps=400
         ),
         smoke=Settings(
-            base, (0.15, 0.1), BUDGETS, (0.25, 1.0), VICTIMS, (0.0, 0.2), gaussian_steps=20
+            base, (0.15, 0.1), BUDGETS, (0.25, 1.0), VICTIMS, (0.0, 0.2), gaussian_steps=2
         ),
     )
 
@@ -329,14 +329,14 @@ def base_spec(chapter: Setting) -> Spec:
     )
     smoke = replace(
         quick,
-        data_options=options(test=100),
+        data_options=options(test=900),
         epochs=2,
         batch_size=400,
         drops=(1,),
         steps=2,
-        test_steps=3,
+        test_steps=2,
         craft_epochs=1,
-        craft_steps=3,
+        craft_steps=2,
     )
     return chapter.choose(quick=quick, paper=paper, smoke=smoke)
 

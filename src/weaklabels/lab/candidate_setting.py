@@ -113,7 +113,7 @@ def tiny(spec: Spec) -> Spec:
     """The same run in a second."""
     small = options(hidden=(16,), batch_norm=True) if spec.network == "mlp" else ()
     return replace(
-        spec, data_options=options(test=1500), network_options=small, epochs=3, batch_size=64
+        spec, data_options=options(test=1500), network_options=small, epochs=3, batch_size=128
     )
 
 

@@ -40,7 +40,7 @@ def single_positive_spec(setting: Setting) -> Spec:
         paper=photographs(setting.data_root, setting.device),
         smoke=replace(
             scenes,
-            data_options=options(pretrain=200, train=160, val=60, test=60),
+            data_options=options(pretrain=60, train=64, val=30, test=30),
             pretraining=Pretraining(epochs=1),
             epochs=3,
         ),

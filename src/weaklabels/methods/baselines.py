@@ -240,9 +240,9 @@ def asymmetric(
     checks.observed(logits, observed, flags=True)
     p = torch.sigmoid(at_least_float32(logits))
     right = torch.where(observed == 1, p, (1 - p + margin).clamp(max=1))
-    weight = torch.where(
-        observed == 1, (1 - right) ** focus_positive, (1 - right) ** focus_negative
-    )
+    # A power below 1 has no finite slope at 0.
+    wrong = (1 - right).clamp(min=torch.finfo(p.dtype).tiny)
+    weight = torch.where(observed == 1, wrong**focus_positive, wrong**focus_negative)
     entries = -torch.log(right.clamp(min=1e-8)) * (weight.detach() if detach_weight else weight)
     return entries.mean() if reduction == "mean" else entries
 

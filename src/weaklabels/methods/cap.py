@@ -85,7 +85,8 @@ def class_aware(
     labels = torch.zeros_like(scores, dtype=torch.bool)
     mask = labels.clone()
     for k, share in enumerate(proportions.tolist()):
-        # The products are the code's own; another order of the factors may truncate differently.
+        # Another order of the factors may truncate differently. The authors' code has the counted
+        # share of the negatives in place of 1 - share: at most one label more or less.
         counts = int(share * rows), int(eta_1 * share * rows), int(eta_2 * (1 - share) * rows)
 
         def bound(count: int, column: Tensor, none: float) -> Tensor | float:

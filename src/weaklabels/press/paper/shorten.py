@@ -44,6 +44,10 @@ DEEP, SHALLOW = ("resnet34", "resnet50", "resnet101"), "resnet18"
 GRAPH, NARROW = ("graph_head", True), 64
 """The option that asks for the graph head of PU-MLC, and its channels in that place (1,024)."""
 
+SMALL = ("small", True)
+"""The option by which a network of torchvision leaves small images as large as they are; without
+it maps have a quarter of their sides."""
+
 ONCE = ("dataset", "annotation", "noise", "candidates")
 """Fields each value of which is tried with one method, and not with all."""
 
@@ -187,7 +191,7 @@ def _shallow(value: Any) -> Any:
     if _is_spec(value):
         return dataclasses.replace(value, **{k: _shallow(v) for k, v in _fields(value)})
     if isinstance(value, tuple):
-        light = tuple(map(_shallow, value))
+        light = tuple(_shallow(each) for each in value if each != SMALL)
         return options(**dict(light) | {"graph_channels": NARROW}) if GRAPH in light else light
     return SHALLOW if value in DEEP else value
 

@@ -124,7 +124,7 @@ class _Running:
         for (see ``sweep.run``)."""
         noted: set[str] = set()
         with suppress(OSError):
-            noted = set(self.used.read_text(encoding="utf-8").split())
+            noted = set(self.used.read_text(encoding="utf-8").splitlines())
         starts = {name for name in noted if ":" in name}
         asked = {name for name in noted if name.startswith(ASKED)}
         runs = sorted(name.removeprefix(ASKED) for name in asked)
