@@ -98,7 +98,8 @@ def test_interrupted_at_random_moments_it_ends_with_the_same_results(empty: ToyB
         while time.monotonic() < until and process.is_alive():
             seen |= {each.pid: each for each in _descendants(process.pid)}
             time.sleep(0.1)
-        os.kill(process.pid, sent)
+        if process.is_alive():
+            os.kill(process.pid, sent)
         said = _ended(process, toy, timeout=20)
         _, left = psutil.wait_procs(list(seen.values()), timeout=3)
         alive = list(filter(_lives, left))

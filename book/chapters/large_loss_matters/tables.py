@@ -375,10 +375,8 @@ def table_1(ours: Mapping[str, Mapping[str, np.ndarray]]) -> pd.DataFrame:
 
 
 def precision(records: Sequence[Record]) -> np.ndarray:
-    """Share (%) of true false negatives among the modified entries, ``(runs, epochs)``.
-
-    NaN in epochs in which nothing is modified.
-    """
+    """Share (%) of true false negatives among the modified entries, ``(runs, epochs)``; NaN where
+    nothing is modified."""
     rows = []
     for record in records:
         modified = modified_labels(record)
@@ -395,29 +393,20 @@ def guessing(records: Sequence[Record]) -> np.ndarray:
 
 
 def guessing_by_epoch(records: Sequence[Record], *, stays: bool) -> np.ndarray:
-    """Share (%) of false negatives among the labels that an epoch may modify, ``(runs, epochs)``.
-
-    Args:
-        records: runs that tracked ``"modified"``.
-        stays: whether a modified label stays so, as with LL-Cp: epochs that follow have it no more.
-    """
+    """The same of the labels that each epoch may modify, ``(runs, epochs)``: where a modified label
+    stays so, as with LL-Cp, those that were modified before are not among them."""
     rows = []
     for record in records:
         kinds, modified = _kinds(record), modified_labels(record)
-        before = np.zeros_like(modified)
-        if stays:
-            before[1:] = np.maximum.accumulate(modified)[:-1]
+        before = np.maximum.accumulate(modified) & ~modified & stays
         left = ~kinds["TP"] & ~before
         rows.append(100 * (left & kinds["FN"]).sum((1, 2)) / left.sum((1, 2)))
     return np.array(rows)
 
 
 def persistence(records: Sequence[Record]) -> np.ndarray:
-    """Of the labels modified in an epoch, the share (%) modified again in the next.
-
-    Returns:
-        ``(runs,)``, the mean over epochs.
-    """
+    """Of the labels modified in an epoch, the share (%) modified again in the next: the mean over
+    epochs, ``(runs,)``."""
     shares = []
     for record in records:
         modified = modified_labels(record)[1:]
