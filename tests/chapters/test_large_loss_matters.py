@@ -456,7 +456,8 @@ def test_what_is_modified_is_compared_with_the_truth():
     np.testing.assert_allclose(tables.precision([run])[0, 1:], [100, 100 * 2 / 3])
     assert tables.guessing([run]).tolist() == [50]
     assert tables.guessing_by_epoch([run], stays=False).tolist() == [[50, 50, 50]]
-    assert tables.guessing_by_epoch([run], stays=True).tolist() == [[50, 50, 0]]
+    once = labels(modified=[nothing, right, wrong])
+    assert tables.guessing_by_epoch([once], stays=True).tolist() == [[50, 50, 0]]
     assert tables.persistence([run]).tolist() == [100]
     assert tables.telling_scenes(run, 2) == [1, 0]
     shown = {name: mask.astype(int).tolist() for name, mask in tables.corrections(run, 0).items()}
