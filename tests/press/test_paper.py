@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from chapters.acknowledging_the_unknown import landscape
 from chapters.mogd import runs as mogd
 
 from tests.library import tiny_datasets
@@ -439,3 +440,10 @@ def test_only_sides_of_photographs_are_divided():
 def test_points_lie_on_a_square_grid_when_shortened():
     points = CAPS["points"]
     assert round(points**0.5) ** 2 == points
+
+
+def test_a_landscape_keeps_the_distances_that_are_read_off_it():
+    spec = shortened(landscape.LandscapeSpec(photographs("somewhere", "cpu")), CPU)
+    steps = np.round(np.linspace(-1, 1, spec.points), 6)
+    assert {0.0, *landscape.DISTANCES} <= set(steps)
+    assert spec.points < 21

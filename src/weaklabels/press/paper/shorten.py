@@ -22,10 +22,11 @@ CAPS = {
     "evaluate_every": 1, "start_epoch": 1, "negative": 1, "selective": 2, "history": 2,
     "steps": 2, "craft_steps": 2, "test_steps": 2, "warm_up": 1, "base_steps": 2, "round_steps": 2,
     "rounds": 2, "episodes": 2, "iterations": 3, "points": 9, "budget": 24, "queries": 8,
-    "examples": 20, "clean": 1, "batch_size": 0, "labelled_batch": 0,
+    "examples": 20, "clean": 1, "batch_size": 0, "labelled_batch": 0, "LandscapeSpec.points": 11,
 }  # fmt: skip
-"""Field of a spec, or option of a method -> its largest value; 0: the batch of the slice.
-Points lie on a grid, a square one in two dimensions."""
+"""Field of a spec, or of one class of specs, or option of a method -> its largest value; 0: the
+batch of the slice. Points lie on a grid, a square one in two dimensions; those of a landscape have
+the distances among them that are read off it."""
 
 SIDES = ("resolution", "crop")
 """Options that are sides of photographs."""
@@ -66,7 +67,9 @@ def shortened(spec: Any, size: Size) -> Any:
 def _cut(value: Any, size: Size, name: str) -> Any:
     """A part of a spec, the field or option of that name."""
     if _is_spec(value):
-        return dataclasses.replace(value, **{k: _cut(v, size, k) for k, v in _fields(value)})
+        kind = type(value).__name__
+        own = {k: f"{kind}.{k}" if f"{kind}.{k}" in CAPS else k for k, _ in _fields(value)}
+        return dataclasses.replace(value, **{k: _cut(v, size, own[k]) for k, v in _fields(value)})
     if isinstance(value, tuple):
         return _cut_tuple(value, size)
     if isinstance(value, bool) or not isinstance(value, int | float):
